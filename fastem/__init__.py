@@ -1,0 +1,3 @@
+"""Mixture models fitted by expectation-maximisation, compiled with Numba."""
+
+__version__ = "0.1.0"
