@@ -1,0 +1,163 @@
+"""The one place that chooses compilation options, disk caching and threads.
+
+Nothing above this file names a numba option. Two decorators exist: `kernel` for code over tiles and `exact_kernel` for
+code whose floating-point order matters. `specialise` turns a template, a function whose globals name kernels that are
+yet to be bound, into a cached compiled function.
+"""
+
+import functools
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import FunctionType
+from typing import Any
+
+import numba
+
+# Sums may be reordered, so that loops vectorise; -inf is a legal log-density, so never "nnan" or "ninf".
+FASTMATH = {"nsz", "arcp", "contract", "reassoc"}
+
+Function = Callable[..., Any]
+
+_process = {"forked": False}
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: _process.update(forked=True))
+
+
+def _njit(function: Function, **options: Any) -> Function:
+    """numba.njit, whose types say more about its result than a caller of a kernel needs."""
+    decorate: Any = numba.njit
+    return decorate(**options)(function)
+
+
+def kernel(function: Function) -> Function:
+    """Compile code over tiles; it is linked into the passes that call it, so only those are cached on disk."""
+    return _njit(function, nogil=True, fastmath=FASTMATH, error_model="numpy")
+
+
+def exact_kernel(function: Function) -> Function:
+    """Compile scalar code that is inlined but whose operations keep their order."""
+    return _njit(function, nogil=True, fastmath={"contract"}, error_model="numpy", forceinline=True)
+
+
+@functools.cache
+def fingerprint() -> str:
+    """Hash of every source file that can be linked into a pass.
+
+    numba's cache looks at the file of the outermost function only: without this an edited callee would be served stale.
+    """
+    digest = hashlib.sha256()
+    package = Path(__file__).parent
+    for folder in ("kernels", "families"):
+        for source in sorted((package / folder).glob("*.py")):
+            digest.update(source.read_bytes())
+    digest.update(Path(__file__).read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def specialise(
+    template: Function,
+    label: str,
+    bindings: Mapping[str, Function],
+    *,
+    parallel: bool = False,
+    cache: bool = True,
+) -> Function:
+    """Compile `template` with the global names in `bindings` bound to other kernels.
+
+    Parameters
+    ----------
+    template : function
+        Plain Python function; its module is the rest of its globals.
+    label : str
+        Names the specialisation. It is part of the cache file's name, or one family would be served another's code.
+    bindings : mapping of str to function
+        What the names stand for.
+    parallel : bool, default=False
+        Whether `prange` loops run on all threads. Off gives the serial twin of the same template.
+    cache : bool, default=True
+        Whether to keep the machine code on disk; off for what is only called from another pass.
+
+    Returns
+    -------
+    function
+        The dispatcher, cached on disk where numba finds a writable folder.
+    """
+    namespace = {**template.__globals__, **bindings}
+    function = FunctionType(template.__code__, namespace, template.__name__, template.__defaults__)
+    twin = "parallel" if parallel else "serial"
+    function.__qualname__ = f"{template.__name__}.{label}.{twin}.{fingerprint()}"
+    function.__module__ = template.__module__
+    options = {
+        "nogil": True,
+        "fastmath": FASTMATH,
+        "error_model": "numpy",
+        "parallel": parallel,
+    }
+    try:
+        return _njit(function, cache=cache, **options)
+    except RuntimeError:  # no writable cache folder: compile anew in every process
+        return _njit(function, **options)
+
+
+def _config() -> Any:
+    """Numba's settings, which are attributes made at import."""
+    return numba.config
+
+
+def n_threads() -> int:
+    """Number of threads that a parallel pass started now by this thread would use."""
+    return int(numba.get_num_threads()) if parallel_is_safe() else 1
+
+
+def parallel_is_safe() -> bool:
+    """Whether this thread may enter a parallel pass.
+
+    A second thread inside numba's workqueue layer aborts the process, a forked child inherits a dead OpenMP pool, and a
+    pass inside somebody's thread pool would only fight over the cores: all of these get the serial twin.
+    """
+    if _config().DISABLE_JIT or _process["forked"]:
+        return False
+    if threading.current_thread() is not threading.main_thread():
+        return False
+    return threading_layer() != "workqueue" or threading.active_count() == 1
+
+
+def threading_layer() -> str:
+    """Name of numba's threading layer, or "not started"."""
+    try:
+        return str(numba.threading_layer())  # type: ignore[attr-defined]
+    except ValueError:
+        return "not started"
+
+
+@contextmanager
+def limit_threads(n_jobs: int | None) -> Iterator[None]:
+    """Run with at most `n_jobs` threads: None leaves numba's number, -1 takes all, -2 all but one."""
+    available = int(_config().NUMBA_NUM_THREADS)
+    if n_jobs is None:
+        yield
+        return
+    wanted = n_jobs if n_jobs > 0 else available + 1 + n_jobs
+    before = numba.get_num_threads()
+    numba.set_num_threads(min(max(wanted, 1), available))
+    try:
+        yield
+    finally:
+        numba.set_num_threads(before)
+
+
+def processor() -> str:
+    """Name of the processor that code is generated for, as LLVM knows it."""
+    import llvmlite.binding
+
+    return str(llvmlite.binding.get_host_cpu_name())
+
+
+def cache_directory(function: Function) -> str:
+    """Folder of a specialised function's compiled code, or why there is none."""
+    path = getattr(getattr(function, "_cache", None), "cache_path", None)
+    return str(path) if path else "none: no writable folder, code is compiled in each process"

@@ -1,0 +1,1 @@
+"""Compiled code over tiles. It knows no family."""

@@ -1,0 +1,143 @@
+"""The templates: one loop over the data for every family.
+
+The names in `__placeholders__` stand for kernels of a family and of a posterior policy; `fastem._jit.specialise` binds
+them. Every sum is split into slabs whose number depends on the data's shape only, and each slab is summed in order, so
+results do not depend on the number of threads.
+"""
+
+import numpy as np
+from numba import prange
+
+from fastem.kernels.posterior import entropy, most_probable, soft
+from fastem.kernels.tiles import load
+
+__placeholders__ = ("log_prob", "accumulate", "posterior", "fold_slab", "score_slab")
+
+SCRATCH_ROWS = 8  # a family's kernels get n_features + this many rows of scratch
+
+
+def fold_slab(rows, params, log_weights, tile_rows, first, last, mass, stats):
+    """Fold rows first..last into mass (K,) and stats (S,); returns their weighted log-likelihood."""
+    n_features, n_components = rows.values.shape[1], log_weights.size
+    tile = np.empty((n_features, tile_rows))
+    scratch = np.empty((n_features + SCRATCH_ROWS, tile_rows))
+    resp = np.empty((n_components, tile_rows))
+    lanes = np.empty((3, tile_rows))
+    weight = lanes[0]
+    tile_mass = np.empty(n_components)
+    log_likelihood = 0.0
+    for start in range(first, last, tile_rows):
+        load(rows, start, min(start + tile_rows, last), tile, weight)
+        log_prob(params, tile, scratch, resp)  # noqa: F821
+        log_likelihood += posterior(resp, log_weights, weight, lanes[1], lanes[2])  # noqa: F821
+        for k in range(n_components):
+            row = resp[k]
+            total = 0.0
+            for c in range(tile_rows):
+                total += row[c]
+            tile_mass[k] = total
+            mass[k] += total
+        accumulate(params, tile, weight, resp, tile_mass, scratch, stats)  # noqa: F821
+    return log_likelihood
+
+
+def fused_pass(rows, params, log_weights, tile_rows, mass, stats, log_likelihood):
+    """E-step and statistics of every row in one reading of the data.
+
+    Parameters
+    ----------
+    rows : Rows
+    params : the family's parameters
+    log_weights : (K,)
+    tile_rows : int
+    mass : (P, K), stats : (P, S), log_likelihood : (P,)
+        Zero on entry; P is the number of slabs. They are allocated by the caller: inside, each fill would become a
+        parallel loop of its own and double the time to compile.
+    """
+    n_rows, n_slabs = rows.values.shape[0], mass.shape[0]
+    n_tiles = (n_rows + tile_rows - 1) // tile_rows
+    for p in prange(n_slabs):
+        first = n_tiles * p // n_slabs * tile_rows
+        last = min(n_tiles * (p + 1) // n_slabs * tile_rows, n_rows)
+        log_likelihood[p] = fold_slab(rows, params, log_weights, tile_rows, first, last, mass[p], stats[p])
+
+
+def score_slab(rows, params, log_weights, tile_rows, first, last, wanted, out):
+    """Evaluate rows first..last into the arrays of `out`; returns weighted log-likelihood and entropy."""
+    n_features, n_components = rows.values.shape[1], log_weights.size
+    tile = np.empty((n_features, tile_rows))
+    scratch = np.empty((n_features + SCRATCH_ROWS, tile_rows))
+    resp = np.empty((n_components, tile_rows))
+    lanes = np.empty((4, tile_rows))
+    weight, ones, density = lanes[0], lanes[1], lanes[2]
+    labels = np.empty(tile_rows, np.int64)
+    ones[:] = 1.0
+    log_likelihood, total_entropy = 0.0, 0.0
+    for start in range(first, last, tile_rows):
+        stop = min(start + tile_rows, last)
+        load(rows, start, stop, tile, weight)
+        log_prob(params, tile, scratch, resp)  # noqa: F821
+        if wanted.labels:
+            most_probable(resp, log_weights, density, labels)
+            for c in range(stop - start):
+                out.labels[start + c] = labels[c]
+        if not wanted.posterior:
+            continue
+        soft(resp, log_weights, ones, density, lanes[3])
+        for c in range(stop - start):
+            if weight[c] > 0.0:
+                log_likelihood += weight[c] * density[c]
+        if wanted.entropy:
+            total_entropy += entropy(resp, weight)
+        if wanted.densities:
+            for c in range(stop - start):
+                out.densities[start + c] = density[c]
+        if wanted.responsibilities:
+            for c in range(stop - start):
+                impossible = density[c] == -np.inf  # no component explains the row: the weights stand
+                for k in range(n_components):
+                    r = np.exp(log_weights[k]) if impossible else resp[k, c]
+                    out.responsibilities[start + c, k] = r
+    return log_likelihood, total_entropy
+
+
+def score_pass(rows, params, log_weights, tile_rows, wanted, out):
+    """Log-densities, labels, responsibilities or sums of them: whatever `wanted` names, into the arrays of `out`."""
+    n_rows, n_slabs = rows.values.shape[0], out.log_likelihood.shape[0]
+    n_tiles = (n_rows + tile_rows - 1) // tile_rows
+    for p in prange(n_slabs):
+        first = n_tiles * p // n_slabs * tile_rows
+        last = min(n_tiles * (p + 1) // n_slabs * tile_rows, n_rows)
+        log_likelihood, total_entropy = score_slab(rows, params, log_weights, tile_rows, first, last, wanted, out)
+        out.log_likelihood[p] = log_likelihood
+        out.entropy[p] = total_entropy
+
+
+def given_pass(rows, params, responsibilities, tile_rows, mass, stats):
+    """Statistics of rows whose responsibilities (n, K) are given: the start of a fit."""
+    n_rows, n_features = rows.values.shape
+    n_components = responsibilities.shape[1]
+    tile = np.empty((n_features, tile_rows))
+    scratch = np.empty((n_features + SCRATCH_ROWS, tile_rows))
+    resp = np.zeros((n_components, tile_rows))
+    weight = np.empty(tile_rows)
+    tile_mass = np.empty(n_components)
+    for start in range(0, n_rows, tile_rows):
+        stop = min(start + tile_rows, n_rows)
+        load(rows, start, stop, tile, weight)
+        for k in range(n_components):
+            row = resp[k]
+            total = 0.0
+            for c in range(stop - start):
+                row[c] = weight[c] * responsibilities[start + c, k]
+                total += row[c]
+            for c in range(stop - start, tile_rows):
+                row[c] = 0.0
+            tile_mass[k] = total
+            mass[k] += total
+        for c in range(tile_rows):  # a row counts as much as is given of it
+            total = 0.0
+            for k in range(n_components):
+                total += resp[k, c]
+            weight[c] = total
+        accumulate(params, tile, weight, resp, tile_mass, scratch, stats)  # noqa: F821
