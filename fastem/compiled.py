@@ -1,0 +1,142 @@
+"""Compiled passes of a family, made once a process."""
+
+import functools
+import platform
+import time
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem.families import NAMES, get_family
+
+Function = Callable[..., Any]
+
+
+class Twins(NamedTuple):
+    """The same template compiled for one thread and for all; equal results to the last bit."""
+
+    serial: Function
+    parallel: Function
+
+    def choose(self, *, parallel: bool) -> Function:
+        """Return one of the two."""
+        return self.parallel if parallel else self.serial
+
+
+class Passes(NamedTuple):
+    """The passes of a family under a posterior policy, see `fastem.kernels.passes`."""
+
+    fused: Twins
+    score: Twins
+    given: Function
+
+
+@functools.cache
+def get_passes(family_name: str, policy: str = "soft") -> Passes:
+    """Specialise the templates for a family and a posterior policy.
+
+    Nothing is compiled until a pass is called. Imports numba, which takes longer than all else: so not before a fit.
+
+    Parameters
+    ----------
+    family_name : str
+        One of `fastem.families.NAMES`.
+    policy : str, default="soft"
+        Name of a kernel in `fastem.kernels.posterior`.
+    """
+    from fastem import _jit
+    from fastem.kernels import passes, posterior
+
+    family = get_family(family_name)
+    kernels = {
+        "log_prob": family.log_prob,
+        "accumulate": family.accumulate,
+        "posterior": getattr(posterior, policy),
+    }
+    label = f"{family_name}.{policy}"
+
+    def twins(template: Function, slab: Function) -> Twins:
+        inner = _jit.specialise(slab, label, kernels, cache=False)
+        bound = {slab.__name__: inner}
+        serial = _jit.specialise(template, label, bound)
+        return Twins(serial, _jit.specialise(template, label, bound, parallel=True))
+
+    return Passes(
+        fused=twins(passes.fused_pass, passes.fold_slab),
+        score=twins(passes.score_pass, passes.score_slab),
+        given=_jit.specialise(passes.given_pass, label, kernels),
+    )
+
+
+def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str, ...] = ("float64",)) -> None:
+    """Compile every pass of every family into the disk cache.
+
+    Parameters
+    ----------
+    report : callable (label, seconds), optional
+        Called after each pass.
+    dtypes : tuple of str, default=("float64",)
+        Types of data to compile for; "float32" is the other one.
+
+    Examples
+    --------
+    >>> from fastem.compiled import warmup
+    >>> warmup(print)  # doctest: +SKIP
+    """
+    from fastem.sources import ArraySource, Mixture
+
+    for dtype in dtypes:
+        for name in NAMES:
+            family = get_family(name)
+            source = ArraySource(np.ones((8, 2), dtype))
+            mixture = Mixture(np.full(2, 0.5), family.params_at(np.zeros((2, 2))))
+            passes = get_passes(name)
+            steps: dict[str, Callable[[], object]] = {
+                "start": functools.partial(
+                    source.given, passes, mixture.params, family.n_stats(2, 2), [np.ones((8, 2))]
+                )
+            }
+            for parallel in (False, True):
+                twin = "parallel" if parallel else "serial"
+                steps[f"fit, {twin}"] = functools.partial(
+                    source.sweep, passes, mixture, family.n_stats(2, 2), parallel=parallel
+                )
+                steps[f"score, {twin}"] = functools.partial(source.score, passes, mixture, parallel=parallel)
+            for label, step in steps.items():
+                begin = time.perf_counter()
+                step()
+                if report is not None:
+                    report(f"{name} {dtype}: {label}", time.perf_counter() - begin)
+
+
+def environment() -> dict[str, str]:
+    """Versions, processor, threads and cache folder, as a user would report them.
+
+    Examples
+    --------
+    >>> from fastem.compiled import environment
+    >>> sorted(environment())[:3]
+    ['cache directory', 'fastem', 'llvmlite']
+    """
+    import llvmlite
+    import numba
+    import scipy
+    import sklearn
+
+    import fastem
+    from fastem import _jit
+
+    return {
+        "fastem": fastem.__version__,
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "numba": numba.__version__,
+        "llvmlite": llvmlite.__version__,
+        "scikit-learn": sklearn.__version__,
+        "scipy": scipy.__version__,
+        "processor": str(_jit.processor()),
+        "threads": str(_jit.n_threads()),
+        "threading layer": _jit.threading_layer(),
+        "cache directory": _jit.cache_directory(get_passes(NAMES[0]).fused.serial),
+    }

@@ -1,0 +1,85 @@
+"""What a family of component distributions provides, written once.
+
+Kernels work on tiles, (n_features, b), see `fastem.kernels`; host functions are plain numpy. Rows arrive shifted by an
+origin near the data, and parameters live in the shifted coordinates.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float: TypeAlias = NDArray[np.float64]
+Params: TypeAlias = Any  # a NamedTuple of arrays, its own type for each family
+
+
+class Family(NamedTuple):
+    """A family of component distributions.
+
+    Attributes
+    ----------
+    name : str
+        Key of the family in the registry, and part of the names of its compiled passes.
+    log_prob : kernel (params, tile (d, b), scratch (d + 8, b), out (K, b))
+        Component log-densities, without mixing weights and without terms common to all components.
+    accumulate : kernel (params, tile (d, b), weight (b,), resp (K, b), tile_mass (K,), scratch, stats (S,))
+        Add the tile's expected sufficient statistics. Second moments are about the component's current mean: never
+        E[x^2] - mu^2. `resp` carries the rows' weights; `tile_mass` is its sum over the tile.
+    n_stats : (d, K) -> S
+    params_at : (means (K, d)) -> Params
+        Some parameters with these means: the first statistics of a fit are taken about them.
+    m_step : (mass (K,), stats (S,), params, prior) -> Params
+        Maximise; sees all components, so tied parameters are no special case. Free of scale without a prior. Raises
+        `ComponentError` for a component that has no valid maximum.
+    centred : bool
+        Whether densities do not change when data and parameters are shifted together.
+    log_base : (values (n, d)) -> (n,), or None
+        The terms that `log_prob` leaves out. They do not depend on parameters, so a fit sums them once.
+    in_domain : (values (n, d)) -> mask (n, d), or None
+        Which values the family allows; None if any finite number.
+    domain : str
+        The same in words.
+    describe : (params) -> dict of str to array
+        The parameters by name, as a user knows them. "means" are about the origin.
+    restore : (described) -> Params
+        The inverse of `describe`.
+    n_parameters : (K, d) -> int
+        Number of free parameters, mixing weights aside.
+    """
+
+    name: str
+    log_prob: Callable[..., None]
+    accumulate: Callable[..., None]
+    n_stats: Callable[[int, int], int]
+    params_at: Callable[[Float], Params]
+    m_step: Callable[[Float, Float, Params, Any], Params]
+    centred: bool
+    log_base: Callable[[NDArray[Any]], Float] | None
+    in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None
+    domain: str
+    describe: Callable[[Params], dict[str, Float]]
+    restore: Callable[[dict[str, Float]], Params]
+    n_parameters: Callable[[int, int], int]
+
+
+class ComponentError(ValueError):
+    """A component has no valid parameters.
+
+    Parameters
+    ----------
+    component : int or None
+        Index of the component; None if all share what failed.
+    """
+
+    def __init__(self, component: int | None) -> None:
+        super().__init__(f"component {component} is degenerate")
+        self.component = component
+        self.mass: Float | None = None  # of all components, added where it is known
+
+
+def safe_ratio(sums: Float, mass: Float) -> Float:
+    """Sums / mass along the leading axis, zero where a component has no mass at all."""
+    shape = (-1,) + (1,) * (sums.ndim - 1)
+    divisor = np.where(mass > 0.0, mass, 1.0).reshape(shape)
+    return np.where((mass > 0.0).reshape(shape), sums / divisor, 0.0)

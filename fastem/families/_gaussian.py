@@ -1,0 +1,66 @@
+"""Host algebra that the Gaussian families share."""
+
+import math
+
+import numpy as np
+from scipy.linalg import lapack
+
+from fastem.families._contract import ComponentError, Float
+
+LOG_2_PI = math.log(2.0 * math.pi)
+
+
+def lower_inverse(covariance: Float, component: int | None) -> Float:
+    """Inverse of the lower Cholesky factor of `covariance` (d, d).
+
+    Raises
+    ------
+    ComponentError
+        If the matrix is not numerically positive definite.
+    """
+    cholesky, info = lapack.dpotrf(covariance, lower=1, clean=1)
+    if info == 0 and np.isfinite(cholesky).all():
+        inverse, info = lapack.dtrtri(cholesky, lower=1)
+        if info == 0 and np.isfinite(inverse).all():
+            return np.ascontiguousarray(inverse)
+    raise ComponentError(component)
+
+
+def covariance_from(lower: Float) -> Float:
+    """Covariance (d, d) whose inverse Cholesky factor is `lower`."""
+    cholesky = lapack.dtrtri(lower, lower=1)[0]
+    covariance: Float = cholesky @ cholesky.T
+    return covariance
+
+
+def inverse_deviations(variances: Float) -> Float:
+    """1 / sqrt(variances), component by component (leading axis); positive or ComponentError."""
+    by_component = variances.reshape(len(variances), -1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        inverse = 1.0 / np.sqrt(variances)
+    positive = (by_component > 0.0) & np.isfinite(inverse.reshape(by_component.shape))
+    bad = np.flatnonzero(~positive.all(axis=1))
+    if bad.size:
+        raise ComponentError(int(bad[0]))
+    return inverse
+
+
+def lift_collapsed(variances: Float, means: Float) -> Float:
+    """Give components that have collapsed onto one point the variance that scikit-learn gives them.
+
+    A variance below the squared resolution of float64 at the mean says that the rows are one point. In scikit-learn,
+    where 10 eps is added to every mass, it comes out as 10 eps mean^2; so it does here, and a fit that passes through
+    such a component goes on. Where this is zero too, `inverse_deviations` raises.
+    """
+    eps = np.finfo(np.float64).eps
+    squares = means**2
+    return np.where(variances <= (4.0 * eps) ** 2 * squares, 10.0 * eps * squares, variances)
+
+
+def symmetric(lower: Float) -> Float:
+    """Full matrices (..., d, d) from the lower triangles of `lower`, whose upper triangles are ignored."""
+    lower = np.tril(lower)
+    diagonal = np.einsum("...ii->...i", lower)
+    full = lower + np.swapaxes(lower, -1, -2)
+    np.einsum("...ii->...i", full)[...] = diagonal
+    return full

@@ -1,0 +1,106 @@
+"""Gaussian components with diagonal covariance matrices."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastem._jit import kernel
+from fastem.families import _gaussian
+from fastem.families._contract import Family, Float, safe_ratio
+from fastem.kernels.linalg import scaled_squares, weighted_moments
+
+
+class DiagParams(NamedTuple):
+    """`inverse_deviation` is 1 / sd, `offset` is mean / sd."""
+
+    means: Float  # (K, d)
+    covariances: Float  # (K, d)
+    inverse_deviation: Float  # (K, d)
+    offset: Float  # (K, d)
+    log_constant: Float  # (K,)
+
+
+def make_params(means: Float, covariances: Float, inverse_deviation: Float) -> DiagParams:
+    """Complete the parameters from means, variances and inverse standard deviations."""
+    log_determinant = np.log(inverse_deviation).sum(axis=1)
+    log_constant = log_determinant - 0.5 * means.shape[1] * _gaussian.LOG_2_PI
+    return DiagParams(means, covariances, inverse_deviation, means * inverse_deviation, log_constant)
+
+
+@kernel
+def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """Component log-densities of a tile."""
+    for k in range(out.shape[0]):
+        row = out[k]
+        scaled_squares(params.inverse_deviation[k], params.offset[k], tile, row)
+        constant = params.log_constant[k]
+        for c in range(row.size):
+            row[c] = constant - 0.5 * row[c]
+
+
+@kernel
+def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """Per component: first moments (d,) and second moments (d,) of the residuals."""
+    n_features = tile.shape[0]
+    for k in range(tile_mass.size):
+        if tile_mass[k] > 0.0:
+            weighted_moments(resp[k], tile, params.means[k], 2 * k * n_features, stats)
+
+
+def n_stats(n_features: int, n_components: int) -> int:
+    """First and second moments of each component."""
+    return 2 * n_components * n_features
+
+
+def params_at(means: Float) -> DiagParams:
+    """Components of unit variance."""
+    return make_params(means, np.ones(means.shape), np.ones(means.shape))
+
+
+def m_step(mass: Float, stats: Float, params: DiagParams, reg_covar: float) -> DiagParams:
+    """Means and variances from the moments about the current means."""
+    n_components, n_features = params.means.shape
+    moments = stats.reshape(n_components, 2, n_features)
+    step = safe_ratio(moments[:, 0], mass)
+    means = params.means + step
+    variances = safe_ratio(moments[:, 1], mass) - step**2
+    covariances = _gaussian.lift_collapsed(variances, means) + reg_covar
+    return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
+
+
+def n_parameters(n_components: int, n_features: int) -> int:
+    """Means and variances."""
+    return 2 * n_components * n_features
+
+
+def describe(params: DiagParams) -> dict[str, Float]:
+    """Means, variances and inverse standard deviations."""
+    return {
+        "means": params.means,
+        "covariances": params.covariances,
+        "precisions_cholesky": params.inverse_deviation,
+    }
+
+
+def restore(described: dict[str, Float]) -> DiagParams:
+    """Inverse of `describe`; variances are computed where they are not given."""
+    inverse = described["precisions_cholesky"]
+    covariances = described.get("covariances", inverse**-2.0)
+    return make_params(described["means"], covariances, inverse)
+
+
+FAMILY = Family(
+    name="gaussian-diag",
+    log_prob=log_prob,
+    accumulate=accumulate,
+    n_stats=n_stats,
+    params_at=params_at,
+    m_step=m_step,
+    centred=True,
+    log_base=None,
+    in_domain=None,
+    domain="numbers",
+    describe=describe,
+    restore=restore,
+    n_parameters=n_parameters,
+)

@@ -1,0 +1,130 @@
+"""Gaussian components, each with its own covariance matrix."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastem._jit import kernel
+from fastem.families import _gaussian
+from fastem.families._contract import Family, Float, safe_ratio
+from fastem.kernels import small
+from fastem.kernels.linalg import squared_mahalanobis, weighted_scatter
+
+
+class FullParams(NamedTuple):
+    """`lower` is the inverse Cholesky factor L, `offset` is L mu: a density needs |L x - L mu|^2 and a constant."""
+
+    means: Float  # (K, d)
+    covariances: Float  # (K, d, d)
+    lower: Float  # (K, d, d)
+    offset: Float  # (K, d)
+    log_constant: Float  # (K,)
+
+
+def make_params(means: Float, covariances: Float, lower: Float) -> FullParams:
+    """Complete the parameters from means, covariances and inverse Cholesky factors."""
+    offset = np.einsum("kij,kj->ki", lower, means)
+    log_determinant = np.log(np.einsum("kii->ki", lower)).sum(axis=1)
+    log_constant = log_determinant - 0.5 * means.shape[1] * _gaussian.LOG_2_PI
+    return FullParams(means, covariances, lower, offset, log_constant)
+
+
+@kernel
+def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """Component log-densities of a tile."""
+    if tile.shape[0] <= small.LARGEST:
+        for k in range(out.shape[0]):
+            small.log_density(params.lower[k], params.offset[k], params.log_constant[k], tile, out[k])
+        return
+    for k in range(out.shape[0]):
+        row = out[k]
+        squared_mahalanobis(params.lower[k], params.offset[k], tile, scratch, row)
+        constant = params.log_constant[k]
+        for c in range(row.size):
+            row[c] = constant - 0.5 * row[c]
+
+
+@kernel
+def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """Per component: first moments (d,) and the lower triangle of second moments (d, d) of the residuals."""
+    n_features, n_lanes = tile.shape
+    size = n_features * (n_features + 1)
+    if n_features <= small.LARGEST:
+        for k in range(tile_mass.size):
+            if tile_mass[k] > 0.0:
+                small.moments(resp[k], tile, params.means[k], stats[k * size : (k + 1) * size])
+        return
+    z = scratch[:n_features]
+    for k in range(tile_mass.size):
+        if tile_mass[k] == 0.0:
+            continue
+        for j in range(n_features):
+            mean = params.means[k, j]
+            source = tile[j]
+            target = z[j]
+            for c in range(n_lanes):
+                target[c] = source[c] - mean
+        weighted_scatter(resp[k], z, k * size, k * size + n_features, stats)
+
+
+def n_stats(n_features: int, n_components: int) -> int:
+    """First and second moments of each component."""
+    return n_components * n_features * (n_features + 1)
+
+
+def params_at(means: Float) -> FullParams:
+    """Components of unit variance."""
+    identity = np.tile(np.eye(means.shape[1]), (len(means), 1, 1))
+    return make_params(means, identity, identity)
+
+
+def m_step(mass: Float, stats: Float, params: FullParams, reg_covar: float) -> FullParams:
+    """Means and covariances from the moments about the current means."""
+    n_components, n_features = params.means.shape
+    moments = stats.reshape(n_components, n_features + 1, n_features)
+    step = safe_ratio(moments[:, 0], mass)
+    second = _gaussian.symmetric(safe_ratio(moments[:, 1:], mass))
+    covariances = second - step[:, :, None] * step[:, None, :]
+    np.einsum("kii->ki", covariances)[...] += reg_covar
+    lower = np.stack([_gaussian.lower_inverse(c, k) for k, c in enumerate(covariances)])
+    return make_params(params.means + step, covariances, lower)
+
+
+def n_parameters(n_components: int, n_features: int) -> int:
+    """Means and symmetric matrices."""
+    return n_components * (n_features + n_features * (n_features + 1) // 2)
+
+
+def describe(params: FullParams) -> dict[str, Float]:
+    """Means, covariances and the upper-triangular Cholesky factors of the precisions."""
+    return {
+        "means": params.means,
+        "covariances": params.covariances,
+        "precisions_cholesky": np.ascontiguousarray(np.swapaxes(params.lower, 1, 2)),
+    }
+
+
+def restore(described: dict[str, Float]) -> FullParams:
+    """Inverse of `describe`; covariances are computed where they are not given."""
+    lower = np.ascontiguousarray(np.swapaxes(described["precisions_cholesky"], 1, 2))
+    covariances = described.get("covariances")
+    if covariances is None:
+        covariances = np.stack([_gaussian.covariance_from(factor) for factor in lower])
+    return make_params(described["means"], covariances, lower)
+
+
+FAMILY = Family(
+    name="gaussian-full",
+    log_prob=log_prob,
+    accumulate=accumulate,
+    n_stats=n_stats,
+    params_at=params_at,
+    m_step=m_step,
+    centred=True,
+    log_base=None,
+    in_domain=None,
+    domain="numbers",
+    describe=describe,
+    restore=restore,
+    n_parameters=n_parameters,
+)

@@ -1,0 +1,106 @@
+"""Gaussian components, each with one variance for all features."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastem._jit import kernel
+from fastem.families import _gaussian
+from fastem.families._contract import Family, Float, safe_ratio
+from fastem.kernels.linalg import squared_distance, weighted_sum_and_square
+
+
+class SphericalParams(NamedTuple):
+    """One variance and precision per component."""
+
+    means: Float  # (K, d)
+    covariances: Float  # (K,)
+    inverse_deviation: Float  # (K,)
+    log_constant: Float  # (K,)
+
+
+def make_params(means: Float, covariances: Float, inverse_deviation: Float) -> SphericalParams:
+    """Complete the parameters from means, variances and inverse standard deviations."""
+    n_features = means.shape[1]
+    log_constant = n_features * (np.log(inverse_deviation) - 0.5 * _gaussian.LOG_2_PI)
+    return SphericalParams(means, covariances, inverse_deviation, log_constant)
+
+
+@kernel
+def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """Component log-densities of a tile."""
+    for k in range(out.shape[0]):
+        row = out[k]
+        squared_distance(params.means[k], tile, row)
+        constant, inverse = params.log_constant[k], params.inverse_deviation[k]
+        for c in range(row.size):
+            row[c] = constant - 0.5 * (row[c] * inverse) * inverse
+
+
+@kernel
+def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """Per component: first moments (d,) and the sum of squares of the residuals."""
+    n_features = tile.shape[0]
+    for k in range(tile_mass.size):
+        if tile_mass[k] > 0.0:
+            weighted_sum_and_square(resp[k], tile, params.means[k], k * (n_features + 1), stats)
+
+
+def n_stats(n_features: int, n_components: int) -> int:
+    """First moments and one sum of squares of each component."""
+    return n_components * (n_features + 1)
+
+
+def params_at(means: Float) -> SphericalParams:
+    """Components of unit variance."""
+    return make_params(means, np.ones(len(means)), np.ones(len(means)))
+
+
+def m_step(mass: Float, stats: Float, params: SphericalParams, reg_covar: float) -> SphericalParams:
+    """Means and variances from the moments about the current means."""
+    n_components, n_features = params.means.shape
+    moments = safe_ratio(stats.reshape(n_components, n_features + 1), mass)
+    step = moments[:, :n_features]
+    means = params.means + step
+    variances = (moments[:, n_features] - (step**2).sum(axis=1)) / n_features
+    root_mean_square = np.sqrt((means**2).mean(axis=1))
+    covariances = _gaussian.lift_collapsed(variances, root_mean_square) + reg_covar
+    return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
+
+
+def n_parameters(n_components: int, n_features: int) -> int:
+    """Means and one variance each."""
+    return n_components * (n_features + 1)
+
+
+def describe(params: SphericalParams) -> dict[str, Float]:
+    """Means, variances and inverse standard deviations."""
+    return {
+        "means": params.means,
+        "covariances": params.covariances,
+        "precisions_cholesky": params.inverse_deviation,
+    }
+
+
+def restore(described: dict[str, Float]) -> SphericalParams:
+    """Inverse of `describe`; variances are computed where they are not given."""
+    inverse = described["precisions_cholesky"]
+    covariances = described.get("covariances", inverse**-2.0)
+    return make_params(described["means"], covariances, inverse)
+
+
+FAMILY = Family(
+    name="gaussian-spherical",
+    log_prob=log_prob,
+    accumulate=accumulate,
+    n_stats=n_stats,
+    params_at=params_at,
+    m_step=m_step,
+    centred=True,
+    log_base=None,
+    in_domain=None,
+    domain="numbers",
+    describe=describe,
+    restore=restore,
+    n_parameters=n_parameters,
+)

@@ -1,0 +1,176 @@
+"""Gaussian components that share one covariance matrix.
+
+The row is whitened once for all components, and the pooled scatter needs no second moments for each component. With the
+row's expected mean m = sum_k r_k mu_k and x - m its residual, for responsibilities of unit sum
+
+    sum_k r_k (x - mu_k)(x - mu_k)' = (x - m)(x - m)' + sum_{j<k} r_j r_k (mu_j - mu_k)(mu_j - mu_k)'
+
+so a pass sums one residual scatter (d, d) and the products of responsibilities (K, K). Every term is positive: nothing
+cancels, however far apart the components are. A row costs d^2 + K^2 / 2 + O(K d) operations instead of O(K d^2); where
+K > d^2 the direct sum is cheaper.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from fastem._jit import kernel
+from fastem.families import _gaussian
+from fastem.families._contract import Family, Float, safe_ratio
+from fastem.kernels.linalg import (
+    squared_distance,
+    triangular_product,
+    weighted_scatter,
+)
+
+
+class TiedParams(NamedTuple):
+    """`lower` is the inverse Cholesky factor L of the shared covariance, `offset` is L mu."""
+
+    means: Float  # (K, d)
+    covariances: Float  # (d, d)
+    lower: Float  # (d, d)
+    offset: Float  # (K, d)
+    log_constant: Float  # (1,)
+
+
+def make_params(means: Float, covariances: Float, lower: Float) -> TiedParams:
+    """Complete the parameters from means, covariance and its inverse Cholesky factor."""
+    log_determinant = np.log(np.diagonal(lower)).sum()
+    log_constant = log_determinant - 0.5 * means.shape[1] * _gaussian.LOG_2_PI
+    return TiedParams(means, covariances, lower, means @ lower.T, np.array([log_constant]))
+
+
+@kernel
+def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """Component log-densities of a tile."""
+    white = scratch[: tile.shape[0]]
+    triangular_product(params.lower, tile, white)
+    constant = params.log_constant[0]
+    for k in range(out.shape[0]):
+        row = out[k]
+        squared_distance(params.offset[k], white, row)
+        for c in range(row.size):
+            row[c] = constant - 0.5 * row[c]
+
+
+@kernel
+def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """First moments (K, d), products of responsibilities (K, K), then the pooled scatter (d, d)."""
+    n_features, n_lanes = tile.shape
+    n_components = tile_mass.size
+    products = n_components * n_features
+    scatter = products + n_components * n_components
+    z = scratch[:n_features]
+    inverse_weight = scratch[n_features]
+    if n_components > n_features * n_features:
+        for k in range(n_components):
+            if tile_mass[k] > 0.0:
+                _residuals(params.means[k], tile, z)
+                weighted_scatter(resp[k], z, k * n_features, scatter, stats)
+        return
+    for c in range(n_lanes):
+        inverse_weight[c] = 1.0 / weight[c] if weight[c] > 0.0 else 0.0
+    for j in range(n_features):
+        _expected_residual(params.means, j, tile[j], resp, tile_mass, z[j], stats)
+    for j in range(n_features):
+        target = z[j]
+        for c in range(n_lanes):
+            target[c] *= inverse_weight[c]
+    weighted_scatter(weight, z, -1, scatter, stats)
+    weighted_scatter(inverse_weight, resp, -1, products, stats)
+
+
+@kernel
+def _residuals(mean, tile, z):  # type: ignore[no-untyped-def]
+    for j in range(mean.size):
+        source = tile[j]
+        target = z[j]
+        for c in range(source.size):
+            target[c] = source[c] - mean[j]
+
+
+@kernel
+def _expected_residual(means, j, source, resp, tile_mass, target, stats):  # type: ignore[no-untyped-def]
+    """Target = sum_k r_k (x_j - mu_kj); its sums over rows are feature j's first moments of the components."""
+    n_components, n_features = means.shape
+    for c in range(source.size):
+        target[c] = 0.0
+    for k in range(n_components):
+        if tile_mass[k] == 0.0:
+            continue
+        mean = means[k, j]
+        row = resp[k]
+        total = 0.0
+        for c in range(source.size):
+            part = row[c] * (source[c] - mean)
+            target[c] += part
+            total += part
+        stats[k * n_features + j] += total
+
+
+def n_stats(n_features: int, n_components: int) -> int:
+    """First moments, products of responsibilities and the pooled scatter."""
+    return n_components * n_features + n_components**2 + n_features**2
+
+
+def params_at(means: Float) -> TiedParams:
+    """Components of unit variance."""
+    identity = np.eye(means.shape[1])
+    return make_params(means, identity, identity)
+
+
+def m_step(mass: Float, stats: Float, params: TiedParams, reg_covar: float) -> TiedParams:
+    """Means, and the covariance pooled over components."""
+    n_components, n_features = params.means.shape
+    sums, products, scatter = np.split(stats, np.cumsum([n_components * n_features, n_components**2]))
+    step = safe_ratio(sums.reshape(n_components, n_features), mass)
+    pooled = _gaussian.symmetric(scatter.reshape(n_features, n_features))
+    shares = products.reshape(n_components, n_components)
+    for k in range(1, n_components):  # between components of the same row
+        difference = params.means[k] - params.means[:k]
+        pooled += (difference * shares[k, :k, None]).T @ difference
+    pooled -= (step * mass[:, None]).T @ step
+    covariance = pooled / mass.sum()
+    np.einsum("ii->i", covariance)[...] += reg_covar
+    return make_params(params.means + step, covariance, _gaussian.lower_inverse(covariance, None))
+
+
+def n_parameters(n_components: int, n_features: int) -> int:
+    """Means and one symmetric matrix."""
+    return n_components * n_features + n_features * (n_features + 1) // 2
+
+
+def describe(params: TiedParams) -> dict[str, Float]:
+    """Means, covariance and the upper-triangular Cholesky factor of the precision."""
+    return {
+        "means": params.means,
+        "covariances": params.covariances,
+        "precisions_cholesky": np.ascontiguousarray(params.lower.T),
+    }
+
+
+def restore(described: dict[str, Float]) -> TiedParams:
+    """Inverse of `describe`; the covariance is computed where it is not given."""
+    lower = np.ascontiguousarray(described["precisions_cholesky"].T)
+    covariance = described.get("covariances")
+    if covariance is None:
+        covariance = _gaussian.covariance_from(lower)
+    return make_params(described["means"], covariance, lower)
+
+
+FAMILY = Family(
+    name="gaussian-tied",
+    log_prob=log_prob,
+    accumulate=accumulate,
+    n_stats=n_stats,
+    params_at=params_at,
+    m_step=m_step,
+    centred=True,
+    log_base=None,
+    in_domain=None,
+    domain="numbers",
+    describe=describe,
+    restore=restore,
+    n_parameters=n_parameters,
+)

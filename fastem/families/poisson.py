@@ -1,0 +1,108 @@
+"""Independent Poisson columns."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln
+
+from fastem._jit import kernel
+from fastem.families._contract import Family, Float, safe_ratio
+from fastem.kernels.linalg import weighted_sum
+
+
+class PoissonParams(NamedTuple):
+    """Rates with their logarithms; a rate of zero allows only counts of zero."""
+
+    rates: Float  # (K, d)
+    log_rates: Float  # (K, d)
+    total_rate: Float  # (K,)
+
+
+def make_params(rates: Float) -> PoissonParams:
+    """Complete the parameters from the rates."""
+    with np.errstate(divide="ignore"):
+        log_rates = np.log(rates)
+    return PoissonParams(rates, log_rates, rates.sum(axis=1))
+
+
+@kernel
+def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """Component log-densities of a tile, without log x!."""
+    for k in range(out.shape[0]):
+        row = out[k]
+        total = params.total_rate[k]
+        for c in range(row.size):
+            row[c] = -total
+        for j in range(tile.shape[0]):
+            counts = tile[j]
+            log_rate = params.log_rates[k, j]
+            for c in range(row.size):
+                row[c] += counts[c] * log_rate if counts[c] > 0.0 else 0.0
+
+
+@kernel
+def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """Per component: expected total counts (d,)."""
+    for k in range(tile_mass.size):
+        if tile_mass[k] > 0.0:
+            weighted_sum(resp[k], tile, k * tile.shape[0], stats)
+
+
+def n_stats(n_features: int, n_components: int) -> int:
+    """Total counts of each component."""
+    return n_components * n_features
+
+
+def params_at(means: Float) -> PoissonParams:
+    """Components with these rates."""
+    return make_params(means)
+
+
+def m_step(mass: Float, stats: Float, params: PoissonParams, prior: None) -> PoissonParams:
+    """Rates are mean counts; a component without mass keeps its own."""
+    rates = safe_ratio(stats.reshape(params.rates.shape), mass)
+    return make_params(np.where(mass[:, None] > 0.0, rates, params.rates))
+
+
+def log_base(values: NDArray[Any]) -> Float:
+    """-sum_j log x_j! of each row."""
+    base: Float = -gammaln(values.astype(np.float64) + 1.0).sum(axis=1)
+    return base
+
+
+def in_domain(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which values are counts."""
+    return (values >= 0) & (values == np.floor(values))
+
+
+def n_parameters(n_components: int, n_features: int) -> int:
+    """One rate for each column."""
+    return n_components * n_features
+
+
+def describe(params: PoissonParams) -> dict[str, Float]:
+    """The rates."""
+    return {"rates": params.rates}
+
+
+def restore(described: dict[str, Float]) -> PoissonParams:
+    """Inverse of `describe`."""
+    return make_params(described["rates"])
+
+
+FAMILY = Family(
+    name="poisson",
+    log_prob=log_prob,
+    accumulate=accumulate,
+    n_stats=n_stats,
+    params_at=params_at,
+    m_step=m_step,
+    centred=False,
+    log_base=log_base,
+    in_domain=in_domain,
+    domain="counts (non-negative integers)",
+    describe=describe,
+    restore=restore,
+    n_parameters=n_parameters,
+)
