@@ -1,0 +1,211 @@
+"""The only loop: restarts, convergence, interruption, warnings and reports."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastem.problem import Problem
+from fastem.schemes import BATCH, Scheme
+from fastem.sources import Mixture
+
+NOT_CONVERGED = (
+    "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
+    "check for degenerate data."
+)
+
+
+class HistoryRecord(NamedTuple):
+    """One iteration of one restart.
+
+    Attributes
+    ----------
+    restart, iteration : int
+        Restarts count from 0, iterations from 1.
+    lower_bound : float
+        Mean log-likelihood of a row at the parameters that the iteration began with.
+    change : float
+        Its difference from the iteration before; inf for the first.
+    seconds : float
+        Wall-clock time of the iteration.
+    passes : float
+        How often the iteration read the data.
+    """
+
+    restart: int
+    iteration: int
+    lower_bound: float
+    change: float
+    seconds: float
+    passes: float
+
+
+class Control(NamedTuple):
+    """When to stop."""
+
+    max_iter: int
+    tol: float
+    previous_bound: float = -np.inf  # of the fit that a warm start continues
+
+
+@dataclass
+class Run:
+    """State of one restart, and its result."""
+
+    restart: int
+    mixture: Mixture
+    lower_bound: float
+    bounds: list[float] = field(default_factory=list)
+    stop_reason: str = "max_iter"
+
+    @property
+    def converged(self) -> bool:
+        """Whether the bound changed by less than the tolerance."""
+        return self.stop_reason == "tol"
+
+
+class Observer(Protocol):
+    """Somebody who watches a fit, and may end it."""
+
+    def begin_restart(self, restart: int, start: Mixture) -> None:
+        """Before the first iteration."""
+
+    def begin_iteration(self, mixture: Mixture) -> None:
+        """Before each iteration."""
+
+    def end_iteration(self, record: HistoryRecord, mixture: Mixture) -> bool:
+        """After each iteration; True ends this restart."""
+
+    def end_restart(self, run: Run) -> bool:
+        """After the last iteration of a restart; True ends the fit."""
+
+
+class Interrupted(KeyboardInterrupt):
+    """Carries the best run so far out of an interrupted loop."""
+
+    def __init__(self, best: Run | None, history: list[HistoryRecord]) -> None:
+        super().__init__()
+        self.best = best
+        self.history = history
+
+
+def run_restarts(
+    problem: Problem,
+    starts: Iterable[Callable[[], Mixture]],
+    control: Control,
+    observers: Sequence[Observer] = (),
+    scheme: Scheme = BATCH,
+) -> tuple[Run, list[HistoryRecord]]:
+    """Run a scheme from each start and keep the run that ends with the largest lower bound.
+
+    Raises
+    ------
+    Interrupted
+        On KeyboardInterrupt, with the best run so far.
+    """
+    best: Run | None = None
+    current: Run | None = None
+    history: list[HistoryRecord] = []
+    try:
+        for restart, make_start in enumerate(starts):
+            current = Run(restart, make_start(), control.previous_bound)
+            _iterate(problem, current, control, observers, scheme, history)
+            best, run, current = _better(best, current), current, None
+            stops = [observer.end_restart(run) for observer in observers]  # all of them hear of it
+            if any(stops):
+                break
+    except KeyboardInterrupt:
+        if current is not None:
+            current.stop_reason = "interrupt"
+            best = _better(best, current)
+        raise Interrupted(best, history) from None
+    assert best is not None
+    if best.stop_reason == "max_iter" and control.max_iter > 0:
+        warnings.warn(NOT_CONVERGED, ConvergenceWarning, stacklevel=2)
+    return best, history
+
+
+def _iterate(
+    problem: Problem,
+    run: Run,
+    control: Control,
+    observers: Sequence[Observer],
+    scheme: Scheme,
+    history: list[HistoryRecord],
+) -> None:
+    """Iterate one restart in place, until converged, told to stop or out of iterations."""
+    for observer in observers:
+        observer.begin_restart(run.restart, run.mixture)
+    state = scheme.init(problem, run.mixture)
+    for iteration in range(1, control.max_iter + 1):
+        for observer in observers:
+            observer.begin_iteration(run.mixture)
+        begin = time.perf_counter()
+        step = scheme.step(problem, state)
+        seconds = time.perf_counter() - begin
+        change = step.lower_bound - run.lower_bound
+        state, run.mixture, run.lower_bound = step.state, step.mixture, step.lower_bound
+        run.bounds.append(step.lower_bound)
+        record = HistoryRecord(run.restart, iteration, step.lower_bound, change, seconds, step.passes)
+        history.append(record)
+        stops = [observer.end_iteration(record, run.mixture) for observer in observers]
+        if abs(change) < control.tol:
+            run.stop_reason = "tol"
+        elif any(stops):
+            run.stop_reason = "callback"
+        else:
+            continue
+        return
+
+
+def _better(best: Run | None, run: Run) -> Run:
+    return run if best is None or run.lower_bound > best.lower_bound else best
+
+
+class ConsoleReport:
+    """Progress on standard output, in scikit-learn's words.
+
+    Parameters
+    ----------
+    verbose : int
+        1 prints iterations, 2 times and changes as well.
+    interval : int
+        Number of iterations from one print to the next.
+    """
+
+    def __init__(self, verbose: int, interval: int) -> None:
+        self.verbose = verbose
+        self.interval = interval
+        self.begin = self.previous = time.perf_counter()
+
+    def begin_restart(self, restart: int, start: Mixture) -> None:
+        """Name the restart."""
+        print(f"Initialization {restart}")
+        self.begin = self.previous = time.perf_counter()
+
+    def begin_iteration(self, mixture: Mixture) -> None:
+        """Nothing to tell."""
+
+    def end_iteration(self, record: HistoryRecord, mixture: Mixture) -> bool:
+        """Tell the iteration's number, and how long it took since the last print."""
+        if record.iteration % self.interval == 0:
+            line = f"  Iteration {record.iteration}"
+            if self.verbose >= 2:
+                now = time.perf_counter()
+                line += f"\t time lapse {now - self.previous:.5f}s\t ll change {record.change:.5f}"
+                self.previous = now
+            print(line)
+        return False
+
+    def end_restart(self, run: Run) -> bool:
+        """Tell whether it converged."""
+        line = f"Initialization {'converged' if run.converged else 'did not converge'}."
+        if self.verbose >= 2:
+            seconds = time.perf_counter() - self.begin
+            line += f" time lapse {seconds:.5f}s\t lower bound {run.lower_bound:.5f}."
+        print(line)
+        return False

@@ -1,0 +1,162 @@
+"""Starting responsibilities, and the mixture that they give.
+
+With the same random state and data the responsibilities are those of scikit-learn's mixtures: the same calls in the
+same order.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.cluster import KMeans, kmeans_plusplus
+from sklearn.utils.random import sample_without_replacement
+
+from fastem.compiled import get_passes
+from fastem.families import Family
+from fastem.families._contract import Float, safe_ratio
+from fastem.problem import maximise_params
+from fastem.sources import ArraySource, Mixture
+
+BLOCK_ROWS = 16384  # rows whose responsibilities exist at once
+METHODS = ("kmeans", "k-means++", "random", "random_from_data")
+
+Blocks = Callable[[], Iterator[NDArray[Any]]]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows that a fit starts from."""
+
+    values: NDArray[Any]
+    weights: Float | None
+
+
+def draw_sample(
+    values: NDArray[Any],
+    weights: Float | None,
+    init_size: int,
+    random_state: np.random.RandomState,
+) -> Sample:
+    """All rows of positive weight, or `init_size` of them drawn without replacement where there are more."""
+    if weights is not None and not weights.all():
+        present = np.flatnonzero(weights)
+        if len(present) > init_size:
+            kept = sample_without_replacement(len(present), init_size, random_state=random_state)
+            present = present[kept]
+    elif len(values) > init_size:
+        present = sample_without_replacement(len(values), init_size, random_state=random_state)
+    else:
+        return Sample(values, weights)
+    present.sort()  # in the order of the data, which is how memory maps like to be read
+    return Sample(values[present], None if weights is None else weights[present])
+
+
+def draw_responsibilities(
+    method: str, sample: Sample, n_components: int, random_state: np.random.RandomState
+) -> Blocks:
+    """Draw starting responsibilities; the result yields them in blocks (rows, K), as often as it is called.
+
+    Parameters
+    ----------
+    method : {"kmeans", "k-means++", "random", "random_from_data"}
+        Hard assignment by k-means; one row each, chosen by k-means++; uniform noise; one row each, chosen at random.
+    sample : Sample
+    n_components : int
+    random_state : RandomState
+        Moved on by the draw.
+    """
+    values, weights = sample.values, sample.weights
+    if method == "random":
+        return _uniform(len(values), n_components, random_state)
+    if method == "kmeans":
+        kmeans = KMeans(n_components, n_init=1, random_state=random_state)
+        labels = kmeans.fit(values, sample_weight=weights).labels_
+        return _labelled(labels, n_components)
+    if method == "k-means++":
+        _, chosen = kmeans_plusplus(values, n_components, sample_weight=weights, random_state=random_state)
+    else:
+        share = None if weights is None else weights / weights.sum()
+        chosen = random_state.choice(len(values), size=n_components, replace=False, p=share)
+    return _one_row_each(chosen, len(values))
+
+
+def given_blocks(responsibilities: NDArray[Any]) -> Blocks:
+    """Yield the blocks of an array (n, K)."""
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for start in range(0, len(responsibilities), BLOCK_ROWS):
+            yield responsibilities[start : start + BLOCK_ROWS]
+
+    return blocks
+
+
+def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: Any) -> Mixture:
+    """Mixture that maximises the likelihood of `sample` under given responsibilities.
+
+    Means come first, then second moments about them, so that nothing cancels. Weights are the mass per unit of weight,
+    which is below one in total where not every row is assigned.
+    """
+    source = ArraySource(sample.values, sample.weights, origin)
+    params = family.params_at(_weighted_means(source, blocks))
+    n_stats = family.n_stats(source.n_features, len(params[0]))
+    sweep = source.given(get_passes(family.name), params, n_stats, blocks())
+    return Mixture(sweep.mass / source.total_weight, maximise_params(family, sweep, params, prior))
+
+
+def _weighted_means(source: ArraySource, blocks: Blocks) -> Float:
+    """Mean row of each component (K, d), about the source's origin; zero for a component without rows."""
+    rows = source.rows
+    sums: Any = 0.0
+    mass: Any = 0.0
+    start = 0
+    for block in blocks():
+        stop = start + len(block)
+        part = rows.values[start:stop] - rows.origin
+        if rows.weights.size:
+            block = block * rows.weights[start:stop, None]
+        sums = sums + block.T @ part
+        mass = mass + block.sum(axis=0)
+        start = stop
+    return safe_ratio(np.asarray(sums), np.asarray(mass))
+
+
+def _labelled(labels: NDArray[Any], n_components: int) -> Blocks:
+    """Responsibility one for the component that each row is labelled with."""
+    identity = np.eye(n_components)
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for start in range(0, len(labels), BLOCK_ROWS):
+            yield identity[labels[start : start + BLOCK_ROWS]]
+
+    return blocks
+
+
+def _one_row_each(chosen: NDArray[Any], n_rows: int) -> Blocks:
+    """Each component is responsible for the one row chosen for it, and no component for the rest."""
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        for start in range(0, n_rows, BLOCK_ROWS):
+            block = np.zeros((min(BLOCK_ROWS, n_rows - start), len(chosen)))
+            inside = np.flatnonzero((chosen >= start) & (chosen < start + len(block)))
+            block[chosen[inside] - start, inside] = 1.0
+            yield block
+
+    return blocks
+
+
+def _uniform(n_rows: int, n_components: int, random_state: np.random.RandomState) -> Blocks:
+    """Uniform noise, normalised; drawn anew from the same state each time rather than kept."""
+    before = random_state.get_state()
+    for start in range(0, n_rows, BLOCK_ROWS):  # leave the state as one large draw would
+        random_state.uniform(size=(min(BLOCK_ROWS, n_rows - start), n_components))
+
+    def blocks() -> Iterator[NDArray[Any]]:
+        replay = np.random.RandomState()
+        replay.set_state(before)
+        for start in range(0, n_rows, BLOCK_ROWS):
+            block = replay.uniform(size=(min(BLOCK_ROWS, n_rows - start), n_components))
+            yield block / block.sum(axis=1, keepdims=True)
+
+    return blocks

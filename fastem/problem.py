@@ -1,0 +1,102 @@
+"""A family, its prior and a source of rows: what a scheme is run on."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.compiled import get_passes
+from fastem.families import ComponentError, Family
+from fastem.families._contract import Params
+from fastem.sources import ArraySource, Mixture, Sweep
+
+BASE_ROWS = 65536  # rows at once where numpy evaluates the terms common to all components
+
+
+@dataclass(frozen=True)
+class Problem:
+    """The steps of EM for one family on one source.
+
+    Parameters
+    ----------
+    family : Family
+    source : ArraySource
+    prior : object
+        Whatever the family's M-step takes.
+    base : float
+        Sum over the rows of the log-density terms that do not depend on the parameters.
+    """
+
+    family: Family
+    source: ArraySource
+    prior: Any
+    base: float = 0.0
+
+    def expect(self, mixture: Mixture) -> Sweep:
+        """E-step: expected sufficient statistics of all rows at `mixture`."""
+        n_stats = self.family.n_stats(self.source.n_features, mixture.weights.size)
+        return self.source.sweep(get_passes(self.family.name), mixture, n_stats)
+
+    def maximise(self, sweep: Sweep, mixture: Mixture) -> Mixture:
+        """M-step: the mixture that maximises the expected log-likelihood.
+
+        Raises
+        ------
+        ComponentError
+            For a component without a valid maximum.
+        ValueError
+            If the statistics overflow, or a row has density zero under every component.
+        """
+        if not (np.isfinite(sweep.stats).all() and np.isfinite(sweep.mass).all()):
+            raise ValueError(
+                "The sufficient statistics overflow float64: the values of X are too large to be squared and summed. "
+                "Scale the input data."
+            )
+        if not np.isfinite(sweep.log_likelihood):
+            raise ValueError(
+                "The log-likelihood is not finite: at least one row of X has density zero under every component. "
+                "Scale the input data or choose other initial parameters."
+            )
+        params = maximise_params(self.family, sweep, mixture.params, self.prior)
+        return Mixture(sweep.mass / sweep.mass.sum(), params)
+
+    def lower_bound(self, sweep: Sweep) -> float:
+        """Mean log-likelihood of a row at the parameters of the sweep."""
+        return (sweep.log_likelihood + self.base) / self.source.total_weight
+
+
+def maximise_params(family: Family, sweep: Sweep, params: Params, prior: Any) -> Params:
+    """Run the family's M-step; its errors learn the size of the components."""
+    try:
+        return family.m_step(sweep.mass, sweep.stats, params, prior)
+    except ComponentError as error:
+        error.mass = sweep.mass
+        raise
+
+
+def sum_log_base(family: Family, values: NDArray[Any], weights: NDArray[np.float64] | None) -> float:
+    """Weighted sum over rows of the terms that `family.log_prob` leaves out."""
+    if family.log_base is None:
+        return 0.0
+    total = 0.0
+    for start in range(0, len(values), BASE_ROWS):
+        base = family.log_base(values[start : start + BASE_ROWS])
+        total += float(base.sum() if weights is None else base @ weights[start : start + BASE_ROWS])
+    return total
+
+
+def check_domain(family: Family, values: NDArray[Any], name: str) -> None:
+    """Raise ValueError naming the first value of `values` that the family does not allow; `name` is the estimator's."""
+    if family.in_domain is None:
+        return
+    for start in range(0, len(values), BASE_ROWS):
+        allowed = family.in_domain(values[start : start + BASE_ROWS])
+        if not allowed.all():
+            row, column = np.argwhere(~allowed)[0]
+            value = values[start + row, column]
+            who = f"Negative values in data passed to {name}: it" if value < 0 else name
+            raise ValueError(
+                f"{who} needs {family.domain}, but X contains {value!s} in row {start + row}, column {column} "
+                "(counted from 0)."
+            )
