@@ -1,0 +1,70 @@
+"""Checks of initial parameters that a user gives, in scikit-learn's words."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_array
+
+
+def check_shape(parameter: NDArray[Any], shape: tuple[int, ...], name: str) -> None:
+    """Raise ValueError unless `parameter` has the shape."""
+    if parameter.shape != shape:
+        raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {parameter.shape}")
+
+
+def check_weights(weights: ArrayLike, n_components: int) -> NDArray[Any]:
+    """Return mixing weights (K,), each in [0, 1] and normalised."""
+    array: NDArray[Any] = check_array(weights, dtype=[np.float64, np.float32], ensure_2d=False)
+    check_shape(array, (n_components,), "weights")
+    if (array < 0.0).any() or (array > 1.0).any():
+        raise ValueError(
+            "The parameter 'weights' should be in the range [0, 1], but got "
+            # scikit-learn's message has the two the wrong way round, and so have programs that read it
+            f"max value {array.min():.5f}, min value {array.max():.5f}"
+        )
+    tolerance = 1e-6 if array.dtype == np.float32 else 1e-8
+    if abs(1.0 - float(array.sum())) > tolerance:
+        raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {array.sum():.5f}")
+    return array
+
+
+def check_locations(locations: ArrayLike, n_components: int, n_features: int, name: str) -> NDArray[Any]:
+    """Return means or rates (K, d)."""
+    array: NDArray[Any] = check_array(locations, dtype=[np.float64, np.float32], ensure_2d=False)
+    check_shape(array, (n_components, n_features), name)
+    return array
+
+
+def check_precisions(precisions: ArrayLike, covariance_type: str, n_components: int, n_features: int) -> NDArray[Any]:
+    """Return precisions of the shape that goes with `covariance_type`, positive definite."""
+    array: NDArray[Any] = check_array(
+        precisions,
+        dtype=[np.float64, np.float32],
+        ensure_2d=False,
+        allow_nd=covariance_type == "full",
+    )
+    shape = {
+        "full": (n_components, n_features, n_features),
+        "tied": (n_features, n_features),
+        "diag": (n_components, n_features),
+        "spherical": (n_components,),
+    }[covariance_type]
+    check_shape(array, shape, f"{covariance_type} precision")
+    if covariance_type in ("diag", "spherical"):
+        if (array <= 0.0).any():
+            raise ValueError(f"'{covariance_type} precision' should be positive")
+        return array
+    for matrix in array.reshape(-1, n_features, n_features):
+        if not (np.allclose(matrix, matrix.T) and (np.linalg.eigvalsh(matrix) > 0.0).all()):
+            raise ValueError(f"'{covariance_type} precision' should be symmetric, positive-definite")
+    return array
+
+
+def precisions_cholesky(precisions: NDArray[Any], covariance_type: str) -> NDArray[np.float64]:
+    """Upper-triangular U with precision = U U', by the Cholesky factor of the matrix with rows and columns reversed."""
+    precisions = np.asarray(precisions, dtype=np.float64)
+    if covariance_type in ("diag", "spherical"):
+        return np.sqrt(precisions)
+    factor = np.linalg.cholesky(precisions[..., ::-1, ::-1])
+    return np.ascontiguousarray(factor[..., ::-1, ::-1])

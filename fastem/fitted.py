@@ -1,0 +1,266 @@
+"""What can be done with a fitted mixture: densities, labels, criteria, sampling, saving."""
+
+from __future__ import annotations
+
+import math
+from abc import ABCMeta, abstractmethod
+from os import PathLike
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from fastem import persistence
+
+if TYPE_CHECKING:  # at run time these would import numba, which waits for the first use
+    from fastem.families import Family
+    from fastem.sources import Mixture, Scores, Wanted
+
+Float = NDArray[np.float64]
+
+
+class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
+    """Methods of a fitted mixture. They read the fitted attributes, which may have been set by hand."""
+
+    @abstractmethod
+    def _family(self) -> Family:
+        """Family of the components."""
+
+    @abstractmethod
+    def _recover(self, origin: Float) -> Mixture:
+        """Inverse of `_publish`: the mixture in coordinates about `origin`."""
+
+    @abstractmethod
+    def _locations(self) -> NDArray[Any]:
+        """Fitted means of the components (K, d)."""
+
+    @abstractmethod
+    def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+        """Draw rows from one component."""
+
+    def _evaluate(
+        self, X: ArrayLike, wanted: Wanted, sample_weight: ArrayLike | None = None
+    ) -> tuple[Scores, NDArray[Any], Float | None]:
+        """Run a score pass; returns its results with the validated data and weights."""
+        from fastem._jit import limit_threads
+        from fastem.compiled import get_passes
+        from fastem.problem import check_domain
+        from fastem.sources import ArraySource, common_origin
+
+        check_is_fitted(self, "weights_")
+        values = native(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
+        weights = check_weights(sample_weight, values)
+        family = self._family()
+        check_domain(family, values, type(self).__name__)
+        locations = self._locations()
+        origin = common_origin(locations) if family.centred else np.zeros(locations.shape[1])
+        source = ArraySource(values, weights, origin)
+        with limit_threads(self.n_jobs):
+            scores = source.score(get_passes(family.name), self._recover(origin), wanted)
+        return scores, values, weights
+
+    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
+        """Compute the log-density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+            Natural logarithm of the mixture's density.
+        """
+        from fastem.problem import BASE_ROWS
+        from fastem.sources import Wanted
+
+        scores, values, _ = self._evaluate(X, Wanted(densities=True))
+        log_base = self._family().log_base
+        if log_base is not None:
+            for start in range(0, len(values), BASE_ROWS):
+                part = slice(start, start + BASE_ROWS)
+                scores.densities[part] += log_base(values[part])
+        return scores.densities
+
+    def _totals(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, *, entropy: bool = False
+    ) -> tuple[float, float, float]:
+        """Total log-likelihood, entropy of the responsibilities, and weight of the rows of X."""
+        from fastem.problem import sum_log_base
+        from fastem.sources import Wanted
+
+        scores, values, weights = self._evaluate(X, Wanted(entropy=entropy), sample_weight)
+        base = sum_log_base(self._family(), values, weights)
+        total = len(values) if weights is None else weights.sum()
+        return float(scores.log_likelihood.sum()) + base, float(scores.entropy.sum()), float(total)
+
+    def score(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the mean log-likelihood of a row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        log_likelihood : float
+            Weighted mean of the rows' log-densities.
+        """
+        if sample_weight is None and getattr(X, "dtype", None) == np.float32:
+            # in float32, like scikit-learn: programs compare it with the mean of score_samples
+            return float(self.score_samples(X).mean())
+        log_likelihood, _, total = self._totals(X, sample_weight)
+        return log_likelihood / total
+
+    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+        """Label each row with its most probable component.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Indices of components.
+        """
+        from fastem.sources import Wanted
+
+        return self._evaluate(X, Wanted(labels=True, posterior=False))[0].labels
+
+    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+        """Compute the responsibilities: the probability of each component, given the row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+            Rows sum to 1. A row to which every component gives density zero gets the mixing weights.
+        """
+        from fastem.sources import Wanted
+
+        return self._evaluate(X, Wanted(responsibilities=True))[0].responsibilities
+
+    def bic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the Bayesian information criterion (Schwarz, 1978); lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; their sum is the number of rows.
+
+        Returns
+        -------
+        bic : float
+            -2 log-likelihood + parameters * log(rows).
+        """
+        log_likelihood, _, total = self._totals(X, sample_weight)
+        return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
+
+    def aic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the Akaike information criterion (Akaike, 1974); lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        aic : float
+            -2 log-likelihood + 2 * parameters.
+        """
+        return -2.0 * self._totals(X, sample_weight)[0] + 2.0 * self._n_parameters()
+
+    def icl(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+        """Compute the integrated completed likelihood criterion (Biernacki, Celeux and Govaert, 2000); lower is better.
+
+        It adds to the BIC twice the entropy of the responsibilities, and so prefers components that do not overlap.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        icl : float
+            bic + 2 * entropy.
+        """
+        log_likelihood, entropy, total = self._totals(X, sample_weight, entropy=True)
+        bic = -2.0 * log_likelihood + self._n_parameters() * math.log(total)
+        return bic + 2.0 * entropy
+
+    def _n_parameters(self) -> int:
+        """Number of free parameters."""
+        n_components, n_features = self._locations().shape
+        return self._family().n_parameters(n_components, n_features) + n_components - 1
+
+    def sample(self, n_samples: int = 1) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Draw rows from the fitted mixture.
+
+        Parameters
+        ----------
+        n_samples : int, default=1
+            Number of rows.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features)
+            The rows, ordered by component.
+        y : ndarray of shape (n_samples,)
+            The component of each row.
+        """
+        check_is_fitted(self, "weights_")
+        if n_samples < 1:
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
+        random_state = check_random_state(self.random_state)
+        weights = self.weights_.astype(np.float64)
+        counts = random_state.multinomial(n_samples, weights / weights.sum())
+        rows = [self._sample_component(k, int(n), random_state) for k, n in enumerate(counts)]
+        return np.vstack(rows), np.repeat(np.arange(len(counts)), counts)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model to a JSON file, whole or not at all; `fastem.load` reads it back exactly.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to.
+        """
+        persistence.save(self, path)
+
+
+def native(values: NDArray[Any]) -> NDArray[Any]:
+    """Copy only what compiled code cannot read: foreign byte order, unaligned memory."""
+    if values.dtype.isnative and values.flags.aligned:
+        return np.asarray(values)
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+
+
+def check_weights(sample_weight: ArrayLike | None, values: NDArray[Any]) -> Float | None:
+    """Check weights; None stands for ones."""
+    if sample_weight is None:
+        return None
+    weights: Float = _check_sample_weight(sample_weight, values, dtype=np.float64, ensure_non_negative=True)
+    return weights

@@ -1,0 +1,302 @@
+"""GaussianMixture: a drop-in for scikit-learn's."""
+
+from __future__ import annotations
+
+from numbers import Real
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastem import checks
+from fastem.fitted import Float
+from fastem.mixture import INIT_SIZE, BaseMixture
+
+if TYPE_CHECKING:
+    from fastem.families import ComponentError, Family
+    from fastem.initialize import Blocks, Sample
+    from fastem.sources import Mixture
+
+ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
+    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
+    "the input data."
+)
+USE_FLOAT64 = " The numerical accuracy can also be improved by passing float64 data instead of float32."
+
+
+class GaussianMixture(BaseMixture):
+    """Mixture of normal distributions.
+
+    A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes, methods, defaults and warnings,
+    and from the same seed the same start and the same iterations.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+        Each component has a covariance matrix of its own ('full'), all share one ('tied'), each has a diagonal one
+        ('diag'), or each has one variance for all features ('spherical').
+    tol : float, default=1e-3
+        An iteration that changes the mean log-likelihood of a row by less ends the fit.
+    reg_covar : float, default=1e-6
+        Added to the diagonal of every covariance, so that none is singular. In squared units of the data: scale it with
+        them, or set it to 0 for the maximum-likelihood estimate.
+    max_iter : int, default=100
+        Largest number of iterations of a run.
+    n_init : int, default=1
+        Number of runs; the best is kept.
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
+        How a run starts: from the clusters of k-means, from rows chosen by k-means++, from random responsibilities, or
+        from rows chosen at random.
+    weights_init : array-like of shape (n_components,), default=None
+        Mixing weights to start from.
+    means_init : array-like of shape (n_components, n_features), default=None
+        Means to start from.
+    precisions_init : array-like, default=None
+        Precisions (inverse covariances) to start from, shaped like `precisions_`.
+    random_state : int, RandomState instance or None, default=None
+        Seeds starts and samples.
+    warm_start : bool, default=False
+        Whether `fit` continues from the last fit.
+    verbose : int, default=0
+        1 prints iterations, 2 times and changes as well.
+    verbose_interval : int, default=10
+        Number of iterations between prints.
+    init_size : int, default=100000
+        Starts are computed on at most this many rows, drawn at random where X has more, so that k-means never takes
+        longer than the fit. Up to that size they are scikit-learn's. At this default k-means takes about as long as ten
+        iterations on a million rows.
+    n_jobs : int, default=None
+        Number of threads; None takes numba's number, -1 all cores. Results do not depend on it, to the last bit.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Mixing weights.
+    means_ : ndarray of shape (n_components, n_features)
+        Means of the components.
+    covariances_ : ndarray
+        Covariances, of shape (n_components, n_features, n_features) if 'full', (n_features, n_features) if 'tied',
+        (n_components, n_features) if 'diag' and (n_components,) if 'spherical'.
+    precisions_ : ndarray
+        Inverses of the covariances, of the same shape.
+    precisions_cholesky_ : ndarray
+        Upper-triangular factors U of the precisions U U' (inverse standard deviations if 'diag' or 'spherical'), of the
+        same shape.
+    converged_ : bool
+        Whether the best run converged.
+    n_iter_ : int
+        Number of its iterations.
+    lower_bound_ : float
+        Mean log-likelihood of a row at the beginning of its last iteration.
+    lower_bounds_ : list of float
+        The same for each of its iterations.
+    stop_reason_ : {'tol', 'max_iter', 'callback', 'interrupt'}
+        Why it ended.
+    history_ : list of HistoryRecord
+        One record an iteration and run: restart, iteration, lower_bound, change, seconds, passes.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X was a data frame.
+
+    See Also
+    --------
+    PoissonMixture : Mixtures of Poisson distributions, for counts.
+
+    References
+    ----------
+    A. P. Dempster, N. M. Laird and D. B. Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
+    Journal of the Royal Statistical Society B 39, 1-38.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastem import GaussianMixture
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> model.means_
+    array([[10.,  2.],
+           [ 1.,  2.]])
+    >>> model.predict([[0, 0], [12, 3]])
+    array([1, 0])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMixture._parameter_constraints,
+        "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        init_size: int = INIT_SIZE,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.init_size = init_size
+        self.n_jobs = n_jobs
+
+    def _family(self) -> Family:
+        from fastem.families import get_family
+
+        return get_family(f"gaussian-{self.covariance_type}")
+
+    def _prior(self) -> float:
+        return float(self.reg_covar)
+
+    def _check_initial_parameters(self, n_features: int) -> None:
+        if self.weights_init is not None:
+            checks.check_weights(self.weights_init, self.n_components)
+        if self.means_init is not None:
+            checks.check_locations(self.means_init, self.n_components, n_features, "means")
+        if self.precisions_init is not None:
+            checks.check_precisions(self.precisions_init, self.covariance_type, self.n_components, n_features)
+
+    def _initial_parameters_suffice(self) -> bool:
+        given = (self.weights_init, self.means_init, self.precisions_init)
+        return all(parameter is not None for parameter in given)
+
+    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None) -> Mixture:
+        from fastem.initialize import start_from
+        from fastem.sources import Mixture
+
+        family = self._family()
+        weights, described = self.weights_init, {}
+        if sample is not None and blocks is not None:
+            mixture = start_from(family, sample, origin, blocks, self._prior())
+            weights = mixture.weights if weights is None else weights
+            described = family.describe(mixture.params)
+            if self.covariance_type == "tied" and mixture.weights.sum() < 1.0 - 1e-12:
+                described.update(_total_scatter_start(sample, origin, mixture, self.reg_covar))
+        if self.means_init is not None:
+            described["means"] = np.array(self.means_init, dtype=np.float64) - origin
+        if self.precisions_init is not None:
+            described.pop("covariances", None)
+            described["precisions_cholesky"] = checks.precisions_cholesky(
+                np.asarray(self.precisions_init), self.covariance_type
+            )
+        return Mixture(np.array(weights, dtype=np.float64), family.restore(described))
+
+    def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
+        described = self._family().describe(mixture.params)
+        described["means"] = described["means"] + origin
+        described["precisions"] = self._precisions(described["precisions_cholesky"])
+        attributes = {f"{name}_": value.astype(dtype) for name, value in described.items()}
+        return {"weights_": mixture.weights.astype(dtype), **attributes}
+
+    def _recover(self, origin: Float) -> Mixture:
+        from fastem.sources import Mixture
+
+        names = ("means", "covariances", "precisions_cholesky")
+        described = {
+            name: np.asarray(getattr(self, f"{name}_"), dtype=np.float64) for name in names if hasattr(self, f"{name}_")
+        }
+        described["means"] = described["means"] - origin
+        weights = np.asarray(self.weights_, dtype=np.float64)
+        return Mixture(weights, self._family().restore(described))
+
+    def _precisions(self, precisions_cholesky: NDArray[Any]) -> NDArray[Any]:
+        """Precisions from their Cholesky factors."""
+        if self.covariance_type in ("full", "tied"):
+            return precisions_cholesky @ np.swapaxes(precisions_cholesky, -1, -2)
+        return precisions_cholesky**2
+
+    def _locations(self) -> NDArray[Any]:
+        means: NDArray[Any] = self.means_
+        return means
+
+    def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+        mean = self.means_[component]
+        if self.covariance_type == "tied":
+            return random_state.multivariate_normal(mean, self.covariances_, n_samples)
+        covariance = self.covariances_[component]
+        if self.covariance_type == "full":
+            return random_state.multivariate_normal(mean, covariance, n_samples)
+        noise = random_state.standard_normal(size=(n_samples, len(mean)))
+        rows: NDArray[Any] = mean + noise * np.sqrt(covariance)
+        return rows
+
+    def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
+        message = ILL_DEFINED + (USE_FLOAT64 if dtype == np.float32 else "")
+        if error.component is None:
+            return ValueError(f"{message} It is the covariance that all components share.")
+        if error.mass is None:
+            return ValueError(f"{message} It is component {error.component}.")
+        size, total = error.mass[error.component], error.mass.sum()
+        return ValueError(f"{message} It is component {error.component}, whose size is {size:.6g} of {total:.6g} rows.")
+
+    # Hooks that code written for scikit-learn's class calls
+
+    def _initialize(self, X: NDArray[Any], resp: NDArray[Any] | None) -> None:
+        """Set the initial parameters from responsibilities (n_samples, n_components)."""
+        from fastem.initialize import Sample, given_blocks
+
+        values = np.asarray(X)
+        origin = np.zeros(values.shape[1])
+        blocks = None if resp is None else given_blocks(resp)
+        mixture = self._start(Sample(values, None), origin, blocks)
+        for name, value in self._publish(mixture, origin, values.dtype).items():
+            setattr(self, name, value)
+
+    def _get_parameters(self) -> tuple[NDArray[Any], ...]:
+        """Weights, means, covariances and Cholesky factors of the precisions."""
+        return self.weights_, self.means_, self.covariances_, self.precisions_cholesky_
+
+    def _set_parameters(self, params: tuple[NDArray[Any], ...]) -> None:
+        """Inverse of `_get_parameters`; sets the precisions too."""
+        self.weights_, self.means_, self.covariances_, self.precisions_cholesky_ = params
+        self.precisions_ = self._precisions(self.precisions_cholesky_)
+
+
+def _total_scatter_start(sample: Sample, origin: Float, mixture: Mixture, reg_covar: float) -> dict[str, Float]:
+    """Shared covariance of a start that assigns one row to each component, as scikit-learn has it.
+
+    It takes all rows' second moments about zero, not only those of the assigned rows. That is no estimate of anything,
+    but a start like any other, and the same seed shall give the same start.
+    """
+    from fastem.families._gaussian import lower_inverse
+
+    values = sample.values.astype(np.float64)
+    weights = np.ones(len(values)) if sample.weights is None else sample.weights
+    mass = mixture.weights * weights.sum()
+    means = mixture.params.means + origin
+    scatter = (values * weights[:, None]).T @ values - (means * mass[:, None]).T @ means
+    covariance = scatter / mass.sum() + reg_covar * np.eye(values.shape[1])
+    return {
+        "covariances": covariance,
+        "precisions_cholesky": np.ascontiguousarray(lower_inverse(covariance, None).T),
+    }

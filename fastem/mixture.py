@@ -1,0 +1,227 @@
+"""How every mixture estimator is fitted."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import _fit_context
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from fastem.callbacks import CallbackBridge
+from fastem.fitted import FittedMixture, Float, check_weights, native
+
+if TYPE_CHECKING:  # at run time these would import numba, which waits for the first fit
+    from fastem.driver import HistoryRecord, Run
+    from fastem.families import ComponentError
+    from fastem.initialize import Blocks, Sample
+    from fastem.problem import Problem
+    from fastem.sources import Mixture
+
+INIT_SIZE = 100_000
+
+
+class BaseMixture(CallbackSupportMixin, FittedMixture):
+    """Base of the mixture estimators: scikit-learn's conventions around one loop for all families."""
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions({"kmeans", "random", "random_from_data", "k-means++"})],
+        "weights_init": ["array-like", None],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "init_size": [Interval(Integral, 1, None, closed="left")],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
+    }
+
+    # What the public face of a family provides
+
+    @abstractmethod
+    def _prior(self) -> Any:
+        """What the family's M-step takes as prior."""
+
+    @abstractmethod
+    def _check_initial_parameters(self, n_features: int) -> None:
+        """Check the user's initial parameters."""
+
+    @abstractmethod
+    def _initial_parameters_suffice(self) -> bool:
+        """Whether the user gave every initial parameter."""
+
+    @abstractmethod
+    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None) -> Mixture:
+        """Mixture from starting responsibilities of a sample, if needed, and the user's initial parameters."""
+
+    @abstractmethod
+    def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
+        """Fitted attributes that describe `mixture`, in the data's coordinates and type."""
+
+    def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
+        """Error that tells which component failed, and what to do."""
+        return ValueError(str(error))
+
+    # Fitting
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> Self:
+        """Estimate the parameters by expectation-maximisation.
+
+        The fit is run `n_init` times, and the parameters with the largest lower bound are kept. Each run alternates E-
+        and M-steps, fused into one reading of the data an iteration, until the mean log-likelihood changes by less than
+        `tol`. If `warm_start` is true and the model is fitted, one run continues from the fitted parameters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data: an array, memory map or data frame. float32 and float64 arrays are read in place whatever their
+            strides; other types are converted to float64.
+        y : Ignored
+            Present by convention; only handed on to callbacks.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. Weight 0 is an absent row, weight 2 a row that is there twice; None weighs every row 1.
+
+        Returns
+        -------
+        self : object
+            The fitted mixture.
+
+        Raises
+        ------
+        ValueError
+            If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates.
+        KeyboardInterrupt
+            Passed on after the best parameters so far have been set.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the best run ended at `max_iter`.
+        """
+        from fastem import driver
+        from fastem._jit import limit_threads
+        from fastem.families import ComponentError
+
+        values, weights = self._validate(X, sample_weight)
+        random_state = check_random_state(self.random_state)
+        problem, starts = self._pose(values, weights, random_state)
+        origin, dtype = problem.source.rows.origin, values.dtype
+        resume = self.warm_start and hasattr(self, "converged_")
+        control = driver.Control(self.max_iter, self.tol, self.lower_bound_ if resume else -math.inf)
+        observers: list[driver.Observer] = []
+        if self.verbose:
+            observers.append(driver.ConsoleReport(self.verbose, self.verbose_interval))
+        bridge = None
+        if getattr(self, "_skl_callbacks", []) or hasattr(self, "_parent_callback_ctx"):
+            bridge = CallbackBridge(
+                self,
+                self.n_init,
+                lambda mixture: self._publish(mixture, origin, dtype),
+                X,
+                y,
+                sample_weight,
+            )
+            observers.append(bridge)
+        try:
+            with limit_threads(self.n_jobs):
+                run, history = driver.run_restarts(problem, starts, control, observers)
+        except ComponentError as error:
+            raise self._explain(error, dtype) from None
+        except driver.Interrupted as interruption:
+            if interruption.best is not None:
+                self._set_run(interruption.best, interruption.history, origin, dtype)
+            raise KeyboardInterrupt from None
+        self._set_run(run, history, origin, dtype)
+        if bridge is not None:
+            bridge.end_fit()
+        return self
+
+    def fit_predict(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
+        """Fit the mixture and label the rows of X: `fit(X).predict(X)`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The most probable component of each row.
+        """
+        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+
+    def _validate(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[NDArray[Any], Float | None]:
+        """Check data, weights and initial parameters of a fit."""
+        from fastem.problem import check_domain
+
+        values = native(validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2))
+        weights = check_weights(sample_weight, values)
+        n_samples = len(values) if weights is None else np.count_nonzero(weights)
+        if n_samples < self.n_components:
+            raise ValueError(
+                "Expected n_samples >= n_components "
+                f"but got n_components = {self.n_components}, n_samples = {n_samples}"
+            )
+        self._check_initial_parameters(values.shape[1])
+        check_domain(self._family(), values, type(self).__name__)
+        return values, weights
+
+    def _pose(
+        self, values: NDArray[Any], weights: Float | None, random_state: np.random.RandomState
+    ) -> tuple[Problem, Iterator[Callable[[], Mixture]]]:
+        """Set up the problem that the loop runs on, and where it starts."""
+        from fastem.initialize import draw_responsibilities, draw_sample
+        from fastem.problem import Problem, sum_log_base
+        from fastem.sources import ArraySource, common_origin
+
+        family = self._family()
+        origin = np.zeros(values.shape[1])
+        if family.centred:
+            step = -(-len(values) // self.init_size)
+            some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
+            origin = common_origin(some) if len(some) else origin
+        base = sum_log_base(family, values, weights)
+        problem = Problem(family, ArraySource(values, weights, origin), self._prior(), base)
+
+        def start() -> Mixture:
+            if self._initial_parameters_suffice():
+                return self._start(None, origin, None)
+            sample = draw_sample(values, weights, self.init_size, random_state)
+            blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
+            return self._start(sample, origin, blocks)
+
+        if self.warm_start and hasattr(self, "converged_"):
+            return problem, iter([lambda: self._recover(origin)])
+        return problem, iter([start] * self.n_init)
+
+    def _set_run(self, run: Run, history: list[HistoryRecord], origin: Float, dtype: Any) -> None:
+        """Set the fitted attributes."""
+        for name, value in self._publish(run.mixture, origin, dtype).items():
+            setattr(self, name, value)
+        self.converged_ = run.converged
+        self.n_iter_ = len(run.bounds)
+        self.lower_bound_ = run.lower_bound
+        self.lower_bounds_ = run.bounds
+        self.history_ = history
+        self.stop_reason_ = run.stop_reason

@@ -1,0 +1,188 @@
+"""PoissonMixture: mixtures of independent Poisson columns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastem import checks
+from fastem.fitted import Float
+from fastem.mixture import INIT_SIZE, BaseMixture
+
+if TYPE_CHECKING:
+    from fastem.families import Family
+    from fastem.initialize import Blocks, Sample
+    from fastem.sources import Mixture
+
+
+class PoissonMixture(BaseMixture):
+    """Mixture of Poisson distributions for counts; columns are independent given the component.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    tol : float, default=1e-3
+        An iteration that changes the mean log-likelihood of a row by less ends the fit. Components of counts overlap
+        more than Gaussians do and EM is slow on them: for parameters to many digits choose 1e-10 or less.
+    max_iter : int, default=100
+        Largest number of iterations of a run.
+    n_init : int, default=1
+        Number of runs; the best is kept.
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
+        How a run starts: from the clusters of k-means, from rows chosen by k-means++, from random responsibilities, or
+        from rows chosen at random.
+    weights_init : array-like of shape (n_components,), default=None
+        Mixing weights to start from.
+    rates_init : array-like of shape (n_components, n_features), default=None
+        Rates to start from.
+    random_state : int, RandomState instance or None, default=None
+        Seeds starts and samples.
+    warm_start : bool, default=False
+        Whether `fit` continues from the last fit.
+    verbose : int, default=0
+        1 prints iterations, 2 times and changes as well.
+    verbose_interval : int, default=10
+        Number of iterations between prints.
+    init_size : int, default=100000
+        Starts are computed on at most this many rows, drawn at random; see `GaussianMixture`.
+    n_jobs : int, default=None
+        Number of threads; None takes numba's number, -1 all cores. Results do not depend on it.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Mixing weights.
+    rates_ : ndarray of shape (n_components, n_features)
+        Mean count of each column in each component.
+    converged_ : bool
+        Whether the best run converged.
+    n_iter_ : int
+        Number of its iterations.
+    lower_bound_ : float
+        Mean log-likelihood of a row at the beginning of its last iteration.
+    lower_bounds_ : list of float
+        The same for each of its iterations.
+    stop_reason_ : {'tol', 'max_iter', 'callback', 'interrupt'}
+        Why it ended.
+    history_ : list of HistoryRecord
+        One record an iteration and run: restart, iteration, lower_bound, change, seconds, passes.
+    n_features_in_ : int
+        Number of columns.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the columns, if X was a data frame.
+
+    See Also
+    --------
+    GaussianMixture : Mixtures of normal distributions.
+
+    References
+    ----------
+    V. Hasselblad (1969), Estimation of finite mixtures of distributions from the exponential family, Journal of the
+    American Statistical Association 64, 1459-1471.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastem import PoissonMixture
+    >>> deaths = np.arange(10).reshape(-1, 1)  # deaths of women over 80 in a day, The Times, 1910-12
+    >>> days = [162, 267, 271, 185, 111, 61, 27, 8, 3, 1]
+    >>> model = PoissonMixture(2, tol=1e-10, max_iter=5000, random_state=0).fit(deaths, sample_weight=days)
+    >>> (model.rates_.ravel()[model.rates_.ravel().argsort()]).round(2)
+    array([1.26, 2.66])
+    """
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMixture._parameter_constraints,
+        "rates_init": ["array-like", None],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        tol: float = 1e-3,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: ArrayLike | None = None,
+        rates_init: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        init_size: int = INIT_SIZE,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.rates_init = rates_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.init_size = init_size
+        self.n_jobs = n_jobs
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.positive_only = True
+        return tags
+
+    def _family(self) -> Family:
+        from fastem.families import get_family
+
+        return get_family("poisson")
+
+    def _prior(self) -> Any:
+        return None
+
+    def _check_initial_parameters(self, n_features: int) -> None:
+        if self.weights_init is not None:
+            checks.check_weights(self.weights_init, self.n_components)
+        if self.rates_init is not None:
+            rates = checks.check_locations(self.rates_init, self.n_components, n_features, "rates")
+            if (rates < 0.0).any():
+                raise ValueError("The parameter 'rates' should be non-negative")
+
+    def _initial_parameters_suffice(self) -> bool:
+        return self.weights_init is not None and self.rates_init is not None
+
+    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None) -> Mixture:
+        from fastem.initialize import start_from
+        from fastem.sources import Mixture
+
+        family = self._family()
+        weights, rates = self.weights_init, self.rates_init
+        if sample is not None and blocks is not None:
+            mixture = start_from(family, sample, origin, blocks, self._prior())
+            weights = mixture.weights if weights is None else weights
+            rates = family.describe(mixture.params)["rates"] if rates is None else rates
+        rates = np.array(rates, dtype=np.float64)
+        return Mixture(np.array(weights, dtype=np.float64), family.restore({"rates": rates}))
+
+    def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
+        return {
+            "weights_": mixture.weights.astype(dtype),
+            "rates_": self._family().describe(mixture.params)["rates"].astype(dtype),
+        }
+
+    def _recover(self, origin: Float) -> Mixture:
+        from fastem.sources import Mixture
+
+        params = self._family().restore({"rates": self.rates_.astype(np.float64)})
+        return Mixture(self.weights_.astype(np.float64), params)
+
+    def _locations(self) -> NDArray[Any]:
+        rates: NDArray[Any] = self.rates_
+        return rates
+
+    def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+        rates = self.rates_[component].astype(np.float64)
+        return random_state.poisson(rates, size=(n_samples, len(rates)))
