@@ -135,17 +135,15 @@ def threading_layer() -> str:
 
 
 @contextmanager
-def limit_threads(n_jobs: int | None) -> Iterator[None]:
-    """Run with at most `n_jobs` threads: None leaves numba's number, -1 takes all, -2 all but one."""
+def limit_threads(n_jobs: int) -> Iterator[int]:
+    """Run with at most `n_jobs` threads, -1 standing for all, -2 for all but one; yields how many that are."""
     available = int(_config().NUMBA_NUM_THREADS)
-    if n_jobs is None:
-        yield
-        return
     wanted = n_jobs if n_jobs > 0 else available + 1 + n_jobs
+    n_threads = min(max(wanted, 1), available)
     before = numba.get_num_threads()
-    numba.set_num_threads(min(max(wanted, 1), available))
+    numba.set_num_threads(n_threads)
     try:
-        yield
+        yield n_threads
     finally:
         numba.set_num_threads(before)
 

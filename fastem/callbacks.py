@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import _num_samples
 
-if TYPE_CHECKING:
-    from fastem.driver import HistoryRecord, Run
-    from fastem.sources import Mixture
+from fastem.driver import HistoryRecord, Run
+from fastem.sources import Mixture
 
 
 class CallbackBridge:

@@ -2,7 +2,6 @@
 
 import functools
 import platform
-import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -67,47 +66,6 @@ def get_passes(family_name: str, policy: str = "soft") -> Passes:
         score=twins(passes.score_pass, passes.score_slab),
         given=_jit.specialise(passes.given_pass, label, kernels),
     )
-
-
-def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str, ...] = ("float64",)) -> None:
-    """Compile every pass of every family into the disk cache.
-
-    Parameters
-    ----------
-    report : callable (label, seconds), optional
-        Called after each pass.
-    dtypes : tuple of str, default=("float64",)
-        Types of data to compile for; "float32" is the other one.
-
-    Examples
-    --------
-    >>> from fastem.compiled import warmup
-    >>> warmup(print)  # doctest: +SKIP
-    """
-    from fastem.sources import ArraySource, Mixture
-
-    for dtype in dtypes:
-        for name in NAMES:
-            family = get_family(name)
-            source = ArraySource(np.ones((8, 2), dtype))
-            mixture = Mixture(np.full(2, 0.5), family.params_at(np.zeros((2, 2))))
-            passes = get_passes(name)
-            steps: dict[str, Callable[[], object]] = {
-                "start": functools.partial(
-                    source.given, passes, mixture.params, family.n_stats(2, 2), [np.ones((8, 2))]
-                )
-            }
-            for parallel in (False, True):
-                twin = "parallel" if parallel else "serial"
-                steps[f"fit, {twin}"] = functools.partial(
-                    source.sweep, passes, mixture, family.n_stats(2, 2), parallel=parallel
-                )
-                steps[f"score, {twin}"] = functools.partial(source.score, passes, mixture, parallel=parallel)
-            for label, step in steps.items():
-                begin = time.perf_counter()
-                step()
-                if report is not None:
-                    report(f"{name} {dtype}: {label}", time.perf_counter() - begin)
 
 
 def environment() -> dict[str, str]:

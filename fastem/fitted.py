@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from abc import ABCMeta, abstractmethod
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -14,10 +14,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
 
 from fastem import persistence
-
-if TYPE_CHECKING:  # at run time these would import numba, which waits for the first use
-    from fastem.families import Family
-    from fastem.sources import Mixture, Scores, Wanted
+from fastem.compiled import get_passes
+from fastem.families import Family
+from fastem.problem import BASE_ROWS, check_domain, sum_log_base
+from fastem.sources import ArraySource, Mixture, Scores, Wanted, common_origin, limit_threads
 
 Float = NDArray[np.float64]
 
@@ -45,11 +45,6 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         self, X: ArrayLike, wanted: Wanted, sample_weight: ArrayLike | None = None
     ) -> tuple[Scores, NDArray[Any], Float | None]:
         """Run a score pass; returns its results with the validated data and weights."""
-        from fastem._jit import limit_threads
-        from fastem.compiled import get_passes
-        from fastem.problem import check_domain
-        from fastem.sources import ArraySource, common_origin
-
         check_is_fitted(self, "weights_")
         values = native(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
         weights = check_weights(sample_weight, values)
@@ -75,9 +70,6 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         log_prob : ndarray of shape (n_samples,)
             Natural logarithm of the mixture's density.
         """
-        from fastem.problem import BASE_ROWS
-        from fastem.sources import Wanted
-
         scores, values, _ = self._evaluate(X, Wanted(densities=True))
         log_base = self._family().log_base
         if log_base is not None:
@@ -90,9 +82,6 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         self, X: ArrayLike, sample_weight: ArrayLike | None, *, entropy: bool = False
     ) -> tuple[float, float, float]:
         """Total log-likelihood, entropy of the responsibilities, and weight of the rows of X."""
-        from fastem.problem import sum_log_base
-        from fastem.sources import Wanted
-
         scores, values, weights = self._evaluate(X, Wanted(entropy=entropy), sample_weight)
         base = sum_log_base(self._family(), values, weights)
         total = len(values) if weights is None else weights.sum()
@@ -134,8 +123,6 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         labels : ndarray of shape (n_samples,)
             Indices of components.
         """
-        from fastem.sources import Wanted
-
         return self._evaluate(X, Wanted(labels=True, posterior=False))[0].labels
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
@@ -151,8 +138,6 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to 1. A row to which every component gives density zero gets the mixing weights.
         """
-        from fastem.sources import Wanted
-
         return self._evaluate(X, Wanted(responsibilities=True))[0].responsibilities
 
     def bic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastem import checks
+from fastem.families import ComponentError, Family, get_family
 from fastem.fitted import Float
+from fastem.initialize import Blocks, Sample, given_blocks, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
-
-if TYPE_CHECKING:
-    from fastem.families import ComponentError, Family
-    from fastem.initialize import Blocks, Sample
-    from fastem.sources import Mixture
+from fastem.sources import Mixture
 
 ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -171,8 +169,6 @@ class GaussianMixture(BaseMixture):
         self.n_jobs = n_jobs
 
     def _family(self) -> Family:
-        from fastem.families import get_family
-
         return get_family(f"gaussian-{self.covariance_type}")
 
     def _prior(self) -> float:
@@ -191,9 +187,6 @@ class GaussianMixture(BaseMixture):
         return all(parameter is not None for parameter in given)
 
     def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None) -> Mixture:
-        from fastem.initialize import start_from
-        from fastem.sources import Mixture
-
         family = self._family()
         weights, described = self.weights_init, {}
         if sample is not None and blocks is not None:
@@ -219,8 +212,6 @@ class GaussianMixture(BaseMixture):
         return {"weights_": mixture.weights.astype(dtype), **attributes}
 
     def _recover(self, origin: Float) -> Mixture:
-        from fastem.sources import Mixture
-
         names = ("means", "covariances", "precisions_cholesky")
         described = {
             name: np.asarray(getattr(self, f"{name}_"), dtype=np.float64) for name in names if hasattr(self, f"{name}_")
@@ -263,8 +254,6 @@ class GaussianMixture(BaseMixture):
 
     def _initialize(self, X: NDArray[Any], resp: NDArray[Any] | None) -> None:
         """Set the initial parameters from responsibilities (n_samples, n_components)."""
-        from fastem.initialize import Sample, given_blocks
-
         values = np.asarray(X)
         origin = np.zeros(values.shape[1])
         blocks = None if resp is None else given_blocks(resp)

@@ -6,7 +6,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from numbers import Integral, Real
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,15 +16,13 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
+from fastem import driver
 from fastem.callbacks import CallbackBridge
+from fastem.families import ComponentError
 from fastem.fitted import FittedMixture, Float, check_weights, native
-
-if TYPE_CHECKING:  # at run time these would import numba, which waits for the first fit
-    from fastem.driver import HistoryRecord, Run
-    from fastem.families import ComponentError
-    from fastem.initialize import Blocks, Sample
-    from fastem.problem import Problem
-    from fastem.sources import Mixture
+from fastem.initialize import Blocks, Sample, draw_responsibilities, draw_sample
+from fastem.problem import Problem, check_domain, sum_log_base
+from fastem.sources import ArraySource, Mixture, common_origin, limit_threads
 
 INIT_SIZE = 100_000
 
@@ -114,10 +112,6 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         ConvergenceWarning
             If the best run ended at `max_iter`.
         """
-        from fastem import driver
-        from fastem._jit import limit_threads
-        from fastem.families import ComponentError
-
         values, weights = self._validate(X, sample_weight)
         random_state = check_random_state(self.random_state)
         problem, starts = self._pose(values, weights, random_state)
@@ -173,8 +167,6 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
 
     def _validate(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[NDArray[Any], Float | None]:
         """Check data, weights and initial parameters of a fit."""
-        from fastem.problem import check_domain
-
         values = native(validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2))
         weights = check_weights(sample_weight, values)
         n_samples = len(values) if weights is None else np.count_nonzero(weights)
@@ -191,10 +183,6 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         self, values: NDArray[Any], weights: Float | None, random_state: np.random.RandomState
     ) -> tuple[Problem, Iterator[Callable[[], Mixture]]]:
         """Set up the problem that the loop runs on, and where it starts."""
-        from fastem.initialize import draw_responsibilities, draw_sample
-        from fastem.problem import Problem, sum_log_base
-        from fastem.sources import ArraySource, common_origin
-
         family = self._family()
         origin = np.zeros(values.shape[1])
         if family.centred:
@@ -215,7 +203,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
             return problem, iter([lambda: self._recover(origin)])
         return problem, iter([start] * self.n_init)
 
-    def _set_run(self, run: Run, history: list[HistoryRecord], origin: Float, dtype: Any) -> None:
+    def _set_run(self, run: driver.Run, history: list[driver.HistoryRecord], origin: Float, dtype: Any) -> None:
         """Set the fitted attributes."""
         for name, value in self._publish(run.mixture, origin, dtype).items():
             setattr(self, name, value)

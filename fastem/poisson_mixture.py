@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastem import checks
+from fastem.families import Family, get_family
 from fastem.fitted import Float
+from fastem.initialize import Blocks, Sample, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
-
-if TYPE_CHECKING:
-    from fastem.families import Family
-    from fastem.initialize import Blocks, Sample
-    from fastem.sources import Mixture
+from fastem.sources import Mixture
 
 
 class PoissonMixture(BaseMixture):
@@ -136,8 +134,6 @@ class PoissonMixture(BaseMixture):
         return tags
 
     def _family(self) -> Family:
-        from fastem.families import get_family
-
         return get_family("poisson")
 
     def _prior(self) -> Any:
@@ -155,9 +151,6 @@ class PoissonMixture(BaseMixture):
         return self.weights_init is not None and self.rates_init is not None
 
     def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None) -> Mixture:
-        from fastem.initialize import start_from
-        from fastem.sources import Mixture
-
         family = self._family()
         weights, rates = self.weights_init, self.rates_init
         if sample is not None and blocks is not None:
@@ -174,8 +167,6 @@ class PoissonMixture(BaseMixture):
         }
 
     def _recover(self, origin: Float) -> Mixture:
-        from fastem.sources import Mixture
-
         params = self._family().restore({"rates": self.rates_.astype(np.float64)})
         return Mixture(self.weights_.astype(np.float64), params)
 

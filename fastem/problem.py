@@ -11,7 +11,7 @@ from fastem.families import ComponentError, Family
 from fastem.families._contract import Params
 from fastem.sources import ArraySource, Mixture, Sweep
 
-BASE_ROWS = 65536  # rows at once where numpy evaluates the terms common to all components
+BASE_ROWS = 16384  # rows at once where numpy evaluates the terms common to all components
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """Where rows come from, and the sweeps over them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
@@ -171,6 +173,18 @@ class ArraySource:
 
         work = self.n_rows * (n_stats + 8)
         return n_slabs > 1 and work >= PARALLEL_WORK and _jit.n_threads() > 1
+
+
+@contextmanager
+def limit_threads(n_jobs: int | None) -> Iterator[None]:
+    """Run passes, and scikit-learn's k-means, with at most `n_jobs` threads; None leaves both as they are."""
+    from fastem import _jit
+
+    if n_jobs is None:
+        yield
+        return
+    with _jit.limit_threads(n_jobs) as n_threads, threadpool_limits(n_threads):
+        yield
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

@@ -56,8 +56,11 @@ def assert_identical(actual, expected):
         for pair in zip(actual, expected, strict=True):
             assert_identical(*pair)
     elif isinstance(expected, float):
-        assert math.copysign(1, actual) == math.copysign(1, expected)
-        assert actual == expected or math.isnan(actual) == math.isnan(expected) is True
+        if math.isnan(expected):
+            assert math.isnan(actual)  # one not-a-number is like another
+        else:
+            assert actual == expected
+            assert math.copysign(1, actual) == math.copysign(1, expected)
     else:
         assert actual == expected
 

@@ -6,8 +6,6 @@ whatever the number of features.
 
 from fastem._jit import kernel
 
-COLUMNS_AT_ONCE = 8  # a cache line of float64: read whole, while few tile rows are open for writing
-
 
 @kernel
 def load(rows, start, stop, tile, weight):
@@ -16,18 +14,11 @@ def load(rows, start, stop, tile, weight):
     origin = rows.origin
     n_features, n_lanes = tile.shape
     n_valid = stop - start
-    if n_features < COLUMNS_AT_ONCE:
-        for j in range(n_features):
-            shift = origin[j]
-            target = tile[j]
-            for c in range(n_valid):
-                target[c] = values[c, j] - shift
-    else:
-        for block in range(0, n_features, COLUMNS_AT_ONCE):
-            end = min(block + COLUMNS_AT_ONCE, n_features)
-            for c in range(n_valid):
-                for j in range(block, end):
-                    tile[j, c] = values[c, j] - origin[j]
+    for j in range(n_features):
+        shift = origin[j]
+        target = tile[j]
+        for c in range(n_valid):
+            target[c] = values[c, j] - shift
     if rows.weights.size == 0:
         for c in range(n_valid):
             weight[c] = 1.0
