@@ -1,0 +1,94 @@
+"""Data, starts and warm-up that the benchmarks share.
+
+Every fit starts from given parameters and, where time is measured, makes a fixed number of
+iterations: two commits then do the same work, whatever changed in the convergence test or in the
+initialisation.
+"""
+
+import functools
+import warnings
+
+import numba
+import numpy as np
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+
+from fastem import GaussianMixture, PoissonMixture, _jit
+
+COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+FAMILIES = (*COVARIANCE_TYPES, "poisson")
+
+# Here rather than in a base class's `setup`: asv calls only the most derived one.
+warnings.simplefilter("ignore", ConvergenceWarning)  # fits stop at `max_iter` on purpose
+
+
+class Suite:
+    """Attributes of every benchmark."""
+
+    version = "1"  # written down, so that an edit that measures the same keeps its history
+    timeout = 600  # the first process also compiles
+
+
+@functools.cache
+def dataset(family, shape, dtype="float64"):
+    """Draw (n_samples, n_features) rows from `n_components` overlapping clusters.
+
+    The cache serves the samples of one process, before each of which asv repeats `setup`.
+    """
+    n_samples, n_features, n_components = shape
+    generator = np.random.default_rng(0)
+    labels = generator.integers(n_components, size=n_samples)
+    # The more features, the closer the centres: about three standard deviations in any dimension.
+    centers = generator.normal(size=(n_components, n_features)) / np.sqrt(n_features)
+    if family == "poisson":
+        return generator.poisson(5 * np.exp(centers[labels])).astype(dtype)
+    scales = generator.uniform(0.5, 1.5, size=(n_components, n_features))
+    noise = generator.normal(size=(n_samples, n_features))
+    return (2 * centers[labels] + scales[labels] * noise).astype(dtype)
+
+
+def start(family, X, n_components):
+    """Complete initial parameters, as keywords: the first rows are the centres."""
+    n_features = X.shape[1]
+    weights = np.full(n_components, 1 / n_components)
+    centers = X[:n_components].astype(np.float64)
+    if family == "poisson":
+        return {"weights_init": weights, "rates_init": centers + 1}
+    precisions = {
+        "full": np.tile(np.eye(n_features), (n_components, 1, 1)),
+        "tied": np.eye(n_features),
+        "diag": np.ones((n_components, n_features)),
+        "spherical": np.ones(n_components),
+    }
+    return {
+        "weights_init": weights,
+        "means_init": centers,
+        "precisions_init": precisions[family],
+    }
+
+
+def mixture(family, X, n_components, **parameters):
+    """Unfitted model of a family that starts from `start`."""
+    parameters = {**start(family, X, n_components), **parameters}
+    if family == "poisson":
+        return PoissonMixture(n_components, **parameters)
+    return GaussianMixture(n_components, covariance_type=family, **parameters)
+
+
+def warm(model, X):
+    """Compile all that fitting this model to this data needs, and check the number of threads.
+
+    One iteration is enough, but of the data that is measured: its size decides whether the pass is
+    the serial or the parallel one.
+    """
+    require_threads(model.n_jobs)
+    clone(model).set_params(max_iter=1).fit(X)
+
+
+def require_threads(n_jobs):
+    """Skip the benchmark on a machine with fewer threads; fail if fastem would not use them all."""
+    if n_jobs > numba.config.NUMBA_NUM_THREADS:
+        raise NotImplementedError(f"this machine has fewer than {n_jobs} threads")
+    with _jit.limit_threads(n_jobs):
+        if _jit.n_threads() != n_jobs:
+            raise RuntimeError(f"{_jit.n_threads()} threads instead of {n_jobs}")
