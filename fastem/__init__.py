@@ -1,9 +1,32 @@
 """Mixture models fitted by expectation-maximisation, compiled with numba."""
 
-from fastem.gaussian_mixture import GaussianMixture
-from fastem.persistence import load
-from fastem.poisson_mixture import PoissonMixture
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastem.gaussian_mixture import GaussianMixture
+    from fastem.persistence import load
+    from fastem.poisson_mixture import PoissonMixture
 
 __version__ = "0.1.0"
 
 __all__ = ["GaussianMixture", "PoissonMixture", "__version__", "load"]
+
+# The estimators bring scikit-learn with them, which takes a second: the command line's help need not wait for that.
+_HOMES = {
+    "GaussianMixture": "fastem.gaussian_mixture",
+    "PoissonMixture": "fastem.poisson_mixture",
+    "load": "fastem.persistence",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,115 @@
+"""The commands: fit, warmup, info."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from fastem.cli.options import Criterion, FamilyName, Search, parse_counts, parse_covariances, split_names
+
+application = typer.Typer(
+    help="Fit mixture models to tables.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from fastem import __version__
+
+        typer.echo(f"fastem {__version__}")
+        raise typer.Exit
+
+
+@application.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Fit mixture models to tables."""
+
+
+@application.command()
+def fit(
+    data: Annotated[
+        str,
+        typer.Argument(
+            metavar="DATA",
+            help="A .csv, .tsv, .parquet, .feather, .arrow or .npy file, or: faithful, galaxies, iris.",
+            show_default=False,
+        ),
+    ],
+    counts: Annotated[
+        str, typer.Option("-k", "--components", metavar="K", help="Numbers of components: 3, 1-6 or 2,4,8.")
+    ],
+    columns: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Columns to fit; from 0 up in .npy files. All by default.")
+    ] = None,
+    weights: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column that says how much each row counts.")
+    ] = None,
+    family: Annotated[FamilyName, typer.Option(help="What the components are.")] = FamilyName.GAUSSIAN,
+    covariance: Annotated[
+        str | None, typer.Option(metavar="A,B", help="Of full, tied, diag, spherical. Full by default.")
+    ] = None,
+    criterion: Annotated[Criterion, typer.Option(help="The model with the lowest wins.")] = Criterion.BIC,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result.")] = 0,
+    n_init: Annotated[int | None, typer.Option(min=1, help="Starts of each model; the best is kept.")] = None,
+    max_iter: Annotated[int | None, typer.Option(min=1, help="Iterations at most.")] = None,
+    tol: Annotated[float | None, typer.Option(min=0, help="Gain per row at which to stop.")] = None,
+    reg_covar: Annotated[float | None, typer.Option(min=0, help="Added to the variances.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the best model: .json")] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write each row's component: .csv or .parquet")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the best model: .png, .pdf, .svg")] = None,
+) -> None:
+    """Fit mixtures with each number of components and show the best."""
+    from fastem.cli import fitting, selection
+    from fastem.cli.errors import CommandError
+    from fastem.cli.reading import Wanted
+    from fastem.cli.writing import Outputs
+
+    if reg_covar is not None and family is FamilyName.POISSON:
+        raise CommandError("--reg-covar is for Gaussian components, not --family poisson")
+    search = Search(
+        family=family,
+        counts=parse_counts(counts),
+        covariances=parse_covariances(covariance, family),
+        criterion=criterion,
+        parameters=selection.parameters(
+            random_state=seed, n_init=n_init, max_iter=max_iter, tol=tol, reg_covar=reg_covar
+        ),
+    )
+    wanted = Wanted(None if columns is None else split_names(columns), weights)
+    fitting.run(data, wanted, search, Outputs(output, labels, plot))
+
+
+@application.command()
+def warmup() -> None:
+    """Compile everything into the disk cache, so that no fit has to wait for it."""
+    from fastem.warmup import warmup as compile_all
+
+    total = 0.0
+
+    def report(label: str, seconds: float) -> None:
+        nonlocal total
+        total += seconds
+        typer.echo(f"{seconds:8.2f} s  {label}")
+
+    compile_all(report)
+    typer.echo(f"{total:8.2f} s  in all")
+
+
+@application.command()
+def info() -> None:
+    """Show versions, processor, threads and cache."""
+    from fastem.cli.report import show_pairs
+    from fastem.compiled import environment
+
+    show_pairs("What fastem runs on", ["", ""], list(environment().items()))

@@ -1,0 +1,97 @@
+"""From the words on the command line to what they stand for."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from enum import StrEnum
+from itertools import chain, product
+from typing import Any
+
+from fastem.cli.errors import CommandError, close_names
+
+COVARIANCES = ("full", "tied", "diag", "spherical")
+
+
+class Criterion(StrEnum):
+    """What the best model has least of."""
+
+    BIC = "bic"
+    AIC = "aic"
+    ICL = "icl"
+
+
+class FamilyName(StrEnum):
+    """What the components are."""
+
+    GAUSSIAN = "gaussian"
+    POISSON = "poisson"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model to try: number of components and, if Gaussian, form of the covariances."""
+
+    n_components: int
+    covariance: str | None = None
+
+    def __str__(self) -> str:
+        return f"k={self.n_components}" + (f" {self.covariance}" if self.covariance else "")
+
+
+@dataclass(frozen=True)
+class Search:
+    """All models to try, and what they have in common."""
+
+    family: FamilyName
+    counts: list[range]
+    covariances: list[str]
+    criterion: Criterion = Criterion.BIC
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    def candidates(self, n_rows: int) -> list[Candidate]:
+        """List them, fewest components first."""
+        most = max(count[-1] for count in self.counts)
+        if most > n_rows:
+            raise CommandError(f"too few rows: {n_rows} cannot be divided among {most} components")
+        counts = sorted(set(chain.from_iterable(self.counts)))
+        forms = self.covariances if self.family is FamilyName.GAUSSIAN else [None]
+        return [Candidate(count, form) for form, count in product(forms, counts)]
+
+
+def parse_counts(text: str) -> list[range]:
+    """Read numbers of components: '3', '1-6', '2,4,8' or '1-3,8'.
+
+    Examples
+    --------
+    >>> from fastem.cli.options import parse_counts
+    >>> parse_counts("1-3,8")
+    [range(1, 4), range(8, 9)]
+    """
+    counts = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+        if not 1 <= low <= high:
+            raise CommandError(f"bad number of components {text!r}: write -k 3, -k 1-6 or -k 2,4,8, from 1 up")
+        counts.append(range(low, high + 1))
+    return counts
+
+
+def parse_covariances(text: str | None, family: FamilyName) -> list[str]:
+    """Read forms of the covariances, 'full' if there is no text; Poisson components have none."""
+    if family is FamilyName.POISSON:
+        if text is not None:
+            raise CommandError("--covariance is for Gaussian components, not --family poisson")
+        return []
+    forms = split_names("full" if text is None else text)
+    for form in forms:
+        if form not in COVARIANCES:
+            hint = close_names(form, COVARIANCES) or f"; there are {', '.join(COVARIANCES)}"
+            raise CommandError(f"no covariance is called {form!r}{hint}")
+    return list(dict.fromkeys(forms))
+
+
+def split_names(text: str) -> list[str]:
+    """Split at commas, trimming spaces."""
+    return [name.strip() for name in text.split(",")]

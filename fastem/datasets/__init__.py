@@ -1,0 +1,168 @@
+"""Three small data sets that come with the package.
+
+They are the usual first examples for mixture models; see each loader for what
+was measured and by whom.
+"""
+
+from dataclasses import dataclass
+from importlib import resources
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["DATASETS", "Dataset", "load_dataset", "load_faithful", "load_galaxies", "load_iris"]
+
+DATASETS = ("faithful", "galaxies", "iris")
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A built-in data set.
+
+    Attributes
+    ----------
+    name : str
+        The name that `load_dataset` knows it by.
+    values : ndarray of shape (n_samples, n_features), float64
+        The measurements, a row each; a fresh array at every call.
+    columns : tuple of str, length n_features
+        What each column holds, with its unit.
+    description : str
+        What was measured.
+    source : str
+        Where the numbers were published.
+    """
+
+    name: str
+    values: NDArray[np.float64]
+    columns: tuple[str, ...]
+    description: str
+    source: str
+
+
+def load_faithful() -> Dataset:
+    """Load 272 eruptions of the Old Faithful geyser.
+
+    Returns
+    -------
+    Dataset
+        `values` of shape (272, 2): duration of the eruption and waiting time to
+        the next one, both in minutes.
+
+    Examples
+    --------
+    >>> from fastem.datasets import load_faithful
+    >>> faithful = load_faithful()
+    >>> faithful.values.shape
+    (272, 2)
+    >>> faithful.columns
+    ('eruptions_min', 'waiting_min')
+    """
+    return _read(
+        "faithful",
+        description=(
+            "Eruptions of the Old Faithful geyser in Yellowstone National Park in August 1985: "
+            "how long each lasted and how long the next one kept its visitors waiting, in minutes."
+        ),
+        source=(
+            "W. Härdle (1991), Smoothing Techniques with Implementation in S, Springer, "
+            "after A. Azzalini and A. W. Bowman (1990), A look at some data on the Old Faithful "
+            "geyser, Applied Statistics 39, 357-365. Also `faithful` in R. Published measurements."
+        ),
+    )
+
+
+def load_iris() -> Dataset:
+    """Load the sizes of 150 iris flowers, without their species.
+
+    Returns
+    -------
+    Dataset
+        `values` of shape (150, 4): length and width of sepal and petal in
+        centimetres. The rows are 50 setosa, 50 versicolor, 50 virginica.
+
+    Examples
+    --------
+    >>> from fastem.datasets import load_iris
+    >>> load_iris().values[0].tolist()
+    [5.1, 3.5, 1.4, 0.2]
+    """
+    return _read(
+        "iris",
+        description=(
+            "Length and width in centimetres of sepals and petals of 150 irises: fifty each of "
+            "Iris setosa, versicolor and virginica, in this order."
+        ),
+        source=(
+            "E. Anderson (1935), The irises of the Gaspe Peninsula, Bulletin of the American Iris "
+            "Society 59, 2-5; R. A. Fisher (1936), The use of multiple measurements in taxonomic "
+            "problems, Annals of Eugenics 7, 179-188. Fisher's numbers, as `iris` in R."
+        ),
+    )
+
+
+def load_galaxies() -> Dataset:
+    """Load the velocities of 82 galaxies in the Corona Borealis region.
+
+    Returns
+    -------
+    Dataset
+        `values` of shape (82, 1): the velocity away from us in kilometres per
+        second. The 78th value is 26690, as in R's MASS; some copies have 26960.
+
+    Examples
+    --------
+    >>> from fastem.datasets import load_galaxies
+    >>> galaxies = load_galaxies()
+    >>> galaxies.values.min(), galaxies.values.max()
+    (np.float64(9172.0), np.float64(34279.0))
+    """
+    return _read(
+        "galaxies",
+        description=(
+            "Velocities in km/s of 82 galaxies from six well-separated conic sections of the "
+            "Corona Borealis region; clusters in velocity speak for voids and superclusters."
+        ),
+        source=(
+            "M. Postman, J. P. Huchra and M. J. Geller (1986), Probes of large-scale structure in "
+            "the Corona Borealis region, Astronomical Journal 92, 1238-1247; K. Roeder (1990), "
+            "Journal of the American Statistical Association 85, 617-624. Published measurements."
+        ),
+    )
+
+
+def load_dataset(name: str) -> Dataset:
+    """Load a built-in data set by its name.
+
+    Parameters
+    ----------
+    name : {"faithful", "galaxies", "iris"}
+        Which one.
+
+    Returns
+    -------
+    Dataset
+        What the loader of that name returns.
+
+    Raises
+    ------
+    ValueError
+        If there is no data set of that name.
+
+    Examples
+    --------
+    >>> from fastem.datasets import load_dataset
+    >>> load_dataset("iris").columns
+    ('sepal_length', 'sepal_width', 'petal_length', 'petal_width')
+    """
+    loaders = {"faithful": load_faithful, "galaxies": load_galaxies, "iris": load_iris}
+    if name not in loaders:
+        raise ValueError(f"no data set is called {name!r}; there are {', '.join(DATASETS)}")
+    return loaders[name]()
+
+
+def _read(name: str, *, description: str, source: str) -> Dataset:
+    with (resources.files(__name__) / f"{name}.csv").open(encoding="utf-8") as file:
+        columns = tuple(file.readline().strip().split(","))
+        values = np.loadtxt(file, delimiter=",", dtype=np.float64, ndmin=2)
+    return Dataset(name, values, columns, description, source)
