@@ -7,7 +7,7 @@ import numpy as np
 from fastem._jit import kernel
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels.linalg import scaled_squares, weighted_moments
+from fastem.kernels.columns import scaled_squares, weighted_moments
 
 
 class DiagParams(NamedTuple):

@@ -7,7 +7,7 @@ import numpy as np
 from fastem._jit import kernel
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels.linalg import squared_distance, weighted_sum_and_square
+from fastem.kernels.columns import squared_distance, weighted_sum_and_square
 
 
 class SphericalParams(NamedTuple):

@@ -17,11 +17,8 @@ import numpy as np
 from fastem._jit import kernel
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels.linalg import (
-    squared_distance,
-    triangular_product,
-    weighted_scatter,
-)
+from fastem.kernels.columns import squared_distance
+from fastem.kernels.linalg import triangular_product, weighted_scatter
 
 
 class TiedParams(NamedTuple):

@@ -8,7 +8,7 @@ from scipy.special import gammaln
 
 from fastem._jit import kernel
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels.linalg import weighted_sum
+from fastem.kernels.columns import weighted_sum
 
 
 class PoissonParams(NamedTuple):
