@@ -56,7 +56,11 @@ def check_precisions(precisions: ArrayLike, covariance_type: str, n_components: 
             raise ValueError(f"'{covariance_type} precision' should be positive")
         return array
     for matrix in array.reshape(-1, n_features, n_features):
-        if not (np.allclose(matrix, matrix.T) and (np.linalg.eigvalsh(matrix) > 0.0).all()):
+        diagonal = np.diagonal(matrix)
+        unit = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))  # the features' units do not matter
+        scaled = matrix * unit[:, None] * unit
+        positive = (diagonal > 0.0).all() and (np.linalg.eigvalsh(scaled) > 0.0).all()
+        if not (np.allclose(scaled, scaled.T) and positive):
             raise ValueError(f"'{covariance_type} precision' should be symmetric, positive-definite")
     return array
 

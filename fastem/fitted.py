@@ -46,7 +46,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> tuple[Scores, NDArray[Any], Float | None]:
         """Run a score pass; returns its results with the validated data and weights."""
         check_is_fitted(self, "weights_")
-        values = native(validate_data(self, X, dtype=[np.float64, np.float32], reset=False))
+        values = native(validate_data(self, X, dtype=float_types(X), reset=False))
         weights = check_weights(sample_weight, values)
         family = self._family()
         check_domain(family, values, type(self).__name__)
@@ -234,6 +234,17 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             Where to.
         """
         persistence.save(self, path)
+
+
+def float_types(X: Any) -> Any:
+    """Types of data that are not converted.
+
+    A frame that does not tell its type, like a table of Arrow columns, would be read as float64; its first row tells.
+    """
+    tells = hasattr(X, "dtype") or hasattr(getattr(X, "dtypes", None), "__array__")
+    if not tells and hasattr(X, "__array__") and len(X) and np.asarray(X[:1]).dtype == np.float32:
+        return np.float32
+    return [np.float64, np.float32]
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:

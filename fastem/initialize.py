@@ -77,7 +77,7 @@ def draw_responsibilities(
     if method == "k-means++":
         _, chosen = kmeans_plusplus(values, n_components, sample_weight=weights, random_state=random_state)
     else:
-        share = None if weights is None else weights / weights.sum()
+        share = None if weights is None or (weights == weights[0]).all() else weights / weights.sum()
         chosen = random_state.choice(len(values), size=n_components, replace=False, p=share)
     return _one_row_each(chosen, len(values))
 

@@ -19,9 +19,9 @@ from sklearn.utils.validation import validate_data
 from fastem import driver
 from fastem.callbacks import CallbackBridge
 from fastem.families import ComponentError
-from fastem.fitted import FittedMixture, Float, check_weights, native
+from fastem.fitted import FittedMixture, Float, check_weights, float_types, native
 from fastem.initialize import Blocks, Sample, draw_responsibilities, draw_sample
-from fastem.problem import Problem, check_domain, sum_log_base
+from fastem.problem import Problem, check_domain, check_squares, sum_log_base
 from fastem.sources import ArraySource, Mixture, common_origin, limit_threads
 
 INIT_SIZE = 100_000
@@ -167,7 +167,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
 
     def _validate(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[NDArray[Any], Float | None]:
         """Check data, weights and initial parameters of a fit."""
-        values = native(validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2))
+        values = native(validate_data(self, X, dtype=float_types(X), ensure_min_samples=2))
         weights = check_weights(sample_weight, values)
         n_samples = len(values) if weights is None else np.count_nonzero(weights)
         if n_samples < self.n_components:
@@ -196,6 +196,8 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
             if self._initial_parameters_suffice():
                 return self._start(None, origin, None)
             sample = draw_sample(values, weights, self.init_size, random_state)
+            if family.centred:
+                check_squares(sample.values, origin)
             blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
             return self._start(sample, origin, blocks)
 

@@ -13,6 +13,11 @@ from fastem.sources import ArraySource, Mixture, Sweep
 
 BASE_ROWS = 16384  # rows at once where numpy evaluates the terms common to all components
 
+OVERFLOW = (
+    "The sufficient statistics overflow float64: the values of X are too large to be squared and summed. "
+    "Scale the input data."
+)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -49,10 +54,7 @@ class Problem:
             If the statistics overflow, or a row has density zero under every component.
         """
         if not (np.isfinite(sweep.stats).all() and np.isfinite(sweep.mass).all()):
-            raise ValueError(
-                "The sufficient statistics overflow float64: the values of X are too large to be squared and summed. "
-                "Scale the input data."
-            )
+            raise ValueError(OVERFLOW)
         if not np.isfinite(sweep.log_likelihood):
             raise ValueError(
                 "The log-likelihood is not finite: at least one row of X has density zero under every component. "
@@ -82,8 +84,20 @@ def sum_log_base(family: Family, values: NDArray[Any], weights: NDArray[np.float
     total = 0.0
     for start in range(0, len(values), BASE_ROWS):
         base = family.log_base(values[start : start + BASE_ROWS])
-        total += float(base.sum() if weights is None else base @ weights[start : start + BASE_ROWS])
+        if weights is not None:
+            share = weights[start : start + BASE_ROWS]
+            base = np.where(share > 0.0, base, 0.0) * share  # a row without weight may even have infinite terms
+        total += float(base.sum())
     return total
+
+
+def check_squares(values: NDArray[Any], origin: NDArray[np.float64]) -> None:
+    """Raise ValueError if sums of squares of these rows about the origin overflow."""
+    with np.errstate(over="ignore"):
+        farthest = np.maximum(np.abs(values.max(axis=0) - origin), np.abs(values.min(axis=0) - origin))
+        total = (farthest**2).sum() * len(values)
+    if not np.isfinite(total):
+        raise ValueError(OVERFLOW)
 
 
 def check_domain(family: Family, values: NDArray[Any], name: str) -> None:

@@ -121,6 +121,8 @@ def test_the_first_of_equally_probable_components_is_the_label():
     labels = np.empty(3, np.int64)
     posterior.most_probable(joint, np.log([0.5, 0.5]), np.empty(3), labels)
     assert labels.tolist() == [0, 1, 0]
+    posterior.most_probable(joint, np.log([0.4, 0.6]), np.empty(3), labels)
+    assert labels.tolist() == [1, 1, 1]  # the heavier where both densities are zero, as predict_proba has it
 
 
 def test_entropy_of_even_responsibilities_is_the_logarithm_of_their_number():

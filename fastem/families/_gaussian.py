@@ -45,16 +45,17 @@ def inverse_deviations(variances: Float) -> Float:
     return inverse
 
 
-def lift_collapsed(variances: Float, means: Float) -> Float:
-    """Give components that have collapsed onto one point the variance that scikit-learn gives them.
+def lift_singletons(variances: Float, means: Float, mass: Float) -> Float:
+    """Give components that hold a single row the variance that scikit-learn gives them.
 
-    A variance below the squared resolution of float64 at the mean says that the rows are one point. In scikit-learn,
-    where 10 eps is added to every mass, it comes out as 10 eps mean^2; so it does here, and a fit that passes through
-    such a component goes on. Where this is zero too, `inverse_deviations` raises.
+    There 10 eps is added to every mass, so that the variance of one row comes out as 10 eps mean^2 rather than zero; so
+    it does here, and a fit that passes through such a component goes on. Where this is zero too, or more rows than one
+    have collapsed, `inverse_deviations` raises.
     """
     eps = np.finfo(np.float64).eps
     squares = means**2
-    return np.where(variances <= (4.0 * eps) ** 2 * squares, 10.0 * eps * squares, variances)
+    collapsed = (variances <= (4.0 * eps) ** 2 * squares) & (mass <= 1.0)
+    return np.where(collapsed, 10.0 * eps * squares, variances)
 
 
 def symmetric(lower: Float) -> Float:

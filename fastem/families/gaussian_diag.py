@@ -64,7 +64,7 @@ def m_step(mass: Float, stats: Float, params: DiagParams, reg_covar: float) -> D
     step = safe_ratio(moments[:, 0], mass)
     means = params.means + step
     variances = safe_ratio(moments[:, 1], mass) - step**2
-    covariances = _gaussian.lift_collapsed(variances, means) + reg_covar
+    covariances = _gaussian.lift_singletons(variances, means, mass[:, None]) + reg_covar
     return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
 
 

@@ -64,7 +64,7 @@ def m_step(mass: Float, stats: Float, params: SphericalParams, reg_covar: float)
     means = params.means + step
     variances = (moments[:, n_features] - (step**2).sum(axis=1)) / n_features
     root_mean_square = np.sqrt((means**2).mean(axis=1))
-    covariances = _gaussian.lift_collapsed(variances, root_mean_square) + reg_covar
+    covariances = _gaussian.lift_singletons(variances, root_mean_square, mass) + reg_covar
     return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
 
 

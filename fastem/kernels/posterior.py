@@ -59,11 +59,15 @@ def soft(joint, log_weights, weight, row_log_likelihood, scale):
 
 @kernel
 def most_probable(joint, log_weights, top, labels):
-    """Component of the largest joint log-density of each row; the first of equals, component 0 where all are -inf."""
+    """Component of the largest joint log-density of each row: the first of equals, the heaviest where all are -inf."""
     n_components = joint.shape[0]
+    heaviest = 0
+    for k in range(1, n_components):
+        if log_weights[k] > log_weights[heaviest]:
+            heaviest = k
     for c in range(labels.size):
         top[c] = joint[0, c] + log_weights[0]
-        labels[c] = 0
+        labels[c] = 0 if top[c] > -np.inf else heaviest
     for k in range(1, n_components):
         row = joint[k]
         shift = log_weights[k]

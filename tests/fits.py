@@ -1,0 +1,29 @@
+"""Fits of exactly so many iterations from the oracle's parameters."""
+
+import warnings
+
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastem import GaussianMixture, PoissonMixture
+
+
+def model_at(start, **options):
+    """An unfitted model that begins at the oracle's parameters; nothing is added to its covariances."""
+    options = {"n_components": len(start.weights), "weights_init": start.weights, **options}
+    if start.family == "poisson":
+        return PoissonMixture(rates_init=start.rates, **options)
+    options = {"reg_covar": 0.0, "covariance_type": start.family, **options}
+    return GaussianMixture(means_init=start.means, precisions_init=precisions_of(start), **options)
+
+
+def precisions_of(start):
+    return np.linalg.inv(start.covariances) if start.family in ("full", "tied") else 1 / start.covariances
+
+
+def run(model, X, n_iter, sample_weight=None):
+    """Exactly `n_iter` iterations, which by design leave a model unconverged."""
+    model.set_params(max_iter=n_iter, tol=0.0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return model.fit(X, sample_weight=sample_weight)

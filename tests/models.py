@@ -1,0 +1,29 @@
+"""What a model has learned, how two models differ, and how a fit fails."""
+
+import numpy as np
+import pytest
+
+
+def learned(model):
+    """All fitted parameters by name."""
+    names = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_", "rates_")
+    return {name: getattr(model, name) for name in names if hasattr(model, name)}
+
+
+def difference(actual, expected):
+    """Largest difference between the parameters of two models, relative to the largest entry of each array."""
+    assert learned(actual).keys() == learned(expected).keys()
+    pairs = zip(learned(actual).values(), learned(expected).values(), strict=True)
+    return max(float(np.abs(a - b).max() / np.abs(b).max()) for a, b in pairs)
+
+
+def failure(model, X):
+    """What the ValueError of a fit says."""
+    with pytest.raises(ValueError, match=r"\w") as error:
+        model.fit(X)
+    return str(error.value)
+
+
+def fitted_names(model):
+    """What a fit has set, the width of the data and its names aside."""
+    return {name for name in vars(model) if name.endswith("_") and name not in ("n_features_in_", "feature_names_in_")}
