@@ -1,13 +1,10 @@
 """Compiled passes of a family, made once a process."""
 
 import functools
-import platform
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from fastem.families import NAMES, get_family
+from fastem.families import get_family
 
 Function = Callable[..., Any]
 
@@ -66,35 +63,3 @@ def get_passes(family_name: str, policy: str = "soft") -> Passes:
         score=twins(passes.score_pass, passes.score_slab),
         given=_jit.specialise(passes.given_pass, label, kernels),
     )
-
-
-def environment() -> dict[str, str]:
-    """Versions, processor, threads and cache folder, as a user would report them.
-
-    Examples
-    --------
-    >>> from fastem.compiled import environment
-    >>> sorted(environment())[:3]
-    ['cache directory', 'fastem', 'llvmlite']
-    """
-    import llvmlite
-    import numba
-    import scipy
-    import sklearn
-
-    import fastem
-    from fastem import _jit
-
-    return {
-        "fastem": fastem.__version__,
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "numba": numba.__version__,
-        "llvmlite": llvmlite.__version__,
-        "scikit-learn": sklearn.__version__,
-        "scipy": scipy.__version__,
-        "processor": str(_jit.processor()),
-        "threads": str(_jit.n_threads()),
-        "threading layer": _jit.threading_layer(),
-        "cache directory": _jit.cache_directory(get_passes(NAMES[0]).fused.serial),
-    }

@@ -109,7 +109,9 @@ def warmup() -> None:
 @application.command()
 def info() -> None:
     """Show versions, processor, threads and cache."""
-    from fastem.cli.report import show_pairs
-    from fastem.compiled import environment
+    from fastem.environment import environment
 
-    show_pairs("What fastem runs on", ["", ""], list(environment().items()))
+    facts = environment()
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        typer.echo(f"{name:{width}}  {value}")

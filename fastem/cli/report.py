@@ -143,15 +143,6 @@ def _with_deviation(mean: float, deviation: float) -> str:
     return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
 
 
-def show_pairs(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a small table of texts."""
-    table = _table()
-    _fill(table, list(header), [list(row) for row in rows])
-    for column in table.columns:
-        column.justify = "left"
-    _print(title, table)
-
-
 def _table(gap: int = 2) -> Table:
     return Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, gap - 1, 0, 0))
 

@@ -1,0 +1,30 @@
+"""What fastem runs on, as one would tell in a report."""
+
+import platform
+from importlib.metadata import version
+
+from fastem import __version__
+from fastem.compiled import get_passes
+from fastem.families import NAMES
+
+
+def environment() -> dict[str, str]:
+    """Versions, processor, threads and cache folder, as a user would report them.
+
+    Examples
+    --------
+    >>> from fastem.environment import environment
+    >>> sorted(environment())[:3]
+    ['cache directory', 'fastem', 'llvmlite']
+    """
+    from fastem import _jit
+
+    return {
+        "fastem": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in ("numpy", "numba", "llvmlite", "scikit-learn", "scipy")},
+        "processor": str(_jit.processor()),
+        "threads": str(_jit.n_threads()),
+        "threading layer": _jit.threading_layer(),
+        "cache directory": _jit.cache_directory(get_passes(NAMES[0]).fused.serial),
+    }

@@ -1,0 +1,240 @@
+"""The order of the rooms: who may import whom, who may warn, and that what is public is documented."""
+
+import ast
+import doctest
+import importlib
+import inspect
+from pathlib import Path
+
+import pytest
+
+import fastem
+from fastem import GaussianMixture, PoissonMixture
+
+PACKAGE = Path(fastem.__file__).parent
+
+# From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
+LAYERS = """
+_jit checks datasets persistence
+kernels
+families
+compiled
+sources
+problem
+schemes initialize
+driver
+callbacks
+fitted
+mixture
+gaussian_mixture poisson_mixture
+fastem
+warmup environment _plot_shapes
+plotting
+cli
+__main__
+"""
+LEVELS = {room: level for level, line in enumerate(LAYERS.split("\n")) for room in line.split()}
+
+DOCUMENTED_MODULES = (
+    "fastem",
+    "fastem.compiled",
+    "fastem.datasets",
+    "fastem.environment",
+    "fastem.persistence",
+    "fastem.plotting",
+    "fastem.warmup",
+)
+MODULES_WITH_EXAMPLES = (
+    "fastem._plot_shapes",
+    "fastem.cli",
+    "fastem.cli.options",
+    "fastem.datasets",
+    "fastem.environment",
+    "fastem.gaussian_mixture",
+    "fastem.persistence",
+    "fastem.plotting",
+    "fastem.poisson_mixture",
+    "fastem.warmup",
+)
+# By name, when a file is read: it says which class its model is of.
+LATE_IMPORTS = {"fastem.persistence": ["fastem", "fastem", "fastem.driver"]}
+ESTIMATORS = (GaussianMixture, PoissonMixture)
+
+
+def name_of(path):
+    parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+TREES = {name_of(path): ast.parse(path.read_text(), str(path)) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def room_of(module):
+    """Package or module right below fastem, or fastem itself: its public names."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else parts[0]
+
+
+def imports_of(module):
+    """Absolute names of all imported modules, wherever in the file: in functions and for type checkers too."""
+    for node in ast.walk(TREES[module]):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module} imports relatively"
+            for alias in node.names:
+                submodule = f"{node.module}.{alias.name}"
+                yield submodule if submodule in TREES else node.module
+
+
+def calls_of(module):
+    return [ast.unparse(node.func) for node in ast.walk(TREES[module]) if isinstance(node, ast.Call)]
+
+
+def test_every_module_has_its_place():
+    assert {room_of(module) for module in TREES} == LEVELS.keys()
+
+
+@pytest.mark.parametrize("module", TREES)
+def test_imports_run_downward(module):
+    room = room_of(module)
+    ours = {room_of(name) for name in imports_of(module) if name.partition(".")[0] == "fastem"} - {room}
+    upward = {name for name in ours if LEVELS[name] >= LEVELS[room]}
+    assert not upward, f"{module} imports {upward}"
+
+
+def test_imports_by_name_are_few():
+    late = {
+        module: sorted(
+            node.args[0].value
+            for node in ast.walk(TREES[module])
+            if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module")
+            if isinstance(node.args[0], ast.Constant)
+        )
+        for module in TREES
+    }
+    assert {module: names for module, names in late.items() if names} == LATE_IMPORTS
+
+
+@pytest.mark.parametrize("room", ["kernels", "families", "schemes", "cli"])
+def test_modules_of_a_package_do_not_import_in_circles(room):
+    edges = {
+        module: {name for name in imports_of(module) if room_of(name) == room and name in TREES} - {module}
+        for module in TREES
+        if room_of(module) == room
+    }
+    package = edges.pop(f"fastem.{room}")
+    while edges:
+        leaves = {module for module, below in edges.items() if not (below & edges.keys())}
+        assert leaves, f"{sorted(edges)} import in circles"
+        edges = {module: below for module, below in edges.items() if module not in leaves}
+    assert package <= TREES.keys()
+
+
+def test_only_the_jit_module_knows_numba():
+    """It chooses the options of compilation; the templates need `prange`, which is a name and no option."""
+    users = {
+        module for module in TREES if any(name.split(".")[0] in ("numba", "llvmlite") for name in imports_of(module))
+    }
+    assert users == {"fastem._jit", "fastem.kernels.passes"}
+    (name,) = [
+        alias.name
+        for node in ast.walk(TREES["fastem.kernels.passes"])
+        if isinstance(node, ast.ImportFrom) and node.module == "numba"
+        for alias in node.names
+    ]
+    assert name == "prange"
+
+
+def test_schemes_know_no_family():
+    for module in TREES:
+        if room_of(module) == "schemes":
+            assert not {"families", "kernels", "_jit", "compiled"} & {room_of(name) for name in imports_of(module)}
+
+
+def test_families_do_not_know_each_other():
+    shared = {"fastem.families._contract", "fastem.families._gaussian"}
+    for module in TREES:
+        if room_of(module) == "families" and module != "fastem.families":
+            siblings = {name for name in imports_of(module) if name.startswith("fastem.families.")}
+            assert siblings <= shared, module
+
+
+def test_only_the_driver_warns():
+    assert {module for module in TREES if "warnings.warn" in calls_of(module)} == {"fastem.driver"}
+
+
+def test_only_the_driver_and_the_command_line_print():
+    printing = {module for module in TREES if "print" in calls_of(module)}
+    assert {module for module in printing if room_of(module) != "cli"} == {"fastem.driver"}
+
+
+def public_objects(module):
+    """What the module says is public, or all functions and classes that it defines under a public name."""
+    names = getattr(module, "__all__", None) or [
+        name
+        for name, value in vars(module).items()
+        if not name.startswith("_") and getattr(value, "__module__", None) == module.__name__
+    ]
+    return [(name, getattr(module, name)) for name in names if callable(getattr(module, name))]
+
+
+@pytest.mark.parametrize("module", DOCUMENTED_MODULES)
+def test_what_is_public_is_documented(module):
+    module = importlib.import_module(module)
+    assert module.__doc__
+    for name, value in public_objects(module):
+        assert value.__doc__, name
+        for method, function in inspect.getmembers(value, inspect.isfunction) if inspect.isclass(value) else ():
+            assert method.startswith("_") or inspect.getdoc(function), f"{name}.{method}"
+
+
+SHAPES = {
+    "X": "X : array-like of shape (n_samples, n_features)",
+    "sample_weight": "sample_weight : array-like of shape (n_samples,), default=None",
+}
+RESULTS = {
+    "fit_predict": "labels : ndarray of shape (n_samples,)",
+    "predict": "labels : ndarray of shape (n_samples,)",
+    "predict_proba": "resp : ndarray of shape (n_samples, n_components)",
+    "score_samples": "log_prob : ndarray of shape (n_samples,)",
+    "sample": "X : ndarray of shape (n_samples, n_features)",
+}
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_the_methods_of_estimators_state_shapes(estimator):
+    for name, method in inspect.getmembers(estimator, inspect.isfunction):
+        if name.startswith("_") or not method.__module__.startswith("fastem"):
+            continue
+        for parameter in inspect.signature(method).parameters:
+            assert SHAPES.get(parameter, parameter) in method.__doc__ or parameter == "self", f"{name}: {parameter}"
+        assert RESULTS.get(name, "") in method.__doc__, name
+
+
+@pytest.mark.parametrize("estimator", ESTIMATORS)
+def test_every_parameter_and_attribute_of_an_estimator_is_documented(estimator):
+    for name in inspect.signature(estimator).parameters:
+        assert f"\n    {name} : " in estimator.__doc__, name
+    # named here as well, so that a new attribute is described in both places
+    fitted = ["weights_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "stop_reason_", "history_"]
+    for name in fitted:
+        assert f"\n    {name} : " in estimator.__doc__, name
+
+
+def test_examples_are_where_they_are_thought_to_be():
+    with_examples = {
+        module
+        for module, tree in TREES.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ">>>" in (ast.get_docstring(node) or "")
+    }
+    assert with_examples == set(MODULES_WITH_EXAMPLES)
+
+
+@pytest.mark.parametrize("module", MODULES_WITH_EXAMPLES)
+def test_examples_give_what_they_show(module):
+    flags = doctest.NORMALIZE_WHITESPACE | doctest.ELLIPSIS
+    result = doctest.testmod(importlib.import_module(module), optionflags=flags)
+    assert result.attempted > 0
+    assert result.failed == 0
