@@ -75,8 +75,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         if log_base is not None:
             for start in range(0, len(values), BASE_ROWS):
                 part = slice(start, start + BASE_ROWS)
-                scores.densities[part] += log_base(values[part])
-        return scores.densities
+                scores.rows.densities[part] += log_base(values[part])
+        return scores.rows.densities
 
     def _totals(
         self, X: ArrayLike, sample_weight: ArrayLike | None, *, entropy: bool = False
@@ -85,7 +85,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         scores, values, weights = self._evaluate(X, Wanted(entropy=entropy), sample_weight)
         base = sum_log_base(self._family(), values, weights)
         total = len(values) if weights is None else weights.sum()
-        return float(scores.log_likelihood.sum()) + base, float(scores.entropy.sum()), float(total)
+        return scores.log_likelihood + base, scores.entropy, float(total)
 
     def score(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> float:
         """Compute the mean log-likelihood of a row.
@@ -123,7 +123,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         labels : ndarray of shape (n_samples,)
             Indices of components.
         """
-        return self._evaluate(X, Wanted(labels=True, posterior=False))[0].labels
+        return self._evaluate(X, Wanted(labels=True, posterior=False))[0].rows.labels
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component, given the row.
@@ -138,7 +138,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to 1. A row to which every component gives density zero gets the mixing weights.
         """
-        return self._evaluate(X, Wanted(responsibilities=True))[0].responsibilities
+        return self._evaluate(X, Wanted(responsibilities=True))[0].rows.responsibilities
 
     def bic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
         """Compute the Bayesian information criterion (Schwarz, 1978); lower is better.

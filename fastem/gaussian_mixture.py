@@ -196,11 +196,11 @@ class GaussianMixture(BaseMixture):
             if self.covariance_type == "tied" and mixture.weights.sum() < 1.0 - 1e-12:
                 described.update(_total_scatter_start(sample, origin, mixture, self.reg_covar))
         if self.means_init is not None:
-            described["means"] = np.array(self.means_init, dtype=np.float64) - origin
+            described["means"] = np.array(self.means_init, dtype=np.float64, order="C") - origin
         if self.precisions_init is not None:
             described.pop("covariances", None)
             described["precisions_cholesky"] = checks.precisions_cholesky(
-                np.asarray(self.precisions_init), self.covariance_type
+                np.ascontiguousarray(self.precisions_init), self.covariance_type
             )
         return Mixture(np.array(weights, dtype=np.float64), family.restore(described))
 
@@ -214,10 +214,12 @@ class GaussianMixture(BaseMixture):
     def _recover(self, origin: Float) -> Mixture:
         names = ("means", "covariances", "precisions_cholesky")
         described = {
-            name: np.asarray(getattr(self, f"{name}_"), dtype=np.float64) for name in names if hasattr(self, f"{name}_")
+            name: np.ascontiguousarray(getattr(self, f"{name}_"), dtype=np.float64)
+            for name in names
+            if hasattr(self, f"{name}_")
         }
         described["means"] = described["means"] - origin
-        weights = np.asarray(self.weights_, dtype=np.float64)
+        weights = np.ascontiguousarray(self.weights_, dtype=np.float64)
         return Mixture(weights, self._family().restore(described))
 
     def _precisions(self, precisions_cholesky: NDArray[Any]) -> NDArray[Any]:

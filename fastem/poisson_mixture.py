@@ -157,7 +157,7 @@ class PoissonMixture(BaseMixture):
             mixture = start_from(family, sample, origin, blocks, self._prior())
             weights = mixture.weights if weights is None else weights
             rates = family.describe(mixture.params)["rates"] if rates is None else rates
-        rates = np.array(rates, dtype=np.float64)
+        rates = np.array(rates, dtype=np.float64, order="C")
         return Mixture(np.array(weights, dtype=np.float64), family.restore({"rates": rates}))
 
     def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
@@ -167,8 +167,8 @@ class PoissonMixture(BaseMixture):
         }
 
     def _recover(self, origin: Float) -> Mixture:
-        params = self._family().restore({"rates": self.rates_.astype(np.float64)})
-        return Mixture(self.weights_.astype(np.float64), params)
+        params = self._family().restore({"rates": np.ascontiguousarray(self.rates_, dtype=np.float64)})
+        return Mixture(np.ascontiguousarray(self.weights_, dtype=np.float64), params)
 
     def _locations(self) -> NDArray[Any]:
         rates: NDArray[Any] = self.rates_

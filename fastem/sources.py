@@ -1,5 +1,6 @@
 """Where rows come from, and the sweeps over them."""
 
+import functools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
@@ -15,7 +16,7 @@ from fastem.families._contract import Float, Params
 MAX_SLABS = 64  # enough for 64 threads; a power of two, so that 2, 4, 8 ... threads get equal shares
 SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
 TILES_PER_SLAB = 8  # fewer, and adding up the slabs begins to cost
-PARALLEL_WORK = 2_000_000  # row-statistics below which waking the threads costs more than it saves
+PARALLEL_WORK = 10_000_000  # row-statistics of about two milliseconds: a busy machine may take as long to wake a thread
 
 
 class Mixture(NamedTuple):
@@ -66,14 +67,20 @@ class Wanted(NamedTuple):
     responsibilities: bool = False
 
 
-class Scores(NamedTuple):
-    """Arrays that a score pass fills: per row where wanted (else of length zero), and sums per slab."""
+class RowScores(NamedTuple):
+    """Arrays that a score pass fills where wanted; of length zero elsewhere."""
 
     densities: NDArray[Any]  # (n,)
     labels: NDArray[np.int64]  # (n,)
     responsibilities: NDArray[Any]  # (n, K)
-    log_likelihood: Float  # (P,)
-    entropy: Float  # (P,)
+
+
+class Scores(NamedTuple):
+    """Results of a score pass: by row, and weighted totals."""
+
+    rows: RowScores
+    log_likelihood: float
+    entropy: float
 
 
 class ArraySource:
@@ -149,18 +156,17 @@ class ArraySource:
         wanted = Wanted() if wanted is None else wanted
         n_components, dtype = mixture.weights.size, self.rows.values.dtype
         n_slabs = self._n_slabs(n_components * self.n_features)
-        scores = Scores(
+        by_row = RowScores(
             np.empty(self.n_rows if wanted.densities else 0, dtype),
             np.empty(self.n_rows if wanted.labels else 0, np.int64),
             np.empty((self.n_rows if wanted.responsibilities else 0, n_components), dtype),
-            np.zeros(n_slabs),
-            np.zeros(n_slabs),
         )
+        sums = np.zeros((n_slabs, 2))
         if parallel is None:
             parallel = self._parallel_pays(n_slabs, n_components * self.n_features)
         run = passes.score.choose(parallel=parallel)
-        run(self.rows, mixture.params, mixture.log_weights, self.tile_rows, wanted, scores)
-        return scores
+        run(self.rows, mixture.params, mixture.log_weights, self.tile_rows, wanted, by_row, sums)
+        return Scores(by_row, *map(float, sums.sum(axis=0)))
 
     def _n_slabs(self, n_stats: int) -> int:
         """Number of slabs: a function of the data's shape only, or results would depend on the machine."""
@@ -183,8 +189,14 @@ def limit_threads(n_jobs: int | None) -> Iterator[None]:
     if n_jobs is None:
         yield
         return
-    with _jit.limit_threads(n_jobs) as n_threads, threadpool_limits(n_threads):
+    with _jit.limit_threads(n_jobs) as n_threads, _threadpools().limit(limits=n_threads):
         yield
+
+
+@functools.cache
+def _threadpools() -> ThreadpoolController:
+    """Thread pools of the libraries loaded by now; looking for them takes longer than a small fit."""
+    return ThreadpoolController()
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

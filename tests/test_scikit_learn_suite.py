@@ -55,7 +55,7 @@ def their_m_step_beside_ours(request, monkeypatch):
         scores = problem.source.score(passes, mixture, Wanted(responsibilities=True))
         values = problem.source.rows.values
         mass, means, covariances = theirs._estimate_gaussian_parameters(
-            values, scores.responsibilities, problem.prior, "full"
+            values, scores.rows.responsibilities, problem.prior, "full"
         )
         result = our_maximise(problem, sweep, mixture)
         np.testing.assert_allclose(result.weights, mass / mass.sum(), rtol=1e-10)

@@ -101,16 +101,20 @@ def score_slab(rows, params, log_weights, tile_rows, first, last, wanted, out):
     return log_likelihood, total_entropy
 
 
-def score_pass(rows, params, log_weights, tile_rows, wanted, out):
-    """Log-densities, labels, responsibilities or sums of them: whatever `wanted` names, into the arrays of `out`."""
-    n_rows, n_slabs = rows.values.shape[0], out.log_likelihood.shape[0]
+def score_pass(rows, params, log_weights, tile_rows, wanted, out, sums):
+    """Log-densities, labels or responsibilities, whichever `wanted` names, into the arrays of `out`.
+
+    `sums` (P, 2) gets each slab's weighted log-likelihood and entropy. It is an argument of its own: what a parallel
+    loop itself writes to an array inside a tuple is lost.
+    """
+    n_rows, n_slabs = rows.values.shape[0], sums.shape[0]
     n_tiles = (n_rows + tile_rows - 1) // tile_rows
     for p in prange(n_slabs):
         first = n_tiles * p // n_slabs * tile_rows
         last = min(n_tiles * (p + 1) // n_slabs * tile_rows, n_rows)
         log_likelihood, total_entropy = score_slab(rows, params, log_weights, tile_rows, first, last, wanted, out)
-        out.log_likelihood[p] = log_likelihood
-        out.entropy[p] = total_entropy
+        sums[p, 0] = log_likelihood
+        sums[p, 1] = total_entropy
 
 
 def given_pass(rows, params, responsibilities, tile_rows, mass, stats):

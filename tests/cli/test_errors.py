@@ -1,0 +1,152 @@
+"""How the command line fails."""
+
+import os
+import sys
+
+import numpy as np
+import pytest
+
+import fastem
+from fastem.cli import main
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fit"], "Missing argument"),
+        (["fit", "iris"], "Missing option"),
+        (["fit", "iris", "-k", "2", "--criterion", "dic"], "criterion"),
+        (["fit", "iris", "-k", "2", "--seed", "x"], "seed"),
+        (["fit", "iris", "-k", "2", "--n-init", "0"], "n-init"),
+        (["fti", "iris"], "fti"),
+        (["fit", "iris", "-k", "2", "--nonsense"], "--nonsense"),
+        (["fit", "iris", "-k", "0"], "bad number of components '0'"),
+        (["fit", "iris", "-k", "5-2"], "bad number of components '5-2'"),
+        (["fit", "iris", "-k", "two"], "bad number of components 'two'"),
+        (["fit", "iris", "-k", "1,,2"], "bad number of components '1,,2'"),
+        (["fit", "iris", "-k", "1-151"], "too few rows: 150"),
+        (["fit", "iris", "-k", "99999999999999"], "too few rows: 150"),
+        (["fit", "iris", "-k", "2", "--covariance", "ful"], "did you mean 'full'?"),
+        (["fit", "iris", "-k", "2", "--covariance", "round"], "there are full, tied, diag, spherical"),
+        (["fit", "iris", "-k", "2", "--family", "poisson", "--covariance", "full"], "--covariance is for Gaussian"),
+        (["fit", "iris", "-k", "2", "--family", "poisson", "--reg-covar", "1"], "--reg-covar is for Gaussian"),
+        (["fit", "iris", "-k", "2", "--family", "poisson"], "row 1 of column 'sepal_length' is 5.1"),
+        (["fit", "iris", "-k", "2", "--columns", "petal_lenght"], "did you mean 'petal_length'"),
+        (["fit", "iris", "-k", "2", "--columns", "zzz"], "there are sepal_length, sepal_width"),
+        (["fit", "iris", "-k", "2", "--columns", "petal_width,petal_width"], "'petal_width' appears twice"),
+        (["fit", "iris", "-k", "2", "--weights", "petals"], "no column 'petals'"),
+        (["fit", "iris", "-k", "2", "--weights", "petal_width", "--columns", "petal_width"], "both a feature and"),
+        (["fit", "galaxies", "-k", "2", "--weights", "velocity_km_s"], "no columns are left"),
+        (["fit", "irsi", "-k", "2"], "no file or built-in data set is called 'irsi'; did you mean 'iris'?"),
+        (["fit", "nowhere.csv", "-k", "2"], "no file or built-in data set is called 'nowhere.csv'"),
+        (["fit", ".", "-k", "2"], "cannot tell the format"),
+        (["fit", "iris", "-k", "2", "--output", "m.pkl"], "--output 'm.pkl' must end in .json"),
+        (["fit", "iris", "-k", "2", "--labels", "l.txt"], "must end in .csv or .parquet"),
+        (["fit", "iris", "-k", "2", "--plot", "p.jpeg"], "must end in .png or .pdf or .svg"),
+        (["fit", "iris", "-k", "2", "--output", "no/m.json"], "there is no directory"),
+        (["fit", "small.csv", "-k", "2", "--labels", "small.csv"], "would overwrite the data"),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(fail, arguments, message):
+    assert message in fail(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("empty.csv", "", "'empty.csv' is empty"),
+        ("header.csv", "a,b\n", "'header.csv' has no rows"),
+        ("text.csv", "a,name\n1,2\n2,Bob\n", "column 'name' is text ('Bob' in row 2)"),
+        ("bool.csv", "a,b\n1,true\n2,false\n", "column 'b' holds bool values, not numbers"),
+        ("dates.csv", "a,b\n1,2020-01-01\n2,2020-01-02\n", "column 'b' holds date32[day] values"),
+        ("gap.csv", "a,b\n1,2\n3,\n4,5\n", "row 2 of column 'b' is missing"),
+        ("nan.csv", "a,b\n1,2\n3,4\n5,NaN\n", "row 3 of column 'b' is missing"),
+        ("gap1.csv", "a\n1\n\n3\n", "row 2 of column 'a' is missing"),
+        ("gaps.csv", "a,b\n1,\n2,\n", "row 1 of column 'b' is missing"),
+        ("inf.csv", "a,b\n1,2\ninf,4\n", "row 2 of column 'a' is infinite"),
+        ("ragged.csv", "a,b\n1,2\n3,4,5\n", "cannot read 'ragged.csv'"),
+        ("numbers.csv", "1,2\n3,4\n", "its first line is all numbers"),
+        ("index.csv", ",a\n0,5\n1,6\n", "a column without a name"),
+        ("twice.csv", "a,a\n0,5\n1,6\n", "column 'a' appears twice"),
+        ("latin.csv", b"h\xf6he,b\n1,2\n", "cannot read 'latin.csv'"),
+        ("broken.parquet", "PAR1 nothing PAR1", "cannot read 'broken.parquet'"),
+        ("broken.feather", "not arrow at all", "cannot read 'broken.feather'"),
+        ("broken.npy", "not numpy", "cannot read 'broken.npy'"),
+        ("table.xlsx", "?", "cannot tell the format of 'table.xlsx'"),
+    ],
+)
+def test_a_bad_file_is_told_in_one_line(fail, folder, name, content, message):
+    (folder / name).write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert message in fail("fit", name, "-k", "1")
+
+
+@pytest.mark.parametrize(
+    ("array", "message"),
+    [
+        (np.array(["a", "b"]), "not numbers"),
+        (np.array([True, False]), "it holds bool, not numbers"),
+        (np.zeros((2, 2, 2)), "one or two dimensions"),
+        (np.zeros((0, 2)), "has no rows"),
+        (np.array([[0.0, 1.0], [2.0, np.nan]]), "row 2 of column 'x1' is missing"),
+    ],
+)
+def test_a_bad_array_is_told_in_one_line(fail, array, message):
+    np.save("array.npy", array)
+    assert message in fail("fit", "array.npy", "-k", "1")
+
+
+def test_a_truncated_array_is_told_in_one_line(fail, folder):
+    np.save("array.npy", np.zeros((100, 2)))
+    (folder / "array.npy").write_bytes((folder / "array.npy").read_bytes()[:500])
+    assert "cannot read 'array.npy'" in fail("fit", "array.npy", "-k", "1")
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        ("1,-2,1", "row 2 of the weights 'w' is negative"),
+        ("0,0,0", "the weights 'w' are all zero"),
+        ("1,,1", "row 2 of column 'w' is missing"),
+        ("1,x,1", "column 'w' is text ('x' in row 2)"),
+    ],
+)
+def test_bad_weights_are_told_in_one_line(fail, folder, weights, message):
+    (folder / "w.csv").write_text("a,w\n" + "".join(f"{i},{w}\n" for i, w in enumerate(weights.split(","))))
+    assert message in fail("fit", "w.csv", "-k", "1", "--weights", "w")
+
+
+def test_too_many_columns_to_plot_are_refused_before_fitting(fail, folder, rng, monkeypatch):
+    monkeypatch.setattr(fastem.GaussianMixture, "fit", None)
+    np.save("wide.npy", rng.normal(size=(50, 7)))
+    assert "at most 6 columns, not 7" in fail("fit", "wide.npy", "-k", "1", "--plot", "p.png")
+
+
+def test_a_directory_that_cannot_be_written_to_is_told(fail, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    assert "cannot be written to" in fail("fit", "iris", "-k", "1", "--output", "m.json")
+
+
+def test_if_no_model_can_be_fitted_the_reason_is_told(fail, folder):
+    (folder / "ties.csv").write_text("x\n" + "1\n" * 20)
+    error = fail("fit", "ties.csv", "-k", "1-3", "--reg-covar", "0", "--output", "m.json")
+    assert "no model could be fitted: " in error
+
+
+def test_terminal_codes_in_names_are_not_passed_on(fail):
+    assert "\x1b" not in fail("fit", "\x1b[31mred.csv", "-k", "1")
+
+
+def test_missing_packages_are_named_with_how_to_install_them(fail, monkeypatch):
+    monkeypatch.setitem(sys.modules, "typer.main", None)
+    monkeypatch.setitem(sys.modules, "typer", None)
+    assert "this needs typer; install it with: pip install 'fastem[cli]'" in fail("fit", "iris", "-k", "1")
+
+
+def test_an_interruption_leaves_one_line_and_no_file(capsys, folder, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fastem.GaussianMixture, "fit", interrupted)
+    assert main(["fit", "iris", "-k", "1", "--output", "m.json"]) == 130
+    assert capsys.readouterr().err == "fastem: interrupted\n"
+    assert os.listdir() == ["small.csv"]

@@ -1,0 +1,82 @@
+"""The command line as a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+import fastem
+from fastem.cli import main
+
+
+def command(*arguments):
+    return [sys.executable, "-m", "fastem", *arguments]
+
+
+def test_as_a_process_it_succeeds_silently_on_stderr(folder):
+    result = subprocess.run(
+        command("fit", "iris", "-k", "2", "--output", "m.json"), capture_output=True, text=True, check=False
+    )
+    assert (result.returncode, result.stderr) == (0, "")
+    assert json.loads((folder / "m.json").read_text())
+
+
+def test_as_a_process_it_fails_with_status_two(folder):
+    result = subprocess.run(command("fit", "nothing", "-k", "2"), capture_output=True, text=True, check=False)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.startswith("fastem: error: ")
+
+
+ENDLESS = """
+import sys
+import fastem
+from fastem.cli import main
+
+fit = fastem.GaussianMixture.fit
+
+
+def announced(*arguments, **options):
+    print("begun", flush=True)
+    return fit(*arguments, **options)
+
+
+fastem.GaussianMixture.fit = announced
+sys.exit(main(["fit", "big.npy", "-k", "20", "--tol", "0", "--max-iter", "1000000", "--labels", "l.csv"]))
+"""
+
+
+@pytest.mark.parametrize("delay", [0.3, 1.5])
+def test_as_a_process_it_stops_at_an_interrupt(folder, rng, delay):
+    np.save("big.npy", rng.normal(size=(20_000, 4)))
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen([sys.executable, "-c", ENDLESS], **pipes) as process:
+        try:
+            assert process.stdout.readline() == "begun\n"
+            time.sleep(delay)
+            process.send_signal(signal.SIGINT)
+            output, error = process.communicate(timeout=60)
+        finally:
+            process.kill()
+    assert (process.returncode, output, error) == (130, "", "fastem: interrupted\n")
+    assert sorted(os.listdir()) == ["big.npy", "small.csv"]
+
+
+def test_an_interrupt_that_the_compiler_swallows_is_repeated(capsys, monkeypatch):
+    import ctypes
+
+    def interrupted(*arguments, **options):
+        def raising():
+            raise KeyboardInterrupt
+
+        ctypes.CFUNCTYPE(None)(raising)()
+        for _ in range(100):
+            time.sleep(0.1)
+
+    monkeypatch.setattr(fastem.GaussianMixture, "fit", interrupted)
+    assert main(["fit", "iris", "-k", "1"]) == 130
+    assert capsys.readouterr().err == "fastem: interrupted\n"
