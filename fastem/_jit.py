@@ -16,6 +16,8 @@ from types import FunctionType
 from typing import Any
 
 import numba
+from numba import types
+from numba.extending import intrinsic, overload
 
 # Sums may be reordered, so that loops vectorise; -inf is a legal log-density, so never "nnan" or "ninf".
 FASTMATH = {"nsz", "arcp", "contract", "reassoc"}
@@ -41,6 +43,29 @@ def kernel(function: Function) -> Function:
 def exact_kernel(function: Function) -> Function:
     """Compile scalar code that is inlined but whose operations keep their order."""
     return _njit(function, nogil=True, fastmath={"contract"}, error_model="numpy", forceinline=True)
+
+
+def _type_add_noinline(typing_context: Any) -> tuple[Any, Function]:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate
+
+
+_add_noinline: Any = intrinsic(_type_add_noinline)
+
+
+def keep_whole() -> None:
+    """Keep LLVM from inlining the compiled function that calls this; in Python it does nothing.
+
+    Inlined into different callers, the same sums come out in different orders.
+    """
+
+
+@overload(keep_whole, inline="always")
+def _keep_whole() -> Function:
+    return lambda: _add_noinline()
 
 
 @functools.cache

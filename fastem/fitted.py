@@ -242,7 +242,8 @@ def float_types(X: Any) -> Any:
     A frame that does not tell its type, like a table of Arrow columns, would be read as float64; its first row tells.
     """
     tells = hasattr(X, "dtype") or hasattr(getattr(X, "dtypes", None), "__array__")
-    if not tells and hasattr(X, "__array__") and len(X) and np.asarray(X[:1]).dtype == np.float32:
+    is_frame = hasattr(X, "shape") and hasattr(X, "__getitem__") and hasattr(X, "__array__")
+    if is_frame and not tells and X.shape[0] and np.asarray(X[:1]).dtype == np.float32:
         return np.float32
     return [np.float64, np.float32]
 

@@ -8,6 +8,7 @@ results do not depend on the number of threads.
 import numpy as np
 from numba import prange
 
+from fastem._jit import keep_whole
 from fastem.kernels.posterior import entropy, most_probable, soft
 from fastem.kernels.tiles import load
 
@@ -18,6 +19,7 @@ SCRATCH_ROWS = 8  # a family's kernels get n_features + this many rows of scratc
 
 def fold_slab(rows, params, log_weights, tile_rows, first, last, mass, stats):
     """Fold rows first..last into mass (K,) and stats (S,); returns their weighted log-likelihood."""
+    keep_whole()
     n_features, n_components = rows.values.shape[1], log_weights.size
     tile = np.empty((n_features, tile_rows))
     scratch = np.empty((n_features + SCRATCH_ROWS, tile_rows))
@@ -64,6 +66,7 @@ def fused_pass(rows, params, log_weights, tile_rows, mass, stats, log_likelihood
 
 def score_slab(rows, params, log_weights, tile_rows, first, last, wanted, out):
     """Evaluate rows first..last into the arrays of `out`; returns weighted log-likelihood and entropy."""
+    keep_whole()
     n_features, n_components = rows.values.shape[1], log_weights.size
     tile = np.empty((n_features, tile_rows))
     scratch = np.empty((n_features + SCRATCH_ROWS, tile_rows))

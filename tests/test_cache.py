@@ -1,0 +1,103 @@
+"""The disk cache: never stale, never another family's, never in the way."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fits import model_at, run
+from models import learned
+from processes import PACKAGE, python
+from reference import FAMILIES, rows_for, start_at
+
+from fastem.compiled import get_passes
+
+SMALL_FITS = """
+import json
+from fits import model_at, run
+from models import learned
+from reference import rows_for, start_at
+from fastem.compiled import get_passes
+from fastem.environment import environment
+
+values, stats = {}, {}
+for name in NAMES:
+    family = name.removeprefix("gaussian-")
+    X = rows_for(family)
+    model = run(model_at(start_at(family, X, X[:2] + 0.5)), X, 5)
+    values[family] = {name: array.tolist() for name, array in learned(model).items()}
+    dispatcher = get_passes(name).fused.serial
+    stats[family] = {kind: sum(getattr(dispatcher.stats, kind).values()) for kind in ("cache_hits", "cache_misses")}
+print(json.dumps({"values": values, "stats": stats, "folder": environment()["cache directory"]}))
+"""
+
+
+def small_fits(*families):
+    """The same in this process."""
+    values = {}
+    for family in families:
+        X = rows_for(family)
+        model = run(model_at(start_at(family, X, X[:2] + 0.5)), X, 5)
+        values[family] = {name: array.tolist() for name, array in learned(model).items()}
+    return values
+
+
+def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tmp_path):
+    code = SMALL_FITS.replace("NAMES", "['gaussian-full', 'poisson']")
+    first, second = (python(code, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert first["stats"] == {family: {"cache_hits": 0, "cache_misses": 1} for family in ("full", "poisson")}
+    assert second["stats"] == {family: {"cache_hits": 1, "cache_misses": 0} for family in ("full", "poisson")}
+    assert first["values"] == second["values"] == small_fits("full", "poisson")
+    assert Path(first["folder"]).is_relative_to(tmp_path)
+    names = [path.name for path in tmp_path.rglob("*.nbi")]
+    assert len(names) == 2
+    assert all(f"fused_pass.{name}.soft.serial" in "".join(names) for name in ("gaussian-full", "poisson"))
+
+
+def test_code_is_compiled_anew_where_no_folder_is_writable(tmp_path):
+    no_folder = tmp_path / "file"
+    no_folder.touch()
+    forget = (
+        "from numba.core import caching; caching.CacheImpl._locator_classes = []\n"  # this folder was the last hope
+    )
+    seen = python(forget + SMALL_FITS.replace("NAMES", "['poisson']"), NUMBA_CACHE_DIR=str(no_folder / "below"))
+    assert seen["folder"].startswith("none")
+    assert seen["values"] == small_fits("poisson")
+
+
+@pytest.mark.parametrize("edited", ["kernels/linalg.py", "families/poisson.py", "_jit.py"])
+def test_the_fingerprint_changes_with_the_source_of_whatever_is_compiled(tmp_path, edited):
+    copy = shutil.copytree(PACKAGE, tmp_path / "fastem", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "import json; from fastem import _jit; print(json.dumps([_jit.__file__, _jit.fingerprint()]))"
+    _, before = python(code, path=[tmp_path])
+    with (copy / edited).open("a") as file:
+        file.write("# edited\n")
+    origin, after = python(code, path=[tmp_path])
+    assert Path(origin).is_relative_to(tmp_path)
+    assert before != after
+
+
+def elsewhere(array):
+    """The same numbers, column by column or every other number."""
+    return np.asfortranarray(array) if array.ndim > 1 else np.repeat(array, 2)[::2]
+
+
+def test_the_memory_order_of_initial_parameters_compiles_nothing_new():
+    """Nor does that of fitted ones that are set by hand."""
+    for family in FAMILIES:
+        X = rows_for(family)
+        start = start_at(family, X, X[:2] + 0.5)
+        expected = run(model_at(start), X, 3)
+        labels = expected.predict(X)
+        passes = get_passes("poisson" if family == "poisson" else f"gaussian-{family}")
+        before = [len(twins.serial.signatures) for twins in (passes.fused, passes.score)]
+        model = model_at(start)
+        for name in {"weights_init", "means_init", "precisions_init", "rates_init"} & model.get_params().keys():
+            model.set_params(**{name: elsewhere(getattr(model, name))})
+        run(model, X, 3)
+        for name, value in vars(expected).items():
+            if isinstance(value, np.ndarray):
+                setattr(model, name, elsewhere(value))
+        np.testing.assert_array_equal(model.predict(X), labels)
+        after = [len(twins.serial.signatures) for twins in (passes.fused, passes.score)]
+        assert after == before, family
