@@ -32,6 +32,12 @@ class Family(NamedTuple):
     m_step : (mass (K,), stats (S,), params, prior) -> Params
         Maximise; sees all components, so tied parameters are no special case. Free of scale without a prior. Raises
         `ComponentError` for a component that has no valid maximum.
+    describe : (params) -> dict of str to array
+        The parameters by name, as a user knows them. "means" are about the origin.
+    restore : (described) -> Params
+        The inverse of `describe`.
+    n_parameters : (K, d) -> int
+        Number of free parameters, mixing weights aside.
     centred : bool
         Whether densities do not change when data and parameters are shifted together.
     log_base : (values (n, d)) -> (n,), or None
@@ -40,12 +46,6 @@ class Family(NamedTuple):
         Which values the family allows; None if any finite number.
     domain : str
         The same in words.
-    describe : (params) -> dict of str to array
-        The parameters by name, as a user knows them. "means" are about the origin.
-    restore : (described) -> Params
-        The inverse of `describe`.
-    n_parameters : (K, d) -> int
-        Number of free parameters, mixing weights aside.
     """
 
     name: str
@@ -54,13 +54,13 @@ class Family(NamedTuple):
     n_stats: Callable[[int, int], int]
     params_at: Callable[[Float], Params]
     m_step: Callable[[Float, Float, Params, Any], Params]
-    centred: bool
-    log_base: Callable[[NDArray[Any]], Float] | None
-    in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None
-    domain: str
     describe: Callable[[Params], dict[str, Float]]
     restore: Callable[[dict[str, Float]], Params]
     n_parameters: Callable[[int, int], int]
+    centred: bool
+    log_base: Callable[[NDArray[Any]], Float] | None = None
+    in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
+    domain: str = "numbers"
 
 
 class ComponentError(ValueError):

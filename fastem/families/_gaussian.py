@@ -1,6 +1,7 @@
 """Host algebra that the Gaussian families share."""
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.linalg import lapack
@@ -56,6 +57,15 @@ def lift_singletons(variances: Float, means: Float, mass: Float) -> Float:
     squares = means**2
     collapsed = (variances <= (4.0 * eps) ** 2 * squares) & (mass <= 1.0)
     return np.where(collapsed, 10.0 * eps * squares, variances)
+
+
+def describe_diagonal(params: Any) -> dict[str, Float]:
+    """Means, variances and inverse standard deviations, by the names that users know them by."""
+    return {
+        "means": params.means,
+        "covariances": params.covariances,
+        "precisions_cholesky": params.inverse_deviation,
+    }
 
 
 def symmetric(lower: Float) -> Float:

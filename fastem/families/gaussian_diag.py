@@ -73,15 +73,6 @@ def n_parameters(n_components: int, n_features: int) -> int:
     return 2 * n_components * n_features
 
 
-def describe(params: DiagParams) -> dict[str, Float]:
-    """Means, variances and inverse standard deviations."""
-    return {
-        "means": params.means,
-        "covariances": params.covariances,
-        "precisions_cholesky": params.inverse_deviation,
-    }
-
-
 def restore(described: dict[str, Float]) -> DiagParams:
     """Inverse of `describe`; variances are computed where they are not given."""
     inverse = described["precisions_cholesky"]
@@ -96,11 +87,8 @@ FAMILY = Family(
     n_stats=n_stats,
     params_at=params_at,
     m_step=m_step,
-    centred=True,
-    log_base=None,
-    in_domain=None,
-    domain="numbers",
-    describe=describe,
+    describe=_gaussian.describe_diagonal,
     restore=restore,
     n_parameters=n_parameters,
+    centred=True,
 )

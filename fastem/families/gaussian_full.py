@@ -120,11 +120,8 @@ FAMILY = Family(
     n_stats=n_stats,
     params_at=params_at,
     m_step=m_step,
-    centred=True,
-    log_base=None,
-    in_domain=None,
-    domain="numbers",
     describe=describe,
     restore=restore,
     n_parameters=n_parameters,
+    centred=True,
 )

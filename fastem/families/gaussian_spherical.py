@@ -7,7 +7,7 @@ import numpy as np
 from fastem._jit import kernel
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels.columns import squared_distance, weighted_sum_and_square
+from fastem.kernels.columns import squared_distance, weighted_moments
 
 
 class SphericalParams(NamedTuple):
@@ -39,16 +39,16 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 
 @kernel
 def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: ignore[no-untyped-def]
-    """Per component: first moments (d,) and the sum of squares of the residuals."""
+    """Per component: first moments (d,) and second moments (d,) of the residuals."""
     n_features = tile.shape[0]
     for k in range(tile_mass.size):
         if tile_mass[k] > 0.0:
-            weighted_sum_and_square(resp[k], tile, params.means[k], k * (n_features + 1), stats)
+            weighted_moments(resp[k], tile, params.means[k], 2 * k * n_features, stats)
 
 
 def n_stats(n_features: int, n_components: int) -> int:
-    """First moments and one sum of squares of each component."""
-    return n_components * (n_features + 1)
+    """First and second moments of each component, feature by feature: the kernel is that of diagonal covariances."""
+    return 2 * n_components * n_features
 
 
 def params_at(means: Float) -> SphericalParams:
@@ -59,10 +59,10 @@ def params_at(means: Float) -> SphericalParams:
 def m_step(mass: Float, stats: Float, params: SphericalParams, reg_covar: float) -> SphericalParams:
     """Means and variances from the moments about the current means."""
     n_components, n_features = params.means.shape
-    moments = safe_ratio(stats.reshape(n_components, n_features + 1), mass)
-    step = moments[:, :n_features]
+    moments = stats.reshape(n_components, 2, n_features)
+    step = safe_ratio(moments[:, 0], mass)
     means = params.means + step
-    variances = (moments[:, n_features] - (step**2).sum(axis=1)) / n_features
+    variances = (safe_ratio(moments[:, 1], mass) - step**2).mean(axis=1)
     root_mean_square = np.sqrt((means**2).mean(axis=1))
     covariances = _gaussian.lift_singletons(variances, root_mean_square, mass) + reg_covar
     return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
@@ -71,15 +71,6 @@ def m_step(mass: Float, stats: Float, params: SphericalParams, reg_covar: float)
 def n_parameters(n_components: int, n_features: int) -> int:
     """Means and one variance each."""
     return n_components * (n_features + 1)
-
-
-def describe(params: SphericalParams) -> dict[str, Float]:
-    """Means, variances and inverse standard deviations."""
-    return {
-        "means": params.means,
-        "covariances": params.covariances,
-        "precisions_cholesky": params.inverse_deviation,
-    }
 
 
 def restore(described: dict[str, Float]) -> SphericalParams:
@@ -96,11 +87,8 @@ FAMILY = Family(
     n_stats=n_stats,
     params_at=params_at,
     m_step=m_step,
-    centred=True,
-    log_base=None,
-    in_domain=None,
-    domain="numbers",
-    describe=describe,
+    describe=_gaussian.describe_diagonal,
     restore=restore,
     n_parameters=n_parameters,
+    centred=True,
 )

@@ -96,35 +96,3 @@ def weighted_moments(resp, tile, centre, first, stats):
             q0 += p0 * u0
         stats[first + j] += s0
         stats[first + d + j] += q0
-
-
-@kernel
-def weighted_sum_and_square(resp, tile, centre, first, stats):
-    """First moments of tile - centre in stats[first + j], and in stats[first + d] the sum of its weighted squares."""
-    d, b = tile.shape
-    whole = d // 4 * 4
-    square = 0.0
-    for j in range(0, whole, 4):
-        x0 = tile[j]; x1 = tile[j + 1]; x2 = tile[j + 2]; x3 = tile[j + 3]
-        m0 = centre[j]; m1 = centre[j + 1]; m2 = centre[j + 2]; m3 = centre[j + 3]
-        s0 = s1 = s2 = s3 = q0 = q1 = q2 = q3 = 0.0
-        for c in range(b):
-            w = resp[c]
-            u0 = x0[c] - m0; u1 = x1[c] - m1; u2 = x2[c] - m2; u3 = x3[c] - m3
-            p0 = w * u0; p1 = w * u1; p2 = w * u2; p3 = w * u3
-            s0 += p0; s1 += p1; s2 += p2; s3 += p3
-            q0 += p0 * u0; q1 += p1 * u1; q2 += p2 * u2; q3 += p3 * u3
-        i = first + j
-        stats[i] += s0; stats[i + 1] += s1; stats[i + 2] += s2; stats[i + 3] += s3
-        square += (q0 + q1) + (q2 + q3)
-    for j in range(whole, d):
-        x0 = tile[j]; m0 = centre[j]
-        s0 = q0 = 0.0
-        for c in range(b):
-            u0 = x0[c] - m0
-            p0 = resp[c] * u0
-            s0 += p0
-            q0 += p0 * u0
-        stats[first + j] += s0
-        square += q0
-    stats[first + d] += square
