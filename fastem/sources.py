@@ -206,8 +206,8 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _tile_rows(n_rows: int, n_features: int) -> int:
-    """Rows of a tile: what fits first-level cache, or all rows, rounded up to whole vectors."""
-    best = 256 if n_features <= 4 else 128
+    """Rows of a tile: as many as the inner cache levels hold, or all rows, rounded up to whole vectors."""
+    best = 384 if n_features <= 4 else 256 if n_features <= 32 else 192
     return min(best, -(-n_rows // 8) * 8)
 
 

@@ -64,7 +64,8 @@ def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: 
             target = z[j]
             for c in range(n_lanes):
                 target[c] = source[c] - mean
-        weighted_scatter(resp[k], z, k * size, k * size + n_features, stats)
+        moments = stats[k * size : (k + 1) * size].reshape(n_features + 1, n_features)
+        weighted_scatter(resp[k], z, moments[0], moments[1:])
 
 
 def n_stats(n_features: int, n_components: int) -> int:

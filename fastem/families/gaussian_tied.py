@@ -56,26 +56,29 @@ def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: 
     """First moments (K, d), products of responsibilities (K, K), then the pooled scatter (d, d)."""
     n_features, n_lanes = tile.shape
     n_components = tile_mass.size
-    products = n_components * n_features
-    scatter = products + n_components * n_components
+    first_products = n_components * n_features
+    first_scatter = first_products + n_components * n_components
+    sums = stats[:first_products].reshape(n_components, n_features)
+    scatter = stats[first_scatter:].reshape(n_features, n_features)
     z = scratch[:n_features]
     inverse_weight = scratch[n_features]
     if n_components > n_features * n_features:
         for k in range(n_components):
             if tile_mass[k] > 0.0:
                 _residuals(params.means[k], tile, z)
-                weighted_scatter(resp[k], z, k * n_features, scatter, stats)
+                weighted_scatter(resp[k], z, sums[k], scatter)
         return
     for c in range(n_lanes):
         inverse_weight[c] = 1.0 / weight[c] if weight[c] > 0.0 else 0.0
     for j in range(n_features):
-        _expected_residual(params.means, j, tile[j], resp, tile_mass, z[j], stats)
+        _expected_residual(params.means, j, tile[j], resp, tile_mass, z[j], sums)
     for j in range(n_features):
         target = z[j]
         for c in range(n_lanes):
             target[c] *= inverse_weight[c]
-    weighted_scatter(weight, z, -1, scatter, stats)
-    weighted_scatter(inverse_weight, resp, -1, products, stats)
+    products = stats[first_products:first_scatter].reshape(n_components, n_components)
+    weighted_scatter(weight, z, stats[:0], scatter)
+    weighted_scatter(inverse_weight, resp, stats[:0], products)
 
 
 @kernel
@@ -88,12 +91,11 @@ def _residuals(mean, tile, z):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def _expected_residual(means, j, source, resp, tile_mass, target, stats):  # type: ignore[no-untyped-def]
+def _expected_residual(means, j, source, resp, tile_mass, target, sums):  # type: ignore[no-untyped-def]
     """Target = sum_k r_k (x_j - mu_kj); its sums over rows are feature j's first moments of the components."""
-    n_components, n_features = means.shape
     for c in range(source.size):
         target[c] = 0.0
-    for k in range(n_components):
+    for k in range(tile_mass.size):
         if tile_mass[k] == 0.0:
             continue
         mean = means[k, j]
@@ -103,7 +105,7 @@ def _expected_residual(means, j, source, resp, tile_mass, target, stats):  # typ
             part = row[c] * (source[c] - mean)
             target[c] += part
             total += part
-        stats[k * n_features + j] += total
+        sums[k, j] += total
 
 
 def n_stats(n_features: int, n_components: int) -> int:

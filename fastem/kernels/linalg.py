@@ -85,16 +85,16 @@ def squared_mahalanobis(lower, offset, tile, y, out):
 
 
 @kernel
-def weighted_scatter(resp, z, sums, first, stats):
-    """Add sum_c resp[c] z[i, c] z[j, c] to stats[first + i m + j] for j <= i, over the rows of z (m, b).
+def weighted_scatter(resp, z, sums, scatter):
+    """Add sum_c resp[c] z[i, c] z[j, c] to scatter[i, j] for j <= i, over the rows of z (m, b).
 
-    Where `sums` is not negative, sum_c resp[c] z[i, c] is added to stats[sums + i] on the way.
+    On the way sum_c resp[c] z[i, c] is added to sums[i], unless `sums` is empty. `scatter` is (m, m): indices into a flat
+    array would have to be checked for wrap-around, one by one.
     """
     m, b = z.shape
     whole = m // 4 * 4
     for i in range(0, whole, 4):
         z0 = z[i]; z1 = z[i + 1]; z2 = z[i + 2]; z3 = z[i + 3]
-        s0 = first + i * m; s1 = s0 + m; s2 = s1 + m; s3 = s2 + m
         t0 = t1 = t2 = t3 = a00 = a10 = a11 = a20 = a21 = a22 = a30 = a31 = a32 = a33 = 0.0
         for c in range(b):
             e = z0[c]; f = z1[c]; g = z2[c]; h = z3[c]
@@ -103,12 +103,12 @@ def weighted_scatter(resp, z, sums, first, stats):
             a00 += p * e; a10 += q * e; a11 += q * f
             a20 += r * e; a21 += r * f; a22 += r * g
             a30 += s * e; a31 += s * f; a32 += s * g; a33 += s * h
-        if sums >= 0:
-            stats[sums + i] += t0; stats[sums + i + 1] += t1; stats[sums + i + 2] += t2; stats[sums + i + 3] += t3
-        stats[s0 + i] += a00
-        stats[s1 + i] += a10; stats[s1 + i + 1] += a11
-        stats[s2 + i] += a20; stats[s2 + i + 1] += a21; stats[s2 + i + 2] += a22
-        stats[s3 + i] += a30; stats[s3 + i + 1] += a31; stats[s3 + i + 2] += a32; stats[s3 + i + 3] += a33
+        if sums.size > 0:
+            sums[i] += t0; sums[i + 1] += t1; sums[i + 2] += t2; sums[i + 3] += t3
+        scatter[i, i] += a00
+        scatter[i + 1, i] += a10; scatter[i + 1, i + 1] += a11
+        scatter[i + 2, i] += a20; scatter[i + 2, i + 1] += a21; scatter[i + 2, i + 2] += a22
+        scatter[i + 3, i] += a30; scatter[i + 3, i + 1] += a31; scatter[i + 3, i + 2] += a32; scatter[i + 3, i + 3] += a33
         for j in range(0, i, 4):
             v0 = z[j]; v1 = z[j + 1]; v2 = z[j + 2]; v3 = z[j + 3]
             a00 = a01 = a02 = a03 = a10 = a11 = a12 = a13 = 0.0
@@ -120,21 +120,20 @@ def weighted_scatter(resp, z, sums, first, stats):
                 a10 += q * e; a11 += q * f; a12 += q * g; a13 += q * h
                 a20 += r * e; a21 += r * f; a22 += r * g; a23 += r * h
                 a30 += s * e; a31 += s * f; a32 += s * g; a33 += s * h
-            stats[s0 + j] += a00; stats[s0 + j + 1] += a01; stats[s0 + j + 2] += a02; stats[s0 + j + 3] += a03
-            stats[s1 + j] += a10; stats[s1 + j + 1] += a11; stats[s1 + j + 2] += a12; stats[s1 + j + 3] += a13
-            stats[s2 + j] += a20; stats[s2 + j + 1] += a21; stats[s2 + j + 2] += a22; stats[s2 + j + 3] += a23
-            stats[s3 + j] += a30; stats[s3 + j + 1] += a31; stats[s3 + j + 2] += a32; stats[s3 + j + 3] += a33
+            scatter[i, j] += a00; scatter[i, j + 1] += a01; scatter[i, j + 2] += a02; scatter[i, j + 3] += a03
+            scatter[i + 1, j] += a10; scatter[i + 1, j + 1] += a11; scatter[i + 1, j + 2] += a12; scatter[i + 1, j + 3] += a13
+            scatter[i + 2, j] += a20; scatter[i + 2, j + 1] += a21; scatter[i + 2, j + 2] += a22; scatter[i + 2, j + 3] += a23
+            scatter[i + 3, j] += a30; scatter[i + 3, j + 1] += a31; scatter[i + 3, j + 2] += a32; scatter[i + 3, j + 3] += a33
     if m - whole >= 2:
         z0 = z[whole]; z1 = z[whole + 1]
-        s0 = first + whole * m; s1 = s0 + m
         t0 = t1 = a00 = a10 = a11 = 0.0
         for c in range(b):
             p = z0[c] * resp[c]; q = z1[c] * resp[c]
             t0 += p; t1 += q
             a00 += p * z0[c]; a10 += q * z0[c]; a11 += q * z1[c]
-        if sums >= 0:
-            stats[sums + whole] += t0; stats[sums + whole + 1] += t1
-        stats[s0 + whole] += a00; stats[s1 + whole] += a10; stats[s1 + whole + 1] += a11
+        if sums.size > 0:
+            sums[whole] += t0; sums[whole + 1] += t1
+        scatter[whole, whole] += a00; scatter[whole + 1, whole] += a10; scatter[whole + 1, whole + 1] += a11
         for j in range(0, whole, 4):
             v0 = z[j]; v1 = z[j + 1]; v2 = z[j + 2]; v3 = z[j + 3]
             a00 = a01 = a02 = a03 = a10 = a11 = a12 = a13 = 0.0
@@ -143,33 +142,32 @@ def weighted_scatter(resp, z, sums, first, stats):
                 e = v0[c]; f = v1[c]; g = v2[c]; h = v3[c]
                 a00 += p * e; a01 += p * f; a02 += p * g; a03 += p * h
                 a10 += q * e; a11 += q * f; a12 += q * g; a13 += q * h
-            stats[s0 + j] += a00; stats[s0 + j + 1] += a01; stats[s0 + j + 2] += a02; stats[s0 + j + 3] += a03
-            stats[s1 + j] += a10; stats[s1 + j + 1] += a11; stats[s1 + j + 2] += a12; stats[s1 + j + 3] += a13
+            scatter[whole, j] += a00; scatter[whole, j + 1] += a01; scatter[whole, j + 2] += a02; scatter[whole, j + 3] += a03
+            scatter[whole + 1, j] += a10; scatter[whole + 1, j + 1] += a11; scatter[whole + 1, j + 2] += a12; scatter[whole + 1, j + 3] += a13
     if m % 2 == 1:
         i = m - 1
         z0 = z[i]
-        s0 = first + i * m
         t0 = a00 = 0.0
         for c in range(b):
             p = z0[c] * resp[c]
             t0 += p
             a00 += p * z0[c]
-        if sums >= 0:
-            stats[sums + i] += t0
-        stats[s0 + i] += a00
+        if sums.size > 0:
+            sums[i] += t0
+        scatter[i, i] += a00
         for j in range(0, whole, 4):
             v0 = z[j]; v1 = z[j + 1]; v2 = z[j + 2]; v3 = z[j + 3]
             a00 = a01 = a02 = a03 = 0.0
             for c in range(b):
                 p = z0[c] * resp[c]
                 a00 += p * v0[c]; a01 += p * v1[c]; a02 += p * v2[c]; a03 += p * v3[c]
-            stats[s0 + j] += a00; stats[s0 + j + 1] += a01; stats[s0 + j + 2] += a02; stats[s0 + j + 3] += a03
+            scatter[i, j] += a00; scatter[i, j + 1] += a01; scatter[i, j + 2] += a02; scatter[i, j + 3] += a03
         for j in range(whole, i):
             v0 = z[j]
             a00 = 0.0
             for c in range(b):
                 a00 += z0[c] * resp[c] * v0[c]
-            stats[s0 + j] += a00
+            scatter[i, j] += a00
 
 
 @kernel

@@ -6,6 +6,8 @@ whatever the number of features.
 
 from fastem._jit import kernel
 
+ROWS_AT_ONCE = 8  # a vector of each column is written while the rows it comes from are in first-level cache
+
 
 @kernel
 def load(rows, start, stop, tile, weight):
@@ -14,10 +16,18 @@ def load(rows, start, stop, tile, weight):
     origin = rows.origin
     n_features, n_lanes = tile.shape
     n_valid = stop - start
+    whole = n_valid // ROWS_AT_ONCE * ROWS_AT_ONCE if n_features > 1 else 0
+    for first in range(0, whole, ROWS_AT_ONCE):
+        part = values[first : first + ROWS_AT_ONCE]
+        for j in range(n_features):
+            shift = origin[j]
+            target = tile[j, first : first + ROWS_AT_ONCE]
+            for c in range(ROWS_AT_ONCE):
+                target[c] = part[c, j] - shift
     for j in range(n_features):
         shift = origin[j]
         target = tile[j]
-        for c in range(n_valid):
+        for c in range(whole, n_valid):
             target[c] = values[c, j] - shift
     if rows.weights.size == 0:
         for c in range(n_valid):
