@@ -89,7 +89,6 @@ def specialise(
     bindings: Mapping[str, Function],
     *,
     parallel: bool = False,
-    cache: bool = True,
 ) -> Function:
     """Compile `template` with the global names in `bindings` bound to other kernels.
 
@@ -103,8 +102,6 @@ def specialise(
         What the names stand for.
     parallel : bool, default=False
         Whether `prange` loops run on all threads. Off gives the serial twin of the same template.
-    cache : bool, default=True
-        Whether to keep the machine code on disk; off for what is only called from another pass.
 
     Returns
     -------
@@ -123,7 +120,7 @@ def specialise(
         "parallel": parallel,
     }
     try:
-        return _njit(function, cache=cache, **options)
+        return _njit(function, cache=True, **options)
     except RuntimeError:  # no writable cache folder: compile anew in every process
         return _njit(function, **options)
 

@@ -10,7 +10,11 @@ Function = Callable[..., Any]
 
 
 class Twins(NamedTuple):
-    """The same template compiled for one thread and for all; equal results to the last bit."""
+    """The same template compiled for one thread and for all; equal results to the last bit.
+
+    Both call the same code for a slab. That is kept on disk by itself: compiled twice, in two processes, the same
+    source may add the same numbers in another order.
+    """
 
     serial: Function
     parallel: Function
@@ -53,7 +57,7 @@ def get_passes(family_name: str, policy: str = "soft") -> Passes:
     label = f"{family_name}.{policy}"
 
     def twins(template: Function, slab: Function) -> Twins:
-        inner = _jit.specialise(slab, label, kernels, cache=False)
+        inner = _jit.specialise(slab, label, kernels)
         bound = {slab.__name__: inner}
         serial = _jit.specialise(template, label, bound)
         return Twins(serial, _jit.specialise(template, label, bound, parallel=True))
