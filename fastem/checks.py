@@ -1,10 +1,40 @@
-"""Checks of initial parameters that a user gives, in scikit-learn's words."""
+"""Checks of what a user gives: data, weights, initial parameters; in scikit-learn's words."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
+from sklearn.utils.validation import _check_sample_weight
+
+
+def float_types(X: Any) -> Any:
+    """Types of data that are not converted.
+
+    A frame that does not tell its type, like a table of Arrow columns, would be read as float64; its first row tells.
+    """
+    tells = hasattr(X, "dtype") or hasattr(getattr(X, "dtypes", None), "__array__")
+    is_frame = hasattr(X, "shape") and hasattr(X, "__getitem__") and hasattr(X, "__array__")
+    if is_frame and not tells and X.shape[0] and np.asarray(X[:1]).dtype == np.float32:
+        return np.float32
+    return [np.float64, np.float32]
+
+
+def native(values: NDArray[Any]) -> NDArray[Any]:
+    """Copy only what compiled code cannot read: foreign byte order, unaligned memory."""
+    if values.dtype.isnative and values.flags.aligned:
+        return np.asarray(values)
+    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
+
+
+def sample_weights(sample_weight: ArrayLike | None, values: NDArray[Any]) -> NDArray[np.float64] | None:
+    """Check weights; None stands for ones."""
+    if sample_weight is None:
+        return None
+    weights: NDArray[np.float64] = _check_sample_weight(
+        sample_weight, values, dtype=np.float64, ensure_non_negative=True
+    )
+    return weights
 
 
 def check_shape(parameter: NDArray[Any], shape: tuple[int, ...], name: str) -> None:

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastem import persistence
+from fastem import checks, persistence
 from fastem.compiled import get_passes
 from fastem.families import Family
 from fastem.problem import BASE_ROWS, check_domain, sum_log_base
@@ -46,8 +46,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> tuple[Scores, NDArray[Any], Float | None]:
         """Run a score pass; returns its results with the validated data and weights."""
         check_is_fitted(self, "weights_")
-        values = native(validate_data(self, X, dtype=float_types(X), reset=False))
-        weights = check_weights(sample_weight, values)
+        values = checks.native(validate_data(self, X, dtype=checks.float_types(X), reset=False))
+        weights = checks.sample_weights(sample_weight, values)
         family = self._family()
         check_domain(family, values, type(self).__name__)
         locations = self._locations()
@@ -69,6 +69,14 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         log_prob : ndarray of shape (n_samples,)
             Natural logarithm of the mixture's density.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> model.score_samples([[0.5]]).round(4)
+        array([-0.9189])
         """
         scores, values, _ = self._evaluate(X, Wanted(densities=True))
         log_base = self._family().log_base
@@ -103,6 +111,14 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         log_likelihood : float
             Weighted mean of the rows' log-densities.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> round(model.score(X), 4)
+        -1.4189
         """
         if sample_weight is None and getattr(X, "dtype", None) == np.float32:
             # in float32, like scikit-learn: programs compare it with the mean of score_samples
@@ -122,6 +138,14 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         labels : ndarray of shape (n_samples,)
             Indices of components.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> model.predict([[0.2], [10.2]])
+        array([1, 0])
         """
         return self._evaluate(X, Wanted(labels=True, posterior=False))[0].rows.labels
 
@@ -137,6 +161,15 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         resp : ndarray of shape (n_samples, n_components)
             Rows sum to 1. A row to which every component gives density zero gets the mixing weights.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> model.predict_proba([[0.2], [10.2]]).round(3)
+        array([[0., 1.],
+               [1., 0.]])
         """
         return self._evaluate(X, Wanted(responsibilities=True))[0].rows.responsibilities
 
@@ -154,6 +187,14 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         bic : float
             -2 log-likelihood + parameters * log(rows).
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> round(model.bic(X), 2)
+        18.28
         """
         log_likelihood, _, total = self._totals(X, sample_weight)
         return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
@@ -172,6 +213,14 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         aic : float
             -2 log-likelihood + 2 * parameters.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> round(model.aic(X), 2)
+        21.35
         """
         return -2.0 * self._totals(X, sample_weight)[0] + 2.0 * self._n_parameters()
 
@@ -191,6 +240,14 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         -------
         icl : float
             bic + 2 * entropy.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> round(model.icl(X), 2)
+        18.28
         """
         log_likelihood, entropy, total = self._totals(X, sample_weight, entropy=True)
         bic = -2.0 * log_likelihood + self._n_parameters() * math.log(total)
@@ -215,6 +272,15 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             The rows, ordered by component.
         y : ndarray of shape (n_samples,)
             The component of each row.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> rows, labels = model.sample(3)
+        >>> rows.shape, labels.shape
+        ((3, 1), (3,))
         """
         check_is_fitted(self, "weights_")
         if n_samples < 1:
@@ -232,32 +298,12 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         ----------
         path : str or path-like
             Where to.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> model.save("model.json")  # doctest: +SKIP
         """
         persistence.save(self, path)
-
-
-def float_types(X: Any) -> Any:
-    """Types of data that are not converted.
-
-    A frame that does not tell its type, like a table of Arrow columns, would be read as float64; its first row tells.
-    """
-    tells = hasattr(X, "dtype") or hasattr(getattr(X, "dtypes", None), "__array__")
-    is_frame = hasattr(X, "shape") and hasattr(X, "__getitem__") and hasattr(X, "__array__")
-    if is_frame and not tells and X.shape[0] and np.asarray(X[:1]).dtype == np.float32:
-        return np.float32
-    return [np.float64, np.float32]
-
-
-def native(values: NDArray[Any]) -> NDArray[Any]:
-    """Copy only what compiled code cannot read: foreign byte order, unaligned memory."""
-    if values.dtype.isnative and values.flags.aligned:
-        return np.asarray(values)
-    return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
-
-
-def check_weights(sample_weight: ArrayLike | None, values: NDArray[Any]) -> Float | None:
-    """Check weights; None stands for ones."""
-    if sample_weight is None:
-        return None
-    weights: Float = _check_sample_weight(sample_weight, values, dtype=np.float64, ensure_non_negative=True)
-    return weights

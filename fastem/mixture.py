@@ -16,10 +16,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from fastem import driver
+from fastem import checks, driver
 from fastem.callbacks import CallbackBridge
 from fastem.families import ComponentError
-from fastem.fitted import FittedMixture, Float, check_weights, float_types, native
+from fastem.fitted import FittedMixture, Float
 from fastem.initialize import Blocks, Sample, draw_responsibilities, draw_sample
 from fastem.problem import Problem, check_domain, check_squares, sum_log_base
 from fastem.sources import ArraySource, Mixture, common_origin, limit_threads
@@ -111,6 +111,14 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         -----
         ConvergenceWarning
             If the best run ended at `max_iter`.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X, sample_weight=[1, 1, 2, 2])
+        >>> model.weights_.round(3)
+        array([0.667, 0.333])
         """
         values, weights = self._validate(X, sample_weight)
         random_state = check_random_state(self.random_state)
@@ -162,13 +170,20 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         -------
         labels : ndarray of shape (n_samples,)
             The most probable component of each row.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> GaussianMixture(n_components=2, random_state=0).fit_predict(X)
+        array([1, 1, 0, 0])
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
     def _validate(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[NDArray[Any], Float | None]:
         """Check data, weights and initial parameters of a fit."""
-        values = native(validate_data(self, X, dtype=float_types(X), ensure_min_samples=2))
-        weights = check_weights(sample_weight, values)
+        values = checks.native(validate_data(self, X, dtype=checks.float_types(X), ensure_min_samples=2))
+        weights = checks.sample_weights(sample_weight, values)
         n_samples = len(values) if weights is None else np.count_nonzero(weights)
         if n_samples < self.n_components:
             raise ValueError(
@@ -202,6 +217,11 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
             return self._start(sample, origin, blocks)
 
         if self.warm_start and hasattr(self, "converged_"):
+            if self._locations().shape != (self.n_components, values.shape[1]):
+                raise ValueError(
+                    f"warm_start cannot continue from parameters of shape {self._locations().shape} with "
+                    f"n_components = {self.n_components} and n_features = {values.shape[1]}"
+                )
             return problem, iter([lambda: self._recover(origin)])
         return problem, iter([start] * self.n_init)
 

@@ -187,3 +187,9 @@ def test_labels_are_the_largest_responsibilities(specialists):
     rows = np.vstack([X, [[1, 1, 1]]])
     assert model.weights_[1] > model.weights_[0]
     np.testing.assert_array_equal(model.predict(rows), model.predict_proba(rows).argmax(axis=1))
+
+
+def test_a_warm_start_from_parameters_of_another_shape_is_refused():
+    model = GaussianMixture(2, warm_start=True, random_state=0).fit(rows_for("full", 30))
+    assert "warm_start cannot continue" in failure(model, rows_for("full", 30)[:, :2])
+    assert "n_components = 3" in failure(model.set_params(n_components=3), rows_for("full", 30))
