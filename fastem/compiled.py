@@ -12,8 +12,8 @@ Function = Callable[..., Any]
 class Twins(NamedTuple):
     """The same template compiled for one thread and for all; equal results to the last bit.
 
-    Both call the same code for a slab. That is kept on disk by itself: compiled twice, in two processes, the same
-    source may add the same numbers in another order.
+    Both call the same code for a slab. That is kept on disk by itself: compiled twice, the same source may add the same
+    numbers in another order.
     """
 
     serial: Function

@@ -47,9 +47,9 @@ def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tm
     first, second = (python(code, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
     assert first["stats"] == {family: {"cache_hits": 0, "cache_misses": 1} for family in ("full", "poisson")}
     assert second["stats"] == {family: {"cache_hits": 1, "cache_misses": 0} for family in ("full", "poisson")}
-    assert first["values"] == second["values"]
     for family, values in small_fits("full", "poisson").items():  # compiled elsewhere, so not to the last bit
         for name, value in values.items():
+            np.testing.assert_allclose(first["values"][family][name], value, rtol=1e-12)
             np.testing.assert_allclose(second["values"][family][name], value, rtol=1e-12)
     assert Path(first["folder"]).is_relative_to(tmp_path)
     names = [path.name for path in tmp_path.rglob("*.nbi")]
@@ -58,7 +58,7 @@ def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tm
             assert sum(f"{function}.{name}.soft.serial" in file for file in names) == 1
 
 
-ONE_TWIN = """
+TWINS = """
 import json
 import numpy as np
 from reference import rows_for
@@ -67,21 +67,25 @@ from fastem.families import get_family
 from fastem.sources import ArraySource, Mixture
 
 X = rows_for("diag", 20_000, 10)
-family = get_family("gaussian-diag")
-mixture = Mixture(np.full(3, 1 / 3), family.params_at(X[:3].copy()))
-source, n_stats = ArraySource(X), family.n_stats(10, 3)
-sweep = source.sweep(get_passes("gaussian-diag"), mixture, n_stats, parallel=PARALLEL)
-print(json.dumps([sweep.log_likelihood, sweep.mass.tolist(), sweep.stats.tolist()]))
+found = []
+for name in ("gaussian-diag", "gaussian-tied"):
+    family = get_family(name)
+    mixture = Mixture(np.full(3, 1 / 3), family.params_at(X[:3].copy()))
+    source, n_stats = ArraySource(X), family.n_stats(10, 3)
+    for parallel in WHICH:
+        sweep = source.sweep(get_passes(name), mixture, n_stats, parallel=parallel)
+        found.append([sweep.log_likelihood, sweep.mass.tolist(), sweep.stats.tolist()])
+print(json.dumps(found))
 """
 
 
-def test_twins_compiled_in_different_processes_give_the_same_bits(tmp_path):
-    """The compiler may order the sums differently each time: what both twins call has to come from one compilation."""
-    serial, parallel = (
-        python(ONE_TWIN.replace("PARALLEL", str(twin)), NUMBA_CACHE_DIR=str(tmp_path), PYTHONHASHSEED=str(int(twin)))
-        for twin in (False, True)
-    )
-    assert serial == parallel
+@pytest.mark.parametrize("earlier", [False, True])
+def test_twins_give_the_same_bits_though_one_was_compiled_in_an_earlier_process(earlier, tmp_path):
+    """The compiler may order sums differently each time: what both twins call has to come from one compilation."""
+    for seed, which in enumerate(([earlier], [False, True])):
+        code = TWINS.replace("WHICH", str(which))
+        found = python(code, NUMBA_CACHE_DIR=str(tmp_path), PYTHONHASHSEED=str(seed))
+    assert found[::2] == found[1::2]
 
 
 def test_code_is_compiled_anew_where_no_folder_is_writable(tmp_path):
