@@ -197,7 +197,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         18.28
         """
         log_likelihood, _, total = self._totals(X, sample_weight)
-        return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
+        return self._bic(log_likelihood, total)
 
     def aic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
         """Compute the Akaike information criterion (Akaike, 1974); lower is better.
@@ -250,8 +250,10 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         18.28
         """
         log_likelihood, entropy, total = self._totals(X, sample_weight, entropy=True)
-        bic = -2.0 * log_likelihood + self._n_parameters() * math.log(total)
-        return bic + 2.0 * entropy
+        return self._bic(log_likelihood, total) + 2.0 * entropy
+
+    def _bic(self, log_likelihood: float, total: float) -> float:
+        return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
 
     def _n_parameters(self) -> int:
         """Number of free parameters."""

@@ -20,7 +20,6 @@ from fastem.problem import maximise_params
 from fastem.sources import ArraySource, Mixture
 
 BLOCK_ROWS = 16384  # rows whose responsibilities exist at once
-METHODS = ("kmeans", "k-means++", "random", "random_from_data")
 
 Blocks = Callable[[], Iterator[NDArray[Any]]]
 
