@@ -1,8 +1,8 @@
 """The one place that chooses compilation options, disk caching and threads.
 
-Nothing above this file names a numba option. Two decorators exist: `kernel` for code over tiles and `exact_kernel` for
-code whose floating-point order matters. `specialise` turns a template, a function whose globals name kernels that are
-yet to be bound, into a cached compiled function.
+Nothing above this file names a numba option. `kernel` is the decorator of code over tiles. `specialise` turns a
+template, a function whose globals name kernels that are yet to be bound, into a cached compiled function. Neither allows
+LLVM to reorder sums: kernels say themselves what is done in parallel, see `fastem.kernels.vectors`.
 """
 
 import functools
@@ -16,11 +16,6 @@ from types import FunctionType
 from typing import Any
 
 import numba
-from numba import types
-from numba.extending import intrinsic, overload
-
-# Sums may be reordered, so that loops vectorise; -inf is a legal log-density, so never "nnan" or "ninf".
-FASTMATH = {"nsz", "arcp", "contract", "reassoc"}
 
 Function = Callable[..., Any]
 
@@ -37,35 +32,7 @@ def _njit(function: Function, **options: Any) -> Function:
 
 def kernel(function: Function) -> Function:
     """Compile code over tiles; it is linked into the passes that call it, so only those are cached on disk."""
-    return _njit(function, nogil=True, fastmath=FASTMATH, error_model="numpy")
-
-
-def exact_kernel(function: Function) -> Function:
-    """Compile scalar code that is inlined but whose operations keep their order."""
-    return _njit(function, nogil=True, fastmath={"contract"}, error_model="numpy", forceinline=True)
-
-
-def _type_add_noinline(typing_context: Any) -> tuple[Any, Function]:
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.function.attributes.add("noinline")
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-_add_noinline: Any = intrinsic(_type_add_noinline)
-
-
-def keep_whole() -> None:
-    """Keep LLVM from inlining the compiled function that calls this; in Python it does nothing.
-
-    Inlined into different callers, the same sums come out in different orders.
-    """
-
-
-@overload(keep_whole, inline="always")
-def _keep_whole() -> Function:
-    return lambda: _add_noinline()
+    return _njit(function, nogil=True, error_model="numpy")
 
 
 @functools.cache
@@ -115,7 +82,6 @@ def specialise(
     function.__module__ = template.__module__
     options = {
         "nogil": True,
-        "fastmath": FASTMATH,
         "error_model": "numpy",
         "parallel": parallel,
     }

@@ -13,6 +13,7 @@ from threadpoolctl import ThreadpoolController
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
 
+LANE_BLOCK = 64  # rows of a tile come in multiples of four vectors of float32
 MAX_SLABS = 64  # enough for 64 threads; a power of two, so that 2, 4, 8 ... threads get equal shares
 SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
 TILES_PER_SLAB = 8  # fewer, and adding up the slabs begins to cost
@@ -208,7 +209,7 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 def _tile_rows(n_rows: int, n_features: int) -> int:
     """Rows of a tile: as many as the inner cache levels hold, or all rows, rounded up to whole vectors."""
     best = 384 if n_features <= 4 else 256 if n_features <= 32 else 192
-    return min(best, -(-n_rows // 8) * 8)
+    return min(best, -(-n_rows // LANE_BLOCK) * LANE_BLOCK)
 
 
 def common_origin(points: NDArray[Any]) -> Float:

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from fastem.kernels import columns, linalg, posterior, small, tiles, vecmath
+from fastem import _jit
+from fastem.kernels import columns, linalg, posterior, small, tiles, vecmath, vectors
 from fastem.sources import ArraySource
 
-LANES = 16
+LANES = 64
+EVERY_VECTOR = np.arange(0, LANES, vectors.lanes(np.empty(0)))
 WIDTHS = (*range(1, 10), 12)
 
 
@@ -16,11 +18,19 @@ def tile_of(rng):
     return lambda n_features: rng.normal(size=(n_features, LANES))
 
 
+PRECISIONS = pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-12), ("float32", 1e-4)])
+
+
+@PRECISIONS
 @pytest.mark.parametrize("d", WIDTHS)
-def test_squared_mahalanobis_is_the_norm_of_the_whitened_residual(d, rng, tile_of):
-    lower, offset, tile, out = np.tril(rng.normal(size=(d, d))), rng.normal(size=d), tile_of(d), np.empty(LANES)
-    linalg.squared_mahalanobis(lower, offset, tile, np.empty((4, LANES)), out)
-    np.testing.assert_allclose(out, ((lower @ tile - offset[:, None]) ** 2).sum(axis=0), rtol=1e-12)
+def test_a_density_falls_with_the_norm_of_the_whitened_residual(d, dtype, rtol, rng, tile_of):
+    lower, offset, tile = (
+        array.astype(dtype) for array in (np.tril(rng.normal(size=(d, d))), rng.normal(size=d), tile_of(d))
+    )
+    out = np.empty(LANES, dtype)
+    linalg.log_density(lower, offset, 1.5, tile, out)
+    expected = 1.5 - 0.5 * ((lower @ tile - offset[:, None]) ** 2).sum(axis=0)
+    np.testing.assert_allclose(out, expected, rtol=rtol, atol=rtol)
 
 
 @pytest.mark.parametrize("d", WIDTHS)
@@ -30,15 +40,16 @@ def test_triangular_product(d, rng, tile_of):
     np.testing.assert_allclose(out, lower @ tile, rtol=1e-12, atol=1e-14)
 
 
+@PRECISIONS
 @pytest.mark.parametrize("d", WIDTHS)
-@pytest.mark.parametrize("with_sums", [True, False])
-def test_weighted_scatter_adds_the_lower_triangle_and_the_sums(d, with_sums, rng, tile_of):
-    z, resp = tile_of(d), rng.random(LANES)
-    sums, scatter = np.ones(d if with_sums else 0), np.ones((d, d))
-    linalg.weighted_scatter(resp, z, sums, scatter)
-    np.testing.assert_allclose(scatter - 1.0, np.tril((z * resp) @ z.T), atol=1e-13)
-    if with_sums:
-        np.testing.assert_allclose(sums - 1.0, z @ resp, atol=1e-13)
+def test_moments_about_a_centre_are_sums_and_the_lower_triangle_of_the_scatter(d, dtype, rtol, rng, tile_of):
+    tile, resp, centre = tile_of(d).astype(dtype), rng.random(LANES).astype(dtype), rng.normal(size=d).astype(dtype)
+    sums, scatter = np.ones(d), np.ones((d, d))
+    active = np.arange(0, LANES, vectors.lanes(tile))
+    linalg.moments(resp, active, tile, centre, np.empty((d + 4, LANES), dtype), sums, scatter)
+    z = (tile - centre[:, None]).astype(np.float64)
+    np.testing.assert_allclose(np.tril(scatter) - np.tril(np.ones((d, d))), np.tril((z * resp) @ z.T), atol=100 * rtol)
+    np.testing.assert_allclose(sums - 1.0, z @ resp, atol=100 * rtol)
 
 
 @pytest.mark.parametrize("d", range(1, small.LARGEST + 1))
@@ -46,42 +57,67 @@ def test_the_written_out_kernels_agree_with_the_blocks(d, rng, tile_of):
     lower, offset, tile = np.tril(rng.normal(size=(d, d))), rng.normal(size=d), tile_of(d)
     out, blocks = np.empty(LANES), np.empty(LANES)
     small.log_density(lower, offset, 1.5, tile, out)
-    linalg.squared_mahalanobis(lower, offset, tile, np.empty((4, LANES)), blocks)
-    np.testing.assert_allclose(out, 1.5 - 0.5 * blocks, rtol=1e-13)
+    linalg.log_density(lower, offset, 1.5, tile, blocks)
+    np.testing.assert_allclose(out, blocks, rtol=1e-13, atol=1e-13)
 
     mean, resp = rng.normal(size=d), rng.random(LANES)
     stats, expected = np.zeros(d + d * d), np.zeros((d + 1, d))
     small.moments(resp, tile, mean, stats)
-    linalg.weighted_scatter(resp, tile - mean[:, None], expected[0], expected[1:])
-    np.testing.assert_allclose(stats, expected.ravel(), atol=1e-13)
+    linalg.moments(resp, EVERY_VECTOR, tile, mean, np.empty((d + 4, LANES)), expected[0], expected[1:])
+    np.testing.assert_allclose(stats, expected.ravel(), atol=1e-12)
 
 
 @pytest.mark.parametrize("d", WIDTHS)
 def test_sums_by_column(d, rng, tile_of):
     tile, resp, centre, scale = tile_of(d), rng.random(LANES), rng.normal(size=d), rng.random(d)
     residual, out = tile - centre[:, None], np.empty(LANES)
-    columns.squared_distance(centre, tile, out)
-    np.testing.assert_allclose(out, (residual**2).sum(axis=0), rtol=1e-13)
-    columns.scaled_squares(scale, centre, tile, out)
-    np.testing.assert_allclose(out, ((scale[:, None] * tile - centre[:, None]) ** 2).sum(axis=0), rtol=1e-12)
+    columns.log_density_spherical(centre, 0.3, 1.5, tile, out)
+    np.testing.assert_allclose(out, 1.5 - 0.5 * 0.3**2 * (residual**2).sum(axis=0), rtol=1e-12)
+    columns.log_density_diagonal(scale, centre, 1.5, tile, out)
+    expected = 1.5 - 0.5 * ((scale[:, None] * tile - centre[:, None]) ** 2).sum(axis=0)
+    np.testing.assert_allclose(out, expected, rtol=1e-12)
+    counts, factor = rng.integers(0, 3, size=(d, LANES)).astype(np.float64), np.log(scale)
+    factor[0] = -np.inf  # a rate of zero allows a count of zero
+    columns.weighted_counts(factor, 1.5, counts, out)
+    with np.errstate(invalid="ignore"):
+        expected = np.where(counts > 0, counts * factor[:, None], 0.0).sum(axis=0)
+    np.testing.assert_allclose(out, 1.5 + expected, rtol=1e-12)
 
     stats = np.zeros(2 * d + 1)
-    columns.weighted_sum(resp, tile, 1, stats)
+    columns.weighted_sum(resp, EVERY_VECTOR, tile, 1, stats)
     np.testing.assert_allclose(stats[1 : d + 1], tile @ resp, atol=1e-13)
     stats[:] = 0.0
-    columns.weighted_moments(resp, tile, centre, 1, stats)
+    columns.weighted_moments(resp, EVERY_VECTOR, tile, centre, 1, stats)
     np.testing.assert_allclose(stats, [0.0, *(residual @ resp), *(residual**2 @ resp)], atol=1e-13)
 
 
-def test_exp_and_log_are_right_to_two_units_in_the_last_place(rng):
-    x = np.float64(-rng.uniform(0, 708, size=2000))
-    assert max(abs(vecmath.exp_nonpositive(v) / np.exp(v) - 1) for v in x) < 5e-16
-    assert vecmath.exp_nonpositive(np.float64(0.0)) == 1.0
-    assert vecmath.exp_nonpositive(np.float64(-709.0)) == vecmath.exp_nonpositive(np.float64(-np.inf)) == 0.0
-    y = np.exp(rng.uniform(-700, 700, size=2000))
-    near_one = np.exp(rng.uniform(-1e-3, 1e-3, size=1000))
-    assert max(abs(vecmath.log_positive(v) / np.log(v) - 1) for v in [*y, *near_one]) < 5e-16
-    assert vecmath.log_positive(np.float64(1.0)) == 0.0
+@_jit.kernel
+def apply_exp(x, out):
+    for c in range(0, x.size, vectors.lanes(x)):
+        vectors.store(vecmath.exp_nonpositive(vectors.load(x, c), x), out, c)
+
+
+@_jit.kernel
+def apply_log(x, out):
+    for c in range(0, x.size, vectors.lanes(x)):
+        vectors.store(vecmath.log_positive(vectors.load(x, c), x), out, c)
+
+
+@pytest.mark.parametrize(("dtype", "lowest"), [("float64", -708.0), ("float32", -87.0)])
+def test_exp_and_log_are_right_to_two_units_in_the_last_place(dtype, lowest, rng):
+    unit = np.finfo(dtype).eps
+    x = (lowest * rng.random(size=2048)).astype(dtype)
+    x[:3] = 0.0, lowest - 1.0, -np.inf
+    out = np.empty_like(x)
+    apply_exp(x, out)
+    assert out[:3].tolist() == [1.0, 0.0, 0.0]
+    np.testing.assert_allclose(out[3:], np.exp(x[3:].astype(np.longdouble)).astype(np.float64), rtol=2 * unit)
+    y = np.exp(lowest * rng.uniform(-0.99, 0.99, size=2048)).astype(dtype)
+    y[:1024] = np.exp(rng.uniform(-1e-3, 1e-3, size=1024))
+    y[0] = 1.0
+    apply_log(y, out)
+    assert out[0] == 0.0
+    np.testing.assert_allclose(out[1:], np.log(y[1:].astype(np.longdouble)).astype(np.float64), rtol=2 * unit)
 
 
 def test_responsibilities_follow_bayes_rule_whatever_the_scale_of_the_densities(rng):
@@ -90,25 +126,24 @@ def test_responsibilities_follow_bayes_rule_whatever_the_scale_of_the_densities(
     total = logsumexp(joint + log_weights[:, None], axis=0)
     expected = np.exp(joint + log_weights[:, None] - total) * weight
     density = np.empty(LANES)
-    log_likelihood = posterior.soft(joint, log_weights, weight, density, np.empty(LANES))
+    log_likelihood = posterior.soft(joint, log_weights, weight, density)
     np.testing.assert_allclose(density, total, rtol=1e-14)
     np.testing.assert_allclose(joint, expected, rtol=1e-11, atol=1e-300)
     np.testing.assert_allclose(log_likelihood, weight @ total, rtol=1e-14)
 
 
 def test_a_row_that_no_component_allows_has_density_zero_and_no_responsibilities():
-    joint = np.zeros((2, 3))
+    joint, density, weight = np.zeros((2, LANES)), np.empty(LANES), np.zeros(LANES)
     joint[:, 1] = -np.inf
     joint[0, 2] = -np.inf
-    density = np.empty(3)
-    weight = np.array([1.0, 0.0, 1.0])  # and counts nowhere if its weight is zero
-    log_likelihood = posterior.soft(joint, np.log([0.5, 0.5]), weight, density, np.empty(3))
-    np.testing.assert_allclose(joint, [[0.5, 0.0, 0.0], [0.5, 0.0, 1.0]])
-    np.testing.assert_allclose(density, [0.0, -np.inf, np.log(0.5)])
+    weight[:3] = 1.0, 0.0, 1.0  # and counts nowhere if its weight is zero
+    log_likelihood = posterior.soft(joint, np.log([0.5, 0.5]), weight, density)
+    np.testing.assert_allclose(joint[:, :3], [[0.5, 0.0, 0.0], [0.5, 0.0, 1.0]])
+    np.testing.assert_allclose(density[:3], [0.0, -np.inf, np.log(0.5)])
     np.testing.assert_allclose(log_likelihood, np.log(0.5))
     weight[1] = 1.0
     joint[:, 1] = -np.inf
-    assert posterior.soft(joint, np.log([0.5, 0.5]), weight, density, np.empty(3)) == -np.inf
+    assert posterior.soft(joint, np.log([0.5, 0.5]), weight, density) == -np.inf
 
 
 def test_the_first_of_equally_probable_components_is_the_label():
@@ -121,9 +156,36 @@ def test_the_first_of_equally_probable_components_is_the_label():
 
 
 def test_entropy_of_even_responsibilities_is_the_logarithm_of_their_number():
-    weight = np.array([1.0, 3.0])
-    np.testing.assert_allclose(posterior.entropy(np.full((4, 2), 0.25), weight), 4 * np.log(4), rtol=1e-15)
-    assert posterior.entropy(np.array([[1.0, 0.0], [0.0, 1.0]]), weight) == 0.0
+    weight = np.zeros(LANES)
+    weight[:2] = 1.0, 3.0
+    np.testing.assert_allclose(posterior.entropy(np.full((4, LANES), 0.25), weight), 4 * np.log(4), rtol=1e-15)
+    certain = np.zeros((2, LANES))
+    certain[0] = 1.0
+    assert posterior.entropy(certain, weight) == 0.0
+
+
+def test_the_mass_of_a_component_is_the_sum_of_its_responsibilities(rng):
+    resp, mass = rng.random((3, LANES)), np.empty(3)
+    posterior.component_mass(resp, mass)
+    np.testing.assert_allclose(mass, resp.sum(axis=1), rtol=1e-14)
+
+
+def test_vectors_without_a_responsibility_worth_the_work_are_left_out(rng):
+    resp = np.zeros(LANES)
+    resp[[3, 20, 21, LANES - 1]] = 1e-3, 1.0, 1e-30, 1e-25
+    step = vectors.lanes(resp)
+    found = np.empty(LANES, np.int64)
+    assert found[: posterior.active_vectors(resp, 1e-20, found)].tolist() == [3 // step * step, 20 // step * step]
+    assert found[: posterior.active_vectors(resp, 0.0, found)].tolist()[-1] == LANES - step
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_tiles_start_where_a_vector_may(dtype):
+    for n_rows in range(1, 6):
+        tile = tiles.make_tile(n_rows, LANES, np.dtype(dtype))
+        assert tile.shape == (n_rows, LANES)
+        assert tile.dtype == dtype
+        assert tile.ctypes.data % vectors.VECTOR_BYTES == 0
 
 
 @pytest.mark.parametrize("weights", [None, np.arange(1.0, 11.0)])

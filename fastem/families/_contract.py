@@ -23,9 +23,9 @@ class Family(NamedTuple):
         Key of the family in the registry, and part of the names of its compiled passes.
     log_prob : kernel (params, tile (d, b), scratch (d + 8, b), out (K, b))
         Component log-densities, without mixing weights and without terms common to all components.
-    accumulate : kernel (params, tile (d, b), weight (b,), resp (K, b), tile_mass (K,), scratch, stats (S,))
+    accumulate : kernel (params, tile (d, b), weight (b,), resp (K, b), negligible (K,), scratch, stats (S,))
         Add the tile's expected sufficient statistics. Second moments are about the component's current mean: never
-        E[x^2] - mu^2. `resp` carries the rows' weights; `tile_mass` is its sum over the tile.
+        E[x^2] - mu^2. `resp` carries the rows' weights; what is no more than `negligible` may be left out.
     n_stats : (d, K) -> S
     params_at : (means (K, d)) -> Params
         Some parameters with these means: the first statistics of a fit are taken about them.

@@ -7,7 +7,8 @@ import numpy as np
 from fastem._jit import kernel
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels.columns import scaled_squares, weighted_moments
+from fastem.kernels.columns import log_density_diagonal, weighted_moments
+from fastem.kernels.posterior import active_vectors
 
 
 class DiagParams(NamedTuple):
@@ -31,20 +32,18 @@ def make_params(means: Float, covariances: Float, inverse_deviation: Float) -> D
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile."""
     for k in range(out.shape[0]):
-        row = out[k]
-        scaled_squares(params.inverse_deviation[k], params.offset[k], tile, row)
-        constant = params.log_constant[k]
-        for c in range(row.size):
-            row[c] = constant - 0.5 * row[c]
+        log_density_diagonal(params.inverse_deviation[k], params.offset[k], params.log_constant[k], tile, out[k])
 
 
 @kernel
-def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: ignore[no-untyped-def]
+def accumulate(params, tile, weight, resp, negligible, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component: first moments (d,) and second moments (d,) of the residuals."""
     n_features = tile.shape[0]
-    for k in range(tile_mass.size):
-        if tile_mass[k] > 0.0:
-            weighted_moments(resp[k], tile, params.means[k], 2 * k * n_features, stats)
+    vectors = np.empty(tile.shape[1], np.int64)
+    for k in range(resp.shape[0]):
+        active = vectors[: active_vectors(resp[k], negligible[k], vectors)]
+        if active.size > 0:
+            weighted_moments(resp[k], active, tile, params.means[k], 2 * k * n_features, stats)
 
 
 def n_stats(n_features: int, n_components: int) -> int:

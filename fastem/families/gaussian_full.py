@@ -7,8 +7,8 @@ import numpy as np
 from fastem._jit import kernel
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels import small
-from fastem.kernels.linalg import squared_mahalanobis, weighted_scatter
+from fastem.kernels import linalg, small
+from fastem.kernels.posterior import active_vectors
 
 
 class FullParams(NamedTuple):
@@ -37,35 +37,24 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
             small.log_density(params.lower[k], params.offset[k], params.log_constant[k], tile, out[k])
         return
     for k in range(out.shape[0]):
-        row = out[k]
-        squared_mahalanobis(params.lower[k], params.offset[k], tile, scratch, row)
-        constant = params.log_constant[k]
-        for c in range(row.size):
-            row[c] = constant - 0.5 * row[c]
+        linalg.log_density(params.lower[k], params.offset[k], params.log_constant[k], tile, out[k])
 
 
 @kernel
-def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: ignore[no-untyped-def]
+def accumulate(params, tile, weight, resp, negligible, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component: first moments (d,) and the lower triangle of second moments (d, d) of the residuals."""
-    n_features, n_lanes = tile.shape
+    n_features = tile.shape[0]
     size = n_features * (n_features + 1)
     if n_features <= small.LARGEST:
-        for k in range(tile_mass.size):
-            if tile_mass[k] > 0.0:
-                small.moments(resp[k], tile, params.means[k], stats[k * size : (k + 1) * size])
+        for k in range(resp.shape[0]):
+            small.moments(resp[k], tile, params.means[k], stats[k * size : (k + 1) * size])
         return
-    z = scratch[:n_features]
-    for k in range(tile_mass.size):
-        if tile_mass[k] == 0.0:
-            continue
-        for j in range(n_features):
-            mean = params.means[k, j]
-            source = tile[j]
-            target = z[j]
-            for c in range(n_lanes):
-                target[c] = source[c] - mean
-        moments = stats[k * size : (k + 1) * size].reshape(n_features + 1, n_features)
-        weighted_scatter(resp[k], z, moments[0], moments[1:])
+    vectors = np.empty(tile.shape[1], np.int64)
+    for k in range(resp.shape[0]):
+        active = vectors[: active_vectors(resp[k], negligible[k], vectors)]
+        if active.size > 0:
+            moments = stats[k * size : (k + 1) * size].reshape(n_features + 1, n_features)
+            linalg.moments(resp[k], active, tile, params.means[k], scratch, moments[0], moments[1:])
 
 
 def n_stats(n_features: int, n_components: int) -> int:

@@ -17,8 +17,9 @@ import numpy as np
 from fastem._jit import kernel
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels.columns import squared_distance
-from fastem.kernels.linalg import triangular_product, weighted_scatter
+from fastem.kernels.columns import expected_residual, invert, log_density_spherical
+from fastem.kernels.linalg import moments, triangular_product
+from fastem.kernels.posterior import active_vectors
 
 
 class TiedParams(NamedTuple):
@@ -43,69 +44,34 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile."""
     white = scratch[: tile.shape[0]]
     triangular_product(params.lower, tile, white)
-    constant = params.log_constant[0]
     for k in range(out.shape[0]):
-        row = out[k]
-        squared_distance(params.offset[k], white, row)
-        for c in range(row.size):
-            row[c] = constant - 0.5 * row[c]
+        log_density_spherical(params.offset[k], 1.0, params.log_constant[0], white, out[k])
 
 
 @kernel
-def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: ignore[no-untyped-def]
+def accumulate(params, tile, weight, resp, negligible, scratch, stats):  # type: ignore[no-untyped-def]
     """First moments (K, d), products of responsibilities (K, K), then the pooled scatter (d, d)."""
-    n_features, n_lanes = tile.shape
-    n_components = tile_mass.size
+    n_features = tile.shape[0]
+    n_components = resp.shape[0]
     first_products = n_components * n_features
     first_scatter = first_products + n_components * n_components
     sums = stats[:first_products].reshape(n_components, n_features)
     scatter = stats[first_scatter:].reshape(n_features, n_features)
-    z = scratch[:n_features]
-    inverse_weight = scratch[n_features]
+    vectors = np.empty(tile.shape[1], np.int64)
     if n_components > n_features * n_features:
         for k in range(n_components):
-            if tile_mass[k] > 0.0:
-                _residuals(params.means[k], tile, z)
-                weighted_scatter(resp[k], z, sums[k], scatter)
+            active = vectors[: active_vectors(resp[k], negligible[k], vectors)]
+            moments(resp[k], active, tile, params.means[k], scratch, sums[k], scatter)
         return
-    for c in range(n_lanes):
-        inverse_weight[c] = 1.0 / weight[c] if weight[c] > 0.0 else 0.0
+    residual, inverse_weight, rest = scratch[:n_features], scratch[n_features], scratch[n_features + 1 :]
+    invert(weight, inverse_weight)
     for j in range(n_features):
-        _expected_residual(params.means, j, tile[j], resp, tile_mass, z[j], sums)
-    for j in range(n_features):
-        target = z[j]
-        for c in range(n_lanes):
-            target[c] *= inverse_weight[c]
+        expected_residual(params.means, j, tile, resp, inverse_weight, residual, sums)
+    centre, unused = np.zeros(max(n_features, n_components), tile.dtype), np.empty(max(n_features, n_components))
+    active = vectors[: active_vectors(weight, 0.0, vectors)]
+    moments(weight, active, residual, centre, rest, unused, scatter)
     products = stats[first_products:first_scatter].reshape(n_components, n_components)
-    weighted_scatter(weight, z, stats[:0], scatter)
-    weighted_scatter(inverse_weight, resp, stats[:0], products)
-
-
-@kernel
-def _residuals(mean, tile, z):  # type: ignore[no-untyped-def]
-    for j in range(mean.size):
-        source = tile[j]
-        target = z[j]
-        for c in range(source.size):
-            target[c] = source[c] - mean[j]
-
-
-@kernel
-def _expected_residual(means, j, source, resp, tile_mass, target, sums):  # type: ignore[no-untyped-def]
-    """Target = sum_k r_k (x_j - mu_kj); its sums over rows are feature j's first moments of the components."""
-    for c in range(source.size):
-        target[c] = 0.0
-    for k in range(tile_mass.size):
-        if tile_mass[k] == 0.0:
-            continue
-        mean = means[k, j]
-        row = resp[k]
-        total = 0.0
-        for c in range(source.size):
-            part = row[c] * (source[c] - mean)
-            target[c] += part
-            total += part
-        sums[k, j] += total
+    moments(inverse_weight, active, resp, centre, rest, unused, products)
 
 
 def n_stats(n_features: int, n_components: int) -> int:

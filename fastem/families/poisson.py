@@ -8,7 +8,8 @@ from scipy.special import gammaln
 
 from fastem._jit import kernel
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels.columns import weighted_sum
+from fastem.kernels.columns import weighted_counts, weighted_sum
+from fastem.kernels.posterior import active_vectors
 
 
 class PoissonParams(NamedTuple):
@@ -30,23 +31,17 @@ def make_params(rates: Float) -> PoissonParams:
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile, without log x!."""
     for k in range(out.shape[0]):
-        row = out[k]
-        total = params.total_rate[k]
-        for c in range(row.size):
-            row[c] = -total
-        for j in range(tile.shape[0]):
-            counts = tile[j]
-            log_rate = params.log_rates[k, j]
-            for c in range(row.size):
-                row[c] += counts[c] * log_rate if counts[c] > 0.0 else 0.0
+        weighted_counts(params.log_rates[k], -params.total_rate[k], tile, out[k])
 
 
 @kernel
-def accumulate(params, tile, weight, resp, tile_mass, scratch, stats):  # type: ignore[no-untyped-def]
+def accumulate(params, tile, weight, resp, negligible, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component: expected total counts (d,)."""
-    for k in range(tile_mass.size):
-        if tile_mass[k] > 0.0:
-            weighted_sum(resp[k], tile, k * tile.shape[0], stats)
+    vectors = np.empty(tile.shape[1], np.int64)
+    for k in range(resp.shape[0]):
+        active = vectors[: active_vectors(resp[k], negligible[k], vectors)]
+        if active.size > 0:
+            weighted_sum(resp[k], active, tile, k * tile.shape[0], stats)
 
 
 def n_stats(n_features: int, n_components: int) -> int:

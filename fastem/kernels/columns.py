@@ -1,98 +1,150 @@
-"""Sums over feature-major tiles that treat each column by itself, four columns at a time.
-
-Four keep the loads of responsibilities and results few; more would spill the registers.
-"""
+"""Sums over feature-major tiles that treat each column by itself, four columns or four vectors at a time."""
 
 from fastem._jit import kernel
+from fastem.kernels.linalg import VECTORS
+from fastem.kernels.vectors import add_totals, broadcast, lanes, load, multiply_add, splat, store, total, where
 
 
 @kernel
-def weighted_sum(resp, z, first, stats):
-    """stats[first + i] += sum_c resp[c] z[i, c] for every row i of z (m, b)."""
-    m, b = z.shape
+def weighted_sum(resp, active, z, first, stats):
+    """stats[first + i] += sum_c resp[c] z[i, c] for every row i of z (m, b) and the vectors that `active` tells."""
+    m = z.shape[0]
+    zero = splat(0.0, z)
     whole = m // 4 * 4
     for i in range(0, whole, 4):
-        z0 = z[i]; z1 = z[i + 1]; z2 = z[i + 2]; z3 = z[i + 3]
-        t0 = t1 = t2 = t3 = 0.0
-        for c in range(b):
-            w = resp[c]
-            t0 += w * z0[c]; t1 += w * z1[c]; t2 += w * z2[c]; t3 += w * z3[c]
-        stats[first + i] += t0; stats[first + i + 1] += t1; stats[first + i + 2] += t2; stats[first + i + 3] += t3
+        t0 = zero; t1 = zero; t2 = zero; t3 = zero
+        for c in active:
+            w = load(resp, c)
+            t0 = multiply_add(w, load(z, i, c), t0); t1 = multiply_add(w, load(z, i + 1, c), t1)
+            t2 = multiply_add(w, load(z, i + 2, c), t2); t3 = multiply_add(w, load(z, i + 3, c), t3)
+        add_totals(t0, t1, t2, t3, stats, first + i)
     for i in range(whole, m):
-        z0 = z[i]
-        t0 = 0.0
-        for c in range(b):
-            t0 += resp[c] * z0[c]
-        stats[first + i] += t0
+        t0 = zero
+        for c in active:
+            t0 = multiply_add(load(resp, c), load(z, i, c), t0)
+        stats[first + i] += total(t0)
 
 
 @kernel
-def squared_distance(centre, tile, out):
-    """out[c] = |tile[:, c] - centre|^2."""
+def log_density_spherical(centre, inverse_deviation, constant, tile, out):
+    """out[c] = constant - inverse_deviation^2 |tile[:, c] - centre|^2 / 2."""
     d, b = tile.shape
-    whole = d // 4 * 4
-    for c in range(b):
-        out[c] = 0.0
-    for j in range(0, whole, 4):
-        x0 = tile[j]; x1 = tile[j + 1]; x2 = tile[j + 2]; x3 = tile[j + 3]
-        m0 = centre[j]; m1 = centre[j + 1]; m2 = centre[j + 2]; m3 = centre[j + 3]
-        for c in range(b):
-            u0 = x0[c] - m0; u1 = x1[c] - m1; u2 = x2[c] - m2; u3 = x3[c] - m3
-            out[c] += u0 * u0 + u1 * u1 + u2 * u2 + u3 * u3
-    for j in range(whole, d):
-        x0 = tile[j]; m0 = centre[j]
-        for c in range(b):
-            u0 = x0[c] - m0
-            out[c] += u0 * u0
+    step = lanes(tile)
+    zero, level, scale = splat(0.0, tile), splat(constant, tile), splat(inverse_deviation, tile)
+    minus_half = splat(-0.5, tile)
+    for c in range(0, b, VECTORS * step):
+        c1 = c + step; c2 = c1 + step; c3 = c2 + step
+        s0 = zero; s1 = zero; s2 = zero; s3 = zero
+        for j in range(d):
+            m = broadcast(centre, j)
+            u0 = load(tile, j, c) - m; u1 = load(tile, j, c1) - m; u2 = load(tile, j, c2) - m; u3 = load(tile, j, c3) - m
+            s0 = multiply_add(u0, u0, s0); s1 = multiply_add(u1, u1, s1)
+            s2 = multiply_add(u2, u2, s2); s3 = multiply_add(u3, u3, s3)
+        # one factor at a time: the square of the inverse deviation alone may overflow
+        s0 = s0 * scale * scale; s1 = s1 * scale * scale; s2 = s2 * scale * scale; s3 = s3 * scale * scale
+        store(multiply_add(minus_half, s0, level), out, c); store(multiply_add(minus_half, s1, level), out, c1)
+        store(multiply_add(minus_half, s2, level), out, c2); store(multiply_add(minus_half, s3, level), out, c3)
 
 
 @kernel
-def scaled_squares(scale, offset, tile, out):
-    """out[c] = sum_j (scale_j tile[j, c] - offset_j)^2."""
+def log_density_diagonal(inverse_deviation, offset, constant, tile, out):
+    """out[c] = constant - sum_j (inverse_deviation[j] tile[j, c] - offset[j])^2 / 2."""
     d, b = tile.shape
-    whole = d // 4 * 4
-    for c in range(b):
-        out[c] = 0.0
-    for j in range(0, whole, 4):
-        x0 = tile[j]; x1 = tile[j + 1]; x2 = tile[j + 2]; x3 = tile[j + 3]
-        a0 = scale[j]; a1 = scale[j + 1]; a2 = scale[j + 2]; a3 = scale[j + 3]
-        h0 = offset[j]; h1 = offset[j + 1]; h2 = offset[j + 2]; h3 = offset[j + 3]
-        for c in range(b):
-            u0 = a0 * x0[c] - h0; u1 = a1 * x1[c] - h1; u2 = a2 * x2[c] - h2; u3 = a3 * x3[c] - h3
-            out[c] += u0 * u0 + u1 * u1 + u2 * u2 + u3 * u3
-    for j in range(whole, d):
-        x0 = tile[j]; a0 = scale[j]; h0 = offset[j]
-        for c in range(b):
-            u0 = a0 * x0[c] - h0
-            out[c] += u0 * u0
+    step = lanes(tile)
+    zero, minus_half, level = splat(0.0, tile), splat(-0.5, tile), splat(constant, tile)
+    for c in range(0, b, VECTORS * step):
+        c1 = c + step; c2 = c1 + step; c3 = c2 + step
+        s0 = zero; s1 = zero; s2 = zero; s3 = zero
+        for j in range(d):
+            a, h = broadcast(inverse_deviation, j), zero - broadcast(offset, j)
+            u0 = multiply_add(a, load(tile, j, c), h); u1 = multiply_add(a, load(tile, j, c1), h)
+            u2 = multiply_add(a, load(tile, j, c2), h); u3 = multiply_add(a, load(tile, j, c3), h)
+            s0 = multiply_add(u0, u0, s0); s1 = multiply_add(u1, u1, s1)
+            s2 = multiply_add(u2, u2, s2); s3 = multiply_add(u3, u3, s3)
+        store(multiply_add(minus_half, s0, level), out, c); store(multiply_add(minus_half, s1, level), out, c1)
+        store(multiply_add(minus_half, s2, level), out, c2); store(multiply_add(minus_half, s3, level), out, c3)
 
 
 @kernel
-def weighted_moments(resp, tile, centre, first, stats):
-    """First and second moments of tile - centre: stats[first + j] and stats[first + d + j] for each feature j."""
+def weighted_counts(factor, constant, tile, out):
+    """out[c] = constant + sum_j factor[j] tile[j, c], where a count of zero gives zero even times -inf."""
     d, b = tile.shape
+    step = lanes(tile)
+    zero, level = splat(0.0, tile), splat(constant, tile)
+    for c in range(0, b, VECTORS * step):
+        c1 = c + step; c2 = c1 + step; c3 = c2 + step
+        s0 = level; s1 = level; s2 = level; s3 = level
+        for j in range(d):
+            a = broadcast(factor, j)
+            x0 = load(tile, j, c); x1 = load(tile, j, c1); x2 = load(tile, j, c2); x3 = load(tile, j, c3)
+            s0 = multiply_add(x0, where(x0 > zero, a, zero), s0); s1 = multiply_add(x1, where(x1 > zero, a, zero), s1)
+            s2 = multiply_add(x2, where(x2 > zero, a, zero), s2); s3 = multiply_add(x3, where(x3 > zero, a, zero), s3)
+        store(s0, out, c); store(s1, out, c1); store(s2, out, c2); store(s3, out, c3)
+
+
+@kernel
+def weighted_moments(resp, active, tile, centre, first, stats):
+    """First and second moments of tile - centre: stats[first + j] and stats[first + d + j] for each feature j.
+
+    Only the vectors that begin where `active` tells are summed.
+    """
+    d = tile.shape[0]
+    zero = splat(0.0, tile)
     whole = d // 4 * 4
     for j in range(0, whole, 4):
-        x0 = tile[j]; x1 = tile[j + 1]; x2 = tile[j + 2]; x3 = tile[j + 3]
-        m0 = centre[j]; m1 = centre[j + 1]; m2 = centre[j + 2]; m3 = centre[j + 3]
-        s0 = s1 = s2 = s3 = q0 = q1 = q2 = q3 = 0.0
-        for c in range(b):
-            w = resp[c]
-            u0 = x0[c] - m0; u1 = x1[c] - m1; u2 = x2[c] - m2; u3 = x3[c] - m3
+        m0 = broadcast(centre, j); m1 = broadcast(centre, j + 1)
+        m2 = broadcast(centre, j + 2); m3 = broadcast(centre, j + 3)
+        s0 = zero; s1 = zero; s2 = zero; s3 = zero; q0 = zero; q1 = zero; q2 = zero; q3 = zero
+        for c in active:
+            w = load(resp, c)
+            u0 = load(tile, j, c) - m0; u1 = load(tile, j + 1, c) - m1
+            u2 = load(tile, j + 2, c) - m2; u3 = load(tile, j + 3, c) - m3
             p0 = w * u0; p1 = w * u1; p2 = w * u2; p3 = w * u3
-            s0 += p0; s1 += p1; s2 += p2; s3 += p3
-            q0 += p0 * u0; q1 += p1 * u1; q2 += p2 * u2; q3 += p3 * u3
-        i = first + j
-        stats[i] += s0; stats[i + 1] += s1; stats[i + 2] += s2; stats[i + 3] += s3
-        i += d
-        stats[i] += q0; stats[i + 1] += q1; stats[i + 2] += q2; stats[i + 3] += q3
+            s0 = s0 + p0; s1 = s1 + p1; s2 = s2 + p2; s3 = s3 + p3
+            q0 = multiply_add(p0, u0, q0); q1 = multiply_add(p1, u1, q1)
+            q2 = multiply_add(p2, u2, q2); q3 = multiply_add(p3, u3, q3)
+        add_totals(s0, s1, s2, s3, stats, first + j)
+        add_totals(q0, q1, q2, q3, stats, first + d + j)
     for j in range(whole, d):
-        x0 = tile[j]; m0 = centre[j]
-        s0 = q0 = 0.0
-        for c in range(b):
-            u0 = x0[c] - m0
-            p0 = resp[c] * u0
-            s0 += p0
-            q0 += p0 * u0
-        stats[first + j] += s0
-        stats[first + d + j] += q0
+        m0 = broadcast(centre, j)
+        s0 = zero; q0 = zero
+        for c in active:
+            u0 = load(tile, j, c) - m0
+            p0 = load(resp, c) * u0
+            s0 = s0 + p0
+            q0 = multiply_add(p0, u0, q0)
+        stats[first + j] += total(s0)
+        stats[first + d + j] += total(q0)
+
+
+@kernel
+def invert(weight, inverse):
+    """inverse[c] = 1 / weight[c], zero where the weight is zero."""
+    zero, one = splat(0.0, weight), splat(1.0, weight)
+    for c in range(0, weight.size, lanes(weight)):
+        w = load(weight, c)
+        store(where(w > zero, one / where(w > zero, w, one), zero), inverse, c)
+
+
+@kernel
+def expected_residual(means, j, tile, resp, inverse_weight, residual, sums):
+    """residual[j, c] = sum_k r_k (tile[j, c] - means[k, j]) with r_k = resp[k, c] inverse_weight[c].
+
+    On the way sum_c resp[k, c] (tile[j, c] - means[k, j]) is added to sums[k, j].
+    """
+    n_components, b = resp.shape
+    step = lanes(tile)
+    zero = splat(0.0, tile)
+    for c in range(0, b, step):
+        store(zero, residual, j, c)
+    for k in range(n_components):
+        mean = broadcast(means, k, j)
+        sum0 = zero; sum1 = zero
+        for c in range(0, b, 2 * step):
+            c1 = c + step
+            p0 = load(resp, k, c) * (load(tile, j, c) - mean); p1 = load(resp, k, c1) * (load(tile, j, c1) - mean)
+            store(load(residual, j, c) + p0, residual, j, c); store(load(residual, j, c1) + p1, residual, j, c1)
+            sum0 = sum0 + p0; sum1 = sum1 + p1
+        sums[k, j] += total(sum0 + sum1)
+    for c in range(0, b, step):
+        store(load(residual, j, c) * load(inverse_weight, c), residual, j, c)

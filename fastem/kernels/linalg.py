@@ -1,195 +1,238 @@
-"""Triangular products and weighted scatters over feature-major tiles.
+"""Triangular products and weighted scatters over feature-major tiles, in blocks that fill the registers.
 
-Products are written out in blocks of 4 x 4, which keeps sixteen sums in registers; a plain triple loop is far slower.
-What remains of the features goes by two and one, which costs less than padding.
+Sixteen sums are in registers at once, four rows of the matrix by four vectors of the tile in the E-step, four rows by four
+columns of the scatter in the M-step: each element that is loaded is used four times. What remains of the features goes by
+two and one, which costs less than padding.
 """
 
 from fastem._jit import kernel
+from fastem.kernels.vectors import add_totals, broadcast, lanes, load, multiply_add, splat, store, total
+
+VECTORS = 4  # a tile's rows are a multiple of so many vectors
 
 
 @kernel
-def squared_mahalanobis(lower, offset, tile, y, out):
-    """out[c] = |lower @ tile[:, c] - offset|^2 for lower-triangular `lower` (d, d); y (4 or more, b) is scratch.
+def log_density(lower, offset, constant, tile, out):
+    """out[c] = constant - |lower @ tile[:, c] - offset|^2 / 2 for lower-triangular `lower` (d, d).
 
     The squares are folded in as each block leaves the registers, so neither the residual nor the product is stored.
     """
     d, b = tile.shape
-    y0 = y[0]; y1 = y[1]; y2 = y[2]; y3 = y[3]
+    step = lanes(tile)
     whole = d // 4 * 4
-    for c in range(b):
-        out[c] = 0.0
-    for i in range(0, whole, 4):
-        h0 = offset[i]; h1 = offset[i + 1]; h2 = offset[i + 2]; h3 = offset[i + 3]
-        for c in range(b):
-            y0[c] = -h0; y1[c] = -h1; y2[c] = -h2; y3[c] = -h3
-        for j in range(0, i, 4):
-            x0 = tile[j]; x1 = tile[j + 1]; x2 = tile[j + 2]; x3 = tile[j + 3]
-            l00 = lower[i, j]; l01 = lower[i, j + 1]; l02 = lower[i, j + 2]; l03 = lower[i, j + 3]
-            l10 = lower[i + 1, j]; l11 = lower[i + 1, j + 1]; l12 = lower[i + 1, j + 2]; l13 = lower[i + 1, j + 3]
-            l20 = lower[i + 2, j]; l21 = lower[i + 2, j + 1]; l22 = lower[i + 2, j + 2]; l23 = lower[i + 2, j + 3]
-            l30 = lower[i + 3, j]; l31 = lower[i + 3, j + 1]; l32 = lower[i + 3, j + 2]; l33 = lower[i + 3, j + 3]
-            for c in range(b):
-                p = x0[c]; q = x1[c]; r = x2[c]; s = x3[c]
-                y0[c] += l00 * p + l01 * q + l02 * r + l03 * s
-                y1[c] += l10 * p + l11 * q + l12 * r + l13 * s
-                y2[c] += l20 * p + l21 * q + l22 * r + l23 * s
-                y3[c] += l30 * p + l31 * q + l32 * r + l33 * s
-        x0 = tile[i]; x1 = tile[i + 1]; x2 = tile[i + 2]; x3 = tile[i + 3]
-        l00 = lower[i, i]
-        l10 = lower[i + 1, i]; l11 = lower[i + 1, i + 1]
-        l20 = lower[i + 2, i]; l21 = lower[i + 2, i + 1]; l22 = lower[i + 2, i + 2]
-        l30 = lower[i + 3, i]; l31 = lower[i + 3, i + 1]; l32 = lower[i + 3, i + 2]; l33 = lower[i + 3, i + 3]
-        for c in range(b):
-            p = x0[c]; q = x1[c]; r = x2[c]; s = x3[c]
-            u0 = y0[c] + l00 * p
-            u1 = y1[c] + l10 * p + l11 * q
-            u2 = y2[c] + l20 * p + l21 * q + l22 * r
-            u3 = y3[c] + l30 * p + l31 * q + l32 * r + l33 * s
-            out[c] += u0 * u0 + u1 * u1 + u2 * u2 + u3 * u3
-    if d - whole >= 2:
-        h0 = offset[whole]; h1 = offset[whole + 1]
-        for c in range(b):
-            y0[c] = -h0; y1[c] = -h1
-        for j in range(0, whole, 4):
-            x0 = tile[j]; x1 = tile[j + 1]; x2 = tile[j + 2]; x3 = tile[j + 3]
-            l00 = lower[whole, j]; l01 = lower[whole, j + 1]; l02 = lower[whole, j + 2]; l03 = lower[whole, j + 3]
-            l10 = lower[whole + 1, j]; l11 = lower[whole + 1, j + 1]; l12 = lower[whole + 1, j + 2]; l13 = lower[whole + 1, j + 3]
-            for c in range(b):
-                p = x0[c]; q = x1[c]; r = x2[c]; s = x3[c]
-                y0[c] += l00 * p + l01 * q + l02 * r + l03 * s
-                y1[c] += l10 * p + l11 * q + l12 * r + l13 * s
-        x0 = tile[whole]; x1 = tile[whole + 1]
-        l00 = lower[whole, whole]; l10 = lower[whole + 1, whole]; l11 = lower[whole + 1, whole + 1]
-        for c in range(b):
-            u0 = y0[c] + l00 * x0[c]
-            u1 = y1[c] + l10 * x0[c] + l11 * x1[c]
-            out[c] += u0 * u0 + u1 * u1
-    if d % 2 == 1:
-        i = d - 1
-        h0 = offset[i]
-        for c in range(b):
-            y0[c] = -h0
-        for j in range(0, whole, 4):
-            x0 = tile[j]; x1 = tile[j + 1]; x2 = tile[j + 2]; x3 = tile[j + 3]
-            l00 = lower[i, j]; l01 = lower[i, j + 1]; l02 = lower[i, j + 2]; l03 = lower[i, j + 3]
-            for c in range(b):
-                y0[c] += l00 * x0[c] + l01 * x1[c] + l02 * x2[c] + l03 * x3[c]
-        for j in range(whole, i):
-            x0 = tile[j]; l00 = lower[i, j]
-            for c in range(b):
-                y0[c] += l00 * x0[c]
-        x0 = tile[i]; l00 = lower[i, i]
-        for c in range(b):
-            u0 = y0[c] + l00 * x0[c]
-            out[c] += u0 * u0
+    zero, minus_half, level = splat(0.0, tile), splat(-0.5, tile), splat(constant, tile)
+    for c in range(0, b, VECTORS * step):
+        c1 = c + step; c2 = c1 + step; c3 = c2 + step
+        s0 = zero; s1 = zero; s2 = zero; s3 = zero
+        for i in range(0, whole, 4):
+            y00 = zero - broadcast(offset, i); y10 = zero - broadcast(offset, i + 1)
+            y20 = zero - broadcast(offset, i + 2); y30 = zero - broadcast(offset, i + 3)
+            y01 = y00; y02 = y00; y03 = y00
+            y11 = y10; y12 = y10; y13 = y10
+            y21 = y20; y22 = y20; y23 = y20
+            y31 = y30; y32 = y30; y33 = y30
+            for j in range(i):
+                x0 = load(tile, j, c); x1 = load(tile, j, c1); x2 = load(tile, j, c2); x3 = load(tile, j, c3)
+                a = broadcast(lower, i, j)
+                y00 = multiply_add(a, x0, y00); y01 = multiply_add(a, x1, y01)
+                y02 = multiply_add(a, x2, y02); y03 = multiply_add(a, x3, y03)
+                a = broadcast(lower, i + 1, j)
+                y10 = multiply_add(a, x0, y10); y11 = multiply_add(a, x1, y11)
+                y12 = multiply_add(a, x2, y12); y13 = multiply_add(a, x3, y13)
+                a = broadcast(lower, i + 2, j)
+                y20 = multiply_add(a, x0, y20); y21 = multiply_add(a, x1, y21)
+                y22 = multiply_add(a, x2, y22); y23 = multiply_add(a, x3, y23)
+                a = broadcast(lower, i + 3, j)
+                y30 = multiply_add(a, x0, y30); y31 = multiply_add(a, x1, y31)
+                y32 = multiply_add(a, x2, y32); y33 = multiply_add(a, x3, y33)
+            x0 = load(tile, i, c); x1 = load(tile, i, c1); x2 = load(tile, i, c2); x3 = load(tile, i, c3)
+            a = broadcast(lower, i, i)
+            y00 = multiply_add(a, x0, y00); y01 = multiply_add(a, x1, y01)
+            y02 = multiply_add(a, x2, y02); y03 = multiply_add(a, x3, y03)
+            a = broadcast(lower, i + 1, i)
+            y10 = multiply_add(a, x0, y10); y11 = multiply_add(a, x1, y11)
+            y12 = multiply_add(a, x2, y12); y13 = multiply_add(a, x3, y13)
+            a = broadcast(lower, i + 2, i)
+            y20 = multiply_add(a, x0, y20); y21 = multiply_add(a, x1, y21)
+            y22 = multiply_add(a, x2, y22); y23 = multiply_add(a, x3, y23)
+            a = broadcast(lower, i + 3, i)
+            y30 = multiply_add(a, x0, y30); y31 = multiply_add(a, x1, y31)
+            y32 = multiply_add(a, x2, y32); y33 = multiply_add(a, x3, y33)
+            x0 = load(tile, i + 1, c); x1 = load(tile, i + 1, c1); x2 = load(tile, i + 1, c2); x3 = load(tile, i + 1, c3)
+            a = broadcast(lower, i + 1, i + 1)
+            y10 = multiply_add(a, x0, y10); y11 = multiply_add(a, x1, y11)
+            y12 = multiply_add(a, x2, y12); y13 = multiply_add(a, x3, y13)
+            a = broadcast(lower, i + 2, i + 1)
+            y20 = multiply_add(a, x0, y20); y21 = multiply_add(a, x1, y21)
+            y22 = multiply_add(a, x2, y22); y23 = multiply_add(a, x3, y23)
+            a = broadcast(lower, i + 3, i + 1)
+            y30 = multiply_add(a, x0, y30); y31 = multiply_add(a, x1, y31)
+            y32 = multiply_add(a, x2, y32); y33 = multiply_add(a, x3, y33)
+            x0 = load(tile, i + 2, c); x1 = load(tile, i + 2, c1); x2 = load(tile, i + 2, c2); x3 = load(tile, i + 2, c3)
+            a = broadcast(lower, i + 2, i + 2)
+            y20 = multiply_add(a, x0, y20); y21 = multiply_add(a, x1, y21)
+            y22 = multiply_add(a, x2, y22); y23 = multiply_add(a, x3, y23)
+            a = broadcast(lower, i + 3, i + 2)
+            y30 = multiply_add(a, x0, y30); y31 = multiply_add(a, x1, y31)
+            y32 = multiply_add(a, x2, y32); y33 = multiply_add(a, x3, y33)
+            a = broadcast(lower, i + 3, i + 3)
+            y30 = multiply_add(a, load(tile, i + 3, c), y30); y31 = multiply_add(a, load(tile, i + 3, c1), y31)
+            y32 = multiply_add(a, load(tile, i + 3, c2), y32); y33 = multiply_add(a, load(tile, i + 3, c3), y33)
+            s0 = multiply_add(y00, y00, s0); s1 = multiply_add(y01, y01, s1)
+            s2 = multiply_add(y02, y02, s2); s3 = multiply_add(y03, y03, s3)
+            s0 = multiply_add(y10, y10, s0); s1 = multiply_add(y11, y11, s1)
+            s2 = multiply_add(y12, y12, s2); s3 = multiply_add(y13, y13, s3)
+            s0 = multiply_add(y20, y20, s0); s1 = multiply_add(y21, y21, s1)
+            s2 = multiply_add(y22, y22, s2); s3 = multiply_add(y23, y23, s3)
+            s0 = multiply_add(y30, y30, s0); s1 = multiply_add(y31, y31, s1)
+            s2 = multiply_add(y32, y32, s2); s3 = multiply_add(y33, y33, s3)
+        if d - whole >= 2:
+            y00 = zero - broadcast(offset, whole); y10 = zero - broadcast(offset, whole + 1)
+            y01 = y00; y02 = y00; y03 = y00
+            y11 = y10; y12 = y10; y13 = y10
+            for j in range(whole + 1):
+                x0 = load(tile, j, c); x1 = load(tile, j, c1); x2 = load(tile, j, c2); x3 = load(tile, j, c3)
+                a = broadcast(lower, whole, j)
+                y00 = multiply_add(a, x0, y00); y01 = multiply_add(a, x1, y01)
+                y02 = multiply_add(a, x2, y02); y03 = multiply_add(a, x3, y03)
+                a = broadcast(lower, whole + 1, j)
+                y10 = multiply_add(a, x0, y10); y11 = multiply_add(a, x1, y11)
+                y12 = multiply_add(a, x2, y12); y13 = multiply_add(a, x3, y13)
+            a = broadcast(lower, whole + 1, whole + 1)
+            y10 = multiply_add(a, load(tile, whole + 1, c), y10); y11 = multiply_add(a, load(tile, whole + 1, c1), y11)
+            y12 = multiply_add(a, load(tile, whole + 1, c2), y12); y13 = multiply_add(a, load(tile, whole + 1, c3), y13)
+            s0 = multiply_add(y00, y00, s0); s1 = multiply_add(y01, y01, s1)
+            s2 = multiply_add(y02, y02, s2); s3 = multiply_add(y03, y03, s3)
+            s0 = multiply_add(y10, y10, s0); s1 = multiply_add(y11, y11, s1)
+            s2 = multiply_add(y12, y12, s2); s3 = multiply_add(y13, y13, s3)
+        if d % 2 == 1:
+            y00 = zero - broadcast(offset, d - 1)
+            y01 = y00; y02 = y00; y03 = y00
+            for j in range(d):
+                a = broadcast(lower, d - 1, j)
+                y00 = multiply_add(a, load(tile, j, c), y00); y01 = multiply_add(a, load(tile, j, c1), y01)
+                y02 = multiply_add(a, load(tile, j, c2), y02); y03 = multiply_add(a, load(tile, j, c3), y03)
+            s0 = multiply_add(y00, y00, s0); s1 = multiply_add(y01, y01, s1)
+            s2 = multiply_add(y02, y02, s2); s3 = multiply_add(y03, y03, s3)
+        store(multiply_add(minus_half, s0, level), out, c); store(multiply_add(minus_half, s1, level), out, c1)
+        store(multiply_add(minus_half, s2, level), out, c2); store(multiply_add(minus_half, s3, level), out, c3)
 
 
 @kernel
-def weighted_scatter(resp, z, sums, scatter):
-    """Add sum_c resp[c] z[i, c] z[j, c] to scatter[i, j] for j <= i, over the rows of z (m, b).
+def moments(resp, active, tile, centre, scratch, sums, scatter):
+    """Weighted first and second moments of z = tile - centre, added to `sums` (d,) and `scatter` (d, d).
 
-    On the way sum_c resp[c] z[i, c] is added to sums[i], unless `sums` is empty. `scatter` is (m, m): indices into a flat
-    array would have to be checked for wrap-around, one by one.
+    sums[i] gets sum_c resp[c] z[i, c] and scatter[i, j], for j <= i, sum_c resp[c] z[i, c] z[j, c]; what is above the
+    diagonal is not kept. Only the vectors that begin where `active` tells are summed. `scratch` holds d + 4 or more rows.
     """
-    m, b = z.shape
-    whole = m // 4 * 4
+    d = tile.shape[0]
+    zero = splat(0.0, tile)
+    z, p = scratch[:d], scratch[d : d + 4]
+    whole = d // 4 * 4
     for i in range(0, whole, 4):
-        z0 = z[i]; z1 = z[i + 1]; z2 = z[i + 2]; z3 = z[i + 3]
-        t0 = t1 = t2 = t3 = a00 = a10 = a11 = a20 = a21 = a22 = a30 = a31 = a32 = a33 = 0.0
-        for c in range(b):
-            e = z0[c]; f = z1[c]; g = z2[c]; h = z3[c]
-            p = e * resp[c]; q = f * resp[c]; r = g * resp[c]; s = h * resp[c]
-            t0 += p; t1 += q; t2 += r; t3 += s
-            a00 += p * e; a10 += q * e; a11 += q * f
-            a20 += r * e; a21 += r * f; a22 += r * g
-            a30 += s * e; a31 += s * f; a32 += s * g; a33 += s * h
-        if sums.size > 0:
-            sums[i] += t0; sums[i + 1] += t1; sums[i + 2] += t2; sums[i + 3] += t3
-        scatter[i, i] += a00
-        scatter[i + 1, i] += a10; scatter[i + 1, i + 1] += a11
-        scatter[i + 2, i] += a20; scatter[i + 2, i + 1] += a21; scatter[i + 2, i + 2] += a22
-        scatter[i + 3, i] += a30; scatter[i + 3, i + 1] += a31; scatter[i + 3, i + 2] += a32; scatter[i + 3, i + 3] += a33
+        m0 = broadcast(centre, i); m1 = broadcast(centre, i + 1)
+        m2 = broadcast(centre, i + 2); m3 = broadcast(centre, i + 3)
+        t0 = zero; t1 = zero; t2 = zero; t3 = zero
+        a00 = zero; a10 = zero; a11 = zero; a20 = zero; a21 = zero
+        a22 = zero; a30 = zero; a31 = zero; a32 = zero; a33 = zero
+        for c in active:
+            r = load(resp, c)
+            z0 = load(tile, i, c) - m0; z1 = load(tile, i + 1, c) - m1
+            z2 = load(tile, i + 2, c) - m2; z3 = load(tile, i + 3, c) - m3
+            p0 = r * z0; p1 = r * z1; p2 = r * z2; p3 = r * z3
+            store(z0, z, i, c); store(z1, z, i + 1, c); store(z2, z, i + 2, c); store(z3, z, i + 3, c)
+            store(p0, p, 0, c); store(p1, p, 1, c); store(p2, p, 2, c); store(p3, p, 3, c)
+            t0 = t0 + p0; t1 = t1 + p1; t2 = t2 + p2; t3 = t3 + p3
+            a00 = multiply_add(p0, z0, a00)
+            a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
+            a20 = multiply_add(p2, z0, a20); a21 = multiply_add(p2, z1, a21); a22 = multiply_add(p2, z2, a22)
+            a30 = multiply_add(p3, z0, a30); a31 = multiply_add(p3, z1, a31)
+            a32 = multiply_add(p3, z2, a32); a33 = multiply_add(p3, z3, a33)
+        add_totals(t0, t1, t2, t3, sums, i)
+        add_totals(a00, zero, zero, zero, scatter, i, i)
+        add_totals(a10, a11, zero, zero, scatter, i + 1, i)
+        add_totals(a20, a21, a22, zero, scatter, i + 2, i)
+        add_totals(a30, a31, a32, a33, scatter, i + 3, i)
         for j in range(0, i, 4):
-            v0 = z[j]; v1 = z[j + 1]; v2 = z[j + 2]; v3 = z[j + 3]
-            a00 = a01 = a02 = a03 = a10 = a11 = a12 = a13 = 0.0
-            a20 = a21 = a22 = a23 = a30 = a31 = a32 = a33 = 0.0
-            for c in range(b):
-                p = z0[c] * resp[c]; q = z1[c] * resp[c]; r = z2[c] * resp[c]; s = z3[c] * resp[c]
-                e = v0[c]; f = v1[c]; g = v2[c]; h = v3[c]
-                a00 += p * e; a01 += p * f; a02 += p * g; a03 += p * h
-                a10 += q * e; a11 += q * f; a12 += q * g; a13 += q * h
-                a20 += r * e; a21 += r * f; a22 += r * g; a23 += r * h
-                a30 += s * e; a31 += s * f; a32 += s * g; a33 += s * h
-            scatter[i, j] += a00; scatter[i, j + 1] += a01; scatter[i, j + 2] += a02; scatter[i, j + 3] += a03
-            scatter[i + 1, j] += a10; scatter[i + 1, j + 1] += a11; scatter[i + 1, j + 2] += a12; scatter[i + 1, j + 3] += a13
-            scatter[i + 2, j] += a20; scatter[i + 2, j + 1] += a21; scatter[i + 2, j + 2] += a22; scatter[i + 2, j + 3] += a23
-            scatter[i + 3, j] += a30; scatter[i + 3, j + 1] += a31; scatter[i + 3, j + 2] += a32; scatter[i + 3, j + 3] += a33
-    if m - whole >= 2:
-        z0 = z[whole]; z1 = z[whole + 1]
-        t0 = t1 = a00 = a10 = a11 = 0.0
-        for c in range(b):
-            p = z0[c] * resp[c]; q = z1[c] * resp[c]
-            t0 += p; t1 += q
-            a00 += p * z0[c]; a10 += q * z0[c]; a11 += q * z1[c]
-        if sums.size > 0:
-            sums[whole] += t0; sums[whole + 1] += t1
-        scatter[whole, whole] += a00; scatter[whole + 1, whole] += a10; scatter[whole + 1, whole + 1] += a11
+            a00 = zero; a01 = zero; a02 = zero; a03 = zero; a10 = zero; a11 = zero; a12 = zero; a13 = zero
+            a20 = zero; a21 = zero; a22 = zero; a23 = zero; a30 = zero; a31 = zero; a32 = zero; a33 = zero
+            for c in active:
+                p0 = load(p, 0, c); p1 = load(p, 1, c); p2 = load(p, 2, c); p3 = load(p, 3, c)
+                z0 = load(z, j, c); z1 = load(z, j + 1, c); z2 = load(z, j + 2, c); z3 = load(z, j + 3, c)
+                a00 = multiply_add(p0, z0, a00); a01 = multiply_add(p0, z1, a01)
+                a02 = multiply_add(p0, z2, a02); a03 = multiply_add(p0, z3, a03)
+                a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
+                a12 = multiply_add(p1, z2, a12); a13 = multiply_add(p1, z3, a13)
+                a20 = multiply_add(p2, z0, a20); a21 = multiply_add(p2, z1, a21)
+                a22 = multiply_add(p2, z2, a22); a23 = multiply_add(p2, z3, a23)
+                a30 = multiply_add(p3, z0, a30); a31 = multiply_add(p3, z1, a31)
+                a32 = multiply_add(p3, z2, a32); a33 = multiply_add(p3, z3, a33)
+            add_totals(a00, a01, a02, a03, scatter, i, j)
+            add_totals(a10, a11, a12, a13, scatter, i + 1, j)
+            add_totals(a20, a21, a22, a23, scatter, i + 2, j)
+            add_totals(a30, a31, a32, a33, scatter, i + 3, j)
+    if d - whole >= 2:
+        m0 = broadcast(centre, whole); m1 = broadcast(centre, whole + 1)
+        t0 = zero; t1 = zero; a00 = zero; a10 = zero; a11 = zero
+        for c in active:
+            r = load(resp, c)
+            z0 = load(tile, whole, c) - m0; z1 = load(tile, whole + 1, c) - m1
+            p0 = r * z0; p1 = r * z1
+            store(z0, z, whole, c); store(z1, z, whole + 1, c); store(p0, p, 0, c); store(p1, p, 1, c)
+            t0 = t0 + p0; t1 = t1 + p1
+            a00 = multiply_add(p0, z0, a00); a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
+        sums[whole] += total(t0); sums[whole + 1] += total(t1)
+        scatter[whole, whole] += total(a00)
+        scatter[whole + 1, whole] += total(a10); scatter[whole + 1, whole + 1] += total(a11)
         for j in range(0, whole, 4):
-            v0 = z[j]; v1 = z[j + 1]; v2 = z[j + 2]; v3 = z[j + 3]
-            a00 = a01 = a02 = a03 = a10 = a11 = a12 = a13 = 0.0
-            for c in range(b):
-                p = z0[c] * resp[c]; q = z1[c] * resp[c]
-                e = v0[c]; f = v1[c]; g = v2[c]; h = v3[c]
-                a00 += p * e; a01 += p * f; a02 += p * g; a03 += p * h
-                a10 += q * e; a11 += q * f; a12 += q * g; a13 += q * h
-            scatter[whole, j] += a00; scatter[whole, j + 1] += a01; scatter[whole, j + 2] += a02; scatter[whole, j + 3] += a03
-            scatter[whole + 1, j] += a10; scatter[whole + 1, j + 1] += a11; scatter[whole + 1, j + 2] += a12; scatter[whole + 1, j + 3] += a13
-    if m % 2 == 1:
-        i = m - 1
-        z0 = z[i]
-        t0 = a00 = 0.0
-        for c in range(b):
-            p = z0[c] * resp[c]
-            t0 += p
-            a00 += p * z0[c]
-        if sums.size > 0:
-            sums[i] += t0
-        scatter[i, i] += a00
+            a00 = zero; a01 = zero; a02 = zero; a03 = zero; a10 = zero; a11 = zero; a12 = zero; a13 = zero
+            for c in active:
+                p0 = load(p, 0, c); p1 = load(p, 1, c)
+                z0 = load(z, j, c); z1 = load(z, j + 1, c); z2 = load(z, j + 2, c); z3 = load(z, j + 3, c)
+                a00 = multiply_add(p0, z0, a00); a01 = multiply_add(p0, z1, a01)
+                a02 = multiply_add(p0, z2, a02); a03 = multiply_add(p0, z3, a03)
+                a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
+                a12 = multiply_add(p1, z2, a12); a13 = multiply_add(p1, z3, a13)
+            add_totals(a00, a01, a02, a03, scatter, whole, j)
+            add_totals(a10, a11, a12, a13, scatter, whole + 1, j)
+    if d % 2 == 1:
+        i = d - 1
+        m0 = broadcast(centre, i)
+        t0 = zero; a00 = zero
+        for c in active:
+            z0 = load(tile, i, c) - m0
+            p0 = load(resp, c) * z0
+            store(p0, p, 0, c)
+            t0 = t0 + p0
+            a00 = multiply_add(p0, z0, a00)
+        sums[i] += total(t0)
+        scatter[i, i] += total(a00)
         for j in range(0, whole, 4):
-            v0 = z[j]; v1 = z[j + 1]; v2 = z[j + 2]; v3 = z[j + 3]
-            a00 = a01 = a02 = a03 = 0.0
-            for c in range(b):
-                p = z0[c] * resp[c]
-                a00 += p * v0[c]; a01 += p * v1[c]; a02 += p * v2[c]; a03 += p * v3[c]
-            scatter[i, j] += a00; scatter[i, j + 1] += a01; scatter[i, j + 2] += a02; scatter[i, j + 3] += a03
+            a00 = zero; a01 = zero; a02 = zero; a03 = zero
+            for c in active:
+                p0 = load(p, 0, c)
+                a00 = multiply_add(p0, load(z, j, c), a00); a01 = multiply_add(p0, load(z, j + 1, c), a01)
+                a02 = multiply_add(p0, load(z, j + 2, c), a02); a03 = multiply_add(p0, load(z, j + 3, c), a03)
+            add_totals(a00, a01, a02, a03, scatter, i, j)
         for j in range(whole, i):
-            v0 = z[j]
-            a00 = 0.0
-            for c in range(b):
-                a00 += z0[c] * resp[c] * v0[c]
-            scatter[i, j] += a00
+            a00 = zero
+            for c in active:
+                a00 = multiply_add(load(p, 0, c), load(z, j, c), a00)
+            scatter[i, j] += total(a00)
 
 
 @kernel
 def triangular_product(lower, tile, out):
     """Set out = lower @ tile for lower-triangular `lower` (d, d)."""
     d, b = tile.shape
-    whole = d // 4 * 4
+    step = lanes(tile)
+    zero = splat(0.0, tile)
     for i in range(d):
-        row = out[i]
-        for c in range(b):
-            row[c] = 0.0
-    for i in range(0, whole, 4):
-        y0 = out[i]; y1 = out[i + 1]; y2 = out[i + 2]; y3 = out[i + 3]
-        for j in range(0, i + 4):
-            x0 = tile[j]
-            l0 = lower[i, j]; l1 = lower[i + 1, j]; l2 = lower[i + 2, j]; l3 = lower[i + 3, j]  # zero past the diagonal
-            for c in range(b):
-                p = x0[c]
-                y0[c] += l0 * p; y1[c] += l1 * p; y2[c] += l2 * p; y3[c] += l3 * p
-    for i in range(whole, d):
-        y0 = out[i]
-        for j in range(i + 1):
-            x0 = tile[j]; l0 = lower[i, j]
-            for c in range(b):
-                y0[c] += l0 * x0[c]
+        for c in range(0, b, VECTORS * step):
+            c1 = c + step; c2 = c1 + step; c3 = c2 + step
+            y0 = zero; y1 = zero; y2 = zero; y3 = zero
+            for j in range(i + 1):
+                a = broadcast(lower, i, j)
+                y0 = multiply_add(a, load(tile, j, c), y0); y1 = multiply_add(a, load(tile, j, c1), y1)
+                y2 = multiply_add(a, load(tile, j, c2), y2); y3 = multiply_add(a, load(tile, j, c3), y3)
+            store(y0, out, i, c); store(y1, out, i, c1); store(y2, out, i, c2); store(y3, out, i, c3)

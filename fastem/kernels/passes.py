@@ -8,38 +8,34 @@ results do not depend on the number of threads.
 import numpy as np
 from numba import prange
 
-from fastem._jit import keep_whole
-from fastem.kernels.posterior import entropy, most_probable, soft
-from fastem.kernels.tiles import load
+from fastem.kernels.posterior import component_mass, entropy, most_probable, soft
+from fastem.kernels.tiles import load, make_tile
 
 __placeholders__ = ("log_prob", "accumulate", "posterior", "fold_slab", "score_slab")
 
-SCRATCH_ROWS = 8  # a family's kernels get n_features + this many rows of scratch
+NEGLIGIBLE = 1e-20  # of a component's mass: a row of which it has no more may be left out of its statistics
+SCRATCH_ROWS = 8  # a family's kernels get n_features + max(n_features, n_components) + so many rows of scratch
 
 
 def fold_slab(rows, params, log_weights, tile_rows, first, last, mass, stats):
     """Fold rows first..last into mass (K,) and stats (S,); returns their weighted log-likelihood."""
-    keep_whole()
     n_features, n_components = rows.values.shape[1], log_weights.size
-    tile = np.empty((n_features, tile_rows))
-    scratch = np.empty((n_features + SCRATCH_ROWS, tile_rows))
-    resp = np.empty((n_components, tile_rows))
-    lanes = np.empty((3, tile_rows))
-    weight = lanes[0]
-    tile_mass = np.empty(n_components)
+    tile = make_tile(n_features, tile_rows, log_weights.dtype)
+    scratch = make_tile(n_features + max(n_features, n_components) + SCRATCH_ROWS, tile_rows, log_weights.dtype)
+    resp = make_tile(n_components, tile_rows, log_weights.dtype)
+    lanes = make_tile(2, tile_rows, log_weights.dtype)
+    weight, density = lanes[0], lanes[1]
+    tile_mass, negligible = np.empty(n_components), np.empty(n_components)
     log_likelihood = 0.0
     for start in range(first, last, tile_rows):
         load(rows, start, min(start + tile_rows, last), tile, weight)
         log_prob(params, tile, scratch, resp)  # noqa: F821
-        log_likelihood += posterior(resp, log_weights, weight, lanes[1], lanes[2])  # noqa: F821
+        log_likelihood += posterior(resp, log_weights, weight, density)  # noqa: F821
+        component_mass(resp, tile_mass)
         for k in range(n_components):
-            row = resp[k]
-            total = 0.0
-            for c in range(tile_rows):
-                total += row[c]
-            tile_mass[k] = total
-            mass[k] += total
-        accumulate(params, tile, weight, resp, tile_mass, scratch, stats)  # noqa: F821
+            mass[k] += tile_mass[k]
+            negligible[k] = NEGLIGIBLE * mass[k]
+        accumulate(params, tile, weight, resp, negligible, scratch, stats)  # noqa: F821
     return log_likelihood
 
 
@@ -66,15 +62,14 @@ def fused_pass(rows, params, log_weights, tile_rows, mass, stats, log_likelihood
 
 def score_slab(rows, params, log_weights, tile_rows, first, last, wanted, out):
     """Evaluate rows first..last into the arrays of `out`; returns weighted log-likelihood and entropy."""
-    keep_whole()
     n_features, n_components = rows.values.shape[1], log_weights.size
-    tile = np.empty((n_features, tile_rows))
-    scratch = np.empty((n_features + SCRATCH_ROWS, tile_rows))
-    resp = np.empty((n_components, tile_rows))
-    lanes = np.empty((4, tile_rows))
+    tile = make_tile(n_features, tile_rows, log_weights.dtype)
+    scratch = make_tile(n_features + max(n_features, n_components) + SCRATCH_ROWS, tile_rows, log_weights.dtype)
+    resp = make_tile(n_components, tile_rows, log_weights.dtype)
+    lanes = make_tile(3, tile_rows, log_weights.dtype)
     weight, ones, density = lanes[0], lanes[1], lanes[2]
-    labels = np.empty(tile_rows, np.int64)
     ones[:] = 1.0
+    labels = np.empty(tile_rows, np.int64)
     log_likelihood, total_entropy = 0.0, 0.0
     for start in range(first, last, tile_rows):
         stop = min(start + tile_rows, last)
@@ -86,7 +81,7 @@ def score_slab(rows, params, log_weights, tile_rows, first, last, wanted, out):
                 out.labels[start + c] = labels[c]
         if not wanted.posterior:
             continue
-        soft(resp, log_weights, ones, density, lanes[3])
+        soft(resp, log_weights, ones, density)
         for c in range(stop - start):
             if weight[c] > 0.0:
                 log_likelihood += weight[c] * density[c]
@@ -124,11 +119,11 @@ def given_pass(rows, params, responsibilities, tile_rows, mass, stats):
     """Statistics of rows whose responsibilities (n, K) are given: the start of a fit."""
     n_rows, n_features = rows.values.shape
     n_components = responsibilities.shape[1]
-    tile = np.empty((n_features, tile_rows))
-    scratch = np.empty((n_features + SCRATCH_ROWS, tile_rows))
-    resp = np.zeros((n_components, tile_rows))
-    weight = np.empty(tile_rows)
-    tile_mass = np.empty(n_components)
+    tile = make_tile(n_features, tile_rows, responsibilities.dtype)
+    scratch = make_tile(n_features + max(n_features, n_components) + SCRATCH_ROWS, tile_rows, responsibilities.dtype)
+    resp = make_tile(n_components, tile_rows, responsibilities.dtype)
+    weight = make_tile(1, tile_rows, responsibilities.dtype)[0]
+    negligible = np.zeros(n_components)
     for start in range(0, n_rows, tile_rows):
         stop = min(start + tile_rows, n_rows)
         load(rows, start, stop, tile, weight)
@@ -140,11 +135,10 @@ def given_pass(rows, params, responsibilities, tile_rows, mass, stats):
                 total += row[c]
             for c in range(stop - start, tile_rows):
                 row[c] = 0.0
-            tile_mass[k] = total
             mass[k] += total
         for c in range(tile_rows):  # a row counts as much as is given of it
             total = 0.0
             for k in range(n_components):
                 total += resp[k, c]
             weight[c] = total
-        accumulate(params, tile, weight, resp, tile_mass, scratch, stats)  # noqa: F821
+        accumulate(params, tile, weight, resp, negligible, scratch, stats)  # noqa: F821

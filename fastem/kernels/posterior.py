@@ -4,12 +4,13 @@ import numpy as np
 
 from fastem._jit import kernel
 from fastem.kernels.vecmath import exp_nonpositive, log_positive
+from fastem.kernels.vectors import any_lane, broadcast, lanes, load, maximum, splat, store, total, where
 
-LOWEST = -1.7976931348623157e308  # what -inf is taken away from, where all components give -inf
+LOWEST, LOWEST_32 = -1.7976931348623157e308, -3.4028234e38  # what -inf is taken away from, where all densities are zero
 
 
 @kernel
-def soft(joint, log_weights, weight, row_log_likelihood, scale):
+def soft(joint, log_weights, weight, row_log_likelihood):
     """Responsibilities by Bayes' rule, times the rows' weights; returns the weighted log-likelihood of the tile.
 
     Parameters
@@ -20,41 +21,45 @@ def soft(joint, log_weights, weight, row_log_likelihood, scale):
         Logarithms of the mixing weights.
     weight : (b,)
         Weights of the rows; a row of weight zero counts nowhere, whatever its density.
-    row_log_likelihood, scale : (b,)
-        The log-density of each row on return, and scratch. A row that no component allows has log-density -inf and
-        responsibilities zero.
+    row_log_likelihood : (b,)
+        The log-density of each row on return. A row that no component allows has log-density -inf and responsibilities
+        zero.
     """
-    n_components, n_lanes = joint.shape
-    row = joint[0]
-    for c in range(n_lanes):
-        row_log_likelihood[c] = max(row[c] + log_weights[0], LOWEST)
-        scale[c] = 0.0
-    for k in range(1, n_components):
-        row = joint[k]
-        shift = log_weights[k]
-        for c in range(n_lanes):
-            row_log_likelihood[c] = max(row_log_likelihood[c], row[c] + shift)
-    for k in range(n_components):
-        row = joint[k]
-        shift = log_weights[k]
-        for c in range(n_lanes):
-            e = exp_nonpositive(row[c] + shift - row_log_likelihood[c])
-            row[c] = e
-            scale[c] += e
-    log_likelihood = 0.0
-    for c in range(n_lanes):
-        total = scale[c]
-        possible = total > 0.0
-        density = row_log_likelihood[c] + log_positive(total if possible else 1.0)
-        density = density if possible else -np.inf
-        row_log_likelihood[c] = density
-        log_likelihood += weight[c] * density if weight[c] > 0.0 else 0.0
-        scale[c] = weight[c] / total if possible else 0.0
-    for k in range(n_components):
-        row = joint[k]
-        for c in range(n_lanes):
-            row[c] *= scale[c]
-    return log_likelihood
+    n_components, b = joint.shape
+    step = lanes(joint)
+    zero, one, impossible = splat(0.0, joint), splat(1.0, joint), splat(-np.inf, joint)
+    lowest = splat(LOWEST if joint.itemsize == 8 else LOWEST_32, joint)
+    log_likelihood = zero
+    for c in range(0, b, 2 * step):
+        c1 = c + step
+        top0 = lowest; top1 = lowest
+        for k in range(n_components):
+            shift = broadcast(log_weights, k)
+            top0 = maximum(load(joint, k, c) + shift, top0)
+            top1 = maximum(load(joint, k, c1) + shift, top1)
+        sum0 = zero; sum1 = zero
+        for k in range(n_components):
+            shift = broadcast(log_weights, k)
+            e0 = exp_nonpositive(load(joint, k, c) + shift - top0, joint)
+            e1 = exp_nonpositive(load(joint, k, c1) + shift - top1, joint)
+            store(e0, joint, k, c)
+            store(e1, joint, k, c1)
+            sum0 = sum0 + e0
+            sum1 = sum1 + e1
+        w0 = load(weight, c); w1 = load(weight, c1)
+        possible0 = sum0 > zero; possible1 = sum1 > zero
+        sum0 = where(possible0, sum0, one); sum1 = where(possible1, sum1, one)
+        density0 = where(possible0, top0 + log_positive(sum0, joint), impossible)
+        density1 = where(possible1, top1 + log_positive(sum1, joint), impossible)
+        store(density0, row_log_likelihood, c)
+        store(density1, row_log_likelihood, c1)
+        log_likelihood = log_likelihood + w0 * where(w0 > zero, density0, zero)
+        log_likelihood = log_likelihood + w1 * where(w1 > zero, density1, zero)
+        scale0 = where(possible0, w0 / sum0, zero); scale1 = where(possible1, w1 / sum1, zero)
+        for k in range(n_components):
+            store(load(joint, k, c) * scale0, joint, k, c)
+            store(load(joint, k, c1) * scale1, joint, k, c1)
+    return total(log_likelihood)
 
 
 @kernel
@@ -81,11 +86,38 @@ def most_probable(joint, log_weights, top, labels):
 @kernel
 def entropy(responsibilities, weight):
     """Weighted sum over a tile of each row's entropy -sum_k r log r, from responsibilities of unit sum."""
-    n_components, n_lanes = responsibilities.shape
-    total = 0.0
+    n_components, b = responsibilities.shape
+    zero, one = splat(0.0, responsibilities), splat(1.0, responsibilities)
+    result = zero
+    for c in range(0, b, lanes(responsibilities)):
+        row = zero
+        for k in range(n_components):
+            r = load(responsibilities, k, c)
+            row = row + where(r > zero, r * log_positive(where(r > zero, r, one), responsibilities), zero)
+        result = result - load(weight, c) * row
+    return total(result)
+
+
+@kernel
+def active_vectors(responsibilities, negligible, active):
+    """Write where vectors with a responsibility above `negligible` begin into `active`; returns their number."""
+    n_active = 0
+    limit = splat(negligible, responsibilities)
+    for c in range(0, responsibilities.size, lanes(responsibilities)):
+        active[n_active] = c
+        n_active += any_lane(load(responsibilities, c) > limit)
+    return n_active
+
+
+@kernel
+def component_mass(resp, tile_mass):
+    """Sum of each component's responsibilities over a tile."""
+    n_components, b = resp.shape
+    step = lanes(resp)
+    zero = splat(0.0, resp)
     for k in range(n_components):
-        row = responsibilities[k]
-        for c in range(n_lanes):
-            r = row[c]
-            total -= weight[c] * r * log_positive(r) if r > 0.0 else 0.0
-    return total
+        sum0 = zero; sum1 = zero
+        for c in range(0, b, 2 * step):
+            sum0 = sum0 + load(resp, k, c)
+            sum1 = sum1 + load(resp, k, c + step)
+        tile_mass[k] = total(sum0 + sum1)

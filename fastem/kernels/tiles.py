@@ -4,9 +4,20 @@ A tile holds `b` rows feature-major, (n_features, b): the row is the vector lane
 whatever the number of features.
 """
 
+import numpy as np
+
 from fastem._jit import kernel
+from fastem.kernels.vectors import VECTOR_BYTES
 
 ROWS_AT_ONCE = 8  # a vector of each column is written while the rows it comes from are in first-level cache
+
+
+@kernel
+def make_tile(n_rows, n_lanes, dtype):
+    """Memory (n_rows, n_lanes) that starts where a vector may: a load across two cache lines takes twice as long."""
+    buffer = np.empty(n_rows * n_lanes + VECTOR_BYTES, dtype)
+    first = (-buffer.ctypes.data % VECTOR_BYTES) // buffer.itemsize
+    return buffer[first : first + n_rows * n_lanes].reshape(n_rows, n_lanes)
 
 
 @kernel

@@ -1,0 +1,375 @@
+"""Vectors of numbers held in registers, for kernels that say themselves what is done with every lane.
+
+A compiler that vectorises loops must be allowed to add in another order, guards each loop against overlapping arrays
+and keeps sums in memory. Here the lanes are part of the source: `load` takes as many neighbours of an array as a vector
+holds, arithmetic works on all of them at once, `store` puts them back. Nothing is reordered, so results have the same
+bits wherever the code is compiled.
+
+Without compilation (NUMBA_DISABLE_JIT=1) vectors are small numpy arrays, and the same source runs in Python.
+
+Arrays are C-contiguous, of one or two dimensions, float64 or float32. Indices are not checked.
+"""
+
+import operator
+
+import numpy as np
+from llvmlite import binding, ir
+from numba import types
+from numba.extending import lower_builtin, models, register_model, type_callable
+
+VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
+
+
+class Vector(types.Type):
+    """Lanes of one scalar type."""
+
+    def __init__(self, scalar, n_lanes):
+        self.scalar = scalar
+        self.n_lanes = n_lanes
+        super().__init__(name=f"Vector({scalar} x {n_lanes})")
+
+
+@register_model(Vector)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager, vector):
+        scalar = manager.lookup(vector.scalar).get_value_type()
+        super().__init__(manager, vector, ir.VectorType(scalar, vector.n_lanes))
+
+
+# What kernels call. The bodies serve Python; below each stands what compiled code does.
+
+
+def lanes(array):
+    """Number of elements of `array` in a vector."""
+    return VECTOR_BYTES // array.itemsize
+
+
+@type_callable(lanes)
+def _type_lanes(context):
+    return lambda array: types.intp
+
+
+@lower_builtin(lanes, types.Array)
+def _lower_lanes(context, builder, signature, arguments):
+    return context.get_constant(types.intp, _vector_of(signature.args[0]).n_lanes)
+
+
+def load(array, *index):
+    """Neighbouring elements of `array`, the first of them at `index`."""
+    return array[(*index[:-1], slice(index[-1], index[-1] + lanes(array)))].copy()
+
+
+@type_callable(load)
+def _type_load(context):
+    return lambda array, i, j=None: _vector_of(array)
+
+
+@lower_builtin(load, types.Array, types.VarArg(types.Integer))
+def _lower_load(context, builder, signature, arguments):
+    pointer = _pointer(context, builder, signature.args, arguments)
+    value_type = context.get_value_type(signature.return_type)
+    loaded = builder.load(builder.bitcast(pointer, value_type.as_pointer()))
+    loaded.align = signature.args[0].dtype.bitwidth // 8
+    return loaded
+
+
+def broadcast(array, *index):
+    """The element of `array` at `index`, in every lane."""
+    return np.full(lanes(array), array[index])
+
+
+@type_callable(broadcast)
+def _type_broadcast(context):
+    return lambda array, i, j=None: _vector_of(array)
+
+
+@lower_builtin(broadcast, types.Array, types.VarArg(types.Integer))
+def _lower_broadcast(context, builder, signature, arguments):
+    element = builder.load(_pointer(context, builder, signature.args, arguments))
+    return _spread(builder, element, signature.return_type.n_lanes)
+
+
+def splat(number, array):
+    """A number in every lane, in the type of `array`."""
+    return np.full(lanes(array), number, array.dtype)
+
+
+@type_callable(splat)
+def _type_splat(context):
+    return lambda number, array: _vector_of(array)
+
+
+@lower_builtin(splat, types.Number, types.Array)
+def _lower_splat(context, builder, signature, arguments):
+    vector = signature.return_type
+    number = context.cast(builder, arguments[0], signature.args[0], vector.scalar)
+    return _spread(builder, number, vector.n_lanes)
+
+
+def store(vector, array, *index):
+    """Put the lanes into `array`, the first of them at `index`."""
+    array[(*index[:-1], slice(index[-1], index[-1] + lanes(array)))] = vector
+
+
+@type_callable(store)
+def _type_store(context):
+    return lambda vector, array, i, j=None: types.void
+
+
+@lower_builtin(store, Vector, types.Array, types.VarArg(types.Integer))
+def _lower_store(context, builder, signature, arguments):
+    pointer = _pointer(context, builder, signature.args[1:], arguments[1:])
+    stored = builder.store(arguments[0], builder.bitcast(pointer, arguments[0].type.as_pointer()))
+    stored.align = signature.args[1].dtype.bitwidth // 8
+    return context.get_dummy_value()
+
+
+def multiply_add(factor, other, summand):
+    """Factor * other + summand, rounded once on processors that can."""
+    return factor * other + summand
+
+
+@type_callable(multiply_add)
+def _type_multiply_add(context):
+    return lambda factor, other, summand: summand
+
+
+@lower_builtin(multiply_add, Vector, Vector, Vector)
+def _lower_multiply_add(context, builder, signature, arguments):
+    kind = arguments[0].type
+    name = f"llvm.fmuladd.v{kind.count}f{signature.return_type.scalar.bitwidth}"
+    return builder.call(_declare(builder, name, kind, [kind] * 3), arguments)
+
+
+def maximum(a, b):
+    """The larger one, lane by lane; the second where they are equal."""
+    return np.where(a > b, a, b)
+
+
+@type_callable(maximum)
+def _type_maximum(context):
+    return lambda a, b: a
+
+
+@lower_builtin(maximum, Vector, Vector)
+def _lower_maximum(context, builder, signature, arguments):
+    return builder.select(builder.fcmp_ordered(">", *arguments), *arguments)
+
+
+def where(mask, a, b):
+    """Lanes of `a` where `mask` holds, of `b` elsewhere."""
+    return np.where(mask, a, b)
+
+
+@type_callable(where)
+def _type_where(context):
+    return lambda mask, a, b: a
+
+
+@lower_builtin(where, Vector, Vector, Vector)
+def _lower_where(context, builder, signature, arguments):
+    return builder.select(*arguments)
+
+
+def any_lane(mask):
+    """Whether `mask` holds anywhere."""
+    return bool(mask.any())
+
+
+@type_callable(any_lane)
+def _type_any_lane(context):
+    return lambda mask: types.boolean
+
+
+@lower_builtin(any_lane, Vector)
+def _lower_any_lane(context, builder, signature, arguments):
+    bits = ir.IntType(signature.args[0].n_lanes)
+    return builder.icmp_unsigned("!=", builder.bitcast(arguments[0], bits), bits(0))
+
+
+def as_integers(vector):
+    """The bits of the lanes as integers."""
+    return vector.view(f"i{vector.itemsize}")
+
+
+@type_callable(as_integers)
+def _type_as_integers(context):
+    return lambda vector: Vector(types.Integer.from_bitwidth(vector.scalar.bitwidth), vector.n_lanes)
+
+
+def as_floats(vector):
+    """Numbers whose bits are the lanes."""
+    return vector.view(f"f{vector.itemsize}")
+
+
+@type_callable(as_floats)
+def _type_as_floats(context):
+    return lambda vector: Vector(types.float64 if vector.scalar.bitwidth == 64 else types.float32, vector.n_lanes)
+
+
+@lower_builtin(as_integers, Vector)
+@lower_builtin(as_floats, Vector)
+def _lower_bits(context, builder, signature, arguments):
+    return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
+
+
+def total(vector):
+    """Sum of the lanes, by halves."""
+    while vector.size > 1:
+        vector = vector[: vector.size // 2] + vector[vector.size // 2 :]
+    return vector[0]
+
+
+@type_callable(total)
+def _type_total(context):
+    return lambda vector: vector.scalar
+
+
+@lower_builtin(total, Vector)
+def _lower_total(context, builder, signature, arguments):
+    halved = _halve(builder, arguments[0], 1)
+    return builder.extract_element(halved, ir.IntType(32)(0))
+
+
+def add_totals(a, b, c, d, array, *index):
+    """Add the sums of the lanes of four vectors to four neighbours in `array`, float64."""
+    row, first = array[index[:-1]], index[-1]
+    for i, vector in enumerate((a, b, c, d)):
+        row[first + i] += total(vector)
+
+
+@type_callable(add_totals)
+def _type_add_totals(context):
+    return lambda a, b, c, d, array, i, j=None: types.void
+
+
+@lower_builtin(add_totals, Vector, Vector, Vector, Vector, types.Array, types.VarArg(types.Integer))
+def _lower_add_totals(context, builder, signature, arguments):
+    a, b, c, d = (_halve(builder, vector, 4) for vector in arguments[:4])
+    ab = builder.fadd(_pick(builder, a, b, 0, 4, 1, 5), _pick(builder, a, b, 2, 6, 3, 7))
+    cd = builder.fadd(_pick(builder, c, d, 0, 4, 1, 5), _pick(builder, c, d, 2, 6, 3, 7))
+    totals = builder.fadd(_pick(builder, ab, cd, 0, 1, 4, 5), _pick(builder, ab, cd, 2, 3, 6, 7))
+    four = ir.VectorType(ir.DoubleType(), 4)
+    if signature.args[0].scalar.bitwidth < 64:
+        totals = builder.fpext(totals, four)
+    pointer = builder.bitcast(_pointer(context, builder, signature.args[4:], arguments[4:]), four.as_pointer())
+    before = builder.load(pointer)
+    before.align = 8
+    builder.store(builder.fadd(before, totals), pointer).align = 8
+    return context.get_dummy_value()
+
+
+# Operators between vectors; Python's own serve numpy arrays.
+
+
+def _lower_operator(function, floats, integers=None):
+    """Define a binary operator by the names of two of LLVM's instructions."""
+
+    @type_callable(function)
+    def typing(context):
+        def result(a, b):
+            return a if isinstance(a, Vector) and a == b else None
+
+        return result
+
+    @lower_builtin(function, Vector, Vector)
+    def lower(context, builder, signature, arguments):
+        is_float = isinstance(signature.args[0].scalar, types.Float)
+        return getattr(builder, floats if is_float else integers)(*arguments)
+
+
+_lower_operator(operator.add, "fadd", "add")
+_lower_operator(operator.sub, "fsub", "sub")
+_lower_operator(operator.mul, "fmul", "mul")
+_lower_operator(operator.truediv, "fdiv")
+for _function in (operator.iadd, operator.isub, operator.imul):
+    _lower_operator(_function, "f" + _function.__name__[1:], _function.__name__[1:])
+
+
+def _lower_shift(function, instruction):
+    """Define a shift of integer lanes by a number of bits."""
+
+    @type_callable(function)
+    def typing(context):
+        def result(vector, bits):
+            return vector if isinstance(vector, Vector) and isinstance(bits, types.Integer) else None
+
+        return result
+
+    @lower_builtin(function, Vector, types.Integer)
+    def lower(context, builder, signature, arguments):
+        vector = signature.args[0]
+        bits = context.cast(builder, arguments[1], signature.args[1], vector.scalar)
+        return getattr(builder, instruction)(arguments[0], _spread(builder, bits, vector.n_lanes))
+
+
+_lower_shift(operator.lshift, "shl")
+_lower_shift(operator.rshift, "ashr")
+
+
+def _lower_comparison(function, symbol):
+    """Define a comparison of floats; false where a lane is not a number."""
+
+    @type_callable(function)
+    def typing(context):
+        def result(a, b):
+            return Vector(types.boolean, a.n_lanes) if isinstance(a, Vector) and a == b else None
+
+        return result
+
+    @lower_builtin(function, Vector, Vector)
+    def lower(context, builder, signature, arguments):
+        return builder.fcmp_ordered(symbol, *arguments)
+
+
+_lower_comparison(operator.gt, ">")
+_lower_comparison(operator.ge, ">=")
+
+
+def _vector_of(array):
+    """Type of the vectors of an array."""
+    return Vector(array.dtype, VECTOR_BYTES * 8 // array.dtype.bitwidth)
+
+
+def _pointer(context, builder, kinds, values):
+    """Where the element is: `values` are a C-contiguous array and its indices."""
+    array_type, index_types = kinds[0], kinds[1:]
+    array = context.make_array(array_type)(context, builder, values[0])
+    casts = zip(values[1:], index_types, strict=True)
+    index = [context.cast(builder, value, kind, types.intp) for value, kind in casts]
+    offset = index[0]
+    if len(index) == 2:
+        n_columns = builder.extract_value(array.shape, 1)
+        offset = builder.add(builder.mul(offset, n_columns), index[1])
+    return builder.gep(array.data, [offset])
+
+
+def _spread(builder, number, n_lanes):
+    """A number in every lane."""
+    kind = ir.VectorType(number.type, n_lanes)
+    first = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.IntType(32)(0))
+    zeros = ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), None)
+    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+
+
+def _pick(builder, a, b, *chosen):
+    """A vector of chosen lanes of two, counted through both."""
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(chosen)), [ir.IntType(32)(i) for i in chosen])
+    return builder.shuffle_vector(a, b, mask)
+
+
+def _halve(builder, vector, n_lanes):
+    """Add one half of a vector to the other, until `n_lanes` are left."""
+    while vector.type.count > n_lanes:
+        half = vector.type.count // 2
+        low, high = range(half), range(half, 2 * half)
+        vector = builder.fadd(_pick(builder, vector, vector, *low), _pick(builder, vector, vector, *high))
+    return vector
+
+
+def _declare(builder, name, result, arguments):
+    """A function of LLVM's, declared once in the module."""
+    module = builder.module
+    if name in module.globals:
+        return module.globals[name]
+    return ir.Function(module, ir.FunctionType(result, arguments), name)
