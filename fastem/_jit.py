@@ -1,8 +1,8 @@
 """The one place that chooses compilation options, disk caching and threads.
 
 Nothing above this file names a numba option. `kernel` is the decorator of code over tiles. `specialise` turns a
-template, a function whose globals name kernels that are yet to be bound, into a cached compiled function. Neither allows
-LLVM to reorder sums: kernels say themselves what is done in parallel, see `fastem.kernels.vectors`.
+template, a function whose globals name kernels that are yet to be bound, into a cached compiled function. Neither lets
+LLVM reorder sums: kernels say themselves what is done in parallel, see `fastem.kernels.vectors`.
 """
 
 import functools

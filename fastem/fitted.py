@@ -17,7 +17,7 @@ from fastem import checks, persistence
 from fastem.compiled import get_passes
 from fastem.families import Family
 from fastem.problem import BASE_ROWS, check_domain, sum_log_base
-from fastem.sources import ArraySource, Mixture, Scores, Wanted, common_origin, limit_threads
+from fastem.sources import ArraySource, Mixture, Scores, Wanted, common_origin, limit_threads, single_suffices
 
 Float = NDArray[np.float64]
 
@@ -52,7 +52,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         check_domain(family, values, type(self).__name__)
         locations = self._locations()
         origin = common_origin(locations) if family.centred else np.zeros(locations.shape[1])
-        source = ArraySource(values, weights, origin)
+        single = family.single and single_suffices(values, origin)
+        source = ArraySource(values, weights, origin, single=single)
         with limit_threads(self.n_jobs):
             scores = source.score(get_passes(family.name), self._recover(origin), wanted)
         return scores, values, weights

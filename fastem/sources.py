@@ -13,6 +13,7 @@ from threadpoolctl import ThreadpoolController
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
 
+LARGEST_SINGLE, SMALLEST_SINGLE = 1e9, 1e-9  # their ratio, squared and whitened, is still a float32
 LANE_BLOCK = 64  # rows of a tile come in multiples of four vectors of float32
 MAX_SLABS = 64  # enough for 64 threads; a power of two, so that 2, 4, 8 ... threads get equal shares
 SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
@@ -95,9 +96,18 @@ class ArraySource:
         Weights of the rows; None counts each row once.
     origin : ndarray of shape (n_features,), optional
         Subtracted from every row as it is read.
+    single : bool, default=False
+        Whether rows are evaluated in float32, see `single_suffices`; sums over tiles are float64 in any case.
     """
 
-    def __init__(self, values: NDArray[Any], weights: Float | None = None, origin: Float | None = None) -> None:
+    def __init__(
+        self,
+        values: NDArray[Any],
+        weights: Float | None = None,
+        origin: Float | None = None,
+        *,
+        single: bool = False,
+    ) -> None:
         # Read-only views: kernels cannot write to the data, and both kinds of array share one compiled pass.
         self.rows = Rows(
             _read_only(np.asarray(values)),
@@ -107,6 +117,7 @@ class ArraySource:
         self.n_rows, self.n_features = values.shape
         self.total_weight = float(self.n_rows if weights is None else weights.sum())
         self.tile_rows = _tile_rows(self.n_rows, self.n_features)
+        self.precision = np.float32 if single else np.float64
 
     def sweep(self, passes: Passes, mixture: Mixture, n_stats: int, *, parallel: bool | None = None) -> Sweep:
         """Run one fused pass: the E-step at `mixture` and its statistics of length `n_stats`."""
@@ -117,15 +128,8 @@ class ArraySource:
         if parallel is None:
             parallel = self._parallel_pays(n_slabs, n_stats)
         run = passes.fused.choose(parallel=parallel)
-        run(
-            self.rows,
-            mixture.params,
-            mixture.log_weights,
-            self.tile_rows,
-            mass,
-            stats,
-            log_likelihood,
-        )
+        params, log_weights = self._in_precision(mixture)
+        run(self.rows, params, log_weights, self.tile_rows, mass, stats, log_likelihood)
         return Sweep(mass.sum(axis=0), stats.sum(axis=0), float(log_likelihood.sum()))
 
     def given(self, passes: Passes, params: Params, n_stats: int, blocks: Iterable[NDArray[Any]]) -> Sweep:
@@ -133,13 +137,14 @@ class ArraySource:
         mass: Float | None = None
         stats = np.zeros(n_stats)
         start = 0
+        params = _cast(params, self.precision)
         for block in blocks:
             if mass is None:
                 mass = np.zeros(block.shape[1])
             stop = start + len(block)
             weights = self.rows.weights[start:stop]
             rows = self.rows._replace(values=self.rows.values[start:stop], weights=weights)
-            responsibilities = np.ascontiguousarray(block, dtype=np.float64)
+            responsibilities = np.ascontiguousarray(block, dtype=self.precision)
             passes.given(rows, params, responsibilities, self.tile_rows, mass, stats)
             start = stop
         assert mass is not None
@@ -166,8 +171,13 @@ class ArraySource:
         if parallel is None:
             parallel = self._parallel_pays(n_slabs, n_components * self.n_features)
         run = passes.score.choose(parallel=parallel)
-        run(self.rows, mixture.params, mixture.log_weights, self.tile_rows, wanted, by_row, sums)
+        params, log_weights = self._in_precision(mixture)
+        run(self.rows, params, log_weights, self.tile_rows, wanted, by_row, sums)
         return Scores(by_row, *map(float, sums.sum(axis=0)))
+
+    def _in_precision(self, mixture: Mixture) -> tuple[Params, NDArray[Any]]:
+        """Parameters and logarithms of the weights, in the type that rows are evaluated in."""
+        return _cast(mixture.params, self.precision), mixture.log_weights.astype(self.precision)
 
     def _n_slabs(self, n_stats: int) -> int:
         """Number of slabs: a function of the data's shape only, or results would depend on the machine."""
@@ -210,6 +220,24 @@ def _tile_rows(n_rows: int, n_features: int) -> int:
     """Rows of a tile: as many as the inner cache levels hold, or all rows, rounded up to whole vectors."""
     best = 384 if n_features <= 4 else 256 if n_features <= 32 else 192
     return min(best, -(-n_rows // LANE_BLOCK) * LANE_BLOCK)
+
+
+def _cast(params: Params, dtype: Any) -> Params:
+    """The same parameters in arrays of another type."""
+    return type(params)(*(array.astype(dtype, copy=False) for array in params))
+
+
+def single_suffices(values: NDArray[Any], origin: Float) -> bool:
+    """Whether rows may be evaluated in float32: they are float32, and their squares neither overflow nor vanish.
+
+    What float32 arithmetic adds to the error of a whitened residual is then no more than the rounding of the data.
+    """
+    if values.dtype != np.float32 or not len(values):
+        return False
+    low, high = values.min(axis=0), values.max(axis=0)
+    farthest = np.maximum(np.abs(low - origin), np.abs(high - origin))
+    spread = high.astype(np.float64) - low
+    return bool((farthest < LARGEST_SINGLE).all() and ((spread > SMALLEST_SINGLE) | (spread == 0.0)).all())
 
 
 def common_origin(points: NDArray[Any]) -> Float:

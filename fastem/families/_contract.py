@@ -40,6 +40,8 @@ class Family(NamedTuple):
         Number of free parameters, mixing weights aside.
     centred : bool
         Whether densities do not change when data and parameters are shifted together.
+    single : bool
+        Whether float32 data may be evaluated in float32: errors grow with residuals, not with values.
     log_base : (values (n, d)) -> (n,), or None
         The terms that `log_prob` leaves out. They do not depend on parameters, so a fit sums them once.
     in_domain : (values (n, d)) -> mask (n, d), or None
@@ -58,6 +60,7 @@ class Family(NamedTuple):
     restore: Callable[[dict[str, Float]], Params]
     n_parameters: Callable[[int, int], int]
     centred: bool
+    single: bool = False
     log_base: Callable[[NDArray[Any]], Float] | None = None
     in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
     domain: str = "numbers"

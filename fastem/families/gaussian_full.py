@@ -114,4 +114,5 @@ FAMILY = Family(
     restore=restore,
     n_parameters=n_parameters,
     centred=True,
+    single=True,
 )

@@ -90,4 +90,5 @@ FAMILY = Family(
     restore=restore,
     n_parameters=n_parameters,
     centred=True,
+    single=True,
 )
