@@ -114,7 +114,7 @@ def test_other_numbers_become_float64(dtype):
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_float32_follows_the_float64_fit(family):
-    """Rows are evaluated in float32, sums are float64: ten iterations stay within some units of float32's last place."""
+    """Rows are evaluated in float32, sums are float64: ten iterations stay within units of its last place."""
     X, start = rows_and_start(family, np.float32)
     single = run(model_at(start), X, 10)
     double = run(model_at(start), X.astype(float), 10)
