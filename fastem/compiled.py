@@ -9,27 +9,21 @@ from fastem.families import get_family
 Function = Callable[..., Any]
 
 
-class Twins(NamedTuple):
-    """The same template compiled for one thread and for all; equal results to the last bit.
+class Pass(NamedTuple):
+    """A pass in two sizes: the slab, which one thread calls in a loop, and the loop over slabs on all threads.
 
-    Both call the same code for a slab. That is kept on disk by itself: compiled twice, the same source may add the same
-    numbers in another order.
+    The code of a slab is compiled once and kept on disk by itself; the parallel loop links it.
     """
 
-    serial: Function
+    slab: Function
     parallel: Function
-
-    def choose(self, *, parallel: bool) -> Function:
-        """Return one of the two."""
-        return self.parallel if parallel else self.serial
 
 
 class Passes(NamedTuple):
     """The passes of a family under a posterior policy, see `fastem.kernels.passes`."""
 
-    fused: Twins
-    score: Twins
-    given: Function
+    fused: Pass
+    score: Pass
 
 
 @functools.cache
@@ -56,14 +50,8 @@ def get_passes(family_name: str, policy: str = "soft") -> Passes:
     }
     label = f"{family_name}.{policy}"
 
-    def twins(template: Function, slab: Function) -> Twins:
+    def both(loop: Function, slab: Function) -> Pass:
         inner = _jit.specialise(slab, label, kernels)
-        bound = {slab.__name__: inner}
-        serial = _jit.specialise(template, label, bound)
-        return Twins(serial, _jit.specialise(template, label, bound, parallel=True))
+        return Pass(inner, _jit.specialise(loop, label, {slab.__name__: inner}, parallel=True))
 
-    return Passes(
-        fused=twins(passes.fused_pass, passes.fold_slab),
-        score=twins(passes.score_pass, passes.score_slab),
-        given=_jit.specialise(passes.given_pass, label, kernels),
-    )
+    return Passes(both(passes.fused_pass, passes.fold_slab), both(passes.score_pass, passes.score_slab))

@@ -26,5 +26,5 @@ def environment() -> dict[str, str]:
         "processor": str(_jit.processor()),
         "threads": str(_jit.n_threads()),
         "threading layer": _jit.threading_layer(),
-        "cache directory": _jit.cache_directory(get_passes(NAMES[0]).fused.serial),
+        "cache directory": _jit.cache_directory(get_passes(NAMES[0]).fused.slab),
     }

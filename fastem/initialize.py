@@ -99,8 +99,10 @@ def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, pr
     """
     source = ArraySource(sample.values, sample.weights, origin)
     params = family.params_at(_weighted_means(source, blocks))
-    n_stats = family.n_stats(source.n_features, len(params[0]))
-    sweep = source.given(get_passes(family.name), params, n_stats, blocks())
+    n_components = len(params[0])
+    n_stats = family.n_stats(source.n_features, n_components)
+    mixture = Mixture(np.full(n_components, 1.0 / n_components), params)
+    sweep = source.given(get_passes(family.name), mixture, n_stats, blocks())
     return Mixture(sweep.mass / source.total_weight, maximise_params(family, sweep, params, prior))
 
 

@@ -1,6 +1,7 @@
 """Where rows come from, and the sweeps over them."""
 
 import functools
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from fastem.families._contract import Float, Params
 LARGEST_SINGLE, SMALLEST_SINGLE = 1e9, 1e-9  # their ratio, squared and whitened, is still a float32
 LANE_BLOCK = 64  # rows of a tile come in multiples of four vectors of float32
 MAX_SLABS = 64  # enough for 64 threads; a power of two, so that 2, 4, 8 ... threads get equal shares
+CACHE_LINE = 64
 SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
 TILES_PER_SLAB = 8  # fewer, and adding up the slabs begins to cost
 PARALLEL_WORK = 10_000_000  # row-statistics of about two milliseconds: a busy machine may take as long to wake a thread
@@ -121,34 +123,47 @@ class ArraySource:
 
     def sweep(self, passes: Passes, mixture: Mixture, n_stats: int, *, parallel: bool | None = None) -> Sweep:
         """Run one fused pass: the E-step at `mixture` and its statistics of length `n_stats`."""
-        n_slabs = self._n_slabs(n_stats)
+        nothing = np.empty((0, mixture.weights.size), self.precision)
+        return self._fold(passes, self.rows, mixture, nothing, n_stats, parallel)
+
+    def given(self, passes: Passes, mixture: Mixture, n_stats: int, blocks: Iterable[NDArray[Any]]) -> Sweep:
+        """Statistics about `mixture` for given responsibilities: arrays (rows, K) that follow each other."""
+        sweep: Sweep | None = None
+        start = 0
+        for block in blocks:
+            stop = start + len(block)
+            rows = self.rows._replace(values=self.rows.values[start:stop], weights=self.rows.weights[start:stop])
+            responsibilities = np.ascontiguousarray(block, dtype=self.precision)
+            part = self._fold(passes, rows, mixture, responsibilities, n_stats, parallel=False)
+            sweep = part if sweep is None else sweep + part
+            start = stop
+        assert sweep is not None
+        return sweep
+
+    def _fold(
+        self,
+        passes: Passes,
+        rows: Rows,
+        mixture: Mixture,
+        given: NDArray[Any],
+        n_stats: int,
+        parallel: bool | None,
+    ) -> Sweep:
+        bounds = self._slab_bounds(len(rows.values), n_stats)
+        n_slabs = len(bounds) - 1
         mass = np.zeros((n_slabs, mixture.weights.size))
         stats = np.zeros((n_slabs, n_stats))
         log_likelihood = np.zeros(n_slabs)
-        if parallel is None:
-            parallel = self._parallel_pays(n_slabs, n_stats)
-        run = passes.fused.choose(parallel=parallel)
-        params, log_weights = self._in_precision(mixture)
-        run(self.rows, params, log_weights, self.tile_rows, mass, stats, log_likelihood)
+        workspaces = self._workspaces(mixture, self._n_workers(n_slabs, n_stats, parallel))
+        fixed = (rows, *self._in_precision(mixture), given)
+        if len(workspaces) > 1:
+            passes.fused.parallel(*fixed, workspaces, bounds, mass, stats, log_likelihood)
+        else:
+            for p in range(n_slabs):
+                log_likelihood[p] = passes.fused.slab(
+                    *fixed, workspaces[0], bounds[p], bounds[p + 1], mass[p], stats[p]
+                )
         return Sweep(mass.sum(axis=0), stats.sum(axis=0), float(log_likelihood.sum()))
-
-    def given(self, passes: Passes, params: Params, n_stats: int, blocks: Iterable[NDArray[Any]]) -> Sweep:
-        """Statistics about `params` for given responsibilities: arrays (rows, K) that follow each other in `blocks`."""
-        mass: Float | None = None
-        stats = np.zeros(n_stats)
-        start = 0
-        params = _cast(params, self.precision)
-        for block in blocks:
-            if mass is None:
-                mass = np.zeros(block.shape[1])
-            stop = start + len(block)
-            weights = self.rows.weights[start:stop]
-            rows = self.rows._replace(values=self.rows.values[start:stop], weights=weights)
-            responsibilities = np.ascontiguousarray(block, dtype=self.precision)
-            passes.given(rows, params, responsibilities, self.tile_rows, mass, stats)
-            start = stop
-        assert mass is not None
-        return Sweep(mass, stats, 0.0)
 
     def score(
         self,
@@ -161,35 +176,56 @@ class ArraySource:
         """Evaluate every row at `mixture`."""
         wanted = Wanted() if wanted is None else wanted
         n_components, dtype = mixture.weights.size, self.rows.values.dtype
-        n_slabs = self._n_slabs(n_components * self.n_features)
+        n_stats = n_components * self.n_features
+        bounds = self._slab_bounds(self.n_rows, n_stats)
+        n_slabs = len(bounds) - 1
         by_row = RowScores(
             np.empty(self.n_rows if wanted.densities else 0, dtype),
             np.empty(self.n_rows if wanted.labels else 0, np.int64),
             np.empty((self.n_rows if wanted.responsibilities else 0, n_components), dtype),
         )
         sums = np.zeros((n_slabs, 2))
-        if parallel is None:
-            parallel = self._parallel_pays(n_slabs, n_components * self.n_features)
-        run = passes.score.choose(parallel=parallel)
-        params, log_weights = self._in_precision(mixture)
-        run(self.rows, params, log_weights, self.tile_rows, wanted, by_row, sums)
+        workspaces = self._workspaces(mixture, self._n_workers(n_slabs, n_stats, parallel))
+        fixed = (self.rows, *self._in_precision(mixture))
+        if len(workspaces) > 1:
+            passes.score.parallel(*fixed, workspaces, bounds, wanted, by_row, sums)
+        else:
+            for p in range(n_slabs):
+                passes.score.slab(*fixed, workspaces[0], bounds[p], bounds[p + 1], wanted, by_row, sums[p])
         return Scores(by_row, *map(float, sums.sum(axis=0)))
 
     def _in_precision(self, mixture: Mixture) -> tuple[Params, NDArray[Any]]:
         """Parameters and logarithms of the weights, in the type that rows are evaluated in."""
         return _cast(mixture.params, self.precision), mixture.log_weights.astype(self.precision)
 
-    def _n_slabs(self, n_stats: int) -> int:
-        """Number of slabs: a function of the data's shape only, or results would depend on the machine."""
-        n_tiles = -(-self.n_rows // self.tile_rows)
+    def _slab_bounds(self, n_rows: int, n_stats: int) -> NDArray[np.int64]:
+        """Where slabs begin: a function of the data's shape only, or results would depend on the machine."""
+        n_tiles = -(-n_rows // self.tile_rows)
         limit = min(MAX_SLABS, n_tiles // TILES_PER_SLAB, SLAB_BYTES // (8 * n_stats))
-        return 1 << max(limit, 1).bit_length() - 1
+        n_slabs = 1 << max(limit, 1).bit_length() - 1
+        tiles = n_tiles * np.arange(n_slabs + 1, dtype=np.int64) // n_slabs
+        return np.minimum(tiles * self.tile_rows, n_rows)
 
-    def _parallel_pays(self, n_slabs: int, n_stats: int) -> bool:
+    def _n_workers(self, n_slabs: int, n_stats: int, parallel: bool | None) -> int:
+        """Number of threads that share the slabs; `parallel` overrules what would pay."""
         from fastem import _jit
 
-        work = self.n_rows * (n_stats + 8)
-        return n_slabs > 1 and work >= PARALLEL_WORK and _jit.n_threads() > 1
+        if parallel is None:
+            parallel = n_slabs > 1 and self.n_rows * (n_stats + 8) >= PARALLEL_WORK and _jit.n_threads() > 1
+        return max(2, min(n_slabs, _jit.n_threads())) if parallel else 1
+
+    def _workspaces(self, mixture: Mixture, n_workers: int) -> NDArray[Any]:
+        """Memory of each thread (W, R, b); it starts where a cache line does, for no load to need two of them."""
+        shape = (n_workers, workspace_rows(self.n_features, mixture.weights.size), self.tile_rows)
+        n_bytes = math.prod(shape) * np.dtype(self.precision).itemsize
+        buffer = np.empty(n_bytes + CACHE_LINE, np.uint8)
+        first = -buffer.ctypes.data % CACHE_LINE
+        return buffer[first : first + n_bytes].view(self.precision).reshape(shape)
+
+
+def workspace_rows(n_features: int, n_components: int) -> int:
+    """Rows of a workspace: tile, responsibilities, three for weights and densities, and a family's scratch."""
+    return n_features + n_components + 3 + n_features + max(n_features, n_components) + 8
 
 
 @contextmanager
@@ -224,6 +260,8 @@ def _tile_rows(n_rows: int, n_features: int) -> int:
 
 def _cast(params: Params, dtype: Any) -> Params:
     """The same parameters in arrays of another type."""
+    if dtype == np.float64:
+        return params
     return type(params)(*(array.astype(dtype, copy=False) for array in params))
 
 

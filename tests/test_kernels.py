@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 
 from fastem import _jit
 from fastem.kernels import columns, linalg, posterior, small, tiles, vecmath, vectors
-from fastem.sources import ArraySource
+from fastem.sources import ArraySource, Mixture, workspace_rows
 
 LANES = 64
 EVERY_VECTOR = np.arange(0, LANES, vectors.lanes(np.empty(0)))
@@ -165,9 +165,9 @@ def test_entropy_of_even_responsibilities_is_the_logarithm_of_their_number():
 
 
 def test_the_mass_of_a_component_is_the_sum_of_its_responsibilities(rng):
-    resp, mass = rng.random((3, LANES)), np.empty(3)
+    resp, mass = rng.random((3, LANES)), np.ones(3)
     posterior.component_mass(resp, mass)
-    np.testing.assert_allclose(mass, resp.sum(axis=1), rtol=1e-14)
+    np.testing.assert_allclose(mass, 1.0 + resp.sum(axis=1), rtol=1e-14)
 
 
 def test_vectors_without_a_responsibility_worth_the_work_are_left_out(rng):
@@ -175,17 +175,29 @@ def test_vectors_without_a_responsibility_worth_the_work_are_left_out(rng):
     resp[[3, 20, 21, LANES - 1]] = 1e-3, 1.0, 1e-30, 1e-25
     step = vectors.lanes(resp)
     found = np.empty(LANES, np.int64)
-    assert found[: posterior.active_vectors(resp, 1e-20, found)].tolist() == [3 // step * step, 20 // step * step]
+    assert found[: posterior.active_vectors(resp, 1.0, found)].tolist() == [3 // step * step, 20 // step * step]
     assert found[: posterior.active_vectors(resp, 0.0, found)].tolist()[-1] == LANES - step
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32"])
-def test_tiles_start_where_a_vector_may(dtype):
-    for n_rows in range(1, 6):
-        tile = tiles.make_tile(n_rows, LANES, np.dtype(dtype))
-        assert tile.shape == (n_rows, LANES)
-        assert tile.dtype == dtype
-        assert tile.ctypes.data % vectors.VECTOR_BYTES == 0
+@pytest.mark.parametrize("single", [False, True])
+def test_workspaces_start_where_a_vector_may(single):
+    mixture = Mixture(np.full(2, 0.5), None)
+    for n_rows in range(100, 106):
+        source = ArraySource(np.zeros((n_rows, 3)), single=single)
+        for workspace in source._workspaces(mixture, 3):
+            assert workspace.shape == (workspace_rows(3, 2), 128)
+            assert workspace.dtype == (np.float32 if single else np.float64)
+            assert workspace.ctypes.data % vectors.VECTOR_BYTES == 0
+
+
+def test_given_responsibilities_count_a_row_as_often_as_they_sum_to(rng):
+    given, resp, weight = rng.random((10, 2)), np.empty((2, LANES)), np.zeros(LANES)
+    given[7] = 0.0
+    weight[:4] = 1.0, 2.0, 3.0, 4.0
+    tiles.take(given, 4, 8, resp, weight)
+    expected = given[4:8].T * [1.0, 2.0, 3.0, 4.0]
+    np.testing.assert_array_equal(resp, np.pad(expected, ((0, 0), (0, LANES - 4))))
+    np.testing.assert_array_equal(weight, resp.sum(axis=0))
 
 
 @pytest.mark.parametrize("weights", [None, np.arange(1.0, 11.0)])

@@ -21,11 +21,12 @@ class Family(NamedTuple):
     ----------
     name : str
         Key of the family in the registry, and part of the names of its compiled passes.
-    log_prob : kernel (params, tile (d, b), scratch (d + 8, b), out (K, b))
+    log_prob : kernel (params, tile (d, b), scratch, out (K, b))
         Component log-densities, without mixing weights and without terms common to all components.
-    accumulate : kernel (params, tile (d, b), weight (b,), resp (K, b), negligible (K,), scratch, stats (S,))
+    accumulate : kernel (params, tile (d, b), weight (b,), resp (K, b), mass (K,), scratch, stats (S,))
         Add the tile's expected sufficient statistics. Second moments are about the component's current mean: never
-        E[x^2] - mu^2. `resp` carries the rows' weights; what is no more than `negligible` may be left out.
+        E[x^2] - mu^2. `resp` carries the rows' weights; `mass` is its sum up to and with this tile, so that negligible
+        rows can be left out. `scratch` has d + max(d, K) + 8 rows of b.
     n_stats : (d, K) -> S
     params_at : (means (K, d)) -> Params
         Some parameters with these means: the first statistics of a fit are taken about them.
@@ -84,5 +85,7 @@ class ComponentError(ValueError):
 def safe_ratio(sums: Float, mass: Float) -> Float:
     """Sums / mass along the leading axis, zero where a component has no mass at all."""
     shape = (-1,) + (1,) * (sums.ndim - 1)
+    if mass.min() > 0.0:
+        return sums / mass.reshape(shape)
     divisor = np.where(mass > 0.0, mass, 1.0).reshape(shape)
     return np.where((mass > 0.0).reshape(shape), sums / divisor, 0.0)

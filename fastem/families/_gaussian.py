@@ -12,7 +12,7 @@ LOG_2_PI = math.log(2.0 * math.pi)
 
 
 def lower_inverse(covariance: Float, component: int | None) -> Float:
-    """Inverse of the lower Cholesky factor of `covariance` (d, d).
+    """Inverse of the lower Cholesky factor of `covariance` (d, d), of which the lower triangle is read.
 
     Raises
     ------
@@ -20,9 +20,9 @@ def lower_inverse(covariance: Float, component: int | None) -> Float:
         If the matrix is not numerically positive definite.
     """
     cholesky, info = lapack.dpotrf(covariance, lower=1, clean=1)
-    if info == 0 and np.isfinite(cholesky).all():
-        inverse, info = lapack.dtrtri(cholesky, lower=1)
-        if info == 0 and np.isfinite(inverse).all():
+    if info == 0:
+        inverse, info = lapack.dtrtri(cholesky, lower=1, overwrite_c=1)
+        if info == 0 and math.isfinite(inverse.sum()):  # one NaN or infinity makes the sum no number
             return np.ascontiguousarray(inverse)
     raise ComponentError(component)
 

@@ -36,12 +36,12 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def accumulate(params, tile, weight, resp, negligible, scratch, stats):  # type: ignore[no-untyped-def]
+def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component: first moments (d,) and second moments (d,) of the residuals."""
     n_features = tile.shape[0]
-    vectors = np.empty(tile.shape[1], np.int64)
+    vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
-        active = vectors[: active_vectors(resp[k], negligible[k], vectors)]
+        active = vectors[: active_vectors(resp[k], mass[k], vectors)]
         if active.size > 0:
             weighted_moments(resp[k], active, tile, params.means[k], 2 * k * n_features, stats)
 

@@ -15,7 +15,7 @@ class FullParams(NamedTuple):
     """`lower` is the inverse Cholesky factor L, `offset` is L mu: a density needs |L x - L mu|^2 and a constant."""
 
     means: Float  # (K, d)
-    covariances: Float  # (K, d, d)
+    covariances: Float  # (K, d, d), the lower triangles
     lower: Float  # (K, d, d)
     offset: Float  # (K, d)
     log_constant: Float  # (K,)
@@ -41,7 +41,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def accumulate(params, tile, weight, resp, negligible, scratch, stats):  # type: ignore[no-untyped-def]
+def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component: first moments (d,) and the lower triangle of second moments (d, d) of the residuals."""
     n_features = tile.shape[0]
     size = n_features * (n_features + 1)
@@ -49,9 +49,9 @@ def accumulate(params, tile, weight, resp, negligible, scratch, stats):  # type:
         for k in range(resp.shape[0]):
             small.moments(resp[k], tile, params.means[k], stats[k * size : (k + 1) * size])
         return
-    vectors = np.empty(tile.shape[1], np.int64)
+    vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
-        active = vectors[: active_vectors(resp[k], negligible[k], vectors)]
+        active = vectors[: active_vectors(resp[k], mass[k], vectors)]
         if active.size > 0:
             moments = stats[k * size : (k + 1) * size].reshape(n_features + 1, n_features)
             linalg.moments(resp[k], active, tile, params.means[k], scratch, moments[0], moments[1:])
@@ -73,10 +73,12 @@ def m_step(mass: Float, stats: Float, params: FullParams, reg_covar: float) -> F
     n_components, n_features = params.means.shape
     moments = stats.reshape(n_components, n_features + 1, n_features)
     step = safe_ratio(moments[:, 0], mass)
-    second = _gaussian.symmetric(safe_ratio(moments[:, 1:], mass))
-    covariances = second - step[:, :, None] * step[:, None, :]
+    covariances = safe_ratio(moments[:, 1:], mass)
+    covariances -= step[:, :, None] * step[:, None, :]
     np.einsum("kii->ki", covariances)[...] += reg_covar
-    lower = np.stack([_gaussian.lower_inverse(c, k) for k, c in enumerate(covariances)])
+    lower = np.empty_like(covariances)
+    for k in range(n_components):
+        lower[k] = _gaussian.lower_inverse(covariances[k], k)
     return make_params(params.means + step, covariances, lower)
 
 
@@ -89,7 +91,7 @@ def describe(params: FullParams) -> dict[str, Float]:
     """Means, covariances and the upper-triangular Cholesky factors of the precisions."""
     return {
         "means": params.means,
-        "covariances": params.covariances,
+        "covariances": _gaussian.symmetric(params.covariances),
         "precisions_cholesky": np.ascontiguousarray(np.swapaxes(params.lower, 1, 2)),
     }
 

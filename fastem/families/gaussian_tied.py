@@ -49,7 +49,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def accumulate(params, tile, weight, resp, negligible, scratch, stats):  # type: ignore[no-untyped-def]
+def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
     """First moments (K, d), products of responsibilities (K, K), then the pooled scatter (d, d)."""
     n_features = tile.shape[0]
     n_components = resp.shape[0]
@@ -57,10 +57,10 @@ def accumulate(params, tile, weight, resp, negligible, scratch, stats):  # type:
     first_scatter = first_products + n_components * n_components
     sums = stats[:first_products].reshape(n_components, n_features)
     scatter = stats[first_scatter:].reshape(n_features, n_features)
-    vectors = np.empty(tile.shape[1], np.int64)
+    vectors = scratch[-1].view(np.int64)
     if n_components > n_features * n_features:
         for k in range(n_components):
-            active = vectors[: active_vectors(resp[k], negligible[k], vectors)]
+            active = vectors[: active_vectors(resp[k], mass[k], vectors)]
             moments(resp[k], active, tile, params.means[k], scratch, sums[k], scatter)
         return
     residual, inverse_weight, rest = scratch[:n_features], scratch[n_features], scratch[n_features + 1 :]

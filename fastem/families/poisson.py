@@ -35,11 +35,11 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 
 
 @kernel
-def accumulate(params, tile, weight, resp, negligible, scratch, stats):  # type: ignore[no-untyped-def]
+def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component: expected total counts (d,)."""
-    vectors = np.empty(tile.shape[1], np.int64)
+    vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
-        active = vectors[: active_vectors(resp[k], negligible[k], vectors)]
+        active = vectors[: active_vectors(resp[k], mass[k], vectors)]
         if active.size > 0:
             weighted_sum(resp[k], active, tile, k * tile.shape[0], stats)
 

@@ -6,6 +6,7 @@ from fastem._jit import kernel
 from fastem.kernels.vecmath import exp_nonpositive, log_positive
 from fastem.kernels.vectors import any_lane, broadcast, lanes, load, maximum, splat, store, total, where
 
+NEGLIGIBLE = 1e-20
 LOWEST, LOWEST_32 = -1.7976931348623157e308, -3.4028234e38  # what -inf is taken away from, where all densities are zero
 
 
@@ -99,10 +100,13 @@ def entropy(responsibilities, weight):
 
 
 @kernel
-def active_vectors(responsibilities, negligible, active):
-    """Write where vectors with a responsibility above `negligible` begin into `active`; returns their number."""
+def active_vectors(responsibilities, mass, active):
+    """Write into `active` where vectors begin in which a row matters to a component of this mass; returns their number.
+
+    A row of which the component has no more than a 1e-20th of its mass changes no statistic that a float64 can hold.
+    """
     n_active = 0
-    limit = splat(negligible, responsibilities)
+    limit = splat(NEGLIGIBLE * mass, responsibilities)
     for c in range(0, responsibilities.size, lanes(responsibilities)):
         active[n_active] = c
         n_active += any_lane(load(responsibilities, c) > limit)
@@ -110,8 +114,8 @@ def active_vectors(responsibilities, negligible, active):
 
 
 @kernel
-def component_mass(resp, tile_mass):
-    """Sum of each component's responsibilities over a tile."""
+def component_mass(resp, mass):
+    """Add the sum of each component's responsibilities over a tile to `mass` (K,)."""
     n_components, b = resp.shape
     step = lanes(resp)
     zero = splat(0.0, resp)
@@ -120,4 +124,4 @@ def component_mass(resp, tile_mass):
         for c in range(0, b, 2 * step):
             sum0 = sum0 + load(resp, k, c)
             sum1 = sum1 + load(resp, k, c + step)
-        tile_mass[k] = total(sum0 + sum1)
+        mass[k] += total(sum0 + sum1)

@@ -4,20 +4,9 @@ A tile holds `b` rows feature-major, (n_features, b): the row is the vector lane
 whatever the number of features.
 """
 
-import numpy as np
-
 from fastem._jit import kernel
-from fastem.kernels.vectors import VECTOR_BYTES
 
 ROWS_AT_ONCE = 8  # a vector of each column is written while the rows it comes from are in first-level cache
-
-
-@kernel
-def make_tile(n_rows, n_lanes, dtype):
-    """Memory (n_rows, n_lanes) that starts where a vector may: a load across two cache lines takes twice as long."""
-    buffer = np.empty(n_rows * n_lanes + VECTOR_BYTES, dtype)
-    first = (-buffer.ctypes.data % VECTOR_BYTES) // buffer.itemsize
-    return buffer[first : first + n_rows * n_lanes].reshape(n_rows, n_lanes)
 
 
 @kernel
@@ -51,3 +40,25 @@ def load(rows, start, stop, tile, weight):
         weight[c] = 0.0
         for j in range(n_features):
             tile[j, c] = tile[j, 0]
+
+
+@kernel
+def take(given, start, stop, resp, weight):
+    """Fill `resp` (K, b) with rows start..stop of `given` (n, K) times `weight` (b,), which becomes its sum.
+
+    A row counts as much as is given of it.
+    """
+    n_components = resp.shape[0]
+    part = given[start:stop]
+    for k in range(n_components):
+        row = resp[k]
+        for c in range(stop - start):
+            row[c] = weight[c] * part[c, k]
+        for c in range(stop - start, weight.size):
+            row[c] = 0.0
+    for c in range(weight.size):
+        weight[c] = 0.0
+    for k in range(n_components):
+        row = resp[k]
+        for c in range(weight.size):
+            weight[c] += row[c]
