@@ -287,4 +287,5 @@ def common_origin(points: NDArray[Any]) -> Float:
     low = points.min(axis=0).astype(np.float64)
     high = points.max(axis=0).astype(np.float64)
     exact = (low > 0.0) & (high <= 2.0 * low) | (high < 0.0) & (low >= 2.0 * high)
-    return np.where(exact, low + 0.5 * (high - low), 0.0)
+    middle = (low + 0.5 * (high - low)).astype(points.dtype).astype(np.float64)
+    return np.where(exact, middle, 0.0)

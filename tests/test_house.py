@@ -134,13 +134,15 @@ def test_modules_of_a_package_do_not_import_in_circles(room):
 
 
 def test_only_the_jit_module_chooses_how_numba_compiles():
-    """The templates need `prange`, which is a name and no option; `vectors` teaches numba a type and what it means."""
+    """The templates need `prange`, which is a name and no option; `vectors` and `shuffles` teach numba a type."""
     users = {
         module for module in TREES if any(name.split(".")[0] in ("numba", "llvmlite") for name in imports_of(module))
     }
-    assert users == {"fastem._jit", "fastem.kernels.passes", "fastem.kernels.vectors"}
-    calls = {ast.unparse(node) for node in ast.walk(TREES["fastem.kernels.vectors"]) if isinstance(node, ast.Attribute)}
-    assert not any(name.endswith("njit") or ".config" in name for name in calls)
+    teachers = {"fastem.kernels.vectors", "fastem.kernels.shuffles"}
+    assert users == {"fastem._jit", "fastem.kernels.passes"} | teachers
+    for module in teachers:
+        calls = {ast.unparse(node) for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}
+        assert not any(name.endswith("njit") or ".config" in name for name in calls)
     (name,) = [
         alias.name
         for node in ast.walk(TREES["fastem.kernels.passes"])

@@ -98,9 +98,11 @@ def apply_exp(x, out):
 
 
 @_jit.kernel
-def apply_log(x, out):
+def apply_log(x, out, third):
     for c in range(0, x.size, vectors.lanes(x)):
-        vectors.store(vecmath.log_positive(vectors.load(x, c), x), out, c)
+        log, quotient = vecmath.log_and_quotient(vectors.load(x, c), vectors.splat(1.0 / 3.0, x), x)
+        vectors.store(log, out, c)
+        vectors.store(quotient, third, c)
 
 
 @pytest.mark.parametrize(("dtype", "lowest"), [("float64", -708.0), ("float32", -87.0)])
@@ -115,8 +117,10 @@ def test_exp_and_log_are_right_to_two_units_in_the_last_place(dtype, lowest, rng
     y = np.exp(lowest * rng.uniform(-0.99, 0.99, size=2048)).astype(dtype)
     y[:1024] = np.exp(rng.uniform(-1e-3, 1e-3, size=1024))
     y[0] = 1.0
-    apply_log(y, out)
+    third = np.empty_like(y)
+    apply_log(y, out, third)
     assert out[0] == 0.0
+    np.testing.assert_allclose(third, (1.0 / 3.0) / y.astype(np.float64), rtol=4 * unit)
     np.testing.assert_allclose(out[1:], np.log(y[1:].astype(np.longdouble)).astype(np.float64), rtol=2 * unit)
 
 
@@ -147,12 +151,12 @@ def test_a_row_that_no_component_allows_has_density_zero_and_no_responsibilities
 
 
 def test_the_first_of_equally_probable_components_is_the_label():
-    joint = np.array([[0.0, -1.0, -np.inf], [0.0, 2.0, -np.inf]])
-    labels = np.empty(3, np.int64)
-    posterior.most_probable(joint, np.log([0.5, 0.5]), np.empty(3), labels)
-    assert labels.tolist() == [0, 1, 0]
-    posterior.most_probable(joint, np.log([0.4, 0.6]), np.empty(3), labels)
-    assert labels.tolist() == [1, 1, 1]  # the heavier where both densities are zero, as predict_proba has it
+    joint, labels = np.zeros((2, LANES)), np.empty(LANES)
+    joint[:, :3] = [[0.0, -1.0, -np.inf], [0.0, 2.0, -np.inf]]
+    posterior.most_probable(joint, np.log([0.5, 0.5]), labels)
+    assert labels[:3].tolist() == [0, 1, 0]
+    posterior.most_probable(joint, np.log([0.4, 0.6]), labels)
+    assert labels[:3].tolist() == [1, 1, 1]  # the heavier where both densities are zero, as predict_proba has it
 
 
 def test_entropy_of_even_responsibilities_is_the_logarithm_of_their_number():

@@ -9,7 +9,8 @@ from numba import prange
 from threadpoolctl import threadpool_limits
 
 from fastem import _jit
-from fastem.kernels.vectors import lanes, load, multiply_add, total
+from fastem.kernels.shuffles import total
+from fastem.kernels.vectors import lanes, load, multiply_add
 
 N_CHAINS = 12
 REPEATS = 7

@@ -1,11 +1,13 @@
-"""Data, starts and warm-up that the benchmarks share.
+"""Data, starts, warm-up and paired timing that the benchmarks share.
 
-Every fit starts from given parameters and, where time is measured, makes a fixed number of
-iterations: two commits then do the same work, whatever changed in the convergence test or in the
-initialisation.
+Where nothing else is said, fits start from given parameters and make a fixed number of iterations: two commits then do
+the same work, whatever changed in the convergence test or in the initialisation.
 """
 
 import functools
+import statistics
+import time
+import timeit
 import warnings
 
 import numba
@@ -89,6 +91,15 @@ def require_threads(n_jobs):
     """Skip the benchmark on a machine with fewer threads; fail if fastem would not use them all."""
     if n_jobs > numba.config.NUMBA_NUM_THREADS:
         raise NotImplementedError(f"this machine has fewer than {n_jobs} threads")
+    _jit._process["forked"] = False  # forked indeed, but from asv's server, which has started no threads
     with _jit.limit_threads(n_jobs):
         if _jit.n_threads() != n_jobs:
             raise RuntimeError(f"{_jit.n_threads()} threads instead of {n_jobs}")
+
+
+def median_seconds(*calls):
+    """Median time of each call; they take turns, so that all meet the same state of the machine."""
+    rounds, begin = [], time.perf_counter()
+    while len(rounds) < 3 or time.perf_counter() - begin < 0.5:
+        rounds.append([timeit.timeit(call, number=1) for call in calls])
+    return [statistics.median(times) for times in zip(*rounds, strict=True)]

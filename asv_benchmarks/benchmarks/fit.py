@@ -3,12 +3,14 @@
 from .common import FAMILIES, Suite, dataset, mixture, warm
 
 ITERATIONS = 10
+MIDDLE = (50_000, 16, 16)
 
 
 class Fit(Suite):
     """Few and many features, on one and on two threads."""
 
-    params = (FAMILIES, ((100_000, 2, 4), (20_000, 16, 8), (5_000, 64, 8)), (1, 2))
+    version = "2"
+    params = (FAMILIES, ((1_000_000, 2, 4), MIDDLE, (20_000, 64, 8)), (1, 2))
     param_names = ("family", "shape", "n_jobs")
 
     def setup(self, family, shape, n_jobs):
@@ -25,13 +27,14 @@ class Fit(Suite):
 class FitSinglePrecision(Suite):
     """Data of type float32."""
 
+    version = "2"
     params = (FAMILIES,)
     param_names = ("family",)
 
     def setup(self, family):
         """Draw the data and compile."""
-        self.X = dataset(family, (20_000, 16, 8), "float32")
-        self.model = mixture(family, self.X, 8, tol=0.0, max_iter=ITERATIONS, n_jobs=1)
+        self.X = dataset(family, MIDDLE, "float32")
+        self.model = mixture(family, self.X, MIDDLE[-1], tol=0.0, max_iter=ITERATIONS, n_jobs=1)
         warm(self.model, self.X)
 
     def time_fit(self, *params):

@@ -1,6 +1,4 @@
-"""Time to find a start: one iteration only, so that nearly all of the fit is its initialisation."""
-
-from threadpoolctl import threadpool_limits
+"""Time to find a start: an iteration or two only, so that nearly all of the fit is its initialisation."""
 
 from fastem import GaussianMixture
 
@@ -17,7 +15,6 @@ class Initialization(Suite):
 
     def setup(self, init_params):
         """Draw the data and compile."""
-        threadpool_limits(1)  # k-means is scikit-learn's own, which `n_jobs` does not reach
         self.X = dataset("full", SHAPE)
         self.model = GaussianMixture(SHAPE[-1], init_params=init_params, max_iter=1, n_jobs=1, random_state=0)
         self.model.fit(self.X)
@@ -32,7 +29,6 @@ class Restarts(Suite):
 
     def setup(self):
         """Draw the data and compile."""
-        threadpool_limits(1)  # k-means is scikit-learn's own, which `n_jobs` does not reach
         self.X = dataset("full", SHAPE)
         self.model = GaussianMixture(SHAPE[-1], n_init=5, max_iter=2, n_jobs=1, random_state=0)
         self.model.fit(self.X)

@@ -2,22 +2,21 @@
 
 from .common import Suite, dataset, mixture, require_threads
 
-SHAPE = (100_000, 8, 8)
+SHAPE = (200_000, 8, 8)
 
 
 class Predict(Suite):
-    """Labels, responsibilities and log-densities, on one thread."""
+    """Labels, responsibilities and log-densities, on one and on two threads."""
 
-    params = (("full", "diag", "poisson"),)
-    param_names = ("family",)
+    version = "2"
+    params = (("full", "poisson"), (1, 2))
+    param_names = ("family", "n_jobs")
 
-    def setup(self, family):
-        """Fit a little, and call each method once so that it is compiled."""
-        require_threads(1)
+    def setup(self, family, n_jobs):
+        """Fit a little, and call one method: all of them run the same compiled code."""
+        require_threads(n_jobs)
         self.X = dataset(family, SHAPE)
-        self.model = mixture(family, self.X, SHAPE[-1], max_iter=2, n_jobs=1).fit(self.X)
-        self.model.predict(self.X)
-        self.model.predict_proba(self.X)
+        self.model = mixture(family, self.X, SHAPE[-1], max_iter=2, n_jobs=n_jobs).fit(self.X)
         self.model.score_samples(self.X)
 
     def time_predict(self, *params):
@@ -31,3 +30,7 @@ class Predict(Suite):
     def time_score_samples(self, *params):
         """Log-density of every row."""
         self.model.score_samples(self.X)
+
+    def time_score(self, *params):
+        """Mean log-density."""
+        self.model.score(self.X)

@@ -2,7 +2,8 @@
 
 from fastem._jit import kernel
 from fastem.kernels.linalg import VECTORS
-from fastem.kernels.vectors import add_totals, broadcast, lanes, load, multiply_add, splat, store, total, where
+from fastem.kernels.shuffles import add_totals, total
+from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store, where
 
 
 @kernel

@@ -6,7 +6,8 @@ two and one, which costs less than padding.
 """
 
 from fastem._jit import kernel
-from fastem.kernels.vectors import add_totals, broadcast, lanes, load, multiply_add, splat, store, total
+from fastem.kernels.shuffles import add_totals, total
+from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store
 
 VECTORS = 4  # a tile's rows are a multiple of so many vectors
 

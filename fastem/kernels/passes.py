@@ -11,7 +11,7 @@ Whatever memory a slab needs is given to it: `workspace` (R, b), whose columns a
 import numpy as np
 from numba import prange
 
-from fastem.kernels.posterior import component_mass, entropy, most_probable, soft
+from fastem.kernels.posterior import component_mass, entropy, most_probable, soft, weighted_total
 from fastem.kernels.tiles import load, take
 
 __placeholders__ = ("log_prob", "accumulate", "posterior", "fold_slab", "score_slab")
@@ -73,13 +73,13 @@ def score_slab(rows, params, log_weights, workspace, first, last, wanted, out, s
         load(rows, start, stop, tile, weight)
         log_prob(params, tile, scratch, resp)  # noqa: F821
         if wanted.labels:
-            most_probable(resp, log_weights, density, out.labels[start:stop])
+            most_probable(resp, log_weights, density)
+            for c in range(stop - start):
+                out.labels[start + c] = density[c]
         if not wanted.posterior:
             continue
         soft(resp, log_weights, ones, density)
-        for c in range(stop - start):
-            if weight[c] > 0.0:
-                sums[0] += weight[c] * density[c]
+        sums[0] += weighted_total(weight, density)
         if wanted.entropy:
             sums[1] += entropy(resp, weight)
         if wanted.densities:

@@ -3,8 +3,9 @@
 import numpy as np
 
 from fastem._jit import kernel
-from fastem.kernels.vecmath import exp_nonpositive, log_positive
-from fastem.kernels.vectors import any_lane, broadcast, lanes, load, maximum, splat, store, total, where
+from fastem.kernels.shuffles import total
+from fastem.kernels.vecmath import exp_nonpositive, log_and_quotient
+from fastem.kernels.vectors import any_lane, broadcast, lanes, load, maximum, splat, store, where
 
 NEGLIGIBLE = 1e-20
 LOWEST, LOWEST_32 = -1.7976931348623157e308, -3.4028234e38  # what -inf is taken away from, where all densities are zero
@@ -50,13 +51,14 @@ def soft(joint, log_weights, weight, row_log_likelihood):
         w0 = load(weight, c); w1 = load(weight, c1)
         possible0 = sum0 > zero; possible1 = sum1 > zero
         sum0 = where(possible0, sum0, one); sum1 = where(possible1, sum1, one)
-        density0 = where(possible0, top0 + log_positive(sum0, joint), impossible)
-        density1 = where(possible1, top1 + log_positive(sum1, joint), impossible)
+        log0, scale0 = log_and_quotient(sum0, w0, joint)
+        log1, scale1 = log_and_quotient(sum1, w1, joint)
+        density0 = where(possible0, top0 + log0, impossible); density1 = where(possible1, top1 + log1, impossible)
         store(density0, row_log_likelihood, c)
         store(density1, row_log_likelihood, c1)
         log_likelihood = log_likelihood + w0 * where(w0 > zero, density0, zero)
         log_likelihood = log_likelihood + w1 * where(w1 > zero, density1, zero)
-        scale0 = where(possible0, w0 / sum0, zero); scale1 = where(possible1, w1 / sum1, zero)
+        scale0 = where(possible0, scale0, zero); scale1 = where(possible1, scale1, zero)
         for k in range(n_components):
             store(load(joint, k, c) * scale0, joint, k, c)
             store(load(joint, k, c1) * scale1, joint, k, c1)
@@ -64,24 +66,37 @@ def soft(joint, log_weights, weight, row_log_likelihood):
 
 
 @kernel
-def most_probable(joint, log_weights, top, labels):
-    """Component of the largest joint log-density of each row: the first of equals, the heaviest where all are -inf."""
-    n_components = joint.shape[0]
+def most_probable(joint, log_weights, label):
+    """Component of the largest joint log-density of each row, as a number of the type of `joint`.
+
+    It is the first of equals, and the heaviest where all are -inf.
+    """
+    n_components, b = joint.shape
     heaviest = 0
     for k in range(1, n_components):
         if log_weights[k] > log_weights[heaviest]:
             heaviest = k
-    for c in range(labels.size):
-        top[c] = joint[0, c] + log_weights[0]
-        labels[c] = 0 if top[c] > -np.inf else heaviest
-    for k in range(1, n_components):
-        row = joint[k]
-        shift = log_weights[k]
-        for c in range(labels.size):
-            candidate = row[c] + shift
-            if candidate > top[c]:
-                top[c] = candidate
-                labels[c] = k
+    impossible = splat(-np.inf, joint)
+    for c in range(0, b, lanes(joint)):
+        top = impossible
+        best = splat(heaviest, joint)
+        for k in range(n_components):
+            candidate = load(joint, k, c) + broadcast(log_weights, k)
+            better = candidate > top
+            top = where(better, candidate, top)
+            best = where(better, splat(k, joint), best)
+        store(best, label, c)
+
+
+@kernel
+def weighted_total(weight, row_log_likelihood):
+    """Sum of the rows' log-densities times their weights; a row of weight zero counts nowhere, whatever its density."""
+    zero = splat(0.0, weight)
+    result = zero
+    for c in range(0, weight.size, lanes(weight)):
+        w = load(weight, c)
+        result = result + w * where(w > zero, load(row_log_likelihood, c), zero)
+    return total(result)
 
 
 @kernel
@@ -94,7 +109,8 @@ def entropy(responsibilities, weight):
         row = zero
         for k in range(n_components):
             r = load(responsibilities, k, c)
-            row = row + where(r > zero, r * log_positive(where(r > zero, r, one), responsibilities), zero)
+            logarithm, _ = log_and_quotient(where(r > zero, r, one), one, responsibilities)
+            row = row + r * where(r > zero, logarithm, zero)
         result = result - load(weight, c) * row
     return total(result)
 

@@ -1,7 +1,8 @@
 """Gaussian densities and moments of one to three features, written out so that a row never leaves the registers."""
 
 from fastem._jit import kernel
-from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store, total
+from fastem.kernels.shuffles import total
+from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store
 
 LARGEST = 3  # features; more spill the registers
 

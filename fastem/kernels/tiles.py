@@ -5,30 +5,39 @@ whatever the number of features.
 """
 
 from fastem._jit import kernel
-
-ROWS_AT_ONCE = 8  # a vector of each column is written while the rows it comes from are in first-level cache
+from fastem.kernels.shuffles import load_narrow, load_square
+from fastem.kernels.vectors import lanes
 
 
 @kernel
 def load(rows, start, stop, tile, weight):
     """Fill `tile` (d, b) and `weight` (b,) with rows start..stop; lanes beyond repeat row `start` with weight zero."""
-    values = rows.values[start:stop]
+    values = rows.values
     origin = rows.origin
     n_features, n_lanes = tile.shape
     n_valid = stop - start
-    whole = n_valid // ROWS_AT_ONCE * ROWS_AT_ONCE if n_features > 1 else 0
-    for first in range(0, whole, ROWS_AT_ONCE):
-        part = values[first : first + ROWS_AT_ONCE]
-        for j in range(n_features):
-            shift = origin[j]
-            target = tile[j, first : first + ROWS_AT_ONCE]
-            for c in range(ROWS_AT_ONCE):
-                target[c] = part[c, j] - shift
+    step = lanes(tile)
+    whole = n_valid // step * step
+    if n_features <= 4:
+        for first in range(0, whole, step):
+            load_narrow(values, start + first, origin, tile, first)
+    else:
+        squares = n_features // step * step
+        for first in range(0, whole, step):
+            for j in range(0, squares, step):
+                load_square(values, start + first, j, origin, tile, first)
+            part = values[start + first : start + first + step]
+            for j in range(squares, n_features):
+                shift = origin[j]
+                target = tile[j, first : first + step]
+                for c in range(step):
+                    target[c] = part[c, j] - shift
+    part = values[start:stop]
     for j in range(n_features):
         shift = origin[j]
         target = tile[j]
         for c in range(whole, n_valid):
-            target[c] = values[c, j] - shift
+            target[c] = part[c, j] - shift
     if rows.weights.size == 0:
         for c in range(n_valid):
             weight[c] = 1.0

@@ -59,36 +59,39 @@ def exp_nonpositive(x, array):
 
 
 @kernel
-def log_positive(x, array):
-    """Log of a vector of positive normal elements of `array`, within 2 units in the last place.
+def log_and_quotient(x, w, array):
+    """log(x) and w / x of a vector of positive normal elements of `array`, within some units in the last place.
 
     With x = 2**n m, m in [sqrt(1/2), sqrt(2)) and s = (m - 1) / (m + 1), log(m) is 2 atanh(s) = 2 s + s^3 p(s^2), where
-    p is the nearest polynomial (degree 6, error 9.2e-18; float32: degree 2, error 6e-9).
+    p is the nearest polynomial (degree 6, error 9.2e-18; float32: degree 2, error 6e-9). Both quotients come from one
+    division, which takes as long as sixteen multiplications: m / x is a power of two, 2**-n.
     """
     one, half = splat(1.0, array), splat(SQRT_HALF, array)
     bits = as_integers(x)
     if array.itemsize == 8:
-        magic = splat(ROUND, array)
-        n = (bits - as_integers(half)) >> 52
-        m = as_floats(bits - (n << 52))
-        s = (m - one) / (m + one)
-        t = s * s
+        shifted = (bits - as_integers(half)) >> 52
+        exponent_bits = shifted << 52
+        magic, high, low = splat(ROUND, array), splat(LN2_HIGH, array), splat(LN2_LOW, array)
+    else:
+        shifted = (bits - as_integers(half)) >> 23
+        exponent_bits = shifted << 23
+        magic, high, low = splat(ROUND_32, array), splat(LN2_HIGH_32, array), splat(LN2_LOW_32, array)
+    m = as_floats(bits - exponent_bits)
+    inverse_power = as_floats(as_integers(one) - exponent_bits)
+    divided = one / (m * (m + one))
+    quotient = w * ((m + one) * divided * inverse_power)
+    s = (m - one) * (m * divided)
+    t = s * s
+    if array.itemsize == 8:
         p = multiply_add(splat(0.14617807153417325, array), t, splat(0.15331611722055008, array))
         p = multiply_add(p, t, splat(0.1818289243253687, array))
         p = multiply_add(p, t, splat(0.22222211089379496, array))
         p = multiply_add(p, t, splat(0.28571428626253836, array))
         p = multiply_add(p, t, splat(0.3999999999989889, array))
         p = multiply_add(p, t, splat(0.666666666666667, array))
-        high, low = splat(LN2_HIGH, array), splat(LN2_LOW, array)
     else:
-        magic = splat(ROUND_32, array)
-        n = (bits - as_integers(half)) >> 23
-        m = as_floats(bits - (n << 23))
-        s = (m - one) / (m + one)
-        t = s * s
         p = multiply_add(splat(0.29580985929974424, array), t, splat(0.39988757716604845, array))
         p = multiply_add(p, t, splat(0.6666668509542907, array))
-        high, low = splat(LN2_HIGH_32, array), splat(LN2_LOW_32, array)
-    exponent = as_floats(n + as_integers(magic)) - magic  # an integer to a float, in vector code
+    exponent = as_floats(shifted + as_integers(magic)) - magic  # an integer to a float, in vector code
     rest = multiply_add(s * t, p, exponent * low)
-    return multiply_add(exponent, high, (s + s) + rest)
+    return multiply_add(exponent, high, (s + s) + rest), quotient

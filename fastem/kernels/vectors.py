@@ -51,7 +51,7 @@ def _type_lanes(context):
 
 @lower_builtin(lanes, types.Array)
 def _lower_lanes(context, builder, signature, arguments):
-    return context.get_constant(types.intp, _vector_of(signature.args[0]).n_lanes)
+    return context.get_constant(types.intp, vector_of(signature.args[0]).n_lanes)
 
 
 def load(array, *index):
@@ -61,12 +61,12 @@ def load(array, *index):
 
 @type_callable(load)
 def _type_load(context):
-    return lambda array, i, j=None: _vector_of(array)
+    return lambda array, i, j=None: vector_of(array)
 
 
 @lower_builtin(load, types.Array, types.VarArg(types.Integer))
 def _lower_load(context, builder, signature, arguments):
-    pointer = _pointer(context, builder, signature.args, arguments)
+    pointer = pointer_to(context, builder, signature.args, arguments)
     value_type = context.get_value_type(signature.return_type)
     loaded = builder.load(builder.bitcast(pointer, value_type.as_pointer()))
     loaded.align = signature.args[0].dtype.bitwidth // 8
@@ -80,13 +80,13 @@ def broadcast(array, *index):
 
 @type_callable(broadcast)
 def _type_broadcast(context):
-    return lambda array, i, j=None: _vector_of(array)
+    return lambda array, i, j=None: vector_of(array)
 
 
 @lower_builtin(broadcast, types.Array, types.VarArg(types.Integer))
 def _lower_broadcast(context, builder, signature, arguments):
-    element = builder.load(_pointer(context, builder, signature.args, arguments))
-    return _spread(builder, element, signature.return_type.n_lanes)
+    element = builder.load(pointer_to(context, builder, signature.args, arguments))
+    return spread(builder, element, signature.return_type.n_lanes)
 
 
 def splat(number, array):
@@ -96,14 +96,14 @@ def splat(number, array):
 
 @type_callable(splat)
 def _type_splat(context):
-    return lambda number, array: _vector_of(array)
+    return lambda number, array: vector_of(array)
 
 
 @lower_builtin(splat, types.Number, types.Array)
 def _lower_splat(context, builder, signature, arguments):
     vector = signature.return_type
     number = context.cast(builder, arguments[0], signature.args[0], vector.scalar)
-    return _spread(builder, number, vector.n_lanes)
+    return spread(builder, number, vector.n_lanes)
 
 
 def store(vector, array, *index):
@@ -118,7 +118,7 @@ def _type_store(context):
 
 @lower_builtin(store, Vector, types.Array, types.VarArg(types.Integer))
 def _lower_store(context, builder, signature, arguments):
-    pointer = _pointer(context, builder, signature.args[1:], arguments[1:])
+    pointer = pointer_to(context, builder, signature.args[1:], arguments[1:])
     stored = builder.store(arguments[0], builder.bitcast(pointer, arguments[0].type.as_pointer()))
     stored.align = signature.args[1].dtype.bitwidth // 8
     return context.get_dummy_value()
@@ -213,52 +213,6 @@ def _lower_bits(context, builder, signature, arguments):
     return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
 
 
-def total(vector):
-    """Sum of the lanes, by halves."""
-    while vector.size > 1:
-        vector = vector[: vector.size // 2] + vector[vector.size // 2 :]
-    return vector[0]
-
-
-@type_callable(total)
-def _type_total(context):
-    return lambda vector: vector.scalar
-
-
-@lower_builtin(total, Vector)
-def _lower_total(context, builder, signature, arguments):
-    halved = _halve(builder, arguments[0], 1)
-    return builder.extract_element(halved, ir.IntType(32)(0))
-
-
-def add_totals(a, b, c, d, array, *index):
-    """Add the sums of the lanes of four vectors to four neighbours in `array`, float64."""
-    row, first = array[index[:-1]], index[-1]
-    for i, vector in enumerate((a, b, c, d)):
-        row[first + i] += total(vector)
-
-
-@type_callable(add_totals)
-def _type_add_totals(context):
-    return lambda a, b, c, d, array, i, j=None: types.void
-
-
-@lower_builtin(add_totals, Vector, Vector, Vector, Vector, types.Array, types.VarArg(types.Integer))
-def _lower_add_totals(context, builder, signature, arguments):
-    a, b, c, d = (_halve(builder, vector, 4) for vector in arguments[:4])
-    ab = builder.fadd(_pick(builder, a, b, 0, 4, 1, 5), _pick(builder, a, b, 2, 6, 3, 7))
-    cd = builder.fadd(_pick(builder, c, d, 0, 4, 1, 5), _pick(builder, c, d, 2, 6, 3, 7))
-    totals = builder.fadd(_pick(builder, ab, cd, 0, 1, 4, 5), _pick(builder, ab, cd, 2, 3, 6, 7))
-    four = ir.VectorType(ir.DoubleType(), 4)
-    if signature.args[0].scalar.bitwidth < 64:
-        totals = builder.fpext(totals, four)
-    pointer = builder.bitcast(_pointer(context, builder, signature.args[4:], arguments[4:]), four.as_pointer())
-    before = builder.load(pointer)
-    before.align = 8
-    builder.store(builder.fadd(before, totals), pointer).align = 8
-    return context.get_dummy_value()
-
-
 # Operators between vectors; Python's own serve numpy arrays.
 
 
@@ -300,7 +254,7 @@ def _lower_shift(function, instruction):
     def lower(context, builder, signature, arguments):
         vector = signature.args[0]
         bits = context.cast(builder, arguments[1], signature.args[1], vector.scalar)
-        return getattr(builder, instruction)(arguments[0], _spread(builder, bits, vector.n_lanes))
+        return getattr(builder, instruction)(arguments[0], spread(builder, bits, vector.n_lanes))
 
 
 _lower_shift(operator.lshift, "shl")
@@ -326,12 +280,12 @@ _lower_comparison(operator.gt, ">")
 _lower_comparison(operator.ge, ">=")
 
 
-def _vector_of(array):
-    """Type of the vectors of an array."""
+def vector_of(array):
+    """Type of the vectors of an array; for the definition of functions of vectors."""
     return Vector(array.dtype, VECTOR_BYTES * 8 // array.dtype.bitwidth)
 
 
-def _pointer(context, builder, kinds, values):
+def pointer_to(context, builder, kinds, values):
     """Where the element is: `values` are a C-contiguous array and its indices."""
     array_type, index_types = kinds[0], kinds[1:]
     array = context.make_array(array_type)(context, builder, values[0])
@@ -344,27 +298,12 @@ def _pointer(context, builder, kinds, values):
     return builder.gep(array.data, [offset])
 
 
-def _spread(builder, number, n_lanes):
+def spread(builder, number, n_lanes):
     """A number in every lane."""
     kind = ir.VectorType(number.type, n_lanes)
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.IntType(32)(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), None)
     return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
-
-
-def _pick(builder, a, b, *chosen):
-    """A vector of chosen lanes of two, counted through both."""
-    mask = ir.Constant(ir.VectorType(ir.IntType(32), len(chosen)), [ir.IntType(32)(i) for i in chosen])
-    return builder.shuffle_vector(a, b, mask)
-
-
-def _halve(builder, vector, n_lanes):
-    """Add one half of a vector to the other, until `n_lanes` are left."""
-    while vector.type.count > n_lanes:
-        half = vector.type.count // 2
-        low, high = range(half), range(half, 2 * half)
-        vector = builder.fadd(_pick(builder, vector, vector, *low), _pick(builder, vector, vector, *high))
-    return vector
 
 
 def _declare(builder, name, result, arguments):

@@ -1,0 +1,79 @@
+"""Times in a new interpreter: imports, and the first fit with and without compiled code on disk."""
+
+import subprocess
+import sys
+
+from .common import Suite, require_threads
+
+ROWS = {"small": 150, "large": 1_000_000}  # one thread's pass and the parallel one
+PREPARE = """
+import warnings
+import numpy as np
+from fastem import GaussianMixture
+warnings.simplefilter("ignore")
+X = np.random.default_rng(0).normal(size=({n_rows}, 4))
+model = GaussianMixture(3, init_params="random_from_data", max_iter=2, random_state=0)
+"""
+EMPTY_CACHE = """
+import os, tempfile
+folder = tempfile.TemporaryDirectory()  # removed when the interpreter ends
+os.environ["NUMBA_CACHE_DIR"] = folder.name
+"""
+FIT = "model.fit(X)"
+
+
+class Import(Suite):
+    """Two statements; scikit-learn, which fastem needs, is the baseline."""
+
+    number = 1
+
+    def timeraw_import_fastem(self):
+        """Import the package."""
+        return "import fastem"
+
+    def timeraw_import_sklearn_mixture(self):
+        """Import the module that fastem stands in for."""
+        return "import sklearn.mixture"
+
+
+class ColdFit(Suite):
+    """The first call of `fit` in a process: it imports numba, compiles, and makes two iterations."""
+
+    params = (tuple(ROWS),)
+    param_names = ("data",)
+    number = 1
+    rounds = 1
+    repeat = 2
+    warmup_time = 0
+
+    def setup(self, data):
+        """Skip the parallel pass where there is none."""
+        if data == "large":
+            require_threads(2)
+        self.prepare = PREPARE.format(n_rows=ROWS[data])
+
+    def timeraw_cold(self, data):
+        """With an empty folder for compiled code, as on a machine where fastem has never run."""
+        return FIT, EMPTY_CACHE + self.prepare
+
+
+class CachedFit(Suite):
+    """The same with compiled code on disk."""
+
+    params = (tuple(ROWS),)
+    param_names = ("data",)
+    number = 1
+    rounds = 1
+    repeat = 3
+    warmup_time = 0
+
+    def setup(self, data):
+        """Skip the parallel pass where there is none; fit in another process, so that the code is on disk."""
+        if data == "large":
+            require_threads(2)
+        self.prepare = PREPARE.format(n_rows=ROWS[data])
+        subprocess.run([sys.executable, "-c", self.prepare + FIT], check=True)
+
+    def timeraw_cached(self, data):
+        """With the folder for compiled code that all benchmarks share."""
+        return FIT, self.prepare

@@ -1,0 +1,26 @@
+"""Results that must not drift."""
+
+from .common import FAMILIES, Suite, dataset, mixture
+
+
+class Result(Suite):
+    """Where and when a fit with the default tolerance ends."""
+
+    params = (FAMILIES,)
+    param_names = ("family",)
+
+    def setup(self, family):
+        """Fit."""
+        X = dataset(family, (5_000, 4, 4))
+        self.model = mixture(family, X, 4, max_iter=1_000, n_jobs=1).fit(X)
+
+    def track_iterations(self, *params):
+        """Iterations until the change is below the tolerance."""
+        return self.model.n_iter_
+
+    def track_lower_bound(self, *params):
+        """Mean log-likelihood of a row."""
+        return self.model.lower_bound_
+
+    track_iterations.unit = "iterations"
+    track_lower_bound.unit = "nats"

@@ -1,0 +1,62 @@
+"""Ratios of times, each of fits that take turns in one process."""
+
+import numpy as np
+from sklearn.mixture import GaussianMixture
+from threadpoolctl import threadpool_limits
+
+from .common import Suite, dataset, median_seconds, mixture, start, warm
+
+N_COMPONENTS = 8
+LIMITS = {"tol": 0.0, "max_iter": 10}
+ROWS = {16: 20_000, 32: 10_000, 64: 5_000}  # of full covariances; scikit-learn shall not take longer than a second
+MODELS = {f"full d={d}": ("full", (ROWS.get(d, 50_000), d, N_COMPONENTS)) for d in (1, 2, 3, 7, 10, 16, 32, 64)} | {
+    "tied d=12": ("tied", (50_000, 12, N_COMPONENTS)),
+    "diag d=32": ("diag", (50_000, 32, N_COMPONENTS)),
+    "spherical d=16": ("spherical", (50_000, 16, N_COMPONENTS)),
+}
+
+
+class OverScikitLearn(Suite):
+    """Time of scikit-learn over that of fastem, for the same fit on the same number of threads."""
+
+    params = (tuple(MODELS), (1, 2))
+    param_names = ("model", "n_jobs")
+    unit = "times"
+
+    def setup(self, model, n_jobs):
+        """Draw the data and compile."""
+        family, shape = MODELS[model]
+        self.X = dataset(family, shape)
+        self.ours = mixture(family, self.X, N_COMPONENTS, n_jobs=n_jobs, **LIMITS)
+        given = start(family, self.X, N_COMPONENTS)
+        self.theirs = GaussianMixture(N_COMPONENTS, covariance_type=family, **given, **LIMITS)
+        warm(self.ours, self.X)
+
+    def track_speedup_over_sklearn(self, model, n_jobs):
+        """Ratio of medians of ten iterations; fails if the two do not end in the same place."""
+        with threadpool_limits(n_jobs):
+            ours, theirs = median_seconds(lambda: self.ours.fit(self.X), lambda: self.theirs.fit(self.X))
+        np.testing.assert_allclose(self.ours.lower_bound_, self.theirs.lower_bound_, rtol=1e-6)
+        return theirs / ours
+
+
+class SinglePrecision(Suite):
+    """Time of float64 data over that of the same data in float32."""
+
+    params = ((8, 16, 32),)
+    param_names = ("n_features",)
+    unit = "times"
+
+    def setup(self, n_features):
+        """Draw the data in both types and compile."""
+        self.fits = []
+        for dtype in ("float64", "float32"):
+            X = dataset("full", (50_000, n_features, N_COMPONENTS), dtype)
+            model = mixture("full", X, N_COMPONENTS, n_jobs=1, **LIMITS)
+            warm(model, X)
+            self.fits.append(lambda model=model, X=X: model.fit(X))
+
+    def track_speedup_of_float32(self, *params):
+        """Ratio of medians of ten iterations."""
+        double, single = median_seconds(*self.fits)
+        return double / single
