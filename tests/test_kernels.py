@@ -212,3 +212,19 @@ def test_a_tile_holds_the_rows_by_column_about_the_origin_and_pads_with_weight_z
     np.testing.assert_array_equal(tile[:, :6], (values[4:10] - origin).T)
     np.testing.assert_array_equal(tile[:, 6:], tile[:, [0, 0]])
     np.testing.assert_array_equal(weight, [*(np.ones(6) if weights is None else weights[4:10]), 0.0, 0.0])
+
+
+@pytest.mark.parametrize("layout", ["C", "F", "strided"])
+@pytest.mark.parametrize(("of", "into"), [("float64", "float64"), ("float32", "float64"), ("float32", "float32")])
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 8, 9, 19])
+def test_any_memory_order_and_width_fills_a_tile(d, of, into, layout, rng):
+    values = rng.integers(-100, 100, size=(2 * LANES, d)).astype(of)
+    if layout != "C":
+        values = np.asfortranarray(values) if layout == "F" else np.repeat(np.repeat(values, 2, 0), 2, 1)[::2, ::2]
+    origin = np.arange(float(d))
+    tile, weight = np.empty((d, LANES), into), np.empty(LANES, into)
+    rows = ArraySource(values, None, origin).rows
+    tiles.load(rows, 3, LANES, tile, weight)
+    np.testing.assert_array_equal(tile[:, : LANES - 3], (values[3:LANES] - origin).T)
+    tiles.load(rows, LANES, 2 * LANES, tile, weight)  # to the last element
+    np.testing.assert_array_equal(tile, (values[LANES:] - origin).T)

@@ -6,7 +6,7 @@ two and one, which costs less than padding.
 """
 
 from fastem._jit import kernel
-from fastem.kernels.shuffles import add_totals, total
+from fastem.kernels.shuffles import add_eight_totals, add_totals, total
 from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store
 
 VECTORS = 4  # a tile's rows are a multiple of so many vectors
@@ -141,8 +141,10 @@ def moments(resp, active, tile, centre, scratch, sums, scatter):
             z0 = load(tile, i, c) - m0; z1 = load(tile, i + 1, c) - m1
             z2 = load(tile, i + 2, c) - m2; z3 = load(tile, i + 3, c) - m3
             p0 = r * z0; p1 = r * z1; p2 = r * z2; p3 = r * z3
-            store(z0, z, i, c); store(z1, z, i + 1, c); store(z2, z, i + 2, c); store(z3, z, i + 3, c)
-            store(p0, p, 0, c); store(p1, p, 1, c); store(p2, p, 2, c); store(p3, p, 3, c)
+            if i + 4 < d:  # stores are what limits this loop: only those that somebody reads
+                store(z0, z, i, c); store(z1, z, i + 1, c); store(z2, z, i + 2, c); store(z3, z, i + 3, c)
+            if i > 0:
+                store(p0, p, 0, c); store(p1, p, 1, c); store(p2, p, 2, c); store(p3, p, 3, c)
             t0 = t0 + p0; t1 = t1 + p1; t2 = t2 + p2; t3 = t3 + p3
             a00 = multiply_add(p0, z0, a00)
             a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
@@ -150,10 +152,8 @@ def moments(resp, active, tile, centre, scratch, sums, scatter):
             a30 = multiply_add(p3, z0, a30); a31 = multiply_add(p3, z1, a31)
             a32 = multiply_add(p3, z2, a32); a33 = multiply_add(p3, z3, a33)
         add_totals(t0, t1, t2, t3, sums, i)
-        add_totals(a00, zero, zero, zero, scatter, i, i)
-        add_totals(a10, a11, zero, zero, scatter, i + 1, i)
-        add_totals(a20, a21, a22, zero, scatter, i + 2, i)
-        add_totals(a30, a31, a32, a33, scatter, i + 3, i)
+        add_eight_totals(a00, zero, zero, zero, a10, a11, zero, zero, scatter, i, i)
+        add_eight_totals(a20, a21, a22, zero, a30, a31, a32, a33, scatter, i + 2, i)
         for j in range(0, i, 4):
             a00 = zero; a01 = zero; a02 = zero; a03 = zero; a10 = zero; a11 = zero; a12 = zero; a13 = zero
             a20 = zero; a21 = zero; a22 = zero; a23 = zero; a30 = zero; a31 = zero; a32 = zero; a33 = zero
@@ -168,10 +168,8 @@ def moments(resp, active, tile, centre, scratch, sums, scatter):
                 a22 = multiply_add(p2, z2, a22); a23 = multiply_add(p2, z3, a23)
                 a30 = multiply_add(p3, z0, a30); a31 = multiply_add(p3, z1, a31)
                 a32 = multiply_add(p3, z2, a32); a33 = multiply_add(p3, z3, a33)
-            add_totals(a00, a01, a02, a03, scatter, i, j)
-            add_totals(a10, a11, a12, a13, scatter, i + 1, j)
-            add_totals(a20, a21, a22, a23, scatter, i + 2, j)
-            add_totals(a30, a31, a32, a33, scatter, i + 3, j)
+            add_eight_totals(a00, a01, a02, a03, a10, a11, a12, a13, scatter, i, j)
+            add_eight_totals(a20, a21, a22, a23, a30, a31, a32, a33, scatter, i + 2, j)
     if d - whole >= 2:
         m0 = broadcast(centre, whole); m1 = broadcast(centre, whole + 1)
         t0 = zero; t1 = zero; a00 = zero; a10 = zero; a11 = zero
@@ -179,7 +177,9 @@ def moments(resp, active, tile, centre, scratch, sums, scatter):
             r = load(resp, c)
             z0 = load(tile, whole, c) - m0; z1 = load(tile, whole + 1, c) - m1
             p0 = r * z0; p1 = r * z1
-            store(z0, z, whole, c); store(z1, z, whole + 1, c); store(p0, p, 0, c); store(p1, p, 1, c)
+            store(p0, p, 0, c); store(p1, p, 1, c)
+            if whole + 2 < d:
+                store(z0, z, whole, c); store(z1, z, whole + 1, c)
             t0 = t0 + p0; t1 = t1 + p1
             a00 = multiply_add(p0, z0, a00); a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
         sums[whole] += total(t0); sums[whole + 1] += total(t1)
@@ -194,8 +194,7 @@ def moments(resp, active, tile, centre, scratch, sums, scatter):
                 a02 = multiply_add(p0, z2, a02); a03 = multiply_add(p0, z3, a03)
                 a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
                 a12 = multiply_add(p1, z2, a12); a13 = multiply_add(p1, z3, a13)
-            add_totals(a00, a01, a02, a03, scatter, whole, j)
-            add_totals(a10, a11, a12, a13, scatter, whole + 1, j)
+            add_eight_totals(a00, a01, a02, a03, a10, a11, a12, a13, scatter, whole, j)
     if d % 2 == 1:
         i = d - 1
         m0 = broadcast(centre, i)

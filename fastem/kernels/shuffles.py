@@ -42,43 +42,114 @@ def _type_add_totals(context):
 
 @lower_builtin(add_totals, Vector, Vector, Vector, Vector, types.Array, types.VarArg(types.Integer))
 def _lower_add_totals(context, builder, signature, arguments):
-    a, b, c, d = (_halve(builder, vector, 4) for vector in arguments[:4])
-    ab = builder.fadd(_pick(builder, a, b, 0, 4, 1, 5), _pick(builder, a, b, 2, 6, 3, 7))
-    cd = builder.fadd(_pick(builder, c, d, 0, 4, 1, 5), _pick(builder, c, d, 2, 6, 3, 7))
-    totals = builder.fadd(_pick(builder, ab, cd, 0, 1, 4, 5), _pick(builder, ab, cd, 2, 3, 6, 7))
-    four = ir.VectorType(ir.DoubleType(), 4)
-    if signature.args[0].scalar.bitwidth < 64:
-        totals = builder.fpext(totals, four)
-    pointer = builder.bitcast(pointer_to(context, builder, signature.args[4:], arguments[4:]), four.as_pointer())
-    before = builder.load(pointer)
-    before.align = 8
-    builder.store(builder.fadd(before, totals), pointer).align = 8
+    sums = _sums_of_four(builder, [_halve(builder, vector, 4) for vector in arguments[:4]])
+    _add_to(context, builder, sums, pointer_to(context, builder, signature.args[4:], arguments[4:]))
     return context.get_dummy_value()
 
 
-def load_square(values, row, column, origin, tile, lane):
-    """Put the square of `values` at (row, column), less `origin`, into `tile` at (column, lane): rows become columns.
+def add_eight_totals(a, b, c, d, e, f, g, h, array, i, j):
+    """Add the sums of the lanes of four vectors to array[i, j : j + 4], of four others to the row that follows."""
+    add_totals(a, b, c, d, array, i, j)
+    add_totals(e, f, g, h, array, i + 1, j)
 
-    Its side is as long as a vector of `tile`, which has the type of `values` or a wider one.
+
+@type_callable(add_eight_totals)
+def _type_add_eight_totals(context):
+    return lambda a, b, c, d, e, f, g, h, array, i, j: types.void
+
+
+@lower_builtin(add_eight_totals, *[Vector] * 8, types.Array, types.Integer, types.Integer)
+def _lower_add_eight_totals(context, builder, signature, arguments):
+    vectors = [_halve(builder, vector, 8) for vector in arguments[:8]]
+    if vectors[0].type.count == 8:
+        pairs = [
+            builder.fadd(
+                _pick(builder, a, b, 0, 8, 2, 10, 4, 12, 6, 14), _pick(builder, a, b, 1, 9, 3, 11, 5, 13, 7, 15)
+            )
+            for a, b in zip(vectors[::2], vectors[1::2], strict=True)
+        ]
+        low, high = (
+            builder.fadd(
+                _pick(builder, a, b, 0, 1, 8, 9, 4, 5, 12, 13), _pick(builder, a, b, 2, 3, 10, 11, 6, 7, 14, 15)
+            )
+            for a, b in zip(pairs[::2], pairs[1::2], strict=True)
+        )
+        sums = builder.fadd(
+            _pick(builder, low, high, 0, 1, 2, 3, 8, 9, 10, 11), _pick(builder, low, high, 4, 5, 6, 7, 12, 13, 14, 15)
+        )
+        rows = [_pick(builder, sums, sums, *range(4)), _pick(builder, sums, sums, *range(4, 8))]
+    else:
+        rows = [_sums_of_four(builder, vectors[:4]), _sums_of_four(builder, vectors[4:])]
+    array, first, column = arguments[8:]
+    second = builder.add(first, ir.Constant(first.type, 1))
+    for sums, row in zip(rows, (first, second), strict=True):
+        pointer = pointer_to(context, builder, signature.args[8:], (array, row, column))
+        _add_to(context, builder, sums, pointer)
+    return context.get_dummy_value()
+
+
+def _sums_of_four(builder, vectors):
+    """The sums of four vectors of four lanes, as one vector."""
+    a, b, c, d = vectors
+    ab = builder.fadd(_pick(builder, a, b, 0, 4, 1, 5), _pick(builder, a, b, 2, 6, 3, 7))
+    cd = builder.fadd(_pick(builder, c, d, 0, 4, 1, 5), _pick(builder, c, d, 2, 6, 3, 7))
+    return builder.fadd(_pick(builder, ab, cd, 0, 1, 4, 5), _pick(builder, ab, cd, 2, 3, 6, 7))
+
+
+def _add_to(context, builder, four, pointer):
+    """Add four lanes to four neighbours in memory, float64."""
+    kind = ir.VectorType(ir.DoubleType(), 4)
+    if four.type != kind:
+        four = builder.fpext(four, kind)
+    pointer = builder.bitcast(pointer, kind.as_pointer())
+    before = builder.load(pointer)
+    before.align = 8
+    builder.store(builder.fadd(before, four), pointer).align = 8
+
+
+def block_columns(tile):
+    """Number of columns that `load_block` moves at once."""
+    return min(lanes(tile), 8)
+
+
+@type_callable(block_columns)
+def _type_block_columns(context):
+    return lambda tile: types.intp
+
+
+@lower_builtin(block_columns, types.Array)
+def _lower_block_columns(context, builder, signature, arguments):
+    return context.get_constant(types.intp, min(vector_of(signature.args[0]).n_lanes, 8))
+
+
+def load_block(values, row, column, origin, tile, lane):
+    """Put the block of `values` at (row, column), less `origin`, into `tile` at (column, lane): rows become lanes.
+
+    The block has as many rows as a vector of `tile` has lanes, and `block_columns` columns.
     """
-    side = lanes(tile)
-    block = values[row : row + side, column : column + side] - origin[column : column + side]
-    tile[column : column + side, lane : lane + side] = block.T
+    n_rows, n_columns = lanes(tile), block_columns(tile)
+    block = values[row : row + n_rows, column : column + n_columns] - origin[column : column + n_columns]
+    tile[column : column + n_columns, lane : lane + n_rows] = block.T
 
 
-@type_callable(load_square)
-def _type_load_square(context):
+@type_callable(load_block)
+def _type_load_block(context):
     return lambda values, row, column, origin, tile, lane: types.void
 
 
-@lower_builtin(load_square, types.Array, types.Integer, types.Integer, types.Array, types.Array, types.Integer)
-def _lower_load_square(context, builder, signature, arguments):
-    side = vector_of(signature.args[4]).n_lanes
+@lower_builtin(load_block, types.Array, types.Integer, types.Integer, types.Array, types.Array, types.Integer)
+def _lower_load_block(context, builder, signature, arguments):
+    n_lanes = vector_of(signature.args[4]).n_lanes
+    n_columns = min(n_lanes, 8)
     block = _Block(context, builder, signature, arguments)
     if signature.args[0].layout == "C":
-        columns = _transpose(builder, [block.neighbours(row, side) for row in range(side)])
+        rows = [block.neighbours(row, n_columns) for row in range(n_lanes)]
+        if n_lanes > n_columns:
+            both = range(2 * n_columns)
+            rows = [_pick(builder, rows[i], rows[i + n_columns], *both) for i in range(n_columns)]
+        columns = _transpose(builder, rows)
     else:
-        columns = [block.gather(side, column) for column in range(side)]
+        columns = [block.gather(n_lanes, column) for column in range(n_columns)]
     for column, vector in enumerate(columns):
         block.put(vector, column)
     return context.get_dummy_value()
@@ -186,12 +257,15 @@ class _Block:
 
 
 def _transpose(builder, rows):
-    """Columns of a square block from its rows: pairs of vectors exchange halves, quarters, eighths ..."""
-    n = len(rows)
+    """Columns from the rows of a square block, or of several whose rows stand side by side.
+
+    Pairs of vectors exchange every other lane, then every other pair of lanes, and so on.
+    """
     rows = list(rows)
+    n = rows[0].type.count
     half = 1
-    while half < n:
-        for i in range(n):
+    while half < len(rows):
+        for i in range(len(rows)):
             if not i & half:
                 a, b = rows[i], rows[i + half]
                 rows[i] = _pick(builder, a, b, *(t if not t & half else n + t - half for t in range(n)))

@@ -5,7 +5,7 @@ whatever the number of features.
 """
 
 from fastem._jit import kernel
-from fastem.kernels.shuffles import load_narrow, load_square
+from fastem.kernels.shuffles import block_columns, load_block, load_narrow
 from fastem.kernels.vectors import lanes
 
 
@@ -22,12 +22,13 @@ def load(rows, start, stop, tile, weight):
         for first in range(0, whole, step):
             load_narrow(values, start + first, origin, tile, first)
     else:
-        squares = n_features // step * step
+        width = block_columns(tile)
+        blocks = n_features // width * width
         for first in range(0, whole, step):
-            for j in range(0, squares, step):
-                load_square(values, start + first, j, origin, tile, first)
+            for j in range(0, blocks, width):
+                load_block(values, start + first, j, origin, tile, first)
             part = values[start + first : start + first + step]
-            for j in range(squares, n_features):
+            for j in range(blocks, n_features):
                 shift = origin[j]
                 target = tile[j, first : first + step]
                 for c in range(step):
