@@ -15,7 +15,8 @@ from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
 
 LARGEST_SINGLE, SMALLEST_SINGLE = 1e9, 1e-9  # their ratio, squared and whitened, is still a float32
-LANE_BLOCK = 64  # rows of a tile come in multiples of four vectors of float32
+TILE_BYTES = 40 * 1024  # most of a first-level cache
+MIN_TILE_BLOCKS, MAX_TILE_BLOCKS = 9, 13  # smaller tiles sum their lanes too often, larger ones gain nothing
 MAX_SLABS = 64  # enough for 64 threads; a power of two, so that 2, 4, 8 ... threads get equal shares
 CACHE_LINE = 64
 SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
@@ -118,7 +119,6 @@ class ArraySource:
         )
         self.n_rows, self.n_features = values.shape
         self.total_weight = float(self.n_rows if weights is None else weights.sum())
-        self.tile_rows = _tile_rows(self.n_rows, self.n_features)
         self.precision = np.float32 if single else np.float64
 
     def sweep(self, passes: Passes, mixture: Mixture, n_stats: int, *, parallel: bool | None = None) -> Sweep:
@@ -149,7 +149,7 @@ class ArraySource:
         n_stats: int,
         parallel: bool | None,
     ) -> Sweep:
-        bounds = self._slab_bounds(len(rows.values), n_stats)
+        bounds = self._slab_bounds(len(rows.values), mixture, n_stats)
         n_slabs = len(bounds) - 1
         mass = np.zeros((n_slabs, mixture.weights.size))
         stats = np.zeros((n_slabs, n_stats))
@@ -177,7 +177,7 @@ class ArraySource:
         wanted = Wanted() if wanted is None else wanted
         n_components, dtype = mixture.weights.size, self.rows.values.dtype
         n_stats = n_components * self.n_features
-        bounds = self._slab_bounds(self.n_rows, n_stats)
+        bounds = self._slab_bounds(self.n_rows, mixture, n_stats)
         n_slabs = len(bounds) - 1
         by_row = RowScores(
             np.empty(self.n_rows if wanted.densities else 0, dtype),
@@ -198,13 +198,17 @@ class ArraySource:
         """Parameters and logarithms of the weights, in the type that rows are evaluated in."""
         return _cast(mixture.params, self.precision), mixture.log_weights.astype(self.precision)
 
-    def _slab_bounds(self, n_rows: int, n_stats: int) -> NDArray[np.int64]:
-        """Where slabs begin: a function of the data's shape only, or results would depend on the machine."""
-        n_tiles = -(-n_rows // self.tile_rows)
+    def _tile_rows(self, mixture: Mixture) -> int:
+        return tile_rows(self.n_rows, self.n_features, mixture.weights.size, self.precision)
+
+    def _slab_bounds(self, n_rows: int, mixture: Mixture, n_stats: int) -> NDArray[np.int64]:
+        """Where slabs begin: a function of shapes only, or results would depend on the machine."""
+        rows = self._tile_rows(mixture)
+        n_tiles = -(-n_rows // rows)
         limit = min(MAX_SLABS, n_tiles // TILES_PER_SLAB, SLAB_BYTES // (8 * n_stats))
         n_slabs = 1 << max(limit, 1).bit_length() - 1
         tiles = n_tiles * np.arange(n_slabs + 1, dtype=np.int64) // n_slabs
-        return np.minimum(tiles * self.tile_rows, n_rows)
+        return np.minimum(tiles * rows, n_rows)
 
     def _n_workers(self, n_slabs: int, n_stats: int, parallel: bool | None) -> int:
         """Number of threads that share the slabs; `parallel` overrules what would pay."""
@@ -216,7 +220,7 @@ class ArraySource:
 
     def _workspaces(self, mixture: Mixture, n_workers: int) -> NDArray[Any]:
         """Memory of each thread (W, R, b); it starts where a cache line does, for no load to need two of them."""
-        shape = (n_workers, workspace_rows(self.n_features, mixture.weights.size), self.tile_rows)
+        shape = (n_workers, workspace_rows(self.n_features, mixture.weights.size), self._tile_rows(mixture))
         n_bytes = math.prod(shape) * np.dtype(self.precision).itemsize
         buffer = np.empty(n_bytes + CACHE_LINE, np.uint8)
         first = -buffer.ctypes.data % CACHE_LINE
@@ -252,10 +256,15 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     return view
 
 
-def _tile_rows(n_rows: int, n_features: int) -> int:
-    """Rows of a tile: as many as the inner cache levels hold, or all rows, rounded up to whole vectors."""
-    best = 384 if n_features <= 4 else 256 if n_features <= 32 else 192
-    return min(best, -(-n_rows // LANE_BLOCK) * LANE_BLOCK)
+def tile_rows(n_rows: int, n_features: int, n_components: int, precision: Any) -> int:
+    """Rows of a tile: as many as fit into the first-level cache with their responsibilities, or all rows.
+
+    An odd number of blocks of four cache lines: columns of the tile would otherwise compete for the same cache sets.
+    """
+    block = 4 * CACHE_LINE // np.dtype(precision).itemsize
+    fitting = TILE_BYTES // ((n_features + n_components) * np.dtype(precision).itemsize * block)
+    best = min(max(fitting - 1 + fitting % 2, MIN_TILE_BLOCKS), MAX_TILE_BLOCKS)
+    return block * min(best, -(-n_rows // block))
 
 
 def _cast(params: Params, dtype: Any) -> Params:

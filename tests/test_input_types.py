@@ -119,9 +119,12 @@ def test_float32_follows_the_float64_fit(family):
     single = run(model_at(start), X, 10)
     double = run(model_at(start), X.astype(float), 10)
     assert len(learned(single)) == 5
+    condition = max(np.linalg.cond(matrix) for matrix in as_oracle(double).covariance_matrices())
     for name, value in learned(double).items():
-        scale = np.abs(value).max()
-        np.testing.assert_allclose(getattr(single, name), value, rtol=0, atol=64 * np.finfo(np.float32).eps * scale)
+        tolerance = 64 * np.finfo(np.float32).eps * np.abs(value).max()
+        if name.startswith("precisions"):  # the inverse of a matrix has its error as often as its condition number says
+            tolerance *= condition
+        np.testing.assert_allclose(getattr(single, name), value, rtol=0, atol=tolerance)
     assert single.lower_bound_ == pytest.approx(double.lower_bound_, rel=4 * float(np.finfo(np.float32).eps))
 
 

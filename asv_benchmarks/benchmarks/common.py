@@ -99,7 +99,8 @@ def require_threads(n_jobs):
 
 def median_seconds(*calls):
     """Median time of each call; they take turns, so that all meet the same state of the machine."""
-    rounds, begin = [], time.perf_counter()
-    while len(rounds) < 3 or time.perf_counter() - begin < 0.5:
+    rounds, begin, elapsed = [], time.perf_counter(), 0.0
+    while elapsed < (10.0 if len(rounds) < 3 else 0.5):
         rounds.append([timeit.timeit(call, number=1) for call in calls])
+        elapsed = time.perf_counter() - begin
     return [statistics.median(times) for times in zip(*rounds, strict=True)]

@@ -5,7 +5,7 @@ import numpy as np
 from fastem._jit import kernel
 from fastem.kernels.shuffles import total
 from fastem.kernels.vecmath import exp_nonpositive, log_and_quotient
-from fastem.kernels.vectors import any_lane, broadcast, lanes, load, maximum, splat, store, where
+from fastem.kernels.vectors import any_lane, broadcast, is_double, lanes, load, maximum, splat, store, where
 
 NEGLIGIBLE = 1e-20
 LOWEST, LOWEST_32 = -1.7976931348623157e308, -3.4028234e38  # what -inf is taken away from, where all densities are zero
@@ -30,7 +30,7 @@ def soft(joint, log_weights, weight, row_log_likelihood):
     n_components, b = joint.shape
     step = lanes(joint)
     zero, one, impossible = splat(0.0, joint), splat(1.0, joint), splat(-np.inf, joint)
-    lowest = splat(LOWEST if joint.itemsize == 8 else LOWEST_32, joint)
+    lowest = splat(LOWEST if is_double(joint) else LOWEST_32, joint)
     log_likelihood = zero
     for c in range(0, b, 2 * step):
         c1 = c + step

@@ -1,7 +1,7 @@
 """exp and log of vectors: numba's wheels carry no vector mathematics library."""
 
 from fastem._jit import kernel
-from fastem.kernels.vectors import as_floats, as_integers, maximum, multiply_add, splat, where
+from fastem.kernels.vectors import as_floats, as_integers, is_double, maximum, multiply_add, splat, where
 
 LOG2_E = 1.4426950408889634
 SQRT_HALF = 0.7071067811865476
@@ -26,7 +26,7 @@ def exp_nonpositive(x, array):
     Reduction by ln 2 in two parts, 1 + r + r^2 q(r) with the nearest polynomial q on |r| <= ln(2) / 2 (degree 9, error
     1.3e-17; float32: degree 4, error 8e-9), and the power of two added to the exponent bits.
     """
-    if array.itemsize == 8:
+    if is_double(array):
         underflow, magic = splat(UNDERFLOW, array), splat(ROUND, array)
         shifted = multiply_add(maximum(x, underflow), splat(LOG2_E, array), magic)
         multiple = shifted - magic
@@ -68,7 +68,7 @@ def log_and_quotient(x, w, array):
     """
     one, half = splat(1.0, array), splat(SQRT_HALF, array)
     bits = as_integers(x)
-    if array.itemsize == 8:
+    if is_double(array):
         shifted = (bits - as_integers(half)) >> 52
         exponent_bits = shifted << 52
         magic, high, low = splat(ROUND, array), splat(LN2_HIGH, array), splat(LN2_LOW, array)
@@ -82,7 +82,7 @@ def log_and_quotient(x, w, array):
     quotient = w * ((m + one) * divided * inverse_power)
     s = (m - one) * (m * divided)
     t = s * s
-    if array.itemsize == 8:
+    if is_double(array):
         p = multiply_add(splat(0.14617807153417325, array), t, splat(0.15331611722055008, array))
         p = multiply_add(p, t, splat(0.1818289243253687, array))
         p = multiply_add(p, t, splat(0.22222211089379496, array))

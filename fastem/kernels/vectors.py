@@ -54,6 +54,21 @@ def _lower_lanes(context, builder, signature, arguments):
     return context.get_constant(types.intp, vector_of(signature.args[0]).n_lanes)
 
 
+def is_double(array):
+    """Whether the elements of `array` are float64; known when the code is compiled."""
+    return array.itemsize == 8
+
+
+@type_callable(is_double)
+def _type_is_double(context):
+    return lambda array: types.boolean
+
+
+@lower_builtin(is_double, types.Array)
+def _lower_is_double(context, builder, signature, arguments):
+    return context.get_constant(types.boolean, signature.args[0].dtype.bitwidth == 64)
+
+
 def load(array, *index):
     """Neighbouring elements of `array`, the first of them at `index`."""
     return array[(*index[:-1], slice(index[-1], index[-1] + lanes(array)))].copy()
