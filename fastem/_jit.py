@@ -1,8 +1,9 @@
 """The one place that chooses compilation options, disk caching and threads.
 
-Nothing above this file names a numba option. `kernel` is the decorator of code over tiles. `specialise` turns a
-template, a function whose globals name kernels that are yet to be bound, into a cached compiled function. Neither lets
-LLVM reorder sums: kernels say themselves what is done in parallel, see `fastem.kernels.vectors`.
+Nothing above this file names a numba option. `kernel` is the decorator of code over tiles, `inlined` that of code with
+one caller. `specialise` turns a template, a function whose globals name kernels that are yet to be bound, into a cached
+compiled function. None lets LLVM reorder sums: kernels say themselves what is done in parallel, see
+`fastem.kernels.vectors`.
 """
 
 import functools
@@ -48,6 +49,11 @@ def fingerprint() -> str:
             digest.update(source.read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()[:12]
+
+
+def inlined(function: Function) -> Function:
+    """Compile code as a part of the pass that calls it, rather than by itself first and once more in the pass."""
+    return _njit(function, nogil=True, error_model="numpy", inline="always")
 
 
 def specialise(

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastem._jit import kernel
+from fastem._jit import inlined
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
 from fastem.kernels import linalg, small
@@ -29,7 +29,7 @@ def make_params(means: Float, covariances: Float, lower: Float) -> FullParams:
     return FullParams(means, covariances, lower, offset, log_constant)
 
 
-@kernel
+@inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile."""
     if tile.shape[0] <= small.LARGEST:
@@ -40,7 +40,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
         linalg.log_density(params.lower[k], params.offset[k], params.log_constant[k], tile, out[k])
 
 
-@kernel
+@inlined
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component: first moments (d,) and the lower triangle of second moments (d, d) of the residuals."""
     n_features = tile.shape[0]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastem._jit import kernel
+from fastem._jit import inlined
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
 from fastem.kernels.columns import log_density_spherical, weighted_moments
@@ -27,14 +27,14 @@ def make_params(means: Float, covariances: Float, inverse_deviation: Float) -> S
     return SphericalParams(means, covariances, inverse_deviation, log_constant)
 
 
-@kernel
+@inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile."""
     for k in range(out.shape[0]):
         log_density_spherical(params.means[k], params.inverse_deviation[k], params.log_constant[k], tile, out[k])
 
 
-@kernel
+@inlined
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component: first moments (d,) and second moments (d,) of the residuals."""
     n_features = tile.shape[0]

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastem._jit import kernel
+from fastem._jit import inlined
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
 from fastem.kernels.columns import expected_residual, invert, log_density_spherical
@@ -39,7 +39,7 @@ def make_params(means: Float, covariances: Float, lower: Float) -> TiedParams:
     return TiedParams(means, covariances, lower, means @ lower.T, np.array([log_constant]))
 
 
-@kernel
+@inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile."""
     white = scratch[: tile.shape[0]]
@@ -48,7 +48,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
         log_density_spherical(params.offset[k], 1.0, params.log_constant[0], white, out[k])
 
 
-@kernel
+@inlined
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
     """First moments (K, d), products of responsibilities (K, K), then the pooled scatter (d, d)."""
     n_features = tile.shape[0]

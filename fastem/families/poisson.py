@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from fastem._jit import kernel
+from fastem._jit import inlined
 from fastem.families._contract import Family, Float, safe_ratio
 from fastem.kernels.columns import weighted_counts, weighted_sum
 from fastem.kernels.posterior import active_vectors
@@ -27,14 +27,14 @@ def make_params(rates: Float) -> PoissonParams:
     return PoissonParams(rates, log_rates, rates.sum(axis=1))
 
 
-@kernel
+@inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile, without log x!."""
     for k in range(out.shape[0]):
         weighted_counts(params.log_rates[k], -params.total_rate[k], tile, out[k])
 
 
-@kernel
+@inlined
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component: expected total counts (d,)."""
     vectors = scratch[-1].view(np.int64)
