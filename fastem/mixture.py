@@ -25,6 +25,7 @@ from fastem.problem import Problem, check_domain, check_squares, sum_log_base
 from fastem.sources import ArraySource, Mixture, common_origin, limit_threads, single_suffices
 
 INIT_SIZE = 100_000
+ORIGIN_ROWS = 10_000  # that the origin is chosen by: near the data is near enough
 
 
 class BaseMixture(CallbackSupportMixin, FittedMixture):
@@ -201,7 +202,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         family = self._family()
         origin = np.zeros(values.shape[1])
         if family.centred:
-            step = -(-len(values) // self.init_size)
+            step = -(-len(values) // ORIGIN_ROWS)
             some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
             origin = common_origin(some) if len(some) else origin
         base = sum_log_base(family, values, weights)

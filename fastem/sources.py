@@ -228,8 +228,8 @@ class ArraySource:
 
 
 def workspace_rows(n_features: int, n_components: int) -> int:
-    """Rows of a workspace: tile, responsibilities, three for weights and densities, and a family's scratch."""
-    return n_features + n_components + 3 + n_features + max(n_features, n_components) + 8
+    """Rows of a workspace: tile, responsibilities, four of numbers of rows, and a family's scratch."""
+    return n_features + n_components + 4 + n_features + max(n_features, n_components) + 8
 
 
 @contextmanager

@@ -130,7 +130,7 @@ def test_responsibilities_follow_bayes_rule_whatever_the_scale_of_the_densities(
     total = logsumexp(joint + log_weights[:, None], axis=0)
     expected = np.exp(joint + log_weights[:, None] - total) * weight
     density = np.empty(LANES)
-    log_likelihood = posterior.soft(joint, log_weights, weight, density)
+    log_likelihood = posterior.soft(joint, log_weights, weight, density, np.empty(LANES))
     np.testing.assert_allclose(density, total, rtol=1e-14)
     np.testing.assert_allclose(joint, expected, rtol=1e-11, atol=1e-300)
     np.testing.assert_allclose(log_likelihood, weight @ total, rtol=1e-14)
@@ -141,13 +141,13 @@ def test_a_row_that_no_component_allows_has_density_zero_and_no_responsibilities
     joint[:, 1] = -np.inf
     joint[0, 2] = -np.inf
     weight[:3] = 1.0, 0.0, 1.0  # and counts nowhere if its weight is zero
-    log_likelihood = posterior.soft(joint, np.log([0.5, 0.5]), weight, density)
+    log_likelihood = posterior.soft(joint, np.log([0.5, 0.5]), weight, density, np.empty(LANES))
     np.testing.assert_allclose(joint[:, :3], [[0.5, 0.0, 0.0], [0.5, 0.0, 1.0]])
     np.testing.assert_allclose(density[:3], [0.0, -np.inf, np.log(0.5)])
     np.testing.assert_allclose(log_likelihood, np.log(0.5))
     weight[1] = 1.0
     joint[:, 1] = -np.inf
-    assert posterior.soft(joint, np.log([0.5, 0.5]), weight, density) == -np.inf
+    assert posterior.soft(joint, np.log([0.5, 0.5]), weight, density, np.empty(LANES)) == -np.inf
 
 
 def test_the_first_of_equally_probable_components_is_the_label():

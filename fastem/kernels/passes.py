@@ -34,8 +34,8 @@ def fold_slab(rows, params, log_weights, given, workspace, first, last, mass, st
     """
     n_features, n_components = rows.values.shape[1], log_weights.size
     tile, resp = workspace[:n_features], workspace[n_features : n_features + n_components]
-    weight, density = workspace[n_features + n_components], workspace[n_features + n_components + 1]
-    scratch = workspace[n_features + n_components + 2 :]
+    rest = workspace[n_features + n_components :]
+    weight, density, scale, scratch = rest[0], rest[1], rest[2], rest[3:]
     log_likelihood = 0.0
     for start in range(first, last, weight.size):
         stop = last if last - start < weight.size else start + weight.size
@@ -44,7 +44,7 @@ def fold_slab(rows, params, log_weights, given, workspace, first, last, mass, st
             take(given, start, stop, resp, weight)
         else:
             log_prob(params, tile, scratch, resp)  # noqa: F821
-            log_likelihood += posterior(resp, log_weights, weight, density)  # noqa: F821
+            log_likelihood += posterior(resp, log_weights, weight, density, scale)  # noqa: F821
         component_mass(resp, mass)
         accumulate(params, tile, weight, resp, mass, scratch, stats)  # noqa: F821
     return log_likelihood
@@ -64,9 +64,8 @@ def score_slab(rows, params, log_weights, workspace, first, last, wanted, out, s
     """Evaluate rows first..last into the arrays of `out`; add weighted log-likelihood and entropy to sums (2,)."""
     n_features, n_components = rows.values.shape[1], log_weights.size
     tile, resp = workspace[:n_features], workspace[n_features : n_features + n_components]
-    weight, density = workspace[n_features + n_components], workspace[n_features + n_components + 1]
-    ones = workspace[n_features + n_components + 2]
-    scratch = workspace[n_features + n_components + 3 :]
+    rest = workspace[n_features + n_components :]
+    weight, density, scale, ones, scratch = rest[0], rest[1], rest[2], rest[3], rest[4:]
     ones[:] = 1.0
     for start in range(first, last, weight.size):
         stop = last if last - start < weight.size else start + weight.size
@@ -78,7 +77,7 @@ def score_slab(rows, params, log_weights, workspace, first, last, wanted, out, s
                 out.labels[start + c] = density[c]
         if not wanted.posterior:
             continue
-        soft(resp, log_weights, ones, density)
+        soft(resp, log_weights, ones, density, scale)
         sums[0] += weighted_total(weight, density)
         if wanted.entropy:
             sums[1] += entropy(resp, weight)

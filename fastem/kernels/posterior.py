@@ -12,7 +12,7 @@ LOWEST, LOWEST_32 = -1.7976931348623157e308, -3.4028234e38  # what -inf is taken
 
 
 @kernel
-def soft(joint, log_weights, weight, row_log_likelihood):
+def soft(joint, log_weights, weight, row_log_likelihood, scale):
     """Responsibilities by Bayes' rule, times the rows' weights; returns the weighted log-likelihood of the tile.
 
     Parameters
@@ -23,45 +23,47 @@ def soft(joint, log_weights, weight, row_log_likelihood):
         Logarithms of the mixing weights.
     weight : (b,)
         Weights of the rows; a row of weight zero counts nowhere, whatever its density.
-    row_log_likelihood : (b,)
-        The log-density of each row on return. A row that no component allows has log-density -inf and responsibilities
-        zero.
+    row_log_likelihood, scale : (b,)
+        The log-density of each row on return, and scratch. A row that no component allows has log-density -inf and
+        responsibilities zero.
+
+    Notes
+    -----
+    Three loops over the rows: in one, each row's logarithm would have to wait for its exponentials.
     """
     n_components, b = joint.shape
     step = lanes(joint)
     zero, one, impossible = splat(0.0, joint), splat(1.0, joint), splat(-np.inf, joint)
     lowest = splat(LOWEST if is_double(joint) else LOWEST_32, joint)
-    log_likelihood = zero
     for c in range(0, b, 2 * step):
         c1 = c + step
         top0 = lowest; top1 = lowest
         for k in range(n_components):
             shift = broadcast(log_weights, k)
-            top0 = maximum(load(joint, k, c) + shift, top0)
-            top1 = maximum(load(joint, k, c1) + shift, top1)
+            top0 = maximum(load(joint, k, c) + shift, top0); top1 = maximum(load(joint, k, c1) + shift, top1)
         sum0 = zero; sum1 = zero
         for k in range(n_components):
             shift = broadcast(log_weights, k)
             e0 = exp_nonpositive(load(joint, k, c) + shift - top0, joint)
             e1 = exp_nonpositive(load(joint, k, c1) + shift - top1, joint)
-            store(e0, joint, k, c)
-            store(e1, joint, k, c1)
-            sum0 = sum0 + e0
-            sum1 = sum1 + e1
-        w0 = load(weight, c); w1 = load(weight, c1)
-        possible0 = sum0 > zero; possible1 = sum1 > zero
-        sum0 = where(possible0, sum0, one); sum1 = where(possible1, sum1, one)
-        log0, scale0 = log_and_quotient(sum0, w0, joint)
-        log1, scale1 = log_and_quotient(sum1, w1, joint)
-        density0 = where(possible0, top0 + log0, impossible); density1 = where(possible1, top1 + log1, impossible)
-        store(density0, row_log_likelihood, c)
-        store(density1, row_log_likelihood, c1)
-        log_likelihood = log_likelihood + w0 * where(w0 > zero, density0, zero)
-        log_likelihood = log_likelihood + w1 * where(w1 > zero, density1, zero)
-        scale0 = where(possible0, scale0, zero); scale1 = where(possible1, scale1, zero)
+            store(e0, joint, k, c); store(e1, joint, k, c1)
+            sum0 = sum0 + e0; sum1 = sum1 + e1
+        store(top0, row_log_likelihood, c); store(top1, row_log_likelihood, c1)
+        store(sum0, scale, c); store(sum1, scale, c1)
+    log_likelihood = zero
+    for c in range(0, b, step):
+        w, row_sum = load(weight, c), load(scale, c)
+        possible = row_sum > zero
+        logarithm, quotient = log_and_quotient(where(possible, row_sum, one), w, joint)
+        density = where(possible, load(row_log_likelihood, c) + logarithm, impossible)
+        store(density, row_log_likelihood, c)
+        log_likelihood = log_likelihood + w * where(w > zero, density, zero)
+        store(where(possible, quotient, zero), scale, c)
+    for c in range(0, b, 2 * step):
+        c1 = c + step
+        scale0 = load(scale, c); scale1 = load(scale, c1)
         for k in range(n_components):
-            store(load(joint, k, c) * scale0, joint, k, c)
-            store(load(joint, k, c1) * scale1, joint, k, c1)
+            store(load(joint, k, c) * scale0, joint, k, c); store(load(joint, k, c1) * scale1, joint, k, c1)
     return total(log_likelihood)
 
 
