@@ -71,11 +71,17 @@ def test_the_written_out_kernels_agree_with_the_blocks(d, rng, tile_of):
 def test_sums_by_column(d, rng, tile_of):
     tile, resp, centre, scale = tile_of(d), rng.random(LANES), rng.normal(size=d), rng.random(d)
     residual, out = tile - centre[:, None], np.empty(LANES)
-    columns.log_density_spherical(centre, 0.3, 1.5, tile, out)
-    np.testing.assert_allclose(out, 1.5 - 0.5 * 0.3**2 * (residual**2).sum(axis=0), rtol=1e-12)
-    columns.log_density_diagonal(scale, centre, 1.5, tile, out)
-    expected = 1.5 - 0.5 * ((scale[:, None] * tile - centre[:, None]) ** 2).sum(axis=0)
-    np.testing.assert_allclose(out, expected, rtol=1e-12)
+    several, factors = np.array([0.3, 0.4, 0.5]), np.array([[1.0], [2.0], [-1.0]])
+    centres, scales, outs = centre * factors, scale * np.abs(factors), np.empty((3, LANES))
+    for n_components in (1, 2, 3):  # which go by two
+        part = slice(n_components)
+        columns.log_densities_spherical(centres[part], several[part], 5 * several[part], tile, outs[part])
+        squares = ((tile - centres[part, :, None]) ** 2).sum(axis=1)
+        expected = 5 * several[part, None] - 0.5 * several[part, None] ** 2 * squares
+        np.testing.assert_allclose(outs[part], expected, rtol=1e-12, atol=1e-12)
+        columns.log_densities_diagonal(scales[part], centres[part], 5 * several[part], tile, outs[part])
+        squares = ((scales[part, :, None] * tile - centres[part, :, None]) ** 2).sum(axis=1)
+        np.testing.assert_allclose(outs[part], 5 * several[part, None] - 0.5 * squares, rtol=1e-12, atol=1e-12)
     counts, factor = rng.integers(0, 3, size=(d, LANES)).astype(np.float64), np.log(scale)
     factor[0] = -np.inf  # a rate of zero allows a count of zero
     columns.weighted_counts(factor, 1.5, counts, out)

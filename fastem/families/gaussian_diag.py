@@ -7,7 +7,7 @@ import numpy as np
 from fastem._jit import inlined
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels.columns import log_density_diagonal, weighted_moments
+from fastem.kernels.columns import log_densities_diagonal, weighted_moments
 from fastem.kernels.posterior import active_vectors
 
 
@@ -31,8 +31,7 @@ def make_params(means: Float, covariances: Float, inverse_deviation: Float) -> D
 @inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile."""
-    for k in range(out.shape[0]):
-        log_density_diagonal(params.inverse_deviation[k], params.offset[k], params.log_constant[k], tile, out[k])
+    log_densities_diagonal(params.inverse_deviation, params.offset, params.log_constant, tile, out)
 
 
 @inlined

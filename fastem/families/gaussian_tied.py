@@ -17,7 +17,7 @@ import numpy as np
 from fastem._jit import inlined
 from fastem.families import _gaussian
 from fastem.families._contract import Family, Float, safe_ratio
-from fastem.kernels.columns import expected_residual, invert, log_density_spherical
+from fastem.kernels.columns import expected_residual, invert, log_densities_spherical
 from fastem.kernels.linalg import moments, triangular_product
 from fastem.kernels.posterior import active_vectors
 
@@ -29,14 +29,16 @@ class TiedParams(NamedTuple):
     covariances: Float  # (d, d)
     lower: Float  # (d, d)
     offset: Float  # (K, d)
-    log_constant: Float  # (1,)
+    unit: Float  # (K,) ones: the inverse deviations of whitened rows
+    log_constant: Float  # (K,), equal
 
 
 def make_params(means: Float, covariances: Float, lower: Float) -> TiedParams:
     """Complete the parameters from means, covariance and its inverse Cholesky factor."""
     log_determinant = np.log(np.diagonal(lower)).sum()
     log_constant = log_determinant - 0.5 * means.shape[1] * _gaussian.LOG_2_PI
-    return TiedParams(means, covariances, lower, means @ lower.T, np.array([log_constant]))
+    unit = np.ones(len(means))
+    return TiedParams(means, covariances, lower, means @ lower.T, unit, log_constant * unit)
 
 
 @inlined
@@ -44,8 +46,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile."""
     white = scratch[: tile.shape[0]]
     triangular_product(params.lower, tile, white)
-    for k in range(out.shape[0]):
-        log_density_spherical(params.offset[k], 1.0, params.log_constant[0], white, out[k])
+    log_densities_spherical(params.offset, params.unit, params.log_constant, white, out)
 
 
 @inlined

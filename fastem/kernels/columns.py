@@ -27,43 +27,75 @@ def weighted_sum(resp, active, z, first, stats):
 
 
 @kernel
-def log_density_spherical(centre, inverse_deviation, constant, tile, out):
-    """out[c] = constant - inverse_deviation^2 |tile[:, c] - centre|^2 / 2."""
-    d, b = tile.shape
+def log_densities_spherical(centres, inverse_deviation, constant, tile, out):
+    """out[k, c] = constant[k] - inverse_deviation[k]^2 |tile[:, c] - centres[k]|^2 / 2.
+
+    Two components at a time, for the tile, which may not fit into the first-level cache, to be read half as often.
+    """
+    n_components, b = out.shape
+    d = tile.shape[0]
     step = lanes(tile)
-    zero, level, scale = splat(0.0, tile), splat(constant, tile), splat(inverse_deviation, tile)
-    minus_half = splat(-0.5, tile)
-    for c in range(0, b, VECTORS * step):
-        c1 = c + step; c2 = c1 + step; c3 = c2 + step
-        s0 = zero; s1 = zero; s2 = zero; s3 = zero
-        for j in range(d):
-            m = broadcast(centre, j)
-            u0 = load(tile, j, c) - m; u1 = load(tile, j, c1) - m; u2 = load(tile, j, c2) - m; u3 = load(tile, j, c3) - m
-            s0 = multiply_add(u0, u0, s0); s1 = multiply_add(u1, u1, s1)
-            s2 = multiply_add(u2, u2, s2); s3 = multiply_add(u3, u3, s3)
-        # one factor at a time: the square of the inverse deviation alone may overflow
-        s0 = s0 * scale * scale; s1 = s1 * scale * scale; s2 = s2 * scale * scale; s3 = s3 * scale * scale
-        store(multiply_add(minus_half, s0, level), out, c); store(multiply_add(minus_half, s1, level), out, c1)
-        store(multiply_add(minus_half, s2, level), out, c2); store(multiply_add(minus_half, s3, level), out, c3)
+    zero, minus_half = splat(0.0, tile), splat(-0.5, tile)
+    for k in range(0, n_components, 2):
+        other = k + 1 if k + 1 < n_components else k
+        level, scale = broadcast(constant, k), broadcast(inverse_deviation, k)
+        level_other, scale_other = broadcast(constant, other), broadcast(inverse_deviation, other)
+        for c in range(0, b, VECTORS * step):
+            c1 = c + step; c2 = c1 + step; c3 = c2 + step
+            s0 = zero; s1 = zero; s2 = zero; s3 = zero; t0 = zero; t1 = zero; t2 = zero; t3 = zero
+            for j in range(d):
+                x0 = load(tile, j, c); x1 = load(tile, j, c1); x2 = load(tile, j, c2); x3 = load(tile, j, c3)
+                m = broadcast(centres, k, j)
+                u0 = x0 - m; u1 = x1 - m; u2 = x2 - m; u3 = x3 - m
+                s0 = multiply_add(u0, u0, s0); s1 = multiply_add(u1, u1, s1)
+                s2 = multiply_add(u2, u2, s2); s3 = multiply_add(u3, u3, s3)
+                m = broadcast(centres, other, j)
+                u0 = x0 - m; u1 = x1 - m; u2 = x2 - m; u3 = x3 - m
+                t0 = multiply_add(u0, u0, t0); t1 = multiply_add(u1, u1, t1)
+                t2 = multiply_add(u2, u2, t2); t3 = multiply_add(u3, u3, t3)
+            # one factor at a time: the square of the inverse deviation alone may overflow
+            s0 = s0 * scale * scale; s1 = s1 * scale * scale; s2 = s2 * scale * scale; s3 = s3 * scale * scale
+            store(multiply_add(minus_half, s0, level), out, k, c); store(multiply_add(minus_half, s1, level), out, k, c1)
+            store(multiply_add(minus_half, s2, level), out, k, c2); store(multiply_add(minus_half, s3, level), out, k, c3)
+            t0 = t0 * scale_other * scale_other; t1 = t1 * scale_other * scale_other
+            t2 = t2 * scale_other * scale_other; t3 = t3 * scale_other * scale_other
+            store(multiply_add(minus_half, t0, level_other), out, other, c)
+            store(multiply_add(minus_half, t1, level_other), out, other, c1)
+            store(multiply_add(minus_half, t2, level_other), out, other, c2)
+            store(multiply_add(minus_half, t3, level_other), out, other, c3)
 
 
 @kernel
-def log_density_diagonal(inverse_deviation, offset, constant, tile, out):
-    """out[c] = constant - sum_j (inverse_deviation[j] tile[j, c] - offset[j])^2 / 2."""
-    d, b = tile.shape
+def log_densities_diagonal(inverse_deviation, offset, constant, tile, out):
+    """out[k, c] = constant[k] - sum_j (inverse_deviation[k, j] tile[j, c] - offset[k, j])^2 / 2, two components at a time."""
+    n_components, b = out.shape
+    d = tile.shape[0]
     step = lanes(tile)
-    zero, minus_half, level = splat(0.0, tile), splat(-0.5, tile), splat(constant, tile)
-    for c in range(0, b, VECTORS * step):
-        c1 = c + step; c2 = c1 + step; c3 = c2 + step
-        s0 = zero; s1 = zero; s2 = zero; s3 = zero
-        for j in range(d):
-            a, h = broadcast(inverse_deviation, j), zero - broadcast(offset, j)
-            u0 = multiply_add(a, load(tile, j, c), h); u1 = multiply_add(a, load(tile, j, c1), h)
-            u2 = multiply_add(a, load(tile, j, c2), h); u3 = multiply_add(a, load(tile, j, c3), h)
-            s0 = multiply_add(u0, u0, s0); s1 = multiply_add(u1, u1, s1)
-            s2 = multiply_add(u2, u2, s2); s3 = multiply_add(u3, u3, s3)
-        store(multiply_add(minus_half, s0, level), out, c); store(multiply_add(minus_half, s1, level), out, c1)
-        store(multiply_add(minus_half, s2, level), out, c2); store(multiply_add(minus_half, s3, level), out, c3)
+    zero, minus_half = splat(0.0, tile), splat(-0.5, tile)
+    for k in range(0, n_components, 2):
+        other = k + 1 if k + 1 < n_components else k
+        level, level_other = broadcast(constant, k), broadcast(constant, other)
+        for c in range(0, b, VECTORS * step):
+            c1 = c + step; c2 = c1 + step; c3 = c2 + step
+            s0 = zero; s1 = zero; s2 = zero; s3 = zero; t0 = zero; t1 = zero; t2 = zero; t3 = zero
+            for j in range(d):
+                x0 = load(tile, j, c); x1 = load(tile, j, c1); x2 = load(tile, j, c2); x3 = load(tile, j, c3)
+                a, h = broadcast(inverse_deviation, k, j), zero - broadcast(offset, k, j)
+                u0 = multiply_add(a, x0, h); u1 = multiply_add(a, x1, h)
+                u2 = multiply_add(a, x2, h); u3 = multiply_add(a, x3, h)
+                s0 = multiply_add(u0, u0, s0); s1 = multiply_add(u1, u1, s1)
+                s2 = multiply_add(u2, u2, s2); s3 = multiply_add(u3, u3, s3)
+                a, h = broadcast(inverse_deviation, other, j), zero - broadcast(offset, other, j)
+                u0 = multiply_add(a, x0, h); u1 = multiply_add(a, x1, h)
+                u2 = multiply_add(a, x2, h); u3 = multiply_add(a, x3, h)
+                t0 = multiply_add(u0, u0, t0); t1 = multiply_add(u1, u1, t1)
+                t2 = multiply_add(u2, u2, t2); t3 = multiply_add(u3, u3, t3)
+            store(multiply_add(minus_half, s0, level), out, k, c); store(multiply_add(minus_half, s1, level), out, k, c1)
+            store(multiply_add(minus_half, s2, level), out, k, c2); store(multiply_add(minus_half, s3, level), out, k, c3)
+            store(multiply_add(minus_half, t0, level_other), out, other, c)
+            store(multiply_add(minus_half, t1, level_other), out, other, c1)
+            store(multiply_add(minus_half, t2, level_other), out, other, c2)
+            store(multiply_add(minus_half, t3, level_other), out, other, c3)
 
 
 @kernel
