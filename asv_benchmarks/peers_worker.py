@@ -4,7 +4,7 @@
 
     python peers_worker.py LIBRARY THREADS
 
-and sends it requests, a line of JSON each: the name of a method of `Session`, and arguments.
+and sends it requests, a line of JSON each: the name of a method of `Fitter`, and arguments.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Worker:
         self.process: subprocess.Popen[str] | None = None
 
     def ask(self, method: str, **arguments: Any) -> Any:
-        """Call a method of `Session`."""
+        """Call a method of `Fitter`."""
         process = self.process = self.process or self._start()
         begin = time.monotonic()
         timer = threading.Timer(self.timeout, process.kill)
@@ -121,7 +121,7 @@ def last_line(text: str) -> str:
     return (text.strip() or "without a word").splitlines()[-1]
 
 
-class Session:
+class Fitter:
     """The requests that a worker answers."""
 
     def __init__(self, library: Library) -> None:
@@ -158,11 +158,11 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what a library prints is no answer
     warnings.simplefilter("ignore")  # fits stop before they converge, on purpose
-    session = functools.cache(lambda: Session(LIBRARIES[sys.argv[1]](int(sys.argv[2]))))
+    fitter = functools.cache(lambda: Fitter(LIBRARIES[sys.argv[1]](int(sys.argv[2]))))
     for line in sys.stdin:
         request = json.loads(line)
         try:
-            answer = {"result": getattr(session(), request["method"])(**request["arguments"])}
+            answer = {"result": getattr(fitter(), request["method"])(**request["arguments"])}
         except Exception as error:
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), file=answers, flush=True)
