@@ -19,6 +19,7 @@ from typing import Any
 import numba
 
 Function = Callable[..., Any]
+OPTIONS = {"nogil": True, "error_model": "numpy"}  # of everything that is compiled; no fastmath
 
 _process = {"forked": False}
 if hasattr(os, "register_at_fork"):
@@ -33,7 +34,12 @@ def _njit(function: Function, **options: Any) -> Function:
 
 def kernel(function: Function) -> Function:
     """Compile code over tiles; it is linked into the passes that call it, so only those are cached on disk."""
-    return _njit(function, nogil=True, error_model="numpy")
+    return _njit(function, **OPTIONS)
+
+
+def inlined(function: Function) -> Function:
+    """Compile code as a part of the pass that calls it, rather than by itself first and once more in the pass."""
+    return _njit(function, **OPTIONS, inline="always")
 
 
 @functools.cache
@@ -49,11 +55,6 @@ def fingerprint() -> str:
             digest.update(source.read_bytes())
     digest.update(Path(__file__).read_bytes())
     return digest.hexdigest()[:12]
-
-
-def inlined(function: Function) -> Function:
-    """Compile code as a part of the pass that calls it, rather than by itself first and once more in the pass."""
-    return _njit(function, nogil=True, error_model="numpy", inline="always")
 
 
 def specialise(
@@ -86,11 +87,7 @@ def specialise(
     twin = "parallel" if parallel else "serial"
     function.__qualname__ = f"{template.__name__}.{label}.{twin}.{fingerprint()}"
     function.__module__ = template.__module__
-    options = {
-        "nogil": True,
-        "error_model": "numpy",
-        "parallel": parallel,
-    }
+    options = {**OPTIONS, "parallel": parallel}
     try:
         return _njit(function, cache=True, **options)
     except RuntimeError:  # no writable cache folder: compile anew in every process

@@ -16,8 +16,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from fastem import checks, persistence
 from fastem.compiled import get_passes
 from fastem.families import Family
-from fastem.problem import BASE_ROWS, check_domain, sum_log_base
-from fastem.sources import ArraySource, Mixture, Scores, Wanted, common_origin, limit_threads, single_suffices
+from fastem.problem import BASE_ROWS, check_domain, source_for, sum_log_base
+from fastem.sources import Mixture, Scores, Wanted, common_origin, limit_threads
 
 Float = NDArray[np.float64]
 
@@ -52,8 +52,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         check_domain(family, values, type(self).__name__)
         locations = self._locations()
         origin = common_origin(locations) if family.centred else np.zeros(locations.shape[1])
-        single = family.single and single_suffices(values, origin)
-        source = ArraySource(values, weights, origin, single=single)
+        source = source_for(family, values, weights, origin)
         with limit_threads(self.n_jobs):
             scores = source.score(get_passes(family.name), self._recover(origin), wanted)
         return scores, values, weights

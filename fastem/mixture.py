@@ -21,8 +21,8 @@ from fastem.callbacks import CallbackBridge
 from fastem.families import ComponentError
 from fastem.fitted import FittedMixture, Float
 from fastem.initialize import Blocks, Sample, draw_responsibilities, draw_sample
-from fastem.problem import Problem, check_domain, check_squares, sum_log_base
-from fastem.sources import ArraySource, Mixture, common_origin, limit_threads, single_suffices
+from fastem.problem import Problem, check_domain, check_squares, source_for, sum_log_base
+from fastem.sources import Mixture, common_origin, limit_threads
 
 INIT_SIZE = 100_000
 ORIGIN_ROWS = 10_000  # that the origin is chosen by: near the data is near enough
@@ -206,8 +206,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
             some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
             origin = common_origin(some) if len(some) else origin
         base = sum_log_base(family, values, weights)
-        single = family.single and single_suffices(values, origin)
-        problem = Problem(family, ArraySource(values, weights, origin, single=single), self._prior(), base)
+        problem = Problem(family, source_for(family, values, weights, origin), self._prior(), base)
 
         def start() -> Mixture:
             if self._initial_parameters_suffice():

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fastem.compiled import get_passes
 from fastem.families import ComponentError, Family
 from fastem.families._contract import Params
-from fastem.sources import ArraySource, Mixture, Sweep
+from fastem.sources import ArraySource, Mixture, Sweep, single_suffices
 
 BASE_ROWS = 16384  # rows at once where numpy evaluates the terms common to all components
 
@@ -66,6 +66,13 @@ class Problem:
     def lower_bound(self, sweep: Sweep) -> float:
         """Mean log-likelihood of a row at the parameters of the sweep."""
         return (sweep.log_likelihood + self.base) / self.source.total_weight
+
+
+def source_for(
+    family: Family, values: NDArray[Any], weights: NDArray[np.float64] | None, origin: NDArray[np.float64]
+) -> ArraySource:
+    """Rows about `origin`, evaluated in float32 where family and data allow it."""
+    return ArraySource(values, weights, origin, single=family.single and single_suffices(values, origin))
 
 
 def maximise_params(family: Family, sweep: Sweep, params: Params, prior: Any) -> Params:

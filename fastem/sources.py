@@ -21,7 +21,7 @@ MAX_SLABS = 64  # enough for 64 threads; a power of two, so that 2, 4, 8 ... thr
 CACHE_LINE = 64
 SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
 TILES_PER_SLAB = 8  # fewer, and adding up the slabs begins to cost
-PARALLEL_WORK = 10_000_000  # row-statistics of about two milliseconds: a busy machine may take as long to wake a thread
+PARALLEL_WORK = 10_000_000  # row-statistics, one or two milliseconds: a busy machine may take as long to wake a thread
 
 
 class Mixture(NamedTuple):

@@ -36,14 +36,13 @@ class Import(Suite):
         return "import sklearn.mixture"
 
 
-class ColdFit(Suite):
-    """The first call of `fit` in a process: it imports numba, compiles, and makes two iterations."""
+class FirstFit(Suite):
+    """The first call of `fit` in a process: it imports numba, gets hold of compiled code, and makes two iterations."""
 
     params = (tuple(ROWS),)
     param_names = ("data",)
     number = 1
     rounds = 1
-    repeat = 2
     warmup_time = 0
 
     def setup(self, data):
@@ -52,28 +51,27 @@ class ColdFit(Suite):
             require_threads(2)
         self.prepare = PREPARE.format(n_rows=ROWS[data])
 
+
+class ColdFit(FirstFit):
+    """With an empty folder for compiled code, as on a machine where fastem has never run."""
+
+    repeat = 2
+
     def timeraw_cold(self, data):
-        """With an empty folder for compiled code, as on a machine where fastem has never run."""
+        """Compile."""
         return FIT, EMPTY_CACHE + self.prepare
 
 
-class CachedFit(Suite):
-    """The same with compiled code on disk."""
+class CachedFit(FirstFit):
+    """With the folder for compiled code that all benchmarks share."""
 
-    params = (tuple(ROWS),)
-    param_names = ("data",)
-    number = 1
-    rounds = 1
     repeat = 3
-    warmup_time = 0
 
     def setup(self, data):
-        """Skip the parallel pass where there is none; fit in another process, so that the code is on disk."""
-        if data == "large":
-            require_threads(2)
-        self.prepare = PREPARE.format(n_rows=ROWS[data])
+        """Fit in another process, so that the code is on disk."""
+        super().setup(data)
         subprocess.run([sys.executable, "-c", self.prepare + FIT], check=True)
 
     def timeraw_cached(self, data):
-        """With the folder for compiled code that all benchmarks share."""
+        """Load."""
         return FIT, self.prepare

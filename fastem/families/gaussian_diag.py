@@ -40,7 +40,7 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
     n_features = tile.shape[0]
     vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
-        active = vectors[: active_vectors(resp[k], mass[k], vectors)]
+        active = active_vectors(resp[k], mass[k], vectors)
         if active.size > 0:
             weighted_moments(resp[k], active, tile, params.means[k], 2 * k * n_features, stats)
 

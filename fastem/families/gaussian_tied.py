@@ -61,7 +61,7 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
     vectors = scratch[-1].view(np.int64)
     if n_components > n_features * n_features:
         for k in range(n_components):
-            active = vectors[: active_vectors(resp[k], mass[k], vectors)]
+            active = active_vectors(resp[k], mass[k], vectors)
             moments(resp[k], active, tile, params.means[k], scratch, sums[k], scatter)
         return
     residual, inverse_weight, rest = scratch[:n_features], scratch[n_features], scratch[n_features + 1 :]
@@ -69,7 +69,7 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
     for j in range(n_features):
         expected_residual(params.means, j, tile, resp, inverse_weight, residual, sums)
     centre, unused = np.zeros(max(n_features, n_components), tile.dtype), np.empty(max(n_features, n_components))
-    active = vectors[: active_vectors(weight, 0.0, vectors)]
+    active = active_vectors(weight, 0.0, vectors)
     moments(weight, active, residual, centre, rest, unused, scatter)
     products = stats[first_products:first_scatter].reshape(n_components, n_components)
     moments(inverse_weight, active, resp, centre, rest, unused, products)

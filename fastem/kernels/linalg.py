@@ -32,7 +32,7 @@ def log_density(lower, offset, constant, tile, out):
             y11 = y10; y12 = y10; y13 = y10
             y21 = y20; y22 = y20; y23 = y20
             y31 = y30; y32 = y30; y33 = y30
-            for j in range(i):
+            for j in range(i + 1):
                 x0 = load(tile, j, c); x1 = load(tile, j, c1); x2 = load(tile, j, c2); x3 = load(tile, j, c3)
                 a = broadcast(lower, i, j)
                 y00 = multiply_add(a, x0, y00); y01 = multiply_add(a, x1, y01)
@@ -46,19 +46,6 @@ def log_density(lower, offset, constant, tile, out):
                 a = broadcast(lower, i + 3, j)
                 y30 = multiply_add(a, x0, y30); y31 = multiply_add(a, x1, y31)
                 y32 = multiply_add(a, x2, y32); y33 = multiply_add(a, x3, y33)
-            x0 = load(tile, i, c); x1 = load(tile, i, c1); x2 = load(tile, i, c2); x3 = load(tile, i, c3)
-            a = broadcast(lower, i, i)
-            y00 = multiply_add(a, x0, y00); y01 = multiply_add(a, x1, y01)
-            y02 = multiply_add(a, x2, y02); y03 = multiply_add(a, x3, y03)
-            a = broadcast(lower, i + 1, i)
-            y10 = multiply_add(a, x0, y10); y11 = multiply_add(a, x1, y11)
-            y12 = multiply_add(a, x2, y12); y13 = multiply_add(a, x3, y13)
-            a = broadcast(lower, i + 2, i)
-            y20 = multiply_add(a, x0, y20); y21 = multiply_add(a, x1, y21)
-            y22 = multiply_add(a, x2, y22); y23 = multiply_add(a, x3, y23)
-            a = broadcast(lower, i + 3, i)
-            y30 = multiply_add(a, x0, y30); y31 = multiply_add(a, x1, y31)
-            y32 = multiply_add(a, x2, y32); y33 = multiply_add(a, x3, y33)
             x0 = load(tile, i + 1, c); x1 = load(tile, i + 1, c1); x2 = load(tile, i + 1, c2); x3 = load(tile, i + 1, c3)
             a = broadcast(lower, i + 1, i + 1)
             y10 = multiply_add(a, x0, y10); y11 = multiply_add(a, x1, y11)

@@ -44,7 +44,8 @@ def fold_slab(rows, params, log_weights, given, workspace, first, last, mass, st
             take(given, start, stop, resp, weight)
         else:
             log_prob(params, tile, scratch, resp)  # noqa: F821
-            log_likelihood += posterior(resp, log_weights, weight, density, scale)  # noqa: F821
+            posterior(resp, log_weights, weight, density, scale)  # noqa: F821
+            log_likelihood += weighted_total(weight, density)
         component_mass(resp, mass)
         accumulate(params, tile, weight, resp, mass, scratch, stats)  # noqa: F821
     return log_likelihood

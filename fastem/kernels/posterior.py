@@ -13,7 +13,7 @@ LOWEST, LOWEST_32 = -1.7976931348623157e308, -3.4028234e38  # what -inf is taken
 
 @kernel
 def soft(joint, log_weights, weight, row_log_likelihood, scale):
-    """Responsibilities by Bayes' rule, times the rows' weights; returns the weighted log-likelihood of the tile.
+    """Responsibilities by Bayes' rule, times the rows' weights.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def soft(joint, log_weights, weight, row_log_likelihood, scale):
     log_weights : (K,)
         Logarithms of the mixing weights.
     weight : (b,)
-        Weights of the rows; a row of weight zero counts nowhere, whatever its density.
+        Weights of the rows.
     row_log_likelihood, scale : (b,)
         The log-density of each row on return, and scratch. A row that no component allows has log-density -inf and
         responsibilities zero.
@@ -50,21 +50,17 @@ def soft(joint, log_weights, weight, row_log_likelihood, scale):
             sum0 = sum0 + e0; sum1 = sum1 + e1
         store(top0, row_log_likelihood, c); store(top1, row_log_likelihood, c1)
         store(sum0, scale, c); store(sum1, scale, c1)
-    log_likelihood = zero
     for c in range(0, b, step):
-        w, row_sum = load(weight, c), load(scale, c)
+        row_sum = load(scale, c)
         possible = row_sum > zero
-        logarithm, quotient = log_and_quotient(where(possible, row_sum, one), w, joint)
-        density = where(possible, load(row_log_likelihood, c) + logarithm, impossible)
-        store(density, row_log_likelihood, c)
-        log_likelihood = log_likelihood + w * where(w > zero, density, zero)
+        logarithm, quotient = log_and_quotient(where(possible, row_sum, one), load(weight, c), joint)
+        store(where(possible, load(row_log_likelihood, c) + logarithm, impossible), row_log_likelihood, c)
         store(where(possible, quotient, zero), scale, c)
     for c in range(0, b, 2 * step):
         c1 = c + step
         scale0 = load(scale, c); scale1 = load(scale, c1)
         for k in range(n_components):
             store(load(joint, k, c) * scale0, joint, k, c); store(load(joint, k, c1) * scale1, joint, k, c1)
-    return total(log_likelihood)
 
 
 @kernel
@@ -119,7 +115,7 @@ def entropy(responsibilities, weight):
 
 @kernel
 def active_vectors(responsibilities, mass, active):
-    """Write into `active` where vectors begin in which a row matters to a component of this mass; returns their number.
+    """Where vectors begin in which a row matters to a component of this mass, written into `active` from its start.
 
     A row of which the component has no more than a 1e-20th of its mass changes no statistic that a float64 can hold.
     """
@@ -128,7 +124,7 @@ def active_vectors(responsibilities, mass, active):
     for c in range(0, responsibilities.size, lanes(responsibilities)):
         active[n_active] = c
         n_active += any_lane(load(responsibilities, c) > limit)
-    return n_active
+    return active[:n_active]
 
 
 @kernel

@@ -251,8 +251,6 @@ _lower_operator(operator.add, "fadd", "add")
 _lower_operator(operator.sub, "fsub", "sub")
 _lower_operator(operator.mul, "fmul", "mul")
 _lower_operator(operator.truediv, "fdiv")
-for _function in (operator.iadd, operator.isub, operator.imul):
-    _lower_operator(_function, "f" + _function.__name__[1:], _function.__name__[1:])
 
 
 def _lower_shift(function, instruction):
