@@ -155,7 +155,7 @@ class ArraySource:
         stats = np.zeros((n_slabs, n_stats))
         log_likelihood = np.zeros(n_slabs)
         workspaces = self._workspaces(mixture, self._n_workers(n_slabs, n_stats, parallel))
-        fixed = (rows, *self._in_precision(mixture), given)
+        fixed = (rows, self._weighted_params(mixture), given)
         if len(workspaces) > 1:
             passes.fused.parallel(*fixed, workspaces, bounds, mass, stats, log_likelihood)
         else:
@@ -186,7 +186,7 @@ class ArraySource:
         )
         sums = np.zeros((n_slabs, 2))
         workspaces = self._workspaces(mixture, self._n_workers(n_slabs, n_stats, parallel))
-        fixed = (self.rows, *self._in_precision(mixture))
+        fixed = (self.rows, self._weighted_params(mixture), mixture.log_weights)
         if len(workspaces) > 1:
             passes.score.parallel(*fixed, workspaces, bounds, wanted, by_row, sums)
         else:
@@ -194,9 +194,10 @@ class ArraySource:
                 passes.score.slab(*fixed, workspaces[0], bounds[p], bounds[p + 1], wanted, by_row, sums[p])
         return Scores(by_row, *map(float, sums.sum(axis=0)))
 
-    def _in_precision(self, mixture: Mixture) -> tuple[Params, NDArray[Any]]:
-        """Parameters and logarithms of the weights, in the type that rows are evaluated in."""
-        return _cast(mixture.params, self.precision), mixture.log_weights.astype(self.precision)
+    def _weighted_params(self, mixture: Mixture) -> Params:
+        """Parameters with the weights in their constants, in the type that rows are evaluated in."""
+        params = mixture.params
+        return _cast(params._replace(log_constant=params.log_constant + mixture.log_weights), self.precision)
 
     def _tile_rows(self, mixture: Mixture) -> int:
         return tile_rows(self.n_rows, self.n_features, mixture.weights.size, self.precision)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Float: TypeAlias = NDArray[np.float64]
-Params: TypeAlias = Any  # a NamedTuple of arrays, its own type for each family
+Params: TypeAlias = Any  # a NamedTuple of arrays, its own type for each family; one of them is log_constant (K,)
 
 
 class Family(NamedTuple):
@@ -22,7 +22,8 @@ class Family(NamedTuple):
     name : str
         Key of the family in the registry, and part of the names of its compiled passes.
     log_prob : kernel (params, tile (d, b), scratch, out (K, b))
-        Component log-densities, without mixing weights and without terms common to all components.
+        Component log-densities without terms common to all components. Each is a sum that begins with
+        `params.log_constant[k]`, to which a pass has added the logarithm of the mixing weight.
     accumulate : kernel (params, tile (d, b), weight (b,), resp (K, b), mass (K,), scratch, stats (S,))
         Add the tile's expected sufficient statistics. Second moments are about the component's current mean: never
         E[x^2] - mu^2. `resp` carries the rows' weights; `mass` is its sum up to and with this tile, so that negligible

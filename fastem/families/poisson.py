@@ -17,21 +17,21 @@ class PoissonParams(NamedTuple):
 
     rates: Float  # (K, d)
     log_rates: Float  # (K, d)
-    total_rate: Float  # (K,)
+    log_constant: Float  # (K,), minus the sum of the rates
 
 
 def make_params(rates: Float) -> PoissonParams:
     """Complete the parameters from the rates."""
     with np.errstate(divide="ignore"):
         log_rates = np.log(rates)
-    return PoissonParams(rates, log_rates, rates.sum(axis=1))
+    return PoissonParams(rates, log_rates, -rates.sum(axis=1))
 
 
 @inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile, without log x!."""
     for k in range(out.shape[0]):
-        weighted_counts(params.log_rates[k], -params.total_rate[k], tile, out[k])
+        weighted_counts(params.log_rates[k], params.log_constant[k], tile, out[k])
 
 
 @inlined

@@ -17,14 +17,13 @@ from fastem.kernels.tiles import load, take
 __placeholders__ = ("log_prob", "accumulate", "posterior", "fold_slab", "score_slab")
 
 
-def fold_slab(rows, params, log_weights, given, workspace, first, last, mass, stats):
+def fold_slab(rows, params, given, workspace, first, last, mass, stats):
     """E-step and statistics of rows first..last in one reading; returns their weighted log-likelihood.
 
     Parameters
     ----------
     rows : Rows
-    params : the family's parameters
-    log_weights : (K,)
+    params : the family's parameters, with the logarithms of the mixing weights in `log_constant`
     given : (n, K) or (0, K)
         Responsibilities that take the place of the E-step's: the start of a fit.
     workspace : (R, b)
@@ -32,7 +31,7 @@ def fold_slab(rows, params, log_weights, given, workspace, first, last, mass, st
     mass : (K,), stats : (S,)
         Added to.
     """
-    n_features, n_components = rows.values.shape[1], log_weights.size
+    n_features, n_components = rows.values.shape[1], params.log_constant.size
     tile, resp = workspace[:n_features], workspace[n_features : n_features + n_components]
     rest = workspace[n_features + n_components :]
     weight, density, scale, scratch = rest[0], rest[1], rest[2], rest[3:]
@@ -44,20 +43,20 @@ def fold_slab(rows, params, log_weights, given, workspace, first, last, mass, st
             take(given, start, stop, resp, weight)
         else:
             log_prob(params, tile, scratch, resp)  # noqa: F821
-            posterior(resp, log_weights, weight, density, scale)  # noqa: F821
+            posterior(resp, weight, density, scale)  # noqa: F821
             log_likelihood += weighted_total(weight, density)
         component_mass(resp, mass)
         accumulate(params, tile, weight, resp, mass, scratch, stats)  # noqa: F821
     return log_likelihood
 
 
-def fused_pass(rows, params, log_weights, given, workspaces, bounds, mass, stats, log_likelihood):
+def fused_pass(rows, params, given, workspaces, bounds, mass, stats, log_likelihood):
     """Fold every slab, each into its row of mass (P, K), stats (P, S) and log_likelihood (P,), zero on entry."""
     n_workers = workspaces.shape[0]
     for worker in prange(n_workers):
         for p in range(worker, bounds.size - 1, n_workers):
             log_likelihood[p] = fold_slab(
-                rows, params, log_weights, given, workspaces[worker], bounds[p], bounds[p + 1], mass[p], stats[p]
+                rows, params, given, workspaces[worker], bounds[p], bounds[p + 1], mass[p], stats[p]
             )
 
 
@@ -78,7 +77,7 @@ def score_slab(rows, params, log_weights, workspace, first, last, wanted, out, s
                 out.labels[start + c] = density[c]
         if not wanted.posterior:
             continue
-        soft(resp, log_weights, ones, density, scale)
+        soft(resp, ones, density, scale)
         sums[0] += weighted_total(weight, density)
         if wanted.entropy:
             sums[1] += entropy(resp, weight)

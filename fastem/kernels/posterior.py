@@ -5,22 +5,20 @@ import numpy as np
 from fastem._jit import kernel
 from fastem.kernels.shuffles import total
 from fastem.kernels.vecmath import exp_nonpositive, log_and_quotient
-from fastem.kernels.vectors import any_lane, broadcast, is_double, lanes, load, maximum, splat, store, where
+from fastem.kernels.vectors import any_lane, is_double, lanes, load, maximum, splat, store, where
 
 NEGLIGIBLE = 1e-20
 LOWEST, LOWEST_32 = -1.7976931348623157e308, -3.4028234e38  # what -inf is taken away from, where all densities are zero
 
 
 @kernel
-def soft(joint, log_weights, weight, row_log_likelihood, scale):
+def soft(joint, weight, row_log_likelihood, scale):
     """Responsibilities by Bayes' rule, times the rows' weights.
 
     Parameters
     ----------
     joint : (K, b)
-        Log-densities of the components; responsibilities on return.
-    log_weights : (K,)
-        Logarithms of the mixing weights.
+        Log-densities of the components plus the logarithms of their mixing weights; responsibilities on return.
     weight : (b,)
         Weights of the rows.
     row_log_likelihood, scale : (b,)
@@ -39,13 +37,11 @@ def soft(joint, log_weights, weight, row_log_likelihood, scale):
         c1 = c + step
         top0 = lowest; top1 = lowest
         for k in range(n_components):
-            shift = broadcast(log_weights, k)
-            top0 = maximum(load(joint, k, c) + shift, top0); top1 = maximum(load(joint, k, c1) + shift, top1)
+            top0 = maximum(load(joint, k, c), top0); top1 = maximum(load(joint, k, c1), top1)
         sum0 = zero; sum1 = zero
         for k in range(n_components):
-            shift = broadcast(log_weights, k)
-            e0 = exp_nonpositive(load(joint, k, c) + shift - top0, joint)
-            e1 = exp_nonpositive(load(joint, k, c1) + shift - top1, joint)
+            e0 = exp_nonpositive(load(joint, k, c) - top0, joint)
+            e1 = exp_nonpositive(load(joint, k, c1) - top1, joint)
             store(e0, joint, k, c); store(e1, joint, k, c1)
             sum0 = sum0 + e0; sum1 = sum1 + e1
         store(top0, row_log_likelihood, c); store(top1, row_log_likelihood, c1)
@@ -79,7 +75,7 @@ def most_probable(joint, log_weights, label):
         top = impossible
         best = splat(heaviest, joint)
         for k in range(n_components):
-            candidate = load(joint, k, c) + broadcast(log_weights, k)
+            candidate = load(joint, k, c)
             better = candidate > top
             top = where(better, candidate, top)
             best = where(better, splat(k, joint), best)

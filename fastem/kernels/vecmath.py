@@ -1,7 +1,7 @@
 """exp and log of vectors: numba's wheels carry no vector mathematics library."""
 
 from fastem._jit import kernel
-from fastem.kernels.vectors import as_floats, as_integers, is_double, maximum, multiply_add, splat, where
+from fastem.kernels.vectors import as_floats, as_integers, is_double, multiply_add, splat, where
 
 LOG2_E = 1.4426950408889634
 SQRT_HALF = 0.7071067811865476
@@ -24,13 +24,14 @@ def exp_nonpositive(x, array):
     """Exp of a vector x <= 0 of the elements of `array`, within 2 units in the last place; zero where subnormal.
 
     Reduction by ln 2 in two parts, 1 + r + r^2 q(r) with the nearest polynomial q on |r| <= ln(2) / 2 (degree 9, error
-    1.3e-17; float32: degree 4, error 8e-9), and the power of two added to the exponent bits.
+    1.3e-17; float32: degree 4, error 8e-9), and the power of two added to the exponent bits. Below the smallest x that
+    has a normal result all of that is nonsense, and not used.
     """
     if is_double(array):
         underflow, magic = splat(UNDERFLOW, array), splat(ROUND, array)
-        shifted = multiply_add(maximum(x, underflow), splat(LOG2_E, array), magic)
+        shifted = multiply_add(x, splat(LOG2_E, array), magic)
         multiple = shifted - magic
-        r = multiply_add(multiple, splat(-LN2_HIGH, array), maximum(x, underflow))
+        r = multiply_add(multiple, splat(-LN2_HIGH, array), x)
         r = multiply_add(multiple, splat(-LN2_LOW, array), r)
         q = multiply_add(splat(2.510038549551032e-08, array), r, splat(2.7620088445409746e-07, array))
         q = multiply_add(q, r, splat(2.7557268459997064e-06, array))
@@ -41,19 +42,21 @@ def exp_nonpositive(x, array):
         q = multiply_add(q, r, splat(0.04166666666662413, array))
         q = multiply_add(q, r, splat(0.16666666666666669, array))
         q = multiply_add(q, r, splat(0.5000000000000001, array))
-        p = multiply_add(q * r, r, r) + splat(1.0, array)
+        q = multiply_add(q, r, splat(1.0, array))
+        p = multiply_add(q, r, splat(1.0, array))
         power = as_integers(shifted) << 52  # the bits above the integer leave on the left
     else:
         underflow, magic = splat(UNDERFLOW_32, array), splat(ROUND_32, array)
-        shifted = multiply_add(maximum(x, underflow), splat(LOG2_E, array), magic)
+        shifted = multiply_add(x, splat(LOG2_E, array), magic)
         multiple = shifted - magic
-        r = multiply_add(multiple, splat(-LN2_HIGH_32, array), maximum(x, underflow))
+        r = multiply_add(multiple, splat(-LN2_HIGH_32, array), x)
         r = multiply_add(multiple, splat(-LN2_LOW_32, array), r)
         q = multiply_add(splat(0.0013926183587713494, array), r, splat(0.008363179052722578, array))
         q = multiply_add(q, r, splat(0.041666554617204574, array))
         q = multiply_add(q, r, splat(0.16666576989698775, array))
         q = multiply_add(q, r, splat(0.5, array))
-        p = multiply_add(q * r, r, r) + splat(1.0, array)
+        q = multiply_add(q, r, splat(1.0, array))
+        p = multiply_add(q, r, splat(1.0, array))
         power = as_integers(shifted) << 23
     return where(x >= underflow, as_floats(as_integers(p) + power), splat(0.0, array))
 

@@ -141,7 +141,8 @@ def _lower_store(context, builder, signature, arguments):
 
 def multiply_add(factor, other, summand):
     """Factor * other + summand, rounded once on processors that can."""
-    return factor * other + summand
+    with np.errstate(invalid="ignore"):  # compiled code does not warn
+        return factor * other + summand
 
 
 @type_callable(multiply_add)
