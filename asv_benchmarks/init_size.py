@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastem import GaussianMixture
 
 N_ROWS = 1_000_000
-SIZES = (1_000, 10_000, 100_000, N_ROWS)
+SIZES = (1_000, 5_000, 20_000, 100_000, N_ROWS)
 SEEDS = (0, 1, 2)
 
 
@@ -28,7 +28,7 @@ def main():
     """Fit each size from several seeds."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     print("| d | K | init_size | start, in iterations | iterations | lower bounds |\n|---|---|---|---|---|---|")
-    for n_features, n_components in ((2, 5), (10, 10)):
+    for n_features, n_components in ((2, 5), (10, 10), (4, 100)):
         X = blobs(n_features, n_components)
         GaussianMixture(n_components, max_iter=1, init_size=100).fit(X)  # compiles
         for size in SIZES:

@@ -17,7 +17,8 @@ from fastem import checks, persistence
 from fastem.compiled import get_passes
 from fastem.families import Family
 from fastem.problem import BASE_ROWS, check_domain, source_for, sum_log_base
-from fastem.sources import Mixture, Scores, Wanted, common_origin, limit_threads
+from fastem.sources import Mixture, Scores, Wanted, common_origin
+from fastem.threads import limit_threads
 
 Float = NDArray[np.float64]
 

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
-from sklearn.utils.random import sample_without_replacement
 
 from fastem.compiled import get_passes
 from fastem.families import Family
 from fastem.families._contract import Float, safe_ratio
 from fastem.problem import maximise_params
 from fastem.sources import ArraySource, Mixture
+from fastem.threads import one_thread
 
 BLOCK_ROWS = 16384  # rows whose responsibilities exist at once
 
@@ -38,18 +38,25 @@ def draw_sample(
     init_size: int,
     random_state: np.random.RandomState,
 ) -> Sample:
-    """All rows of positive weight, or `init_size` of them drawn without replacement where there are more."""
+    """All rows of positive weight, or `init_size` of them where there are more."""
     if weights is not None and not weights.all():
         present = np.flatnonzero(weights)
         if len(present) > init_size:
-            kept = sample_without_replacement(len(present), init_size, random_state=random_state)
-            present = present[kept]
+            present = present[_one_of_each_run(len(present), init_size, random_state)]
     elif len(values) > init_size:
-        present = sample_without_replacement(len(values), init_size, random_state=random_state)
+        present = _one_of_each_run(len(values), init_size, random_state)
     else:
         return Sample(values, weights)
-    present.sort()  # in the order of the data, which is how memory maps like to be read
     return Sample(values[present], None if weights is None else weights[present])
+
+
+def _one_of_each_run(n_rows: int, n_runs: int, random_state: np.random.RandomState) -> NDArray[np.int64]:
+    """Draw a row from each of `n_runs` runs of neighbours, of equal length but for one row.
+
+    Rows that are ordered in some way are sampled evenly, and memory maps are read from their beginning to their end.
+    """
+    bounds = np.arange(n_runs + 1) * n_rows // n_runs
+    return bounds[:-1] + random_state.randint(np.diff(bounds), dtype=np.int64)
 
 
 def draw_responsibilities(
@@ -71,7 +78,8 @@ def draw_responsibilities(
         return _uniform(len(values), n_components, random_state)
     if method == "kmeans":
         kmeans = KMeans(n_components, n_init=1, random_state=random_state)
-        labels = kmeans.fit(values, sample_weight=weights).labels_
+        with one_thread():
+            labels = kmeans.fit(values, sample_weight=weights).labels_
         return _labelled(labels, n_components)
     if method == "k-means++":
         _, chosen = kmeans_plusplus(values, n_components, sample_weight=weights, random_state=random_state)

@@ -22,9 +22,10 @@ from fastem.families import ComponentError
 from fastem.fitted import FittedMixture, Float
 from fastem.initialize import Blocks, Sample, draw_responsibilities, draw_sample
 from fastem.problem import Problem, check_domain, check_squares, source_for, sum_log_base
-from fastem.sources import Mixture, common_origin, limit_threads
+from fastem.sources import Mixture, common_origin
+from fastem.threads import limit_threads
 
-INIT_SIZE = 100_000
+INIT_SIZE = 20_000
 ORIGIN_ROWS = 10_000  # that the origin is chosen by: near the data is near enough
 
 

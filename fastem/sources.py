@@ -1,15 +1,12 @@
 """Where rows come from, and the sweeps over them."""
 
-import functools
 import math
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import ThreadpoolController
 
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
@@ -21,7 +18,7 @@ MAX_SLABS = 64  # enough for 64 threads; a power of two, so that 2, 4, 8 ... thr
 CACHE_LINE = 64
 SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
 TILES_PER_SLAB = 8  # fewer, and adding up the slabs begins to cost
-PARALLEL_WORK = 10_000_000  # row-statistics, one or two milliseconds: a busy machine may take as long to wake a thread
+PARALLEL_WORK = 5_000_000  # row-statistics, about a millisecond: a busy machine may take as long to wake a thread
 
 
 class Mixture(NamedTuple):
@@ -231,24 +228,6 @@ class ArraySource:
 def workspace_rows(n_features: int, n_components: int) -> int:
     """Rows of a workspace: tile, responsibilities, four of numbers of rows, and a family's scratch."""
     return n_features + n_components + 4 + n_features + max(n_features, n_components) + 8
-
-
-@contextmanager
-def limit_threads(n_jobs: int | None) -> Iterator[None]:
-    """Run passes, and scikit-learn's k-means, with at most `n_jobs` threads; None leaves both as they are."""
-    from fastem import _jit
-
-    if n_jobs is None:
-        yield
-        return
-    with _jit.limit_threads(n_jobs) as n_threads, _threadpools().limit(limits=n_threads):
-        yield
-
-
-@functools.cache
-def _threadpools() -> ThreadpoolController:
-    """Thread pools of the libraries loaded by now; looking for them takes longer than a small fit."""
-    return ThreadpoolController()
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

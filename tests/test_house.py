@@ -19,6 +19,7 @@ _jit checks datasets persistence
 kernels
 families
 compiled
+threads
 sources
 problem
 schemes initialize
