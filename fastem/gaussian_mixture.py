@@ -63,11 +63,11 @@ class GaussianMixture(BaseMixture):
         1 prints iterations, 2 times and changes as well.
     verbose_interval : int, default=10
         Number of iterations between prints.
-    init_size : int, default=20000
-        Starts are computed on at most this many rows, drawn at random where X has more, so that k-means takes a small
-        part of the fit; up to that size they are scikit-learn's. At the default k-means took as long as 4 iterations
-        over a million rows with 2 features and 5 components, and 1 with 10 and 10
-        (``python asv_benchmarks/init_size.py``). Hundreds of components deserve more rows.
+    init_size : int, default=100000
+        Starts are computed on at most this many rows, drawn at random where X has more, so that k-means never takes
+        longer than the fit; up to that size they are scikit-learn's. At the default k-means took as long as 12
+        iterations over a million rows with 2 features and 5 components, and 4 with 10 and 10
+        (``python asv_benchmarks/init_size.py``).
     n_jobs : int, default=None
         Number of threads; None takes numba's number, -1 all cores. Results do not depend on it, to the last bit.
 

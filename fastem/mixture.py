@@ -25,7 +25,7 @@ from fastem.problem import Problem, check_domain, check_squares, source_for, sum
 from fastem.sources import Mixture, common_origin
 from fastem.threads import limit_threads
 
-INIT_SIZE = 20_000
+INIT_SIZE = 100_000
 ORIGIN_ROWS = 10_000  # that the origin is chosen by: near the data is near enough
 
 

@@ -44,7 +44,7 @@ class PoissonMixture(BaseMixture):
         1 prints iterations, 2 times and changes as well.
     verbose_interval : int, default=10
         Number of iterations between prints.
-    init_size : int, default=20000
+    init_size : int, default=100000
         Starts are computed on at most this many rows, drawn at random; see `GaussianMixture`.
     n_jobs : int, default=None
         Number of threads; None takes numba's number, -1 all cores. Results do not depend on it.
