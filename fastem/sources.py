@@ -1,5 +1,6 @@
 """Where rows come from, and the sweeps over them."""
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -117,6 +118,7 @@ class ArraySource:
         self.n_rows, self.n_features = values.shape
         self.total_weight = float(self.n_rows if weights is None else weights.sum())
         self.precision = np.float32 if single else np.float64
+        self._kept = np.empty((0, 0, 0), self.precision)  # the last sweep's workspaces
 
     def sweep(self, passes: Passes, mixture: Mixture, n_stats: int, *, parallel: bool | None = None) -> Sweep:
         """Run one fused pass: the E-step at `mixture` and its statistics of length `n_stats`."""
@@ -146,7 +148,7 @@ class ArraySource:
         n_stats: int,
         parallel: bool | None,
     ) -> Sweep:
-        bounds = self._slab_bounds(len(rows.values), mixture, n_stats)
+        bounds = slab_bounds(len(rows.values), self._tile_rows(mixture), n_stats)
         n_slabs = len(bounds) - 1
         mass = np.zeros((n_slabs, mixture.weights.size))
         stats = np.zeros((n_slabs, n_stats))
@@ -174,7 +176,7 @@ class ArraySource:
         wanted = Wanted() if wanted is None else wanted
         n_components, dtype = mixture.weights.size, self.rows.values.dtype
         n_stats = n_components * self.n_features
-        bounds = self._slab_bounds(self.n_rows, mixture, n_stats)
+        bounds = slab_bounds(self.n_rows, self._tile_rows(mixture), n_stats)
         n_slabs = len(bounds) - 1
         by_row = RowScores(
             np.empty(self.n_rows if wanted.densities else 0, dtype),
@@ -199,15 +201,6 @@ class ArraySource:
     def _tile_rows(self, mixture: Mixture) -> int:
         return tile_rows(self.n_rows, self.n_features, mixture.weights.size, self.precision)
 
-    def _slab_bounds(self, n_rows: int, mixture: Mixture, n_stats: int) -> NDArray[np.int64]:
-        """Where slabs begin: a function of shapes only, or results would depend on the machine."""
-        rows = self._tile_rows(mixture)
-        n_tiles = -(-n_rows // rows)
-        limit = min(MAX_SLABS, n_tiles // TILES_PER_SLAB, SLAB_BYTES // (8 * n_stats))
-        n_slabs = 1 << max(limit, 1).bit_length() - 1
-        tiles = n_tiles * np.arange(n_slabs + 1, dtype=np.int64) // n_slabs
-        return np.minimum(tiles * rows, n_rows)
-
     def _n_workers(self, n_slabs: int, n_stats: int, parallel: bool | None) -> int:
         """Number of threads that share the slabs; `parallel` overrules what would pay."""
         from fastem import _jit
@@ -219,10 +212,12 @@ class ArraySource:
     def _workspaces(self, mixture: Mixture, n_workers: int) -> NDArray[Any]:
         """Memory of each thread (W, R, b); it starts where a cache line does, for no load to need two of them."""
         shape = (n_workers, workspace_rows(self.n_features, mixture.weights.size), self._tile_rows(mixture))
-        n_bytes = math.prod(shape) * np.dtype(self.precision).itemsize
-        buffer = np.empty(n_bytes + CACHE_LINE, np.uint8)
-        first = -buffer.ctypes.data % CACHE_LINE
-        return buffer[first : first + n_bytes].view(self.precision).reshape(shape)
+        if self._kept.shape != shape:
+            n_bytes = math.prod(shape) * np.dtype(self.precision).itemsize
+            buffer = np.empty(n_bytes + CACHE_LINE, np.uint8)
+            first = -buffer.ctypes.data % CACHE_LINE
+            self._kept = buffer[first : first + n_bytes].view(self.precision).reshape(shape)
+        return self._kept
 
 
 def workspace_rows(n_features: int, n_components: int) -> int:
@@ -245,6 +240,16 @@ def tile_rows(n_rows: int, n_features: int, n_components: int, precision: Any) -
     fitting = TILE_BYTES // ((n_features + n_components) * np.dtype(precision).itemsize * block)
     best = min(max(fitting - 1 + fitting % 2, MIN_TILE_BLOCKS), MAX_TILE_BLOCKS)
     return block * min(best, -(-n_rows // block))
+
+
+@functools.lru_cache(maxsize=64)  # an iteration over a hundred rows is shorter than its bounds take
+def slab_bounds(n_rows: int, rows_of_tile: int, n_stats: int) -> NDArray[np.int64]:
+    """Where slabs begin: a function of shapes only, or results would depend on the machine."""
+    n_tiles = -(-n_rows // rows_of_tile)
+    limit = min(MAX_SLABS, n_tiles // TILES_PER_SLAB, SLAB_BYTES // (8 * n_stats))
+    n_slabs = 1 << max(limit, 1).bit_length() - 1
+    tiles = n_tiles * np.arange(n_slabs + 1, dtype=np.int64) // n_slabs
+    return np.minimum(tiles * rows_of_tile, n_rows)
 
 
 def _cast(params: Params, dtype: Any) -> Params:
