@@ -7,16 +7,27 @@ if TYPE_CHECKING:
     from fastem.gaussian_mixture import GaussianMixture
     from fastem.persistence import load
     from fastem.poisson_mixture import PoissonMixture
+    from fastem.schemes import Batch, Hard, Incremental, Stochastic
 
 __version__ = "0.1.0"
 
-__all__ = ["GaussianMixture", "PoissonMixture", "__version__", "load"]
+__all__ = [
+    "Batch",
+    "GaussianMixture",
+    "Hard",
+    "Incremental",
+    "PoissonMixture",
+    "Stochastic",
+    "__version__",
+    "load",
+]
 
 # The estimators bring scikit-learn with them, which takes a second: the command line's help need not wait for that.
 _HOMES = {
     "GaussianMixture": "fastem.gaussian_mixture",
     "PoissonMixture": "fastem.poisson_mixture",
     "load": "fastem.persistence",
+    **dict.fromkeys(("Batch", "Hard", "Incremental", "Stochastic"), "fastem.schemes"),
 }
 
 

@@ -26,7 +26,6 @@ class Passes(NamedTuple):
     score: Pass
 
 
-@functools.cache
 def get_passes(family_name: str, policy: str = "soft") -> Passes:
     """Specialise the templates for a family and a posterior policy.
 
@@ -39,6 +38,11 @@ def get_passes(family_name: str, policy: str = "soft") -> Passes:
     policy : str, default="soft"
         Name of a kernel in `fastem.kernels.posterior`.
     """
+    return _specialised(family_name, policy)
+
+
+@functools.cache  # counts a default and the same value given as two calls
+def _specialised(family_name: str, policy: str) -> Passes:
     from fastem import _jit
     from fastem.kernels import passes, posterior
 

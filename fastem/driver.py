@@ -3,7 +3,7 @@
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -140,6 +140,7 @@ def _iterate(
     """Iterate one restart in place, until converged, told to stop or out of iterations."""
     for observer in observers:
         observer.begin_restart(run.restart, run.mixture)
+    problem = replace(problem, policy=scheme.policy)
     state = scheme.init(problem, run.mixture)
     for iteration in range(1, control.max_iter + 1):
         for observer in observers:
@@ -153,13 +154,15 @@ def _iterate(
         record = HistoryRecord(run.restart, iteration, step.lower_bound, change, seconds, step.passes)
         history.append(record)
         stops = [observer.end_iteration(record, run.mixture) for observer in observers]
-        if abs(change) < control.tol:
+        if abs(change) < control.tol and step.settled:
             run.stop_reason = "tol"
         elif any(stops):
             run.stop_reason = "callback"
         else:
             continue
-        return
+        break
+    if run.bounds and not step.exact:
+        run.lower_bound = problem.log_likelihood(run.mixture)
 
 
 def _better(best: Run | None, run: Run) -> Run:

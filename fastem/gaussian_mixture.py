@@ -68,6 +68,12 @@ class GaussianMixture(BaseMixture):
         longer than the fit; up to that size they are scikit-learn's. At the default k-means took as long as 12
         iterations over a million rows with 2 features and 5 components, and 4 with 10 and 10
         (``python asv_benchmarks/init_size.py``).
+    algorithm : {'em', 'incremental', 'hard', 'stochastic'} or object, default='em'
+        How the likelihood is climbed, by name or as an object with options, such as `Incremental`: see `fastem.Batch`,
+        `fastem.Incremental`, `fastem.Hard` and `fastem.Stochastic`.
+    acceleration : {'squarem', 'anderson'}, default=None
+        Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
+        back.
     n_jobs : int, default=None
         Number of threads; None takes numba's number, -1 all cores. Results do not depend on it, to the last bit.
 
@@ -150,6 +156,8 @@ class GaussianMixture(BaseMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         init_size: int = INIT_SIZE,
+        algorithm: Any = "em",
+        acceleration: str | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -167,6 +175,8 @@ class GaussianMixture(BaseMixture):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.init_size = init_size
+        self.algorithm = algorithm
+        self.acceleration = acceleration
         self.n_jobs = n_jobs
 
     def _family(self) -> Family:

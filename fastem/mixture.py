@@ -22,6 +22,7 @@ from fastem.families import ComponentError
 from fastem.fitted import FittedMixture, Float
 from fastem.initialize import Blocks, Sample, draw_responsibilities, draw_sample
 from fastem.problem import Problem, check_domain, check_squares, source_for, sum_log_base
+from fastem.schemes import ALGORITHMS, CLASSES, METHODS, make_scheme
 from fastem.sources import Mixture, common_origin
 from fastem.threads import limit_threads
 
@@ -44,6 +45,8 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "init_size": [Interval(Integral, 1, None, closed="left")],
+        "algorithm": [StrOptions(set(ALGORITHMS)), *CLASSES],
+        "acceleration": [StrOptions(set(METHODS)), None],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),
             Interval(Integral, None, -1, closed="right"),
@@ -124,6 +127,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         """
         values, weights = self._validate(X, sample_weight)
         random_state = check_random_state(self.random_state)
+        scheme = make_scheme(self.algorithm, self.acceleration, random_state)
         problem, starts = self._pose(values, weights, random_state)
         origin, dtype = problem.source.rows.origin, values.dtype
         resume = self.warm_start and hasattr(self, "converged_")
@@ -144,7 +148,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
             observers.append(bridge)
         try:
             with limit_threads(self.n_jobs):
-                run, history = driver.run_restarts(problem, starts, control, observers)
+                run, history = driver.run_restarts(problem, starts, control, observers, scheme)
         except ComponentError as error:
             raise self._explain(error, dtype) from None
         except driver.Interrupted as interruption:

@@ -19,7 +19,10 @@ import numpy as np
 FORMAT = "fastem-model"
 FORMAT_VERSION = 1
 MODELS = ("GaussianMixture", "PoissonMixture")
-RECORDS = ("HistoryRecord",)
+RECORDS = {
+    "HistoryRecord": "fastem.driver",
+    **dict.fromkeys(("Batch", "Hard", "Incremental", "Stochastic"), "fastem.schemes"),
+}
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
     *("float32", "float64", "object"),
@@ -242,7 +245,7 @@ def _decode(value: Any) -> Any:
     if value.keys() == {"dtype", "scalar"}:
         return _decode_array(value["dtype"], [], [value["scalar"]])[()]
     if value.keys() == {"record", "values"} and value["record"] in RECORDS:
-        record = getattr(import_module("fastem.driver"), value["record"])
+        record = getattr(import_module(RECORDS[value["record"]]), value["record"])
         return record(**{key: _decode(field) for key, field in value["values"].items()})
     if value.keys() == {"tuple"}:
         return tuple(_decode(item) for item in value["tuple"])

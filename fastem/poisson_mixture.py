@@ -46,6 +46,12 @@ class PoissonMixture(BaseMixture):
         Number of iterations between prints.
     init_size : int, default=100000
         Starts are computed on at most this many rows, drawn at random; see `GaussianMixture`.
+    algorithm : {'em', 'incremental', 'hard', 'stochastic'} or object, default='em'
+        How the likelihood is climbed, by name or as an object with options, such as `Incremental`: see `fastem.Batch`,
+        `fastem.Incremental`, `fastem.Hard` and `fastem.Stochastic`.
+    acceleration : {'squarem', 'anderson'}, default=None
+        Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
+        back.
     n_jobs : int, default=None
         Number of threads; None takes numba's number, -1 all cores. Results do not depend on it.
 
@@ -112,6 +118,8 @@ class PoissonMixture(BaseMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         init_size: int = INIT_SIZE,
+        algorithm: Any = "em",
+        acceleration: str | None = None,
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -126,6 +134,8 @@ class PoissonMixture(BaseMixture):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.init_size = init_size
+        self.algorithm = algorithm
+        self.acceleration = acceleration
         self.n_jobs = n_jobs
 
     def __sklearn_tags__(self) -> Any:

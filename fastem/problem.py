@@ -1,6 +1,6 @@
 """A family, its prior and a source of rows: what a scheme is run on."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,17 +31,55 @@ class Problem:
         Whatever the family's M-step takes.
     base : float
         Sum over the rows of the log-density terms that do not depend on the parameters.
+    policy : str
+        How densities become responsibilities: a name in `fastem.kernels.posterior`.
     """
 
     family: Family
     source: ArraySource
     prior: Any
     base: float = 0.0
+    policy: str = "soft"
 
-    def expect(self, mixture: Mixture) -> Sweep:
-        """E-step: expected sufficient statistics of all rows at `mixture`."""
+    def expect(self, mixture: Mixture, *, key: int = 0) -> Sweep:
+        """E-step: expected sufficient statistics of all rows at `mixture`, about its means.
+
+        `key` seeds a policy that draws.
+        """
         n_stats = self.family.n_stats(self.source.n_features, mixture.weights.size)
-        return self.source.sweep(get_passes(self.family.name), mixture, n_stats)
+        return self.source.sweep(get_passes(self.family.name, self.policy), mixture, n_stats, key=key)
+
+    def part(self, selection: slice, share: NDArray[np.float64] | None = None) -> "Problem":
+        """The same for some of the rows, see `ArraySource.part`; without the base, which is that of all rows."""
+        return replace(self, source=self.source.part(selection, share), base=0.0)
+
+    def log_likelihood(self, mixture: Mixture) -> float:
+        """Mean log-likelihood of a row at `mixture`: F after a full E-step."""
+        scores = self.source.score(get_passes(self.family.name), mixture)
+        return (scores.log_likelihood + self.base) / self.source.total_weight
+
+    def about(self, mixture: Mixture, means: Any) -> Mixture:
+        """A mixture of the same densities, whose sweeps take statistics about other means, see `Family.shift`."""
+        if not self.family.centred:
+            return mixture
+        return mixture._replace(params=mixture.params._replace(means=means))
+
+    def means(self, mixture: Mixture) -> Any:
+        """What the statistics of a sweep at `mixture` are about."""
+        return mixture.params.means if self.family.centred else None
+
+    def shift(self, sweep: Sweep, means: Any, to: Any) -> Sweep:
+        """Statistics about `means`, taken about `to`."""
+        if not self.family.centred:
+            return sweep
+        return replace(sweep, stats=self.family.shift(sweep.mass, sweep.stats, means, to))
+
+    def complete(self, sweep: Sweep, means: Any, mixture: Mixture) -> float:
+        """E_q[log p(x, z)] at `mixture`, from statistics about `means` that were taken at any parameters."""
+        sweep = self.shift(sweep, means, self.means(mixture))
+        present = sweep.mass > 0.0
+        weights = sweep.mass[present] @ mixture.log_weights[present]
+        return float(weights) + self.family.expected(sweep.mass, sweep.stats, mixture.params)
 
     def maximise(self, sweep: Sweep, mixture: Mixture) -> Mixture:
         """M-step: the mixture that maximises the expected log-likelihood.

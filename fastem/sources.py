@@ -1,5 +1,6 @@
 """Where rows come from, and the sweeps over them."""
 
+import copy
 import functools
 import math
 from collections.abc import Iterable
@@ -36,11 +37,12 @@ class Mixture(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What a pass reads: values (n, d), weights (n,) or (0,) where all are one, origin (d,)."""
+    """What a pass reads: values (n, d), weights (n,) or (0,) where all are one, origin (d,), seed of what is drawn."""
 
     values: NDArray[Any]
     weights: Float
     origin: Float
+    key: int
 
 
 @dataclass(frozen=True)
@@ -114,16 +116,33 @@ class ArraySource:
             _read_only(np.asarray(values)),
             _read_only(np.empty(0) if weights is None else weights),
             _read_only(np.zeros(values.shape[1]) if origin is None else origin),
+            0,
         )
         self.n_rows, self.n_features = values.shape
         self.total_weight = float(self.n_rows if weights is None else weights.sum())
         self.precision = np.float32 if single else np.float64
-        self._kept = np.empty((0, 0, 0), self.precision)  # the last sweep's workspaces
+        self._memory: dict[tuple[int, ...], NDArray[Any]] = {}  # the last sweep's workspaces
 
-    def sweep(self, passes: Passes, mixture: Mixture, n_stats: int, *, parallel: bool | None = None) -> Sweep:
-        """Run one fused pass: the E-step at `mixture` and its statistics of length `n_stats`."""
+    def part(self, selection: slice, share: Float | None = None) -> "ArraySource":
+        """Some of the rows, in C order where they are not neighbours; `share` (n,) multiplies their weights."""
+        part = copy.copy(self)
+        values = self.rows.values[selection]
+        if selection.step not in (None, 1):
+            values = _read_only(np.ascontiguousarray(values))
+        weights = self.rows.weights[selection]
+        if share is not None:
+            weights = share * weights if weights.size else share
+        part.rows = self.rows._replace(values=values, weights=_read_only(np.ascontiguousarray(weights)))
+        part.n_rows = len(values)
+        part.total_weight = float(weights.sum()) if weights.size else float(len(values))
+        return part
+
+    def sweep(
+        self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
+    ) -> Sweep:
+        """Run one fused pass: the E-step at `mixture` and its statistics of length `n_stats`; `key` seeds draws."""
         nothing = np.empty((0, mixture.weights.size), self.precision)
-        return self._fold(passes, self.rows, mixture, nothing, n_stats, parallel)
+        return self._fold(passes, self.rows._replace(key=key), mixture, nothing, n_stats, parallel)
 
     def given(self, passes: Passes, mixture: Mixture, n_stats: int, blocks: Iterable[NDArray[Any]]) -> Sweep:
         """Statistics about `mixture` for given responsibilities: arrays (rows, K) that follow each other."""
@@ -212,12 +231,13 @@ class ArraySource:
     def _workspaces(self, mixture: Mixture, n_workers: int) -> NDArray[Any]:
         """Memory of each thread (W, R, b); it starts where a cache line does, for no load to need two of them."""
         shape = (n_workers, workspace_rows(self.n_features, mixture.weights.size), self._tile_rows(mixture))
-        if self._kept.shape != shape:
+        if shape not in self._memory:
             n_bytes = math.prod(shape) * np.dtype(self.precision).itemsize
             buffer = np.empty(n_bytes + CACHE_LINE, np.uint8)
             first = -buffer.ctypes.data % CACHE_LINE
-            self._kept = buffer[first : first + n_bytes].view(self.precision).reshape(shape)
-        return self._kept
+            self._memory.clear()  # parts share it
+            self._memory[shape] = buffer[first : first + n_bytes].view(self.precision).reshape(shape)
+        return self._memory[shape]
 
 
 def workspace_rows(n_features: int, n_components: int) -> int:

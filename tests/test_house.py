@@ -21,7 +21,7 @@ families
 compiled
 threads
 sources
-problem
+problem extrapolation
 schemes initialize
 driver
 callbacks
@@ -57,10 +57,11 @@ MODULES_WITH_EXAMPLES = (
     "fastem.persistence",
     "fastem.plotting",
     "fastem.poisson_mixture",
+    "fastem.schemes.incremental",
     "fastem.warmup",
 )
 # By name, when a file is read: it says which class its model is of.
-LATE_IMPORTS = {"fastem.persistence": ["fastem", "fastem", "fastem.driver"]}
+LATE_IMPORTS = {"fastem.persistence": ["fastem", "fastem"]}
 ESTIMATORS = (GaussianMixture, PoissonMixture)
 
 

@@ -135,7 +135,7 @@ def test_responsibilities_follow_bayes_rule_whatever_the_scale_of_the_densities(
     total = logsumexp(joint, axis=0)
     expected = np.exp(joint - total) * weight
     density = np.empty(LANES)
-    posterior.soft(joint, weight, density, np.empty(LANES))
+    posterior.soft(joint, weight, density, np.empty(LANES), 0)
     log_likelihood = posterior.weighted_total(weight, density)
     np.testing.assert_allclose(density, total, rtol=1e-14)
     np.testing.assert_allclose(joint, expected, rtol=1e-11, atol=1e-300)
@@ -147,14 +147,14 @@ def test_a_row_that_no_component_allows_has_density_zero_and_no_responsibilities
     joint[:, 1] = -np.inf
     joint[0, 2] = -np.inf
     weight[:3] = 1.0, 0.0, 1.0  # and counts nowhere if its weight is zero
-    posterior.soft(joint, weight, density, np.empty(LANES))
+    posterior.soft(joint, weight, density, np.empty(LANES), 0)
     log_likelihood = posterior.weighted_total(weight, density)
     np.testing.assert_allclose(joint[:, :3], [[0.5, 0.0, 0.0], [0.5, 0.0, 1.0]])
     np.testing.assert_allclose(density[:3], [0.0, -np.inf, np.log(0.5)])
     np.testing.assert_allclose(log_likelihood, np.log(0.5))
     weight[1] = 1.0
     joint[:, 1] = -np.inf
-    posterior.soft(joint, weight, density, np.empty(LANES))
+    posterior.soft(joint, weight, density, np.empty(LANES), 0)
     assert posterior.weighted_total(weight, density) == -np.inf
 
 

@@ -31,6 +31,15 @@ class Family(NamedTuple):
     n_stats : (d, K) -> S
     params_at : (means (K, d)) -> Params
         Some parameters with these means: the first statistics of a fit are taken about them.
+    shift : (mass (K,), stats (S,), means (K, d), to (K, d)) -> stats (S,)
+        Statistics about the means `means`, taken about `to` instead. A centred family's `accumulate` and `m_step` read
+        `params.means`, and `log_prob` does not: a scheme that keeps statistics while parameters move gives other means.
+    expected : (mass (K,), stats (S,), params) -> float
+        Expected log-density of the rows, each in its component, from statistics about `params.means`.
+    pack : (params) -> vector
+        The parameters as numbers that may have any value.
+    unpack : (vector, params) -> Params
+        The inverse of `pack`; `params` are some of the same shape.
     m_step : (mass (K,), stats (S,), params, prior) -> Params
         Maximise; sees all components, so tied parameters are no special case. Free of scale without a prior. Raises
         `ComponentError` for a component that has no valid maximum.
@@ -58,6 +67,10 @@ class Family(NamedTuple):
     n_stats: Callable[[int, int], int]
     params_at: Callable[[Float], Params]
     m_step: Callable[[Float, Float, Params, Any], Params]
+    shift: Callable[[Float, Float, Float, Float], Float]
+    expected: Callable[[Float, Float, Params], float]
+    pack: Callable[[Params], Float]
+    unpack: Callable[[Float, Params], Params]
     describe: Callable[[Params], dict[str, Float]]
     restore: Callable[[dict[str, Float]], Params]
     n_parameters: Callable[[int, int], int]

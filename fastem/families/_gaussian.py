@@ -59,6 +59,33 @@ def lift_singletons(variances: Float, means: Float, mass: Float) -> Float:
     return np.where(collapsed, 10.0 * eps * squares, variances)
 
 
+def shift_squares(mass: Float, stats: Float, means: Float, to: Float) -> Float:
+    """Move first and second moments of each feature by itself from about `means` to about `to`."""
+    moments = stats.reshape(len(means), 2, -1)
+    difference, weight = to - means, mass[:, None]
+    first = moments[:, 0] - weight * difference
+    second = moments[:, 1] - difference * (moments[:, 0] + first)
+    return np.stack([first, second], axis=1).ravel()
+
+
+def pack_lower(lower: Float) -> Float:
+    """Lower-triangular matrices (..., d, d) of positive diagonal as unconstrained numbers."""
+    rows, columns = np.tril_indices(lower.shape[-1])
+    packed: Float = lower[..., rows, columns].copy()
+    packed[..., rows == columns] = np.log(packed[..., rows == columns])
+    return packed
+
+
+def unpack_lower(packed: Float, n_features: int) -> Float:
+    """Inverse of `pack_lower`."""
+    rows, columns = np.tril_indices(n_features)
+    values = packed.copy()
+    values[..., rows == columns] = np.exp(values[..., rows == columns])
+    lower = np.zeros((*packed.shape[:-1], n_features, n_features))
+    lower[..., rows, columns] = values
+    return lower
+
+
 def describe_diagonal(params: Any) -> dict[str, Float]:
     """Means, variances and inverse standard deviations, by the names that users know them by."""
     return {

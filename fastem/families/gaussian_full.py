@@ -82,6 +82,38 @@ def m_step(mass: Float, stats: Float, params: FullParams, reg_covar: float) -> F
     return make_params(params.means + step, covariances, lower)
 
 
+def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
+    """Move moments from about `means` to about `to`."""
+    n_components, n_features = means.shape
+    moments = stats.reshape(n_components, n_features + 1, n_features).copy()
+    difference, before = to - means, moments[:, 0].copy()
+    moments[:, 0] -= mass[:, None] * difference
+    moments[:, 1:] -= difference[:, :, None] * before[:, None, :] + moments[:, 0][:, :, None] * difference[:, None, :]
+    return moments.ravel()
+
+
+def expected(mass: Float, stats: Float, params: FullParams) -> float:
+    """Constants, and the squared residuals in units of the covariances."""
+    n_components, n_features = params.means.shape
+    scatter = _gaussian.symmetric(stats.reshape(n_components, n_features + 1, n_features)[:, 1:])
+    squares = ((params.lower @ scatter) * params.lower).sum()
+    return float(mass @ params.log_constant - 0.5 * squares)
+
+
+def pack(params: FullParams) -> Float:
+    """Means and inverse Cholesky factors."""
+    return np.concatenate([params.means.ravel(), _gaussian.pack_lower(params.lower).ravel()])
+
+
+def unpack(vector: Float, params: FullParams) -> FullParams:
+    """Inverse of `pack`."""
+    n_components, n_features = params.means.shape
+    means, packed = np.split(vector, [params.means.size])
+    lower = _gaussian.unpack_lower(packed.reshape(n_components, -1), n_features)
+    covariances = np.stack([_gaussian.covariance_from(factor) for factor in lower])
+    return make_params(means.reshape(params.means.shape), covariances, lower)
+
+
 def n_parameters(n_components: int, n_features: int) -> int:
     """Means and symmetric matrices."""
     return n_components * (n_features + n_features * (n_features + 1) // 2)
@@ -112,6 +144,10 @@ FAMILY = Family(
     n_stats=n_stats,
     params_at=params_at,
     m_step=m_step,
+    shift=shift,
+    expected=expected,
+    pack=pack,
+    unpack=unpack,
     describe=describe,
     restore=restore,
     n_parameters=n_parameters,

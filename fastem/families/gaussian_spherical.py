@@ -12,9 +12,10 @@ from fastem.kernels.posterior import active_vectors
 
 
 class SphericalParams(NamedTuple):
-    """One variance and precision per component."""
+    """One variance and precision per component. Densities read `centres`, statistics are about `means`: the same."""
 
     means: Float  # (K, d)
+    centres: Float  # (K, d)
     covariances: Float  # (K,)
     inverse_deviation: Float  # (K,)
     log_constant: Float  # (K,)
@@ -24,13 +25,13 @@ def make_params(means: Float, covariances: Float, inverse_deviation: Float) -> S
     """Complete the parameters from means, variances and inverse standard deviations."""
     n_features = means.shape[1]
     log_constant = n_features * (np.log(inverse_deviation) - 0.5 * _gaussian.LOG_2_PI)
-    return SphericalParams(means, covariances, inverse_deviation, log_constant)
+    return SphericalParams(means, means, covariances, inverse_deviation, log_constant)
 
 
 @inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile."""
-    log_densities_spherical(params.means, params.inverse_deviation, params.log_constant, tile, out)
+    log_densities_spherical(params.centres, params.inverse_deviation, params.log_constant, tile, out)
 
 
 @inlined
@@ -66,6 +67,28 @@ def m_step(mass: Float, stats: Float, params: SphericalParams, reg_covar: float)
     return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
 
 
+def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
+    """Move moments from about `means` to about `to`."""
+    return _gaussian.shift_squares(mass, stats, means, to)
+
+
+def expected(mass: Float, stats: Float, params: SphericalParams) -> float:
+    """Constants, and the squared residuals in units of the variances."""
+    squares = stats.reshape(len(mass), 2, -1)[:, 1].sum(axis=1) * params.inverse_deviation**2
+    return float(mass @ params.log_constant - 0.5 * squares.sum())
+
+
+def pack(params: SphericalParams) -> Float:
+    """Means and logarithms of the inverse deviations."""
+    return np.concatenate([params.means.ravel(), np.log(params.inverse_deviation)])
+
+
+def unpack(vector: Float, params: SphericalParams) -> SphericalParams:
+    """Inverse of `pack`."""
+    means, logarithms = np.split(vector, [params.means.size])
+    return make_params(means.reshape(params.means.shape), np.exp(-2.0 * logarithms), np.exp(logarithms))
+
+
 def n_parameters(n_components: int, n_features: int) -> int:
     """Means and one variance each."""
     return n_components * (n_features + 1)
@@ -85,6 +108,10 @@ FAMILY = Family(
     n_stats=n_stats,
     params_at=params_at,
     m_step=m_step,
+    shift=shift,
+    expected=expected,
+    pack=pack,
+    unpack=unpack,
     describe=_gaussian.describe_diagonal,
     restore=restore,
     n_parameters=n_parameters,

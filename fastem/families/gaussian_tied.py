@@ -86,20 +86,54 @@ def params_at(means: Float) -> TiedParams:
     return make_params(means, identity, identity)
 
 
-def m_step(mass: Float, stats: Float, params: TiedParams, reg_covar: float) -> TiedParams:
-    """Means, and the covariance pooled over components."""
-    n_components, n_features = params.means.shape
+def _split(stats: Float, means: Float) -> tuple[Float, Float]:
+    """First moments (K, d) of statistics about `means`, and the scatter (d, d) pooled over components."""
+    n_components, n_features = means.shape
     sums, products, scatter = np.split(stats, np.cumsum([n_components * n_features, n_components**2]))
-    step = safe_ratio(sums.reshape(n_components, n_features), mass)
     pooled = _gaussian.symmetric(scatter.reshape(n_features, n_features))
     shares = products.reshape(n_components, n_components)
     for k in range(1, n_components):  # between components of the same row
-        difference = params.means[k] - params.means[:k]
+        difference = means[k] - means[:k]
         pooled += (difference * shares[k, :k, None]).T @ difference
+    return sums.reshape(n_components, n_features), pooled
+
+
+def m_step(mass: Float, stats: Float, params: TiedParams, reg_covar: float) -> TiedParams:
+    """Means, and the covariance pooled over components."""
+    sums, pooled = _split(stats, params.means)
+    step = safe_ratio(sums, mass)
     pooled -= (step * mass[:, None]).T @ step
     covariance = pooled / mass.sum()
     np.einsum("ii->i", covariance)[...] += reg_covar
     return make_params(params.means + step, covariance, _gaussian.lower_inverse(covariance, None))
+
+
+def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
+    """Move moments from about `means` to about `to`; the pooled scatter then holds all of it, the products nothing."""
+    sums, pooled = _split(stats, means)
+    difference = to - means
+    moved = sums - mass[:, None] * difference
+    pooled -= difference.T @ sums + moved.T @ difference
+    return np.concatenate([moved.ravel(), np.zeros(len(means) ** 2), pooled.ravel()])
+
+
+def expected(mass: Float, stats: Float, params: TiedParams) -> float:
+    """Constants, and the squared residuals in units of the covariance."""
+    pooled = _split(stats, params.means)[1]
+    squares = ((params.lower @ pooled) * params.lower).sum()
+    return float(mass @ params.log_constant - 0.5 * squares)
+
+
+def pack(params: TiedParams) -> Float:
+    """Means and the inverse Cholesky factor."""
+    return np.concatenate([params.means.ravel(), _gaussian.pack_lower(params.lower)])
+
+
+def unpack(vector: Float, params: TiedParams) -> TiedParams:
+    """Inverse of `pack`."""
+    means, packed = np.split(vector, [params.means.size])
+    lower = _gaussian.unpack_lower(packed, params.means.shape[1])
+    return make_params(means.reshape(params.means.shape), _gaussian.covariance_from(lower), lower)
 
 
 def n_parameters(n_components: int, n_features: int) -> int:
@@ -132,6 +166,10 @@ FAMILY = Family(
     n_stats=n_stats,
     params_at=params_at,
     m_step=m_step,
+    shift=shift,
+    expected=expected,
+    pack=pack,
+    unpack=unpack,
     describe=describe,
     restore=restore,
     n_parameters=n_parameters,

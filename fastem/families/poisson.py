@@ -60,6 +60,28 @@ def m_step(mass: Float, stats: Float, params: PoissonParams, prior: None) -> Poi
     return make_params(np.where(mass[:, None] > 0.0, rates, params.rates))
 
 
+def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
+    """Counts are about zero, whatever the rates."""
+    return stats
+
+
+def expected(mass: Float, stats: Float, params: PoissonParams) -> float:
+    """Expected counts times the logarithms of the rates, less the rates."""
+    counts = stats.reshape(params.rates.shape)
+    terms = counts * np.where(counts > 0.0, params.log_rates, 0.0)
+    return float(mass @ params.log_constant + terms.sum())
+
+
+def pack(params: PoissonParams) -> Float:
+    """Logarithms of the rates."""
+    return params.log_rates.ravel()
+
+
+def unpack(vector: Float, params: PoissonParams) -> PoissonParams:
+    """Inverse of `pack`."""
+    return make_params(np.exp(vector).reshape(params.rates.shape))
+
+
 def log_base(values: NDArray[Any]) -> Float:
     """-sum_j log x_j! of each row."""
     base: Float = -gammaln(values.astype(np.float64) + 1.0).sum(axis=1)
@@ -93,6 +115,10 @@ FAMILY = Family(
     n_stats=n_stats,
     params_at=params_at,
     m_step=m_step,
+    shift=shift,
+    expected=expected,
+    pack=pack,
+    unpack=unpack,
     centred=False,
     log_base=log_base,
     in_domain=in_domain,

@@ -43,7 +43,7 @@ def fold_slab(rows, params, given, workspace, first, last, mass, stats):
             take(given, start, stop, resp, weight)
         else:
             log_prob(params, tile, scratch, resp)  # noqa: F821
-            posterior(resp, weight, density, scale)  # noqa: F821
+            posterior(resp, weight, density, scale, rows.key + start)  # noqa: F821
             log_likelihood += weighted_total(weight, density)
         component_mass(resp, mass)
         accumulate(params, tile, weight, resp, mass, scratch, stats)  # noqa: F821
@@ -77,7 +77,7 @@ def score_slab(rows, params, log_weights, workspace, first, last, wanted, out, s
                 out.labels[start + c] = density[c]
         if not wanted.posterior:
             continue
-        soft(resp, ones, density, scale)
+        soft(resp, ones, density, scale, 0)
         sums[0] += weighted_total(weight, density)
         if wanted.entropy:
             sums[1] += entropy(resp, weight)

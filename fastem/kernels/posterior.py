@@ -1,4 +1,8 @@
-"""Posterior policies: joint log-densities of a tile (K, b) into responsibilities (K, b), in place."""
+"""Posterior policies: joint log-densities of a tile (K, b) into responsibilities (K, b), in place.
+
+Every policy takes the same arguments and leaves, as the log-density of a row, the row's part of the lower bound
+F(q, theta) = E_q[log p(x, z | theta)] + H(q) for the responsibilities q that it gives (Neal and Hinton, 1998).
+"""
 
 import numpy as np
 
@@ -12,7 +16,7 @@ LOWEST, LOWEST_32 = -1.7976931348623157e308, -3.4028234e38  # what -inf is taken
 
 
 @kernel
-def soft(joint, weight, row_log_likelihood, scale):
+def soft(joint, weight, row_log_likelihood, scale, draw):
     """Responsibilities by Bayes' rule, times the rows' weights.
 
     Parameters
@@ -24,6 +28,8 @@ def soft(joint, weight, row_log_likelihood, scale):
     row_log_likelihood, scale : (b,)
         The log-density of each row on return, and scratch. A row that no component allows has log-density -inf and
         responsibilities zero.
+    draw : int
+        Where a policy that draws begins in its random numbers; this one does not.
 
     Notes
     -----
@@ -57,6 +63,54 @@ def soft(joint, weight, row_log_likelihood, scale):
         scale0 = load(scale, c); scale1 = load(scale, c1)
         for k in range(n_components):
             store(load(joint, k, c) * scale0, joint, k, c); store(load(joint, k, c1) * scale1, joint, k, c1)
+
+
+@kernel
+def hard(joint, weight, row_log_likelihood, scale, draw):
+    """All of a row to its most probable component, the first of equals: arguments are those of `soft`."""
+    n_components, b = joint.shape
+    zero, impossible = splat(0.0, joint), splat(-np.inf, joint)
+    for c in range(0, b, lanes(joint)):
+        top, best = impossible, splat(-1.0, joint)
+        for k in range(n_components):
+            candidate = load(joint, k, c)
+            better = candidate > top
+            top, best = where(better, candidate, top), where(better, splat(k, joint), best)
+        store(top, row_log_likelihood, c)
+        w = load(weight, c)
+        for k in range(n_components):
+            number = splat(k, joint)
+            store(where(best >= number, where(number >= best, w, zero), zero), joint, k, c)
+
+
+@kernel
+def sampled(joint, weight, row_log_likelihood, scale, draw):
+    """All of a row to one component, drawn from its posterior: arguments are those of `soft`.
+
+    Random numbers are a hash of a counter (SplitMix64: Steele, Lea and Flood, 2014), so a row's does not depend on
+    what other rows or threads do.
+    """
+    n_components, b = joint.shape
+    soft(joint, weight, row_log_likelihood, scale, draw)
+    for c in range(b):
+        if not weight[c] > 0.0 or not row_log_likelihood[c] > -np.inf:
+            continue
+        x = (draw + c + 1) * -7046029254386353131
+        x = (x ^ ((x >> 30) & 0x3FFFFFFFF)) * -4658895280553007687
+        x = (x ^ ((x >> 27) & 0x1FFFFFFFFF)) * -7723592293110705685
+        x = x ^ ((x >> 31) & 0x1FFFFFFFF)
+        left = ((x >> 11) & 0x1FFFFFFFFFFFFF) * 1.1102230246251565e-16 * weight[c]  # uniform below the weight
+        chosen = 0
+        for k in range(n_components):  # the last component with any probability, if rounding leaves something
+            if joint[k, c] > 0.0:
+                chosen = k
+                left -= joint[k, c]
+                if left < 0.0:
+                    break
+        row_log_likelihood[c] += np.log(joint[chosen, c] / weight[c])
+        for k in range(n_components):
+            joint[k, c] = 0.0
+        joint[chosen, c] = weight[c]
 
 
 @kernel

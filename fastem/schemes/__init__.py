@@ -1,5 +1,52 @@
-"""Schemes: what is done with the statistics. Each is a pair of functions, see `fastem.schemes.batch`."""
+"""Schemes: what is done with the statistics. Each is a pair of functions, see `fastem.schemes._contract`."""
 
-from fastem.schemes.batch import BATCH, Scheme, Step
+from typing import Any
 
-__all__ = ["BATCH", "Scheme", "Step"]
+import numpy as np
+
+from fastem.extrapolation import METHODS
+from fastem.schemes._contract import Scheme, Step
+from fastem.schemes.accelerated import accelerate
+from fastem.schemes.batch import BATCH, Batch, Hard, Stochastic
+from fastem.schemes.incremental import Incremental
+
+ALGORITHMS: dict[str, Any] = {
+    "em": Batch(),
+    "hard": Hard(),
+    "incremental": Incremental(),
+    "stochastic": Stochastic(),
+}
+CLASSES = tuple(type(algorithm) for algorithm in ALGORITHMS.values())
+
+__all__ = [
+    "ALGORITHMS",
+    "BATCH",
+    "CLASSES",
+    "METHODS",
+    "Batch",
+    "Hard",
+    "Incremental",
+    "Scheme",
+    "Step",
+    "Stochastic",
+    "make_scheme",
+]
+
+
+def make_scheme(algorithm: Any, acceleration: str | None, random_state: np.random.RandomState) -> Scheme:
+    """Scheme of an algorithm, given by name or as an object, and an acceleration, if any.
+
+    Raises
+    ------
+    ValueError
+        If options of the algorithm are out of range, or another algorithm than EM is to be accelerated.
+    """
+    algorithm = ALGORITHMS[algorithm] if isinstance(algorithm, str) else algorithm
+    if acceleration is None:
+        scheme: Scheme = algorithm.scheme(random_state)
+        return scheme
+    if not isinstance(algorithm, Batch):
+        raise ValueError(
+            f"acceleration={acceleration!r} goes with algorithm='em' only, not with {type(algorithm).__name__}"
+        )
+    return accelerate(acceleration)

@@ -1,0 +1,105 @@
+"""Extrapolation of fixed-point iterations x -> g(x) of vectors: SQUAREM and Anderson acceleration.
+
+A method sees each point together with its image and proposes the next point, or nothing: then the image is next.
+Whether a proposal was any good the caller finds out there, and says so.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Vector = NDArray[np.float64]
+
+
+class Extrapolation(Protocol):
+    """A method with its memory."""
+
+    def propose(self, point: Vector, image: Vector) -> Vector | None:
+        """Next point from the last point and its image; None for the image itself."""
+
+    def reject(self) -> None:
+        """The last proposal was worse than what it started from; the next point is the image before it."""
+
+
+class Squarem:
+    """Squared extrapolation: after two steps x0 -> x1 -> x2 a long one along both, then a plain one.
+
+    Varadhan and Roland (2008), Simple and globally convergent methods for accelerating the convergence of any EM
+    algorithm, Scandinavian Journal of Statistics 35, 335-353, with their third step length -|r| / |v|.
+    """
+
+    def __init__(self) -> None:
+        self.longest = 4.0
+        self.points: list[Vector] = []
+        self.stabilise = False
+        self.length = 1.0
+
+    def propose(self, point: Vector, image: Vector) -> Vector | None:
+        """Extrapolate from every second point."""
+        if self.stabilise:  # the image of a proposal is where the next cycle begins
+            self.stabilise = False
+            self.longest = 4.0 * self.longest if self.length == self.longest else self.longest
+            return None
+        self.points.append(point)
+        if len(self.points) < 2:
+            return None
+        first, second = self.points
+        self.points = []
+        r, v = second - first, (image - second) - (second - first)
+        norm = float(np.linalg.norm(v))
+        if not norm > 0.0 or not np.isfinite(norm):
+            return None
+        self.length = min(max(float(np.linalg.norm(r)) / norm, 1.0), self.longest)
+        if self.length == 1.0:
+            return None
+        self.stabilise = True
+        return first + 2.0 * self.length * r + self.length**2 * v
+
+    def reject(self) -> None:
+        """Be less bold."""
+        self.stabilise = False
+        self.longest = max(self.longest / 4.0, 2.0)
+
+
+class Anderson:
+    """Anderson acceleration: the combination of the last images whose step, were the map linear, would be smallest.
+
+    Walker and Ni (2011), Anderson acceleration for fixed-point iterations, SIAM Journal on Numerical Analysis 49,
+    1715-1735. That a bad step makes the next ones more cautious follows Henderson and Varadhan (2019), Damped Anderson
+    acceleration with restarts and monotonicity control for accelerating EM and EM-like algorithms, Journal of
+    Computational and Graphical Statistics 28, 834-846.
+    """
+
+    def __init__(self, memory: int = 5) -> None:
+        self.memory = memory
+        self.points: list[Vector] = []
+        self.images: list[Vector] = []
+
+    def propose(self, point: Vector, image: Vector) -> Vector | None:
+        """Combine up to `memory` + 1 images."""
+        self.points.append(point)
+        self.images.append(image)
+        if len(self.points) > self.memory + 1:
+            del self.points[0], self.images[0]
+        if len(self.points) < 2:
+            return None
+        images = np.array(self.images)
+        residuals = images - np.array(self.points)
+        differences = np.diff(residuals, axis=0)
+        gram = differences @ differences.T
+        damping = 1e-10 * float(np.trace(gram))
+        if not damping > 0.0 or not np.isfinite(damping):
+            return None
+        right = differences @ residuals[-1]
+        coefficients = np.linalg.solve(gram + damping * np.eye(len(gram)), right)
+        proposal: Vector = image - coefficients @ np.diff(images, axis=0)
+        return proposal
+
+    def reject(self) -> None:
+        """Begin anew."""
+        self.points, self.images = [], []
+
+
+METHODS: dict[str, Callable[[], Extrapolation]] = {"squarem": Squarem, "anderson": Anderson}

@@ -1,0 +1,222 @@
+"""Variants of EM as coordinate ascent on F(q, theta): guarantees, reductions to batch EM, known answers."""
+
+import warnings
+
+import numpy as np
+import pytest
+import sklearn
+from fits import model_at, run
+from models import learned
+from reference import FAMILIES, rows_for, start_at
+from sklearn.cluster import KMeans
+from sklearn.exceptions import ConvergenceWarning
+
+from fastem import GaussianMixture, Incremental, PoissonMixture, load
+
+ALGORITHMS = ("em", "incremental", "hard", "stochastic")
+DEATHS = np.repeat(np.arange(10.0), [162, 267, 271, 185, 111, 61, 27, 8, 3, 1])[:, None]  # The Times, 1910-12
+DEATHS_START = {"n_components": 2, "weights_init": [0.5, 0.5], "rates_init": [[1.0], [3.0]]}
+DEATHS_MAXIMUM = -1989.945859882964
+
+
+def problem_of(family, n_rows=600):
+    """Rows and a start that needs many iterations."""
+    X = rows_for(family, n_rows)
+    return X, start_at(family, X, X[:3] + 0.5)
+
+
+def initial(model):
+    """Parameters of a fitted model, to begin another with."""
+    if isinstance(model, PoissonMixture):
+        return {"weights_init": model.weights_, "rates_init": model.rates_}
+    given = {"weights_init": model.weights_, "means_init": model.means_, "precisions_init": model.precisions_}
+    return {"covariance_type": model.covariance_type, "reg_covar": 0.0, **given}
+
+
+def fall(bounds):
+    """How far a sequence of bounds falls, in units of rounding."""
+    return float(-np.diff(bounds).min() / np.abs(bounds).max())
+
+
+@pytest.mark.parametrize("options", [{}, {"n_blocks": 1}, {"n_blocks": 7}, {"n_blocks": 7, "order": "random"}])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_incremental_em_never_lowers_the_bound(family, options):
+    X, start = problem_of(family)
+    model = run(model_at(start, algorithm=Incremental(**options), random_state=0), X, 40)
+    assert fall(model.lower_bounds_) < 1e-13
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_incremental_em_of_one_block_is_batch_em(family, weighted, rng):
+    X, start = problem_of(family)
+    weights = rng.random(len(X)) if weighted else None
+    batch = run(model_at(start), X, 10, weights)
+    one = run(model_at(start, algorithm=Incremental(n_blocks=1)), X, 10, weights)
+    assert one.lower_bounds_ == batch.lower_bounds_
+    for expected, actual in zip(learned(batch), learned(one), strict=True):
+        np.testing.assert_array_equal(actual, expected)
+
+
+@pytest.mark.parametrize("n_blocks", [2, 9])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_incremental_em_ends_where_batch_em_does_in_fewer_passes(family, n_blocks):
+    X, start = problem_of(family)
+    near = run(model_at(start), X, 150)  # before, the two may climb different hills
+    options = {"max_iter": 3000, "tol": 1e-10, **initial(near)}
+    batch = type(near)(3, **options).fit(X)
+    blocks = type(near)(3, algorithm=Incremental(n_blocks), **options).fit(X)
+    assert blocks.lower_bound_ == pytest.approx(batch.lower_bound_, rel=1e-7)
+    assert len(blocks.lower_bounds_) <= len(batch.lower_bounds_)
+
+
+def test_incremental_em_needs_little_more_than_half_the_passes_in_the_experiment_of_neal_and_hinton():
+    """1000 points of 0.3 N(0, 1) + 0.7 N(-0.2, 0.1), the second number a variance; until within 1e-2 of the maximum."""
+    ratios = []
+    for seed in range(5):
+        generator = np.random.default_rng(seed)
+        wide = generator.random(1000) < 0.3
+        x = np.where(wide, generator.normal(0.0, 1.0, 1000), generator.normal(-0.2, np.sqrt(0.1), 1000))[:, None]
+        start = {"weights_init": [0.5, 0.5], "means_init": [[1.0], [-1.0]], "precisions_init": [[[1.0]], [[1.0]]]}
+        passes, maximum = [], None
+        for algorithm in ("em", Incremental(n_blocks=16)):
+            model = run(GaussianMixture(2, reg_covar=0.0, algorithm=algorithm, **start), x, 150)
+            bounds = np.array(model.lower_bounds_) * len(x)
+            maximum = bounds[-1] if maximum is None else maximum
+            passes.append(int((bounds > maximum - 1e-2).argmax()) + 1)
+        ratios.append(passes[1] / passes[0])
+    assert np.median(ratios) <= 0.6
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_hard_em_never_lowers_the_complete_data_likelihood(family):
+    X, start = problem_of(family)
+    model = run(model_at(start, algorithm="hard"), X, 60)
+    assert fall(model.lower_bounds_) < 1e-13
+    assert model.lower_bounds_[-1] == model.lower_bounds_[-2]  # an assignment that no longer changes
+    shares = np.bincount(model.predict(X), minlength=3) / len(X)
+    np.testing.assert_allclose(model.weights_, shares, atol=1e-12)
+
+
+def test_hard_em_of_equal_spheres_is_k_means(rng):
+    centres = np.array([[0.0, 0.0], [6.0, 0.0], [0.0, 6.0]])
+    X = (centres[:, None] + rng.normal(size=(3, 200, 2))).reshape(-1, 2)
+    start = X[[0, 200, 400]]
+    ours = run(
+        GaussianMixture(
+            3, covariance_type="tied", algorithm="hard", weights_init=[1 / 3] * 3, means_init=start,
+            precisions_init=np.eye(2),
+        ),
+        X,
+        50,
+    )  # fmt: skip
+    theirs = KMeans(3, init=start, n_init=1, tol=0.0).fit(X)
+    np.testing.assert_allclose(ours.means_, theirs.cluster_centers_, atol=0.05)
+    assert (ours.predict(X) == theirs.labels_).mean() > 0.99
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_stochastic_em_wanders_about_the_maximum_and_depends_on_the_seed_alone(family):
+    X, start = problem_of(family, 3000)
+    best = run(model_at(start), X, 200)
+    options = {"algorithm": "stochastic", **initial(best)}
+    first, again, other = (run(type(best)(3, random_state=seed, **options), X, 30) for seed in (0, 0, 1))
+    assert first.lower_bounds_ == again.lower_bounds_
+    assert first.lower_bounds_ != other.lower_bounds_
+    assert first.lower_bound_ == pytest.approx(first.score(X), rel=1e-12)
+    assert abs(first.lower_bound_ - best.lower_bound_) < 0.02
+
+
+def test_rows_are_drawn_in_proportion_to_their_responsibilities():
+    X = np.zeros((40_000, 1))
+    start = {"weights_init": [0.2, 0.3, 0.5], "means_init": np.zeros((3, 1)), "precisions_init": np.ones((3, 1, 1))}
+    model = run(GaussianMixture(3, algorithm="stochastic", random_state=0, **start), X, 1)
+    np.testing.assert_allclose(model.weights_, [0.2, 0.3, 0.5], atol=5 * np.sqrt(0.25 / len(X)))
+
+
+@pytest.mark.parametrize("algorithm", ["em", "hard"])  # blocks and draws would be those of other rows
+@pytest.mark.parametrize("family", FAMILIES)
+def test_weights_count_rows_whatever_the_algorithm(family, algorithm, rng):
+    X, start = problem_of(family, 200)
+    counts = rng.integers(1, 4, size=len(X))
+    weighted = run(model_at(start, algorithm=algorithm), X, 5, counts)
+    repeated = run(model_at(start, algorithm=algorithm), np.repeat(X, counts, axis=0), 5)
+    np.testing.assert_allclose(weighted.lower_bounds_, repeated.lower_bounds_, rtol=1e-10)
+
+
+@pytest.mark.parametrize("acceleration", ["squarem", "anderson"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_an_accelerated_fit_never_lowers_the_reported_bound(family, acceleration):
+    X, start = problem_of(family)
+    model = run(model_at(start, acceleration=acceleration), X, 80)
+    assert fall(model.lower_bounds_) <= 0.0
+    assert model.score(X) >= model.lower_bound_ - 1e-12 * abs(model.lower_bound_)
+
+
+@pytest.mark.parametrize(("acceleration", "evaluations"), [("squarem", 60), ("anderson", 60)])
+def test_acceleration_finds_the_maximum_that_takes_em_thousands_of_iterations(acceleration, evaluations):
+    plain = run(PoissonMixture(**DEATHS_START), DEATHS, 1500)
+    assert plain.lower_bound_ * len(DEATHS) < DEATHS_MAXIMUM - 1e-7
+    model = run(PoissonMixture(acceleration=acceleration, **DEATHS_START), DEATHS, evaluations)
+    assert model.lower_bound_ * len(DEATHS) == pytest.approx(DEATHS_MAXIMUM, abs=2e-9)
+    np.testing.assert_allclose(sorted(model.rates_[:, 0]), [1.2560951012662, 2.6634043566619], rtol=1e-4)
+
+
+def test_squarem_takes_a_fifth_of_the_passes_on_overlapping_clusters():
+    rng = np.random.default_rng(1)
+    centres = 1.5 * rng.normal(size=(3, 2))
+    X = centres[rng.integers(3, size=5000)] + rng.normal(size=(5000, 2))
+    start = {
+        "n_components": 3,
+        "weights_init": np.full(3, 1 / 3),
+        "means_init": centres + 0.3 * rng.normal(size=centres.shape),
+        "precisions_init": np.tile(np.eye(2), (3, 1, 1)),
+    }
+    plain = np.array(run(GaussianMixture(**start), X, 1500).lower_bounds_)
+    squarem = np.array(run(GaussianMixture(acceleration="squarem", **start), X, 300).lower_bounds_)
+    target = plain[-1] - 1e-6
+    assert (plain >= target).argmax() > 300  # slow indeed
+    assert squarem[-1] >= target
+    assert (squarem >= target).argmax() + 1 <= ((plain >= target).argmax() + 1) / 5
+
+
+def test_acceleration_goes_with_em_only():
+    with pytest.raises(ValueError, match="acceleration='squarem' goes with algorithm='em' only, not with Hard"):
+        GaussianMixture(algorithm="hard", acceleration="squarem").fit(DEATHS)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "message"),
+    [
+        (Incremental(n_blocks=0), "n_blocks must be None or an integer above 0, not 0"),
+        (Incremental(order="sorted"), "order must be 'cyclic' or 'random', not 'sorted'"),
+        ("variational", "The 'algorithm' parameter of GaussianMixture must be"),
+        (None, "The 'algorithm' parameter of GaussianMixture must be"),
+    ],
+)
+def test_wrong_algorithms_are_refused(algorithm, message):
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture(algorithm=algorithm).fit(DEATHS)
+
+
+@pytest.mark.parametrize("algorithm", [*ALGORITHMS, Incremental(n_blocks=3)])
+def test_an_estimator_with_an_algorithm_can_be_cloned_and_saved(algorithm, tmp_path):
+    model = sklearn.clone(PoissonMixture(algorithm=algorithm, **DEATHS_START))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.set_params(max_iter=3).fit(DEATHS)
+    model.save(tmp_path / "model.json")
+    again = load(tmp_path / "model.json")
+    assert again.algorithm == algorithm
+    assert type(again.algorithm) is type(algorithm)
+    np.testing.assert_array_equal(again.rates_, model.rates_)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_results_do_not_depend_on_the_number_of_threads(algorithm, rng):
+    X = rng.normal(size=(30_000, 4)) + 3.0 * rng.integers(2, size=(30_000, 1))
+    options = {"means_init": X[:8], "weights_init": np.full(8, 0.125), "algorithm": algorithm, "random_state": 0}
+    options["precisions_init"] = np.tile(np.eye(4), (8, 1, 1))
+    one, two = (run(GaussianMixture(8, n_jobs=n_jobs, **options), X, 3) for n_jobs in (1, 2))
+    assert one.lower_bounds_ == two.lower_bounds_
+    np.testing.assert_array_equal(one.covariances_, two.covariances_)
