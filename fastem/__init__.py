@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fastem.gaussian_mixture import GaussianMixture
+    from fastem.iteration import fixed_point
     from fastem.persistence import load
     from fastem.poisson_mixture import PoissonMixture
     from fastem.schemes import Batch, Hard, Incremental, Stochastic
@@ -19,12 +20,14 @@ __all__ = [
     "PoissonMixture",
     "Stochastic",
     "__version__",
+    "fixed_point",
     "load",
 ]
 
 # The estimators bring scikit-learn with them, which takes a second: the command line's help need not wait for that.
 _HOMES = {
     "GaussianMixture": "fastem.gaussian_mixture",
+    "fixed_point": "fastem.iteration",
     "PoissonMixture": "fastem.poisson_mixture",
     "load": "fastem.persistence",
     **dict.fromkeys(("Batch", "Hard", "Incremental", "Stochastic"), "fastem.schemes"),

@@ -3,13 +3,12 @@
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from fastem.problem import Problem
 from fastem.schemes import BATCH, Scheme
 from fastem.sources import Mixture
 
@@ -57,7 +56,7 @@ class Run:
     """State of one restart, and its result."""
 
     restart: int
-    mixture: Mixture
+    mixture: Any
     lower_bound: float
     bounds: list[float] = field(default_factory=list)
     stop_reason: str = "max_iter"
@@ -94,13 +93,24 @@ class Interrupted(KeyboardInterrupt):
 
 
 def run_restarts(
-    problem: Problem,
-    starts: Iterable[Callable[[], Mixture]],
+    problem: Any,
+    starts: Iterable[Callable[[], Any]],
     control: Control,
     observers: Sequence[Observer] = (),
     scheme: Scheme = BATCH,
 ) -> tuple[Run, list[HistoryRecord]]:
     """Run a scheme from each start and keep the run that ends with the largest lower bound.
+
+    Parameters
+    ----------
+    problem : object
+        What the scheme works on: a `Problem`, whose `log_likelihood` is asked for where a scheme's last bound is not
+        exact, or whatever an EM that is no mixture has.
+    starts : iterable of callables
+        Each makes a start: a mixture, or a vector.
+    control : Control
+    observers : sequence of Observer
+    scheme : Scheme
 
     Raises
     ------
@@ -130,7 +140,7 @@ def run_restarts(
 
 
 def _iterate(
-    problem: Problem,
+    problem: Any,
     run: Run,
     control: Control,
     observers: Sequence[Observer],
@@ -140,7 +150,6 @@ def _iterate(
     """Iterate one restart in place, until converged, told to stop or out of iterations."""
     for observer in observers:
         observer.begin_restart(run.restart, run.mixture)
-    problem = replace(problem, policy=scheme.policy)
     state = scheme.init(problem, run.mixture)
     for iteration in range(1, control.max_iter + 1):
         for observer in observers:
@@ -148,7 +157,7 @@ def _iterate(
         begin = time.perf_counter()
         step = scheme.step(problem, state)
         seconds = time.perf_counter() - begin
-        change = step.lower_bound - run.lower_bound
+        change = step.lower_bound - run.lower_bound if step.change is None else step.change
         state, run.mixture, run.lower_bound = step.state, step.mixture, step.lower_bound
         run.bounds.append(step.lower_bound)
         record = HistoryRecord(run.restart, iteration, step.lower_bound, change, seconds, step.passes)

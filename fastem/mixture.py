@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -129,6 +130,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         random_state = check_random_state(self.random_state)
         scheme = make_scheme(self.algorithm, self.acceleration, random_state)
         problem, starts = self._pose(values, weights, random_state)
+        problem = replace(problem, policy=scheme.policy)
         origin, dtype = problem.source.rows.origin, values.dtype
         resume = self.warm_start and hasattr(self, "converged_")
         control = driver.Control(self.max_iter, self.tol, self.lower_bound_ if resume else -math.inf)

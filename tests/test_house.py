@@ -24,7 +24,7 @@ sources
 problem extrapolation
 schemes initialize
 driver
-callbacks
+callbacks iteration
 fitted
 mixture
 gaussian_mixture poisson_mixture
@@ -52,6 +52,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.datasets",
     "fastem.environment",
     "fastem.fitted",
+    "fastem.iteration",
     "fastem.gaussian_mixture",
     "fastem.mixture",
     "fastem.persistence",

@@ -3,9 +3,6 @@
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from fastem.problem import Problem
-from fastem.sources import Mixture
-
 
 class Step(NamedTuple):
     """What a step reports.
@@ -15,7 +12,7 @@ class Step(NamedTuple):
     state : object
         The scheme's state after it.
     mixture : Mixture
-        The parameters after it.
+        The parameters after it; a vector where the EM is of no mixture.
     lower_bound : float
         F per row at the parameters before it, for the responsibilities of its E-step.
     passes : float
@@ -24,19 +21,22 @@ class Step(NamedTuple):
         Whether a fit may end here if the bound no longer changes.
     exact : bool
         Whether `lower_bound` is of a full E-step; if not, the driver evaluates the last parameters once more.
+    change : float, optional
+        What convergence is judged by; None takes the change of the bound.
     """
 
     state: Any
-    mixture: Mixture
+    mixture: Any
     lower_bound: float
     passes: float
     settled: bool = True
     exact: bool = True
+    change: float | None = None
 
 
 class Scheme(NamedTuple):
     """A scheme as a value: `init` makes its state from a start, `step` moves it on."""
 
-    init: Callable[[Problem, Mixture], Any]
-    step: Callable[[Problem, Any], Step]
+    init: Callable[[Any, Any], Any]  # of a problem and a start
+    step: Callable[[Any, Any], Step]  # of a problem and a state
     policy: str = "soft"  # how densities become responsibilities: a name in `fastem.kernels.posterior`
