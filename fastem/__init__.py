@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from fastem.iteration import fixed_point
     from fastem.persistence import load
     from fastem.poisson_mixture import PoissonMixture
-    from fastem.schemes import Batch, Hard, Incremental, Stochastic
+    from fastem.schemes import Batch, Hard, Incremental, Stepwise, Stochastic
 
 __version__ = "0.1.0"
 
@@ -18,6 +18,7 @@ __all__ = [
     "Hard",
     "Incremental",
     "PoissonMixture",
+    "Stepwise",
     "Stochastic",
     "__version__",
     "fixed_point",
@@ -30,7 +31,7 @@ _HOMES = {
     "fixed_point": "fastem.iteration",
     "PoissonMixture": "fastem.poisson_mixture",
     "load": "fastem.persistence",
-    **dict.fromkeys(("Batch", "Hard", "Incremental", "Stochastic"), "fastem.schemes"),
+    **dict.fromkeys(("Batch", "Hard", "Incremental", "Stepwise", "Stochastic"), "fastem.schemes"),
 }
 
 

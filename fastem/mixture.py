@@ -23,7 +23,8 @@ from fastem.families import ComponentError
 from fastem.fitted import FittedMixture, Float
 from fastem.initialize import Blocks, Sample, draw_responsibilities, draw_sample
 from fastem.problem import Problem, check_domain, check_squares, source_for, sum_log_base
-from fastem.schemes import ALGORITHMS, CLASSES, METHODS, make_scheme
+from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
+from fastem.schemes.stepwise import State, begin
 from fastem.sources import Mixture, common_origin
 from fastem.threads import limit_threads
 
@@ -158,8 +159,72 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
                 self._set_run(interruption.best, interruption.history, origin, dtype)
             raise KeyboardInterrupt from None
         self._set_run(run, history, origin, dtype)
+        if hasattr(self, "_stream"):
+            del self._stream
         if bridge is not None:
             bridge.end_fit()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> Self:
+        """Take in a batch of rows by a step of stepwise EM, see `fastem.Stepwise`.
+
+        The first call finds a start on its batch, as `fit` does, or continues from fitted parameters if there are any;
+        its batch should hold rows of all components. Options are those of `algorithm` if that is a `Stepwise`.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The batch.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+
+        Returns
+        -------
+        self : object
+            The mixture after the step. `lower_bound_` is the mean log-likelihood that the batch had before it, and
+            `n_iter_` the number of batches so far.
+
+        Raises
+        ------
+        ValueError
+            If X cannot be a sample of the mixture, has another number of features than the batches before, or a
+            component degenerates. The mixture is then as it was before the call.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastem import GaussianMixture
+        >>> rng, model = np.random.default_rng(0), GaussianMixture(2, random_state=0)
+        >>> for _ in range(50):
+        ...     model = model.partial_fit(rng.normal(size=(200, 1)) + 5 * rng.integers(2, size=(200, 1)))
+        >>> sorted(model.means_.round().ravel().tolist())
+        [0.0, 5.0]
+        """
+        options = self.algorithm if isinstance(self.algorithm, Stepwise) else Stepwise()
+        options.check()
+        stream: tuple[State, Float] | None = getattr(self, "_stream", None)
+        fitted = hasattr(self, "weights_")
+        values, weights = self._validate(X, sample_weight, first=not fitted)
+        if stream is None:
+            problem, starts = self._pose(values, weights, check_random_state(self.random_state))
+            origin = problem.source.rows.origin
+            state = begin(self._recover(origin) if fitted else next(iter(starts))())
+        else:
+            state, origin = stream
+            problem = self._problem(values, weights, origin)
+        try:
+            with limit_threads(self.n_jobs):
+                state, log_likelihood = options.update(problem, state)
+        except ComponentError as error:
+            raise self._explain(error, values.dtype) from None
+        bound = (log_likelihood + problem.base) / problem.source.total_weight
+        run = driver.Run(0, state.mixture, bound, stop_reason="max_iter")
+        self._set_run(run, [], origin, values.dtype)
+        self.n_iter_ = state.n_batches
+        self._stream = state, origin
         return self
 
     def fit_predict(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
@@ -188,12 +253,17 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
-    def _validate(self, X: ArrayLike, sample_weight: ArrayLike | None) -> tuple[NDArray[Any], Float | None]:
-        """Check data, weights and initial parameters of a fit."""
-        values = checks.native(validate_data(self, X, dtype=checks.float_types(X), ensure_min_samples=2))
+    def _validate(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, *, first: bool = True
+    ) -> tuple[NDArray[Any], Float | None]:
+        """Check data, weights and initial parameters of a fit; a batch that is not the first may be small."""
+        least = 2 if first else 1
+        values = checks.native(
+            validate_data(self, X, dtype=checks.float_types(X), ensure_min_samples=least, reset=first)
+        )
         weights = checks.sample_weights(sample_weight, values)
         n_samples = len(values) if weights is None else np.count_nonzero(weights)
-        if n_samples < self.n_components:
+        if first and n_samples < self.n_components:
             raise ValueError(
                 "Expected n_samples >= n_components "
                 f"but got n_components = {self.n_components}, n_samples = {n_samples}"
@@ -212,8 +282,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
             step = -(-len(values) // ORIGIN_ROWS)
             some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
             origin = common_origin(some) if len(some) else origin
-        base = sum_log_base(family, values, weights)
-        problem = Problem(family, source_for(family, values, weights, origin), self._prior(), base)
+        problem = self._problem(values, weights, origin)
 
         def start() -> Mixture:
             if self._initial_parameters_suffice():
@@ -232,6 +301,12 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
                 )
             return problem, iter([lambda: self._recover(origin)])
         return problem, iter([start] * self.n_init)
+
+    def _problem(self, values: NDArray[Any], weights: Float | None, origin: Float) -> Problem:
+        """Rows about an origin, as a problem for the family."""
+        family = self._family()
+        base = sum_log_base(family, values, weights)
+        return Problem(family, source_for(family, values, weights, origin), self._prior(), base)
 
     def _set_run(self, run: driver.Run, history: list[driver.HistoryRecord], origin: Float, dtype: Any) -> None:
         """Set the fitted attributes."""

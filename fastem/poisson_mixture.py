@@ -46,9 +46,9 @@ class PoissonMixture(BaseMixture):
         Number of iterations between prints.
     init_size : int, default=100000
         Starts are computed on at most this many rows, drawn at random; see `GaussianMixture`.
-    algorithm : {'em', 'incremental', 'hard', 'stochastic'} or object, default='em'
+    algorithm : {'em', 'incremental', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options, such as `Incremental`: see `fastem.Batch`,
-        `fastem.Incremental`, `fastem.Hard` and `fastem.Stochastic`.
+        `fastem.Incremental`, `fastem.Stepwise`, `fastem.Hard` and `fastem.Stochastic`.
     acceleration : {'squarem', 'anderson'}, default=None
         Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
         back.

@@ -11,9 +11,9 @@ from reference import FAMILIES, rows_for, start_at
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from fastem import GaussianMixture, Incremental, PoissonMixture, load
+from fastem import GaussianMixture, Incremental, PoissonMixture, Stepwise, load
 
-ALGORITHMS = ("em", "incremental", "hard", "stochastic")
+ALGORITHMS = ("em", "incremental", "stepwise", "hard", "stochastic")
 DEATHS = np.repeat(np.arange(10.0), [162, 267, 271, 185, 111, 61, 27, 8, 3, 1])[:, None]  # The Times, 1910-12
 DEATHS_START = {"n_components": 2, "weights_init": [0.5, 0.5], "rates_init": [[1.0], [3.0]]}
 DEATHS_MAXIMUM = -1989.945859882964
@@ -54,8 +54,8 @@ def test_incremental_em_of_one_block_is_batch_em(family, weighted, rng):
     batch = run(model_at(start), X, 10, weights)
     one = run(model_at(start, algorithm=Incremental(n_blocks=1)), X, 10, weights)
     assert one.lower_bounds_ == batch.lower_bounds_
-    for expected, actual in zip(learned(batch), learned(one), strict=True):
-        np.testing.assert_array_equal(actual, expected)
+    for name, expected in learned(batch).items():
+        np.testing.assert_array_equal(learned(one)[name], expected)
 
 
 @pytest.mark.parametrize("n_blocks", [2, 9])
@@ -144,6 +144,71 @@ def test_weights_count_rows_whatever_the_algorithm(family, algorithm, rng):
     np.testing.assert_allclose(weighted.lower_bounds_, repeated.lower_bounds_, rtol=1e-10)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_stepwise_em_that_takes_all_rows_and_forgets_all_is_batch_em(family, weighted, rng):
+    X, start = problem_of(family)
+    weights = rng.random(len(X)) if weighted else None
+    batch = run(model_at(start), X, 10, weights)
+    steps = run(model_at(start, algorithm=Stepwise(batch_size=len(X), exponent=0.0)), X, 10, weights)
+    assert steps.lower_bounds_ == batch.lower_bounds_
+    for name, expected in learned(batch).items():
+        np.testing.assert_array_equal(learned(steps)[name], expected)
+    assert steps.lower_bound_ == pytest.approx(batch.score(X, sample_weight=weights), rel=1e-12)
+
+
+@pytest.mark.parametrize("averaging", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_stepwise_em_comes_near_the_maximum(family, averaging):
+    X, start = problem_of(family, 20_000)
+    near = run(model_at(start), X, 300)
+    stepwise = Stepwise(batch_size=500, exponent=0.7, averaging=averaging)
+    model = run(type(near)(3, algorithm=stepwise, random_state=0, **initial(near)), X, 5)
+    assert abs(model.lower_bound_ - near.score(X)) < (1e-3 if averaging else 3e-3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_partial_fit_over_shuffled_batches_comes_to_the_answer_of_batch_em(family, rng):
+    X, start = problem_of(family, 20_000)
+    near = run(model_at(start), X, 300)
+    model = type(near)(3, algorithm=Stepwise(exponent=0.8), random_state=0, **initial(near))
+    for _ in range(3):
+        for rows in np.array_split(rng.permutation(len(X)), 40):
+            model.partial_fit(X[rows])
+    assert model.n_iter_ == 120
+    assert abs(model.score(X) - near.score(X)) < 2e-3
+
+
+def test_partial_fit_is_the_scheme_fed_from_outside():
+    """Two batches of rows at equal distances, in either order of calls, as one pass of `fit` has them."""
+    X, start = problem_of("full")
+    options = {"algorithm": Stepwise(batch_size=len(X) // 2), "random_state": 0}
+    inside = run(model_at(start, **options), X, 1)
+    outside = []
+    for order in ((0, 1), (1, 0)):
+        model = model_at(start, **options)
+        for b in order:
+            model.partial_fit(X[b::2])
+        outside.append(model)
+    distances = [np.abs(inside.means_ - model.means_).max() for model in outside]
+    assert min(distances) < 1e-12
+
+
+def test_partial_fit_finds_a_start_and_refuses_what_does_not_fit(rng):
+    X = rng.normal(size=(400, 2)) + 8.0 * rng.integers(2, size=(400, 1))
+    model = GaussianMixture(2, random_state=0).partial_fit(X[:300])
+    before = model.means_.copy()
+    np.testing.assert_allclose(np.sort(model.means_[:, 0]), [0.0, 8.0], atol=0.5)
+    with pytest.raises(ValueError, match="X has 3 features, but GaussianMixture is expecting 2 features"):
+        model.partial_fit(np.zeros((5, 3)))
+    with pytest.raises(ValueError, match="NaN"):
+        model.partial_fit([[np.nan, 0.0]])
+    np.testing.assert_array_equal(model.means_, before)
+    assert model.partial_fit(X[300:301]).n_iter_ == 2  # a batch may be one row
+    assert model.fit(X).n_iter_ > 0
+    assert not hasattr(model, "_stream")
+
+
 @pytest.mark.parametrize("acceleration", ["squarem", "anderson"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_accelerated_fit_never_lowers_the_reported_bound(family, acceleration):
@@ -190,6 +255,9 @@ def test_acceleration_goes_with_em_only():
     [
         (Incremental(n_blocks=0), "n_blocks must be None or an integer above 0, not 0"),
         (Incremental(order="sorted"), "order must be 'cyclic' or 'random', not 'sorted'"),
+        (Stepwise(batch_size=0), "batch_size must be None or an integer above 0, not 0"),
+        (Stepwise(exponent=1.5), "exponent must be between 0 and 1, not 1.5"),
+        (Stepwise(offset=-1.0), "offset must not be negative, not -1.0"),
         ("variational", "The 'algorithm' parameter of GaussianMixture must be"),
         (None, "The 'algorithm' parameter of GaussianMixture must be"),
     ],

@@ -59,6 +59,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.plotting",
     "fastem.poisson_mixture",
     "fastem.schemes.incremental",
+    "fastem.schemes.stepwise",
     "fastem.warmup",
 )
 # By name, when a file is read: it says which class its model is of.

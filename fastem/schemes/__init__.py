@@ -9,11 +9,13 @@ from fastem.schemes._contract import Scheme, Step
 from fastem.schemes.accelerated import accelerate
 from fastem.schemes.batch import BATCH, Batch, Hard, Stochastic
 from fastem.schemes.incremental import Incremental
+from fastem.schemes.stepwise import Stepwise
 
 ALGORITHMS: dict[str, Any] = {
     "em": Batch(),
     "hard": Hard(),
     "incremental": Incremental(),
+    "stepwise": Stepwise(),
     "stochastic": Stochastic(),
 }
 CLASSES = tuple(type(algorithm) for algorithm in ALGORITHMS.values())
@@ -28,6 +30,7 @@ __all__ = [
     "Incremental",
     "Scheme",
     "Step",
+    "Stepwise",
     "Stochastic",
     "make_scheme",
 ]
