@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from fastem.iteration import fixed_point
     from fastem.persistence import load
     from fastem.poisson_mixture import PoissonMixture
-    from fastem.schemes import Batch, Hard, Incremental, Stepwise, Stochastic
+    from fastem.schemes import Batch, Hard, Incremental, Sparse, Stepwise, Stochastic
 
 __version__ = "0.1.0"
 
@@ -18,6 +18,7 @@ __all__ = [
     "Hard",
     "Incremental",
     "PoissonMixture",
+    "Sparse",
     "Stepwise",
     "Stochastic",
     "__version__",
@@ -31,7 +32,7 @@ _HOMES = {
     "fixed_point": "fastem.iteration",
     "PoissonMixture": "fastem.poisson_mixture",
     "load": "fastem.persistence",
-    **dict.fromkeys(("Batch", "Hard", "Incremental", "Stepwise", "Stochastic"), "fastem.schemes"),
+    **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.schemes"),
 }
 
 

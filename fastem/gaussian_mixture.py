@@ -68,9 +68,10 @@ class GaussianMixture(BaseMixture):
         longer than the fit; up to that size they are scikit-learn's. At the default k-means took as long as 12
         iterations over a million rows with 2 features and 5 components, and 4 with 10 and 10
         (``python asv_benchmarks/init_size.py``).
-    algorithm : {'em', 'incremental', 'stepwise', 'hard', 'stochastic'} or object, default='em'
-        How the likelihood is climbed, by name or as an object with options, such as `Incremental`: see `fastem.Batch`,
-        `fastem.Incremental`, `fastem.Stepwise`, `fastem.Hard` and `fastem.Stochastic`.
+    algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
+        How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
+        `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
+        memory it takes, and when to use it.
     acceleration : {'squarem', 'anderson'}, default=None
         Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
         back.

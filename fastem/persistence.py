@@ -21,7 +21,7 @@ FORMAT_VERSION = 1
 MODELS = ("GaussianMixture", "PoissonMixture")
 RECORDS = {
     "HistoryRecord": "fastem.driver",
-    **dict.fromkeys(("Batch", "Hard", "Incremental", "Stepwise", "Stochastic"), "fastem.schemes"),
+    **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.schemes"),
 }
 DTYPES = (
     *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),

@@ -46,9 +46,10 @@ class PoissonMixture(BaseMixture):
         Number of iterations between prints.
     init_size : int, default=100000
         Starts are computed on at most this many rows, drawn at random; see `GaussianMixture`.
-    algorithm : {'em', 'incremental', 'stepwise', 'hard', 'stochastic'} or object, default='em'
-        How the likelihood is climbed, by name or as an object with options, such as `Incremental`: see `fastem.Batch`,
-        `fastem.Incremental`, `fastem.Stepwise`, `fastem.Hard` and `fastem.Stochastic`.
+    algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
+        How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
+        `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
+        memory it takes, and when to use it.
     acceleration : {'squarem', 'anderson'}, default=None
         Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
         back.

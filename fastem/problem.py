@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fastem.compiled import get_passes
 from fastem.families import ComponentError, Family
 from fastem.families._contract import Params
-from fastem.sources import ArraySource, Mixture, Sweep, single_suffices
+from fastem.sources import ArraySource, Mixture, Sweep, Wanted, single_suffices
 
 BASE_ROWS = 16384  # rows at once where numpy evaluates the terms common to all components
 
@@ -57,6 +57,20 @@ class Problem:
         """Mean log-likelihood of a row at `mixture`: F after a full E-step."""
         scores = self.source.score(get_passes(self.family.name), mixture)
         return (scores.log_likelihood + self.base) / self.source.total_weight
+
+    def labels(self, mixture: Mixture) -> NDArray[np.int64]:
+        """Most probable component of each row."""
+        wanted = Wanted(labels=True, posterior=False)
+        return self.source.score(get_passes(self.family.name), mixture, wanted).rows.labels
+
+    def responsibilities(self, mixture: Mixture) -> NDArray[Any]:
+        """Posterior probabilities of the components (n, K)."""
+        wanted = Wanted(responsibilities=True)
+        return self.source.score(get_passes(self.family.name), mixture, wanted).rows.responsibilities
+
+    def reordered(self, order: NDArray[Any]) -> "Problem":
+        """The same for the same rows in another order: a copy."""
+        return replace(self, source=self.source.reordered(order), base=0.0)
 
     def about(self, mixture: Mixture, means: Any) -> Mixture:
         """A mixture of the same densities, whose sweeps take statistics about other means, see `Family.shift`."""

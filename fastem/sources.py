@@ -137,6 +137,13 @@ class ArraySource:
         part.total_weight = float(weights.sum()) if weights.size else float(len(values))
         return part
 
+    def reordered(self, order: NDArray[Any]) -> "ArraySource":
+        """A copy of the rows in another order."""
+        source = copy.copy(self)
+        weights = self.rows.weights[order] if self.rows.weights.size else self.rows.weights
+        source.rows = self.rows._replace(values=_read_only(self.rows.values[order]), weights=_read_only(weights))
+        return source
+
     def sweep(
         self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
     ) -> Sweep:

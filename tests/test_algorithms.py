@@ -11,9 +11,9 @@ from reference import FAMILIES, rows_for, start_at
 from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
-from fastem import GaussianMixture, Incremental, PoissonMixture, Stepwise, load
+from fastem import GaussianMixture, Incremental, PoissonMixture, Sparse, Stepwise, load
 
-ALGORITHMS = ("em", "incremental", "stepwise", "hard", "stochastic")
+ALGORITHMS = ("em", "incremental", "sparse", "stepwise", "hard", "stochastic")
 DEATHS = np.repeat(np.arange(10.0), [162, 267, 271, 185, 111, 61, 27, 8, 3, 1])[:, None]  # The Times, 1910-12
 DEATHS_START = {"n_components": 2, "weights_init": [0.5, 0.5], "rates_init": [[1.0], [3.0]]}
 DEATHS_MAXIMUM = -1989.945859882964
@@ -144,6 +144,44 @@ def test_weights_count_rows_whatever_the_algorithm(family, algorithm, rng):
     np.testing.assert_allclose(weighted.lower_bounds_, repeated.lower_bounds_, rtol=1e-10)
 
 
+@pytest.mark.parametrize("options", [{}, {"threshold": 0.05}, {"threshold": 0.3, "n_steps": 3}])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sparse_em_never_lowers_the_bound_and_reports_that_of_a_full_step(family, weighted, options, rng):
+    X, start = problem_of(family)
+    weights = rng.random(len(X)) if weighted else None
+    model = run(model_at(start, algorithm=Sparse(**options)), X, 50, weights)
+    assert fall(model.lower_bounds_) < 1e-12
+    assert model.lower_bound_ == pytest.approx(model.score(X, sample_weight=weights), rel=1e-12)
+    passes = [record.passes for record in model.history_]
+    assert min(passes) <= 1.0 < max(passes)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_sparse_em_to_which_all_components_are_plausible_is_batch_em(family):
+    X, start = problem_of(family)
+    batch = run(model_at(start), X, 12)
+    sparse = run(model_at(start, algorithm=Sparse(threshold=0.0)), X, 12)
+    np.testing.assert_allclose(sparse.lower_bounds_, batch.lower_bounds_, rtol=1e-11)
+    full = run(model_at(start, algorithm=Sparse(n_steps=0)), X, 12)
+    assert full.lower_bounds_ == batch.lower_bounds_
+
+
+def test_sparse_em_ends_where_batch_em_does_and_visits_few_of_many_components(rng):
+    n_components = 30
+    centres = 6.0 * rng.normal(size=(n_components, 4))
+    X = centres[rng.integers(n_components, size=9000)] + rng.normal(size=(9000, 4))
+    start = {
+        "weights_init": np.full(n_components, 1 / n_components),
+        "means_init": centres + 0.5 * rng.normal(size=centres.shape),
+        "precisions_init": np.tile(np.eye(4), (n_components, 1, 1)),
+    }
+    batch = GaussianMixture(n_components, tol=1e-9, max_iter=500, **start).fit(X)
+    sparse = GaussianMixture(n_components, tol=1e-9, max_iter=2000, algorithm="sparse", **start).fit(X)
+    assert sparse.lower_bound_ == pytest.approx(batch.lower_bound_, rel=1e-6)
+    assert min(record.passes for record in sparse.history_) < 0.25
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stepwise_em_that_takes_all_rows_and_forgets_all_is_batch_em(family, weighted, rng):
@@ -255,6 +293,8 @@ def test_acceleration_goes_with_em_only():
     [
         (Incremental(n_blocks=0), "n_blocks must be None or an integer above 0, not 0"),
         (Incremental(order="sorted"), "order must be 'cyclic' or 'random', not 'sorted'"),
+        (Sparse(threshold=1.0), "threshold must be at least 0 and below 1, not 1.0"),
+        (Sparse(n_steps=-1), "n_steps must be None or an integer, at least 0, not -1"),
         (Stepwise(batch_size=0), "batch_size must be None or an integer above 0, not 0"),
         (Stepwise(exponent=1.5), "exponent must be between 0 and 1, not 1.5"),
         (Stepwise(offset=-1.0), "offset must not be negative, not -1.0"),

@@ -59,6 +59,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.plotting",
     "fastem.poisson_mixture",
     "fastem.schemes.incremental",
+    "fastem.schemes.sparse",
     "fastem.schemes.stepwise",
     "fastem.warmup",
 )

@@ -36,6 +36,10 @@ class Family(NamedTuple):
         `params.means`, and `log_prob` does not: a scheme that keeps statistics while parameters move gives other means.
     expected : (mass (K,), stats (S,), params) -> float
         Expected log-density of the rows, each in its component, from statistics about `params.means`.
+    select : (params, components) -> Params
+        The parameters of some components.
+    embed : (stats of some components, components, stats (S,), K) -> None
+        Add statistics that were taken with `select`ed parameters to those of all components.
     pack : (params) -> vector
         The parameters as numbers that may have any value.
     unpack : (vector, params) -> Params
@@ -69,6 +73,8 @@ class Family(NamedTuple):
     m_step: Callable[[Float, Float, Params, Any], Params]
     shift: Callable[[Float, Float, Float, Float], Float]
     expected: Callable[[Float, Float, Params], float]
+    select: Callable[[Params, Any], Params]
+    embed: Callable[[Float, Any, Float, int], None]
     pack: Callable[[Params], Float]
     unpack: Callable[[Float, Params], Params]
     describe: Callable[[Params], dict[str, Float]]
@@ -79,6 +85,16 @@ class Family(NamedTuple):
     log_base: Callable[[NDArray[Any]], Float] | None = None
     in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
     domain: str = "numbers"
+
+
+def select_rows(params: Params, components: Any) -> Params:
+    """Parameters of some components, where all arrays have a row for each."""
+    return type(params)(*(array[components] for array in params))
+
+
+def embed_rows(some: Float, components: Any, stats: Float, n_components: int) -> None:
+    """Add statistics of some components, where each component has as many of its own."""
+    stats.reshape(n_components, -1)[components] += some.reshape(len(components), -1)
 
 
 class ComponentError(ValueError):

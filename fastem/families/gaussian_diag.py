@@ -6,7 +6,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
-from fastem.families._contract import Family, Float, safe_ratio
+from fastem.families._contract import Family, Float, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import log_densities_diagonal, weighted_moments
 from fastem.kernels.posterior import active_vectors
 
@@ -109,6 +109,8 @@ FAMILY = Family(
     m_step=m_step,
     shift=shift,
     expected=expected,
+    select=select_rows,
+    embed=embed_rows,
     pack=pack,
     unpack=unpack,
     describe=_gaussian.describe_diagonal,

@@ -10,7 +10,8 @@ cancels, however far apart the components are. A row costs d^2 + K^2 / 2 + O(K d
 K > d^2 the direct sum is cheaper.
 """
 
-from typing import NamedTuple
+import math
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -124,6 +125,32 @@ def expected(mass: Float, stats: Float, params: TiedParams) -> float:
     return float(mass @ params.log_constant - 0.5 * squares)
 
 
+def select(params: TiedParams, components: Any) -> TiedParams:
+    """Some of the means, and what all share."""
+    return params._replace(
+        means=params.means[components],
+        offset=params.offset[components],
+        unit=params.unit[components],
+        log_constant=params.log_constant[components],
+    )
+
+
+def embed(some: Float, components: Any, stats: Float, n_components: int) -> None:
+    """Add first moments and products in their places, and the scatter."""
+    n_some = len(components)
+    n_features = _features(stats.size, n_components)
+    sums, products, scatter = np.split(some, np.cumsum([n_some * n_features, n_some**2]))
+    all_sums, all_products, all_scatter = np.split(stats, np.cumsum([n_components * n_features, n_components**2]))
+    all_sums.reshape(n_components, n_features)[components] += sums.reshape(n_some, n_features)
+    all_products.reshape(n_components, n_components)[np.ix_(components, components)] += products.reshape(n_some, n_some)
+    all_scatter += scatter
+
+
+def _features(n_stats: int, n_components: int) -> int:
+    """Number of features of so many statistics: the root of d^2 + K d + K^2 = S."""
+    return (math.isqrt(4 * n_stats - 3 * n_components**2) - n_components) // 2
+
+
 def pack(params: TiedParams) -> Float:
     """Means and the inverse Cholesky factor."""
     return np.concatenate([params.means.ravel(), _gaussian.pack_lower(params.lower)])
@@ -168,6 +195,8 @@ FAMILY = Family(
     m_step=m_step,
     shift=shift,
     expected=expected,
+    select=select,
+    embed=embed,
     pack=pack,
     unpack=unpack,
     describe=describe,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from fastem._jit import inlined
-from fastem.families._contract import Family, Float, safe_ratio
+from fastem.families._contract import Family, Float, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import weighted_counts, weighted_sum
 from fastem.kernels.posterior import active_vectors
 
@@ -117,6 +117,8 @@ FAMILY = Family(
     m_step=m_step,
     shift=shift,
     expected=expected,
+    select=select_rows,
+    embed=embed_rows,
     pack=pack,
     unpack=unpack,
     centred=False,

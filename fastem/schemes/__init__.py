@@ -9,12 +9,14 @@ from fastem.schemes._contract import Scheme, Step
 from fastem.schemes.accelerated import accelerate
 from fastem.schemes.batch import BATCH, Batch, Hard, Stochastic
 from fastem.schemes.incremental import Incremental
+from fastem.schemes.sparse import Sparse
 from fastem.schemes.stepwise import Stepwise
 
 ALGORITHMS: dict[str, Any] = {
     "em": Batch(),
     "hard": Hard(),
     "incremental": Incremental(),
+    "sparse": Sparse(),
     "stepwise": Stepwise(),
     "stochastic": Stochastic(),
 }
@@ -29,6 +31,7 @@ __all__ = [
     "Hard",
     "Incremental",
     "Scheme",
+    "Sparse",
     "Step",
     "Stepwise",
     "Stochastic",

@@ -1,0 +1,160 @@
+"""Sparse EM: most responsibilities are frozen for many iterations (Neal and Hinton, 1998, section 5).
+
+A full E-step sorts the rows by their most probable component into segments, and chooses for each segment the
+components that its rows find plausible. Until the next one an E-step visits those only: a segment's rows go
+through the same pass as ever, with the parameters of its components and, as weights, the share of each row that they
+hold. What the rows give to other components is a constant part of the statistics.
+"""
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.problem import Problem
+from fastem.schemes._contract import Scheme, Step
+from fastem.sources import Mixture, Sweep
+
+SEGMENT_ROWS = 4096  # at most: their responsibilities are held at once
+FIRST_STEPS, MOST_STEPS = 4, 64  # sparse steps after the first full one, and at most; twice as many each time
+
+
+class Sparse(NamedTuple):
+    """Sparse EM: responsibilities of implausible components are frozen between occasional full E-steps.
+
+    Guarantee: F never falls, and the final `lower_bound_` is the mean log-likelihood of a row, from a full E-step.
+    Memory: a copy of the rows, sorted, and one number a row. Use it for tens to hundreds of components, of which few
+    matter to a row.
+
+    Parameters
+    ----------
+    threshold : float, default=1e-4
+        A component is plausible for a segment of rows if it is responsible for more than this part of all of them. At 0
+        iterations are those of batch EM.
+    n_steps : int, default=None
+        Sparse steps between full ones. None begins with 4 and doubles them up to 64.
+
+    References
+    ----------
+    R. M. Neal and G. E. Hinton (1998), A view of the EM algorithm that justifies incremental, sparse, and other
+    variants, in Learning in Graphical Models, 355-368.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastem import GaussianMixture
+    >>> X = np.random.default_rng(0).normal(size=(1000, 2)) + 9 * np.arange(4).repeat(250)[:, None]
+    >>> model = GaussianMixture(4, algorithm="sparse", random_state=0).fit(X)
+    >>> model.weights_.round(2).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+
+    threshold: float = 1e-4
+    n_steps: int | None = None
+
+    def scheme(self, random_state: np.random.RandomState) -> Scheme:
+        """A step is a full E-step or a sparse one, and an M-step."""
+        if not 0.0 <= self.threshold < 1.0:
+            raise ValueError(f"threshold must be at least 0 and below 1, not {self.threshold!r}")
+        if self.n_steps is not None and (not isinstance(self.n_steps, int) or self.n_steps < 0):
+            raise ValueError(f"n_steps must be None or an integer, at least 0, not {self.n_steps!r}")
+
+        def init(problem: Problem, start: Mixture) -> _State:
+            return _State(start, None, 0, FIRST_STEPS if self.n_steps is None else self.n_steps)
+
+        def step(problem: Problem, state: _State) -> Step:
+            if state.frozen is not None and state.done < state.n_steps:
+                return _sparse_step(problem, state, state.frozen)
+            n_steps = state.n_steps
+            if state.frozen is not None and self.n_steps is None:
+                n_steps = min(2 * n_steps, MOST_STEPS)
+            return _full_step(problem, state.mixture, self.threshold, n_steps)
+
+        return Scheme(init, step)
+
+
+class _Segment(NamedTuple):
+    """Rows, weighted by the share of each that `components` hold."""
+
+    problem: Problem
+    components: NDArray[np.intp]
+
+
+class _Frozen(NamedTuple):
+    """What a full E-step leaves behind."""
+
+    segments: list[_Segment]
+    outside: Sweep  # statistics about `means` of what rows give to components that are not their segment's
+    means: Any
+    constant: float  # part of the bound: entropies of frozen responsibilities and of shares
+    cost: float  # of a sparse step, in passes
+
+
+class _State(NamedTuple):
+    """Parameters, and how many sparse steps of how many have been made since the last full one."""
+
+    mixture: Mixture
+    frozen: _Frozen | None
+    done: int
+    n_steps: int
+
+
+def _full_step(problem: Problem, mixture: Mixture, threshold: float, n_steps: int) -> Step:
+    """A batch EM step that also chooses what to freeze."""
+    sweep = problem.expect(mixture)
+    after = problem.maximise(sweep, mixture)
+    bound = problem.lower_bound(sweep)
+    if n_steps == 0:
+        return Step(_State(after, None, 0, 0), after, bound, 1.0)
+    frozen = _freeze(problem, mixture, sweep, threshold)
+    return Step(_State(after, frozen, 0, n_steps), after, bound, 3.0 + frozen.cost)
+
+
+def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step:
+    """An E-step of plausible components, and an M-step of all."""
+    inside = _visit(problem, state.mixture, frozen.segments, frozen.means)
+    total = inside + frozen.outside
+    frozen_part = problem.complete(frozen.outside, frozen.means, state.mixture) + frozen.constant
+    bound = (inside.log_likelihood + frozen_part + problem.base) / problem.source.total_weight
+    after = problem.maximise(total, problem.about(state.mixture, frozen.means))
+    state = _State(after, frozen, state.done + 1, state.n_steps)
+    return Step(state, after, bound, frozen.cost, settled=False, exact=False)
+
+
+def _freeze(problem: Problem, mixture: Mixture, sweep: Sweep, threshold: float) -> _Frozen:
+    """Sort rows into segments, choose their components, and take apart what is inside and outside."""
+    means = problem.means(mixture)
+    labels = problem.labels(mixture)
+    order = np.argsort(labels, kind="stable")
+    ordered = problem.reordered(order)
+    ends = np.searchsorted(labels[order], np.arange(mixture.weights.size + 1))
+    segments, cost = [], 0
+    for first, last in itertools.pairwise(ends):
+        for start in range(first, last, SEGMENT_ROWS):
+            rows = slice(start, min(start + SEGMENT_ROWS, last))
+            responsibilities = ordered.part(rows).responsibilities(mixture)
+            components = np.flatnonzero(responsibilities.mean(axis=0) > threshold)
+            share = np.minimum(responsibilities[:, components].sum(axis=1, dtype=np.float64), 1.0)
+            segments.append(_Segment(ordered.part(rows, share), components))
+            cost += (rows.stop - rows.start) * len(components)
+    inside = _visit(problem, mixture, segments, means)
+    outside = Sweep(np.maximum(sweep.mass - inside.mass, 0.0), sweep.stats - inside.stats, 0.0)
+    constant = sweep.log_likelihood - inside.log_likelihood - problem.complete(outside, means, mixture)
+    return _Frozen(segments, outside, means, constant, float(cost) / (problem.source.n_rows * mixture.weights.size))
+
+
+def _visit(problem: Problem, mixture: Mixture, segments: list[_Segment], means: Any) -> Sweep:
+    """Statistics about `means` of each segment's rows in its components."""
+    family, n_components = problem.family, mixture.weights.size
+    mass = np.zeros(n_components)
+    stats = np.zeros(family.n_stats(problem.source.n_features, n_components))
+    log_likelihood = 0.0
+    about = problem.about(mixture, means)
+    for segment, components in segments:
+        some = Mixture(mixture.weights[components], family.select(about.params, components))
+        sweep = segment.expect(some)
+        mass[components] += sweep.mass
+        family.embed(sweep.stats, components, stats, n_components)
+        log_likelihood += sweep.log_likelihood
+    return Sweep(mass, stats, log_likelihood)
