@@ -87,7 +87,7 @@ def default_blocks(problem: Problem, mixture: Mixture) -> int:
     n_rows = problem.source.n_rows
     n_stats = problem.family.n_stats(problem.source.n_features, mixture.weights.size)
     work = n_rows * (n_stats + 8)
-    by_work = max(work // PARALLEL_WORK, min(work // BLOCK_WORK, 8))
+    by_work = max(work // (2 * PARALLEL_WORK), min(work // BLOCK_WORK, 8))
     return max(1, min(round(n_rows**0.4), by_work, MEMORY // (8 * n_stats)))
 
 

@@ -1,0 +1,126 @@
+"""What the variants of EM save: passes, and time in fits that take turns in one process."""
+
+import functools
+
+import numpy as np
+from sklearn.base import clone
+
+from fastem import GaussianMixture, PoissonMixture, Sparse, Stepwise
+
+from .common import Suite, median_seconds, require_threads, warm
+
+NEAR = 1e-7  # of the best bound, per row
+N_JOBS = 2
+
+
+def clusters(n_rows, n_features, n_components, spread):
+    """Draw rows about centres that are `spread` wide, and a start near the centres."""
+    generator = np.random.default_rng(0)
+    centres = spread * generator.normal(size=(n_components, n_features))
+    X = centres[generator.integers(n_components, size=n_rows)] + generator.normal(size=(n_rows, n_features))
+    start = {
+        "n_components": n_components,
+        "weights_init": np.full(n_components, 1 / n_components),
+        "means_init": centres + 0.5 * generator.normal(size=centres.shape),
+        "precisions_init": np.tile(np.eye(n_features), (n_components, 1, 1)),
+        "tol": 0.0,
+        "n_jobs": N_JOBS,
+    }
+    return X, start
+
+
+def reached(model, X, target):
+    """Iterations until the bound reaches a target, and whether it does."""
+    bounds = np.asarray(model.fit(X).lower_bounds_)
+    return int((bounds >= target).argmax()) + 1, bool((bounds >= target).any())
+
+
+class OverBatch(Suite):
+    """Batch EM against variants on a million overlapping rows, until within 1e-7 a row of the best bound."""
+
+    params = (("incremental", "squarem"),)
+    param_names = ("variant",)
+
+    def setup(self, variant):
+        """Find how many iterations each takes: what is timed is a fit of as many."""
+        self.X, start = clusters(1_000_000, 4, 8, 2.0)
+        batch = GaussianMixture(max_iter=400, **start)
+        options = {"algorithm": "incremental"} if variant == "incremental" else {"acceleration": variant}
+        other = clone(batch).set_params(max_iter=260, **options)
+        for model in (batch, other):
+            warm(model, self.X)
+        best = max(clone(model).fit(self.X).lower_bounds_[-1] for model in (batch, other))
+        self.models, self.passes = [], []
+        for model in (batch, other):
+            n_iter, ok = reached(clone(model), self.X, best - NEAR)
+            if not ok:
+                raise RuntimeError(f"{model} does not come within {NEAR} of {best}")
+            self.passes.append(n_iter)
+            self.models.append(clone(model).set_params(max_iter=n_iter))
+
+    def track_share_of_passes(self, variant):
+        """Passes of the variant over those of batch EM."""
+        return self.passes[1] / self.passes[0]
+
+    def track_speedup(self, variant):
+        """Time of batch EM over that of the variant."""
+        batch, other = median_seconds(*(functools.partial(model.fit, self.X) for model in self.models))
+        return batch / other
+
+    track_share_of_passes.unit = "share"
+    track_speedup.unit = "times"
+
+
+class SparseStep(Suite):
+    """A hundred components of which few matter to a row: batch EM against as many iterations of sparse EM."""
+
+    params = ((1.0, 2.0),)
+    param_names = ("spread",)
+    unit = "times"
+
+    def setup(self, spread):
+        """Draw the data and compile."""
+        self.X, start = clusters(100_000, 16, 128, spread)
+        self.models = [
+            GaussianMixture(max_iter=20, algorithm=algorithm, **start) for algorithm in ("em", Sparse(n_steps=19))
+        ]
+        for model in self.models:
+            warm(model, self.X)
+            clone(model).set_params(max_iter=2).fit(self.X)
+
+    def track_speedup(self, spread):
+        """Time of twenty iterations of batch EM over that of twenty of sparse EM, the first of which is full."""
+        batch, sparse = median_seconds(*(functools.partial(model.fit, self.X) for model in self.models))
+        return batch / sparse
+
+
+class Streamed(Suite):
+    """One pass of stepwise EM over ten million rows, against batch EM to convergence."""
+
+    unit = "log-likelihood"
+    timeout = 1200
+
+    def track_held_out_loss(self):
+        """How much lower the mean log-likelihood of new rows is."""
+        require_threads(N_JOBS)
+        X, _ = clusters(5_000_000, 8, 8, 1.5)
+        held_out, X = X[:200_000], X[200_000:]
+        once = GaussianMixture(8, algorithm=Stepwise(), tol=0.0, max_iter=1, random_state=0).fit(X)
+        batch = GaussianMixture(8, tol=1e-7, max_iter=300, random_state=0).fit(X)
+        return batch.score(held_out) - once.score(held_out)
+
+
+class Deaths(Suite):
+    """The deaths of The Times, on which plain EM takes thousands of iterations."""
+
+    params = (("squarem", "anderson"),)
+    param_names = ("acceleration",)
+    unit = "evaluations"
+
+    def track_evaluations(self, acceleration):
+        """Evaluations to the maximum of the log-likelihood, -1989.945859883, from weights 0.5 and rates 1 and 3."""
+        X = np.repeat(np.arange(10.0), [162, 267, 271, 185, 111, 61, 27, 8, 3, 1])[:, None]
+        start = {"weights_init": [0.5, 0.5], "rates_init": [[1.0], [3.0]], "tol": 0.0, "max_iter": 300}
+        model = PoissonMixture(2, acceleration=acceleration, **start)
+        n_iter, ok = reached(model, X, -1989.9458598835 / len(X))
+        return n_iter if ok else float("nan")
