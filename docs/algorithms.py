@@ -1,0 +1,78 @@
+"""Draws algorithms.png: how far the lower bound is from its maximum, by passes over the data and by seconds.
+
+Usage: python docs/algorithms.py
+"""
+
+import warnings
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+
+from fastem import GaussianMixture, Incremental
+from fastem.datasets import load_iris
+
+VARIANTS = {
+    "em": {},
+    "incremental": {"algorithm": "incremental"},
+    "sparse": {"algorithm": "sparse"},
+    "em, SQUAREM": {"acceleration": "squarem"},
+    "em, Anderson": {"acceleration": "anderson"},
+}
+PASSES = 400
+
+
+def iris():
+    """150 flowers in three components, which start at flowers."""
+    X = load_iris().values
+    return X, X[[10, 60, 120]], {"incremental": {"algorithm": Incremental(n_blocks=5)}}
+
+
+def overlapping():
+    """200 000 rows of eight overlapping clusters."""
+    generator = np.random.default_rng(0)
+    centres = 2.0 * generator.normal(size=(8, 4))
+    X = centres[generator.integers(8, size=200_000)] + generator.normal(size=(200_000, 4))
+    return X, centres + 0.5 * generator.normal(size=centres.shape), {}
+
+
+def fit(X, means, options):
+    """Bounds, passes and seconds of a fit from means and unit covariances."""
+    n_components, n_features = means.shape
+    start = {
+        "means_init": means,
+        "weights_init": np.full(n_components, 1 / n_components),
+        "precisions_init": np.tile(np.eye(n_features), (n_components, 1, 1)),
+    }
+    model = GaussianMixture(n_components, tol=0.0, max_iter=PASSES, random_state=0, **start, **options)
+    model.fit(X[:1000]).fit(X)  # compiled before it is timed
+    model.fit(X)
+    passes, seconds = (
+        np.cumsum([getattr(record, name) for record in model.history_]) for name in ("passes", "seconds")
+    )
+    return np.array(model.lower_bounds_), passes, seconds
+
+
+def main():
+    """Fit both sets with each algorithm, and draw."""
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    figure, rows = plt.subplots(2, 2, figsize=(10, 7), sharey="row", layout="constrained")
+    for axes, (name, (X, means, own)) in zip(rows, {"iris": iris(), "overlapping": overlapping()}.items(), strict=True):
+        runs = {variant: fit(X, means, own.get(variant, options)) for variant, options in VARIANTS.items()}
+        best = max(bounds.max() for bounds, _, _ in runs.values())
+        for variant, (bounds, passes, seconds) in runs.items():
+            distance = np.maximum(best - bounds, 1e-12)
+            for ax, x in zip(axes, (passes, seconds), strict=True):
+                ax.semilogy(x, distance, label=variant)
+        last = runs["em"]
+        for ax, x, label in zip(axes, last[1:], ("passes over the data", "seconds"), strict=True):
+            ax.set(xlabel=label, title=f"{name}, {len(X):,} rows, {len(means)} components", xlim=(0, x[-1]))
+            ax.set_ylim(1e-9, 1.0)
+        axes[0].set_ylabel("distance from the largest bound, per row")
+    rows[0, 1].legend()
+    figure.savefig(Path(__file__).with_suffix(".png"), dpi=110)
+
+
+if __name__ == "__main__":
+    main()
