@@ -11,6 +11,7 @@ from fastem.schemes._contract import Scheme, Step
 from fastem.sources import PARALLEL_WORK, Mixture, Sweep
 
 BLOCK_WORK = 500_000  # row-statistics of a block at least: fewer take less time than the M-step that follows
+FEW = 8  # blocks save most of the passes that can be saved
 MEMORY = 2**25  # bytes of all blocks' statistics at most
 
 
@@ -87,7 +88,10 @@ def default_blocks(problem: Problem, mixture: Mixture) -> int:
     n_rows = problem.source.n_rows
     n_stats = problem.family.n_stats(problem.source.n_features, mixture.weights.size)
     work = n_rows * (n_stats + 8)
-    by_work = max(work // (2 * PARALLEL_WORK), min(work // BLOCK_WORK, 8))
+    if work < 2 * PARALLEL_WORK:
+        by_work = min(work // BLOCK_WORK, FEW)
+    else:  # blocks are for all threads
+        by_work = max(work // (2 * PARALLEL_WORK), min(work // PARALLEL_WORK, FEW))
     return max(1, min(round(n_rows**0.4), by_work, MEMORY // (8 * n_stats)))
 
 
