@@ -4,8 +4,11 @@ import warnings
 
 import numpy as np
 import pytest
+import reference
 import sklearn
 from fits import model_at, run
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 from models import learned
 from reference import FAMILIES, rows_for, start_at
 from sklearn.cluster import KMeans
@@ -56,6 +59,48 @@ def test_incremental_em_of_one_block_is_batch_em(family, weighted, rng):
     assert one.lower_bounds_ == batch.lower_bounds_
     for name, expected in learned(batch).items():
         np.testing.assert_array_equal(learned(one)[name], expected)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_incremental_em_and_its_bound_are_those_of_the_formulas(family, weighted, rng):
+    """Responsibilities as an array, of which one block after the other is computed anew; F written out."""
+    X, parameters = problem_of(family, 90)
+    weights = rng.random(len(X)) if weighted else np.ones(len(X))
+    model = run(model_at(parameters, algorithm=Incremental(n_blocks=3)), X, 6, weights)
+    bounds, q = [], np.empty((90, 3))
+    for blocks in [[slice(0, 90)]] + 5 * [[slice(0, 30), slice(30, 60), slice(60, 90)]]:
+        for block in blocks:
+            q[block] = reference.responsibilities(X[block], parameters)
+            bound = (q * (reference.log_joint(X, parameters) - np.log(q))).sum(axis=1) @ weights / weights.sum()
+            parameters = reference.m_step(family, X, q, weights)
+        bounds.append(bound)
+    np.testing.assert_allclose(model.lower_bounds_, bounds, rtol=1e-11)
+    np.testing.assert_allclose(model.weights_, parameters.weights, rtol=1e-9)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    family=st.sampled_from(FAMILIES),
+    algorithm=st.sampled_from(
+        ["em", "hard", Incremental(2), Incremental(7, "random"), Sparse(0.1), Sparse(1e-3, n_steps=2)]
+    ),
+    acceleration=st.sampled_from([None, "squarem", "anderson"]),
+    seed=st.integers(0, 2**32 - 1),
+    n_components=st.integers(1, 5),
+)
+def test_the_bound_never_falls(family, algorithm, acceleration, seed, n_components):
+    generator = np.random.default_rng(seed)
+    X = rows_for(family, 120, seed=seed)
+    start = start_at(family, X, X[generator.choice(120, n_components, replace=False)] + 0.1)
+    options = {"acceleration": acceleration} if algorithm == "em" else {"algorithm": algorithm}
+    try:
+        model = run(model_at(start, random_state=0, **options), X, 15, generator.random(120) + 0.1)
+    except ValueError as error:  # a component of few rows, or of none, has no covariance
+        if "ill-defined empirical covariance" not in str(error):
+            raise
+        reject()
+    assert fall(model.lower_bounds_) < 1e-11
 
 
 @pytest.mark.parametrize("n_blocks", [2, 9])
