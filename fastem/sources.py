@@ -3,6 +3,7 @@
 import copy
 import functools
 import math
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -121,7 +122,7 @@ class ArraySource:
         self.n_rows, self.n_features = values.shape
         self.total_weight = float(self.n_rows if weights is None else weights.sum())
         self.precision = np.float32 if single else np.float64
-        self._memory: dict[tuple[int, ...], NDArray[Any]] = {}  # the last sweep's workspaces
+        self._memory = threading.local()  # the last sweep's workspaces; parts share it
 
     def part(self, selection: slice, share: Float | None = None) -> "ArraySource":
         """Some of the rows, in C order where they are not neighbours; `share` (n,) multiplies their weights."""
@@ -238,13 +239,14 @@ class ArraySource:
     def _workspaces(self, mixture: Mixture, n_workers: int) -> NDArray[Any]:
         """Memory of each thread (W, R, b); it starts where a cache line does, for no load to need two of them."""
         shape = (n_workers, workspace_rows(self.n_features, mixture.weights.size), self._tile_rows(mixture))
-        if shape not in self._memory:
+        kept: NDArray[Any] | None = getattr(self._memory, "workspaces", None)
+        if kept is None or kept.shape != shape:
             n_bytes = math.prod(shape) * np.dtype(self.precision).itemsize
             buffer = np.empty(n_bytes + CACHE_LINE, np.uint8)
             first = -buffer.ctypes.data % CACHE_LINE
-            self._memory.clear()  # parts share it
-            self._memory[shape] = buffer[first : first + n_bytes].view(self.precision).reshape(shape)
-        return self._memory[shape]
+            kept = buffer[first : first + n_bytes].view(self.precision).reshape(shape)
+            self._memory.workspaces = kept
+        return kept
 
 
 def workspace_rows(n_features: int, n_components: int) -> int:

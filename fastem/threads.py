@@ -1,11 +1,15 @@
 """How many threads passes, and the libraries that a fit calls, may use."""
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from threadpoolctl import ThreadpoolController
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
 
 
 @contextmanager
@@ -18,6 +22,20 @@ def limit_threads(n_jobs: int | None) -> Iterator[None]:
         return
     with _jit.limit_threads(n_jobs) as n_threads, _threadpools().limit(limits=n_threads):
         yield
+
+
+def in_threads(function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
+    """Results of a function that spends its time in passes, on as many threads as a pass may use, in the tasks' order.
+
+    Each task's passes run on one thread.
+    """
+    from fastem import _jit
+
+    n_threads = min(_jit.n_threads(), len(tasks))
+    if n_threads < 2:
+        return [function(task) for task in tasks]
+    with ThreadPoolExecutor(n_threads) as pool:
+        return list(pool.map(function, tasks))
 
 
 def one_thread() -> AbstractContextManager[Any]:

@@ -367,7 +367,7 @@ def test_an_estimator_with_an_algorithm_can_be_cloned_and_saved(algorithm, tmp_p
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_results_do_not_depend_on_the_number_of_threads(algorithm, rng):
-    X = rng.normal(size=(30_000, 4)) + 3.0 * rng.integers(2, size=(30_000, 1))
+    X = rng.normal(size=(70_000, 4)) + 3.0 * rng.integers(2, size=(70_000, 1))
     options = {"means_init": X[:8], "weights_init": np.full(8, 0.125), "algorithm": algorithm, "random_state": 0}
     options["precisions_init"] = np.tile(np.eye(4), (8, 1, 1))
     one, two = (run(GaussianMixture(8, n_jobs=n_jobs, **options), X, 3) for n_jobs in (1, 2))

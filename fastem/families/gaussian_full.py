@@ -95,8 +95,10 @@ def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
 def expected(mass: Float, stats: Float, params: FullParams) -> float:
     """Constants, and the squared residuals in units of the covariances."""
     n_components, n_features = params.means.shape
-    scatter = _gaussian.symmetric(stats.reshape(n_components, n_features + 1, n_features)[:, 1:])
-    squares = ((params.lower @ scatter) * params.lower).sum()
+    scatter = np.tril(stats.reshape(n_components, n_features + 1, n_features)[:, 1:])
+    precision = np.swapaxes(params.lower, 1, 2) @ params.lower
+    diagonal = np.einsum("kii,kii->", precision, scatter)
+    squares = 2.0 * np.vdot(precision, scatter) - diagonal  # of the whole matrices, from one triangle
     return float(mass @ params.log_constant - 0.5 * squares)
 
 

@@ -91,7 +91,7 @@ def default_blocks(problem: Problem, mixture: Mixture) -> int:
     if work < 2 * PARALLEL_WORK:
         by_work = min(work // BLOCK_WORK, FEW)
     else:  # blocks are for all threads
-        by_work = max(work // (2 * PARALLEL_WORK), min(work // PARALLEL_WORK, FEW))
+        by_work = max(work // (8 * PARALLEL_WORK), min(work // PARALLEL_WORK, FEW))
     return max(1, min(round(n_rows**0.4), by_work, MEMORY // (8 * n_stats)))
 
 

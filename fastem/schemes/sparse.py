@@ -7,6 +7,7 @@ hold. What the rows give to other components is a constant part of the statistic
 """
 
 import itertools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,8 +16,10 @@ from numpy.typing import NDArray
 from fastem.problem import Problem
 from fastem.schemes._contract import Scheme, Step
 from fastem.sources import Mixture, Sweep
+from fastem.threads import Result, Task, in_threads
 
 SEGMENT_ROWS = 4096  # at most: their responsibilities are held at once
+TASK_WORK = 20_000  # responsibilities of a segment, on average: with fewer, threads wait for Python
 FIRST_STEPS, MOST_STEPS = 4, 64  # sparse steps after the first full one, and at most; twice as many each time
 
 
@@ -129,19 +132,31 @@ def _freeze(problem: Problem, mixture: Mixture, sweep: Sweep, threshold: float) 
     order = np.argsort(labels, kind="stable")
     ordered = problem.reordered(order)
     ends = np.searchsorted(labels[order], np.arange(mixture.weights.size + 1))
-    segments, cost = [], 0
-    for first, last in itertools.pairwise(ends):
-        for start in range(first, last, SEGMENT_ROWS):
-            rows = slice(start, min(start + SEGMENT_ROWS, last))
-            responsibilities = ordered.part(rows).responsibilities(mixture)
-            components = np.flatnonzero(responsibilities.mean(axis=0) > threshold)
-            share = np.minimum(responsibilities[:, components].sum(axis=1, dtype=np.float64), 1.0)
-            segments.append(_Segment(ordered.part(rows, share), components))
-            cost += (rows.stop - rows.start) * len(components)
+    runs = [
+        slice(start, min(start + SEGMENT_ROWS, last))
+        for first, last in itertools.pairwise(ends)
+        for start in range(first, last, SEGMENT_ROWS)
+    ]
+
+    def segment(rows: slice) -> _Segment:
+        responsibilities = ordered.part(rows).responsibilities(mixture)
+        components = np.flatnonzero(responsibilities.mean(axis=0) > threshold)
+        share = np.minimum(responsibilities[:, components].sum(axis=1, dtype=np.float64), 1.0)
+        return _Segment(ordered.part(rows, share), components)
+
+    segments = _each(segment, runs, len(labels) * mixture.weights.size)
+    cost = sum((rows.stop - rows.start) * len(there.components) for rows, there in zip(runs, segments, strict=True))
     inside = _visit(problem, mixture, segments, means)
     outside = Sweep(np.maximum(sweep.mass - inside.mass, 0.0), sweep.stats - inside.stats, 0.0)
     constant = sweep.log_likelihood - inside.log_likelihood - problem.complete(outside, means, mixture)
     return _Frozen(segments, outside, means, constant, float(cost) / (problem.source.n_rows * mixture.weights.size))
+
+
+def _each(function: Callable[[Task], Result], tasks: list[Task], work: int) -> list[Result]:
+    """Results for all segments; on all threads where there is enough to do, `work` responsibilities in all."""
+    if work < TASK_WORK * len(tasks):
+        return [function(task) for task in tasks]
+    return in_threads(function, tasks)
 
 
 def _visit(problem: Problem, mixture: Mixture, segments: list[_Segment], means: Any) -> Sweep:
@@ -151,10 +166,14 @@ def _visit(problem: Problem, mixture: Mixture, segments: list[_Segment], means: 
     stats = np.zeros(family.n_stats(problem.source.n_features, n_components))
     log_likelihood = 0.0
     about = problem.about(mixture, means)
-    for segment, components in segments:
-        some = Mixture(mixture.weights[components], family.select(about.params, components))
-        sweep = segment.expect(some)
-        mass[components] += sweep.mass
-        family.embed(sweep.stats, components, stats, n_components)
+
+    def visit(segment: _Segment) -> Sweep:
+        some = Mixture(mixture.weights[segment.components], family.select(about.params, segment.components))
+        return segment.problem.expect(some)
+
+    work = sum(segment.problem.source.n_rows * len(segment.components) for segment in segments)
+    for segment, sweep in zip(segments, _each(visit, segments, work), strict=True):
+        mass[segment.components] += sweep.mass
+        family.embed(sweep.stats, segment.components, stats, n_components)
         log_likelihood += sweep.log_likelihood
     return Sweep(mass, stats, log_likelihood)
