@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fastem.compiled import get_passes
 from fastem.families import ComponentError, Family
 from fastem.families._contract import Params
-from fastem.sources import ArraySource, Mixture, Sweep, Wanted, single_suffices
+from fastem.sources import ArraySource, Mixture, Scores, Sweep, Wanted, single_suffices
 
 BASE_ROWS = 16384  # rows at once where numpy evaluates the terms common to all components
 
@@ -55,18 +55,18 @@ class Problem:
 
     def log_likelihood(self, mixture: Mixture) -> float:
         """Mean log-likelihood of a row at `mixture`: F after a full E-step."""
-        scores = self.source.score(get_passes(self.family.name), mixture)
-        return (scores.log_likelihood + self.base) / self.source.total_weight
+        return (self._score(mixture, Wanted()).log_likelihood + self.base) / self.source.total_weight
 
     def labels(self, mixture: Mixture) -> NDArray[np.int64]:
         """Most probable component of each row."""
-        wanted = Wanted(labels=True, posterior=False)
-        return self.source.score(get_passes(self.family.name), mixture, wanted).rows.labels
+        return self._score(mixture, Wanted(labels=True, posterior=False)).rows.labels
 
     def responsibilities(self, mixture: Mixture) -> NDArray[Any]:
         """Posterior probabilities of the components (n, K)."""
-        wanted = Wanted(responsibilities=True)
-        return self.source.score(get_passes(self.family.name), mixture, wanted).rows.responsibilities
+        return self._score(mixture, Wanted(responsibilities=True)).rows.responsibilities
+
+    def _score(self, mixture: Mixture, wanted: Wanted) -> Scores:
+        return self.source.score(get_passes(self.family.name), mixture, wanted)
 
     def reordered(self, order: NDArray[Any]) -> "Problem":
         """The same for the same rows in another order: a copy."""
@@ -84,8 +84,6 @@ class Problem:
 
     def shift(self, sweep: Sweep, means: Any, to: Any) -> Sweep:
         """Statistics about `means`, taken about `to`."""
-        if not self.family.centred:
-            return sweep
         return replace(sweep, stats=self.family.shift(sweep.mass, sweep.stats, means, to))
 
     def complete(self, sweep: Sweep, means: Any, mixture: Mixture) -> float:

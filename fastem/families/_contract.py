@@ -38,7 +38,7 @@ class Family(NamedTuple):
         Expected log-density of the rows, each in its component, from statistics about `params.means`.
     select : (params, components) -> Params
         The parameters of some components.
-    embed : (stats of some components, components, stats (S,), K) -> None
+    embed : (stats of some components, components, stats (S,), d, K) -> None
         Add statistics that were taken with `select`ed parameters to those of all components.
     pack : (params) -> vector
         The parameters as numbers that may have any value.
@@ -74,7 +74,7 @@ class Family(NamedTuple):
     shift: Callable[[Float, Float, Float, Float], Float]
     expected: Callable[[Float, Float, Params], float]
     select: Callable[[Params, Any], Params]
-    embed: Callable[[Float, Any, Float, int], None]
+    embed: Callable[[Float, Any, Float, int, int], None]
     pack: Callable[[Params], Float]
     unpack: Callable[[Float, Params], Params]
     describe: Callable[[Params], dict[str, Float]]
@@ -92,7 +92,7 @@ def select_rows(params: Params, components: Any) -> Params:
     return type(params)(*(array[components] for array in params))
 
 
-def embed_rows(some: Float, components: Any, stats: Float, n_components: int) -> None:
+def embed_rows(some: Float, components: Any, stats: Float, n_features: int, n_components: int) -> None:
     """Add statistics of some components, where each component has as many of its own."""
     stats.reshape(n_components, -1)[components] += some.reshape(len(components), -1)
 

@@ -68,6 +68,23 @@ def shift_squares(mass: Float, stats: Float, means: Float, to: Float) -> Float:
     return np.stack([first, second], axis=1).ravel()
 
 
+def expected_diagonal(mass: Float, stats: Float, params: Any) -> float:
+    """Expected log-density from moments of each feature: constants, and squared residuals in units of the variances."""
+    n_components = len(mass)
+    squares = stats.reshape(n_components, 2, -1)[:, 1] * params.inverse_deviation.reshape(n_components, -1) ** 2
+    return float(mass @ params.log_constant - 0.5 * squares.sum())
+
+
+def pack_diagonal(params: Any) -> Float:
+    """Means and logarithms of the inverse deviations."""
+    return np.concatenate([params.means.ravel(), np.log(params.inverse_deviation).ravel()])
+
+
+def pack_matrices(params: Any) -> Float:
+    """Means and inverse Cholesky factors."""
+    return np.concatenate([params.means.ravel(), pack_lower(params.lower).ravel()])
+
+
 def pack_lower(lower: Float) -> Float:
     """Lower-triangular matrices (..., d, d) of positive diagonal as unconstrained numbers."""
     rows, columns = np.tril_indices(lower.shape[-1])

@@ -102,13 +102,8 @@ def expected(mass: Float, stats: Float, params: FullParams) -> float:
     return float(mass @ params.log_constant - 0.5 * squares)
 
 
-def pack(params: FullParams) -> Float:
-    """Means and inverse Cholesky factors."""
-    return np.concatenate([params.means.ravel(), _gaussian.pack_lower(params.lower).ravel()])
-
-
 def unpack(vector: Float, params: FullParams) -> FullParams:
-    """Inverse of `pack`."""
+    """Inverse of `pack_matrices`."""
     n_components, n_features = params.means.shape
     means, packed = np.split(vector, [params.means.size])
     lower = _gaussian.unpack_lower(packed.reshape(n_components, -1), n_features)
@@ -150,7 +145,7 @@ FAMILY = Family(
     expected=expected,
     select=select_rows,
     embed=embed_rows,
-    pack=pack,
+    pack=_gaussian.pack_matrices,
     unpack=unpack,
     describe=describe,
     restore=restore,

@@ -67,24 +67,8 @@ def m_step(mass: Float, stats: Float, params: SphericalParams, reg_covar: float)
     return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
 
 
-def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
-    """Move moments from about `means` to about `to`."""
-    return _gaussian.shift_squares(mass, stats, means, to)
-
-
-def expected(mass: Float, stats: Float, params: SphericalParams) -> float:
-    """Constants, and the squared residuals in units of the variances."""
-    squares = stats.reshape(len(mass), 2, -1)[:, 1].sum(axis=1) * params.inverse_deviation**2
-    return float(mass @ params.log_constant - 0.5 * squares.sum())
-
-
-def pack(params: SphericalParams) -> Float:
-    """Means and logarithms of the inverse deviations."""
-    return np.concatenate([params.means.ravel(), np.log(params.inverse_deviation)])
-
-
 def unpack(vector: Float, params: SphericalParams) -> SphericalParams:
-    """Inverse of `pack`."""
+    """Inverse of `pack_diagonal`."""
     means, logarithms = np.split(vector, [params.means.size])
     return make_params(means.reshape(params.means.shape), np.exp(-2.0 * logarithms), np.exp(logarithms))
 
@@ -108,11 +92,11 @@ FAMILY = Family(
     n_stats=n_stats,
     params_at=params_at,
     m_step=m_step,
-    shift=shift,
-    expected=expected,
+    shift=_gaussian.shift_squares,
+    expected=_gaussian.expected_diagonal,
     select=select_rows,
     embed=embed_rows,
-    pack=pack,
+    pack=_gaussian.pack_diagonal,
     unpack=unpack,
     describe=_gaussian.describe_diagonal,
     restore=restore,

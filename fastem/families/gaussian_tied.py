@@ -10,7 +10,6 @@ cancels, however far apart the components are. A row costs d^2 + K^2 / 2 + O(K d
 K > d^2 the direct sum is cheaper.
 """
 
-import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -135,10 +134,9 @@ def select(params: TiedParams, components: Any) -> TiedParams:
     )
 
 
-def embed(some: Float, components: Any, stats: Float, n_components: int) -> None:
+def embed(some: Float, components: Any, stats: Float, n_features: int, n_components: int) -> None:
     """Add first moments and products in their places, and the scatter."""
     n_some = len(components)
-    n_features = _features(stats.size, n_components)
     sums, products, scatter = np.split(some, np.cumsum([n_some * n_features, n_some**2]))
     all_sums, all_products, all_scatter = np.split(stats, np.cumsum([n_components * n_features, n_components**2]))
     all_sums.reshape(n_components, n_features)[components] += sums.reshape(n_some, n_features)
@@ -146,18 +144,8 @@ def embed(some: Float, components: Any, stats: Float, n_components: int) -> None
     all_scatter += scatter
 
 
-def _features(n_stats: int, n_components: int) -> int:
-    """Number of features of so many statistics: the root of d^2 + K d + K^2 = S."""
-    return (math.isqrt(4 * n_stats - 3 * n_components**2) - n_components) // 2
-
-
-def pack(params: TiedParams) -> Float:
-    """Means and the inverse Cholesky factor."""
-    return np.concatenate([params.means.ravel(), _gaussian.pack_lower(params.lower)])
-
-
 def unpack(vector: Float, params: TiedParams) -> TiedParams:
-    """Inverse of `pack`."""
+    """Inverse of `pack_matrices`."""
     means, packed = np.split(vector, [params.means.size])
     lower = _gaussian.unpack_lower(packed, params.means.shape[1])
     return make_params(means.reshape(params.means.shape), _gaussian.covariance_from(lower), lower)
@@ -197,7 +185,7 @@ FAMILY = Family(
     expected=expected,
     select=select,
     embed=embed,
-    pack=pack,
+    pack=_gaussian.pack_matrices,
     unpack=unpack,
     describe=describe,
     restore=restore,

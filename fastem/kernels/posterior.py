@@ -66,16 +66,23 @@ def soft(joint, weight, row_log_likelihood, scale, draw):
 
 
 @kernel
+def largest(joint, c, otherwise):
+    """The largest joint log-density of a vector of rows and its first component, `otherwise` where all are -inf."""
+    top, best = splat(-np.inf, joint), splat(otherwise, joint)
+    for k in range(joint.shape[0]):
+        candidate = load(joint, k, c)
+        better = candidate > top
+        top, best = where(better, candidate, top), where(better, splat(k, joint), best)
+    return top, best
+
+
+@kernel
 def hard(joint, weight, row_log_likelihood, scale, draw):
     """All of a row to its most probable component, the first of equals: arguments are those of `soft`."""
     n_components, b = joint.shape
-    zero, impossible = splat(0.0, joint), splat(-np.inf, joint)
+    zero = splat(0.0, joint)
     for c in range(0, b, lanes(joint)):
-        top, best = impossible, splat(-1.0, joint)
-        for k in range(n_components):
-            candidate = load(joint, k, c)
-            better = candidate > top
-            top, best = where(better, candidate, top), where(better, splat(k, joint), best)
+        top, best = largest(joint, c, -1)
         store(top, row_log_likelihood, c)
         w = load(weight, c)
         for k in range(n_components):
@@ -124,15 +131,8 @@ def most_probable(joint, log_weights, label):
     for k in range(1, n_components):
         if log_weights[k] > log_weights[heaviest]:
             heaviest = k
-    impossible = splat(-np.inf, joint)
     for c in range(0, b, lanes(joint)):
-        top = impossible
-        best = splat(heaviest, joint)
-        for k in range(n_components):
-            candidate = load(joint, k, c)
-            better = candidate > top
-            top = where(better, candidate, top)
-            best = where(better, splat(k, joint), best)
+        _, best = largest(joint, c, heaviest)
         store(best, label, c)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fastem.extrapolation import METHODS, Extrapolation, Vector
 from fastem.problem import Problem
+from fastem.schemes import batch
 from fastem.schemes._contract import Scheme, Step
 from fastem.sources import Mixture
 
@@ -46,8 +47,8 @@ class MixtureSpace(NamedTuple):
 
     def evaluate(self, point: Mixture) -> tuple[Mixture, float]:
         """An EM step."""
-        sweep = self.problem.expect(point)
-        return self.problem.maximise(sweep, point), self.problem.lower_bound(sweep)
+        after = batch.step(self.problem, point)
+        return after.mixture, after.lower_bound
 
     def pack(self, point: Mixture) -> Vector:
         """Weights and parameters."""

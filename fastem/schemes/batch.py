@@ -16,9 +16,9 @@ def init(problem: Problem, start: Mixture) -> Mixture:
     return start
 
 
-def step(problem: Problem, state: Mixture) -> Step:
-    """One iteration; never lowers the bound."""
-    sweep = problem.expect(state)
+def step(problem: Problem, state: Mixture, *, key: int = 0) -> Step:
+    """One iteration, which never lowers the bound; `key` seeds a policy that draws, and so may."""
+    sweep = problem.expect(state, key=key)
     mixture = problem.maximise(sweep, state)
     return Step(mixture, mixture, problem.lower_bound(sweep), 1.0)
 
@@ -65,9 +65,7 @@ class Stochastic(NamedTuple):
 
         def sampled_step(problem: Problem, state: Mixture) -> Step:
             key = int(random_state.randint(KEYS, dtype=np.int64))
-            sweep = problem.expect(state, key=key)
-            mixture = problem.maximise(sweep, state)
-            return Step(mixture, mixture, problem.lower_bound(sweep), 1.0, exact=False)
+            return step(problem, state, key=key)._replace(exact=False)
 
         return Scheme(init, sampled_step, policy="sampled")
 

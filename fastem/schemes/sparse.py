@@ -91,7 +91,7 @@ class _Frozen(NamedTuple):
     outside: Sweep  # statistics about `means` of what rows give to components that are not their segment's
     means: Any
     constant: float  # part of the bound: entropies of frozen responsibilities and of shares
-    cost: float  # of a sparse step, in passes
+    work: int  # responsibilities of a sparse step
 
 
 class _State(NamedTuple):
@@ -111,18 +111,23 @@ def _full_step(problem: Problem, mixture: Mixture, threshold: float, n_steps: in
     if n_steps == 0:
         return Step(_State(after, None, 0, 0), after, bound, 1.0)
     frozen = _freeze(problem, mixture, sweep, threshold)
-    return Step(_State(after, frozen, 0, n_steps), after, bound, 3.0 + frozen.cost)
+    return Step(_State(after, frozen, 0, n_steps), after, bound, 3.0 + _passes(problem, mixture, frozen.work))
 
 
 def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step:
     """An E-step of plausible components, and an M-step of all."""
-    inside = _visit(problem, state.mixture, frozen.segments, frozen.means)
+    inside = _visit(problem, state.mixture, frozen.segments, frozen.means, frozen.work)
     total = inside + frozen.outside
     frozen_part = problem.complete(frozen.outside, frozen.means, state.mixture) + frozen.constant
     bound = (inside.log_likelihood + frozen_part + problem.base) / problem.source.total_weight
     after = problem.maximise(total, problem.about(state.mixture, frozen.means))
-    state = _State(after, frozen, state.done + 1, state.n_steps)
-    return Step(state, after, bound, frozen.cost, settled=False, exact=False)
+    passes = _passes(problem, after, frozen.work)
+    return Step(state._replace(mixture=after, done=state.done + 1), after, bound, passes, settled=False, exact=False)
+
+
+def _passes(problem: Problem, mixture: Mixture, work: int) -> float:
+    """So many responsibilities as a part of all."""
+    return work / (problem.source.n_rows * mixture.weights.size)
 
 
 def _freeze(problem: Problem, mixture: Mixture, sweep: Sweep, threshold: float) -> _Frozen:
@@ -145,11 +150,11 @@ def _freeze(problem: Problem, mixture: Mixture, sweep: Sweep, threshold: float) 
         return _Segment(ordered.part(rows, share), components)
 
     segments = _each(segment, runs, len(labels) * mixture.weights.size)
-    cost = sum((rows.stop - rows.start) * len(there.components) for rows, there in zip(runs, segments, strict=True))
-    inside = _visit(problem, mixture, segments, means)
+    work = sum(segment.problem.source.n_rows * len(segment.components) for segment in segments)
+    inside = _visit(problem, mixture, segments, means, work)
     outside = Sweep(np.maximum(sweep.mass - inside.mass, 0.0), sweep.stats - inside.stats, 0.0)
     constant = sweep.log_likelihood - inside.log_likelihood - problem.complete(outside, means, mixture)
-    return _Frozen(segments, outside, means, constant, float(cost) / (problem.source.n_rows * mixture.weights.size))
+    return _Frozen(segments, outside, means, constant, work)
 
 
 def _each(function: Callable[[Task], Result], tasks: list[Task], work: int) -> list[Result]:
@@ -159,11 +164,11 @@ def _each(function: Callable[[Task], Result], tasks: list[Task], work: int) -> l
     return in_threads(function, tasks)
 
 
-def _visit(problem: Problem, mixture: Mixture, segments: list[_Segment], means: Any) -> Sweep:
+def _visit(problem: Problem, mixture: Mixture, segments: list[_Segment], means: Any, work: int) -> Sweep:
     """Statistics about `means` of each segment's rows in its components."""
-    family, n_components = problem.family, mixture.weights.size
+    family, n_features, n_components = problem.family, problem.source.n_features, mixture.weights.size
     mass = np.zeros(n_components)
-    stats = np.zeros(family.n_stats(problem.source.n_features, n_components))
+    stats = np.zeros(family.n_stats(n_features, n_components))
     log_likelihood = 0.0
     about = problem.about(mixture, means)
 
@@ -171,9 +176,8 @@ def _visit(problem: Problem, mixture: Mixture, segments: list[_Segment], means: 
         some = Mixture(mixture.weights[segment.components], family.select(about.params, segment.components))
         return segment.problem.expect(some)
 
-    work = sum(segment.problem.source.n_rows * len(segment.components) for segment in segments)
     for segment, sweep in zip(segments, _each(visit, segments, work), strict=True):
         mass[segment.components] += sweep.mass
-        family.embed(sweep.stats, segment.components, stats, n_components)
+        family.embed(sweep.stats, segment.components, stats, n_features, n_components)
         log_likelihood += sweep.log_likelihood
     return Sweep(mass, stats, log_likelihood)

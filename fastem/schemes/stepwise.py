@@ -73,8 +73,8 @@ class Stepwise(NamedTuple):
         def step(problem: Problem, state: State) -> Step:
             n_batches = max(1, round(problem.source.n_rows / self.rows(problem, state.mixture)))
             log_likelihood = 0.0
-            for b in random_state.permutation(n_batches) if n_batches > 1 else (0,):
-                part = problem.part(slice(b, None, n_batches)) if n_batches > 1 else problem
+            for b in random_state.permutation(n_batches):
+                part = problem.part(slice(b, None, n_batches))
                 if not part.source.total_weight > 0.0:
                     continue
                 state, found = self.update(part, state)
@@ -92,8 +92,8 @@ class Stepwise(NamedTuple):
         return max(BATCH_ROWS, BATCH_ROWS_A_MEAN * mixture.weights.size * (problem.source.n_features + 1))
 
     def eta(self, n_batches: int) -> float:
-        """Weight of the next batch after `n_batches` of them."""
-        return float(min((n_batches + self.offset) ** -self.exponent, 1.0)) if n_batches + self.offset > 0 else 1.0
+        """Weight of the next batch after `n_batches` of them, at least one."""
+        return float((n_batches + self.offset) ** -self.exponent)
 
     def update(self, problem: Problem, state: "State") -> tuple["State", float]:
         """Take in a batch; also its log-likelihood at the parameters before."""
@@ -103,8 +103,7 @@ class Stepwise(NamedTuple):
         sweep = problem.expect(mixture)
         seen = state.seen + weight
         statistics, total = _scaled(sweep, 1.0 / weight), sweep
-        if state.statistics is not None and self.eta(state.n_batches) < 1.0:
-            eta = self.eta(state.n_batches)
+        if state.statistics is not None and (eta := self.eta(state.n_batches)) < 1.0:
             kept = problem.shift(state.statistics, state.means, means)
             statistics = _scaled(kept, 1.0 - eta) + _scaled(statistics, eta)
             total = _scaled(statistics, seen)
