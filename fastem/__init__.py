@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from fastem.iteration import fixed_point
     from fastem.persistence import load
     from fastem.poisson_mixture import PoissonMixture
+    from fastem.reading import Source
     from fastem.schemes import Batch, Hard, Incremental, Sparse, Stepwise, Stochastic
 
 __version__ = "0.1.0"
@@ -18,6 +19,7 @@ __all__ = [
     "Hard",
     "Incremental",
     "PoissonMixture",
+    "Source",
     "Sparse",
     "Stepwise",
     "Stochastic",
@@ -32,6 +34,7 @@ _HOMES = {
     "fixed_point": "fastem.iteration",
     "PoissonMixture": "fastem.poisson_mixture",
     "load": "fastem.persistence",
+    "Source": "fastem.reading",
     **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.schemes"),
 }
 

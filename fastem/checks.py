@@ -37,6 +37,20 @@ def sample_weights(sample_weight: ArrayLike | None, values: NDArray[Any]) -> NDA
     return weights
 
 
+def no_weights_beside(sample_weight: ArrayLike | None) -> None:
+    """Raise ValueError if weights are given beside a source."""
+    if sample_weight is not None:
+        raise ValueError(
+            "sample_weight goes with an array: a source yields pairs of rows and weights, or names a column of weights"
+        )
+
+
+def at_least_two(n_rows: int) -> None:
+    """Raise ValueError if a source has a single row, in scikit-learn's words."""
+    if n_rows < 2:
+        raise ValueError(f"Found a source with {n_rows} sample(s) while a minimum of 2 is required.")
+
+
 def check_shape(parameter: NDArray[Any], shape: tuple[int, ...], name: str) -> None:
     """Raise ValueError unless `parameter` has the shape."""
     if parameter.shape != shape:

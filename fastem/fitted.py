@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from abc import ABCMeta, abstractmethod
+from contextlib import closing
 from os import PathLike
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -17,10 +18,19 @@ from fastem import checks, persistence
 from fastem.compiled import get_passes
 from fastem.families import Family
 from fastem.problem import BASE_ROWS, check_domain, source_for, sum_log_base
-from fastem.sources import Mixture, Scores, Wanted, common_origin
+from fastem.reading import Reader, Source, as_source
+from fastem.sources import Mixture, Scores, Wanted, common_origin, range_of
 from fastem.threads import limit_threads
 
 Float = NDArray[np.float64]
+
+
+class _Evaluation(NamedTuple):
+    """Scores of rows, the sum of what passes leave out of their log-densities, and their weight."""
+
+    scores: Scores
+    base: float
+    weight: float
 
 
 class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
@@ -42,29 +52,53 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
         """Draw rows from one component."""
 
-    def _evaluate(
-        self, X: ArrayLike, wanted: Wanted, sample_weight: ArrayLike | None = None
-    ) -> tuple[Scores, NDArray[Any], Float | None]:
-        """Run a score pass; returns its results with the validated data and weights."""
+    def _evaluate(self, X: Any, wanted: Wanted, sample_weight: ArrayLike | None = None) -> _Evaluation:
+        """Run a score pass over an array or a source."""
         check_is_fitted(self, "weights_")
-        values = checks.native(validate_data(self, X, dtype=checks.float_types(X), reset=False))
-        weights = checks.sample_weights(sample_weight, values)
-        family = self._family()
-        check_domain(family, values, type(self).__name__)
-        locations = self._locations()
-        origin = common_origin(locations) if family.centred else np.zeros(locations.shape[1])
-        source = source_for(family, values, weights, origin)
+        source = as_source(X)
         with limit_threads(self.n_jobs):
-            scores = source.score(get_passes(family.name), self._recover(origin), wanted)
-        return scores, values, weights
+            if source is not None:
+                checks.no_weights_beside(sample_weight)
+                return self._evaluate_source(source, wanted)
+            values = checks.native(validate_data(self, X, dtype=checks.float_types(X), reset=False))
+            weights = checks.sample_weights(sample_weight, values)
+            check_domain(self._family(), values, type(self).__name__)
+            return self._evaluate_rows(values, weights, wanted)
+
+    def _evaluate_source(self, source: Source, wanted: Wanted) -> _Evaluation:
+        """Score blocks one after the other."""
+        reader = Reader(source)
+        parts: list[_Evaluation] = []
+        with closing(reader.blocks()) as blocks:
+            for block in blocks:
+                if not parts:
+                    validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=False)
+                check_domain(self._family(), block.values, type(self).__name__, block.place)
+                parts.append(self._evaluate_rows(block.values, block.weights, wanted))
+        scores = Scores.joined([part.scores for part in parts])
+        return _Evaluation(scores, sum(part.base for part in parts), sum(part.weight for part in parts))
+
+    def _evaluate_rows(self, values: NDArray[Any], weights: Float | None, wanted: Wanted) -> _Evaluation:
+        """Score checked rows, with the terms of log-densities that a pass leaves out."""
+        family, locations = self._family(), self._locations()
+        origin = common_origin(range_of(locations)) if family.centred else np.zeros(locations.shape[1])
+        source = source_for(family, values, weights, origin)
+        scores = source.score(get_passes(family.name), self._recover(origin), wanted)
+        if wanted.densities and family.log_base is not None:
+            for start in range(0, len(values), BASE_ROWS):
+                part = slice(start, start + BASE_ROWS)
+                scores.rows.densities[part] += family.log_base(values[part])
+        by_row = wanted.labels or wanted.densities or wanted.responsibilities
+        base = 0.0 if by_row else sum_log_base(family, values, weights)
+        return _Evaluation(scores, base, source.total_weight)
 
     def score_samples(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the log-density of each row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
 
         Returns
         -------
@@ -79,30 +113,22 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> model.score_samples([[0.5]]).round(4)
         array([-0.9189])
         """
-        scores, values, _ = self._evaluate(X, Wanted(densities=True))
-        log_base = self._family().log_base
-        if log_base is not None:
-            for start in range(0, len(values), BASE_ROWS):
-                part = slice(start, start + BASE_ROWS)
-                scores.rows.densities[part] += log_base(values[part])
-        return scores.rows.densities
+        return self._evaluate(X, Wanted(densities=True)).scores.rows.densities
 
     def _totals(
         self, X: ArrayLike, sample_weight: ArrayLike | None, *, entropy: bool = False
     ) -> tuple[float, float, float]:
         """Total log-likelihood, entropy of the responsibilities, and weight of the rows of X."""
-        scores, values, weights = self._evaluate(X, Wanted(entropy=entropy), sample_weight)
-        base = sum_log_base(self._family(), values, weights)
-        total = len(values) if weights is None else weights.sum()
-        return scores.log_likelihood + base, scores.entropy, float(total)
+        scores, base, total = self._evaluate(X, Wanted(entropy=entropy), sample_weight)
+        return scores.log_likelihood + base, scores.entropy, total
 
     def score(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> float:
         """Compute the mean log-likelihood of a row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
         y : Ignored
             Present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -132,8 +158,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
 
         Returns
         -------
@@ -148,15 +174,15 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> model.predict([[0.2], [10.2]])
         array([1, 0])
         """
-        return self._evaluate(X, Wanted(labels=True, posterior=False))[0].rows.labels
+        return self._evaluate(X, Wanted(labels=True, posterior=False)).scores.rows.labels
 
     def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component, given the row.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
 
         Returns
         -------
@@ -172,15 +198,15 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         array([[0., 1.],
                [1., 0.]])
         """
-        return self._evaluate(X, Wanted(responsibilities=True))[0].rows.responsibilities
+        return self._evaluate(X, Wanted(responsibilities=True)).scores.rows.responsibilities
 
     def bic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
         """Compute the Bayesian information criterion (Schwarz, 1978); lower is better.
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows; their sum is the number of rows.
 
@@ -205,8 +231,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 
@@ -232,8 +258,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
-            The data.
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
 

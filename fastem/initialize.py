@@ -50,6 +50,52 @@ def draw_sample(
     return Sample(values[present], None if weights is None else weights[present])
 
 
+class Reservoir:
+    """A sample of the rows of positive weight of a source: all of them, or `size`, each as likely as any other.
+
+    J. S. Vitter (1985), Random sampling with a reservoir, ACM Transactions on Mathematical Software 11, 37-57,
+    algorithm R.
+    """
+
+    def __init__(self, size: int, random_state: np.random.RandomState) -> None:
+        self.size = size
+        self.random_state = random_state
+        self.n_seen = 0
+        self._values: NDArray[Any] | None = None
+        self._weights: Float | None = None
+
+    def add(self, values: NDArray[Any], weights: Float | None) -> None:
+        """Take in more rows."""
+        if weights is not None and not weights.all():
+            present = np.flatnonzero(weights)
+            values, weights = values[present], weights[present]
+        if not self.size or not len(values):
+            return
+        n_first = min(max(self.size - self.n_seen, 0), len(values))
+        if n_first:
+            self._values = _extended(self._values, values[:n_first])
+            self._weights = None if weights is None else _extended(self._weights, weights[:n_first])
+        if n_first < len(values):
+            drawn = self.random_state.randint(self.n_seen + 1 + np.arange(n_first, len(values)), dtype=np.int64)
+            chosen = np.flatnonzero(drawn < self.size)
+            places, last = np.unique(drawn[chosen][::-1], return_index=True)  # of several for a place the last stays
+            rows = n_first + chosen[::-1][last]
+            assert self._values is not None
+            self._values[places] = values[rows]
+            if self._weights is not None and weights is not None:
+                self._weights[places] = weights[rows]
+        self.n_seen += len(values)
+
+    def sample(self) -> Sample:
+        """The rows."""
+        assert self._values is not None
+        return Sample(self._values, self._weights)
+
+
+def _extended(rows: NDArray[Any] | None, more: NDArray[Any]) -> NDArray[Any]:
+    return more.copy() if rows is None else np.concatenate([rows, more])
+
+
 def _one_of_each_run(n_rows: int, n_runs: int, random_state: np.random.RandomState) -> NDArray[np.int64]:
     """Draw a row from each of `n_runs` runs of neighbours, of equal length but for one row.
 

@@ -21,15 +21,16 @@ from fastem import checks, driver
 from fastem.callbacks import CallbackBridge
 from fastem.families import ComponentError
 from fastem.fitted import FittedMixture, Float
-from fastem.initialize import Blocks, Sample, draw_responsibilities, draw_sample
-from fastem.problem import Problem, check_domain, check_squares, source_for, sum_log_base
+from fastem.initialize import Blocks, Sample, draw_responsibilities
+from fastem.posing import Model, Posed, pose_array, pose_source, problem_of
+from fastem.problem import check_domain, check_squares
+from fastem.reading import Reader, as_source
 from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.schemes.stepwise import State, begin
-from fastem.sources import Mixture, common_origin
+from fastem.sources import Mixture
 from fastem.threads import limit_threads
 
 INIT_SIZE = 100_000
-ORIGIN_ROWS = 10_000  # that the origin is chosen by: near the data is near enough
 
 
 class BaseMixture(CallbackSupportMixin, FittedMixture):
@@ -94,13 +95,15 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
 
         Parameters
         ----------
-        X : array-like of shape (n_samples, n_features)
+        X : array-like of shape (n_samples, n_features), or source
             The data: an array, memory map or data frame. float32 and float64 arrays are read in place whatever their
-            strides; other types are converted to float64.
+            strides; other types are converted to float64. Data that do not fit into memory are given as a source, see
+            `fastem.Source`, and read once more than there are passes.
         y : Ignored
             Present by convention; only handed on to callbacks.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. Weight 0 is an absent row, weight 2 a row that is there twice; None weighs every row 1.
+            Weights of a source's rows come with its chunks.
 
         Returns
         -------
@@ -110,7 +113,8 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         Raises
         ------
         ValueError
-            If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates.
+            If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates; if a
+            source is empty, its chunks do not go together, or are not the same when they are read again.
         KeyboardInterrupt
             Passed on after the best parameters so far have been set.
 
@@ -127,14 +131,13 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         >>> model.weights_.round(3)
         array([0.667, 0.333])
         """
-        values, weights = self._validate(X, sample_weight)
         random_state = check_random_state(self.random_state)
         scheme = make_scheme(self.algorithm, self.acceleration, random_state)
-        problem, starts = self._pose(values, weights, random_state)
-        problem = replace(problem, policy=scheme.policy)
-        origin, dtype = problem.source.rows.origin, values.dtype
-        resume = self.warm_start and hasattr(self, "converged_")
-        control = driver.Control(self.max_iter, self.tol, self.lower_bound_ if resume else -math.inf)
+        posed = self._pose(X, sample_weight, random_state)
+        starts = self._starts(posed, random_state)
+        problem = replace(posed.problem, policy=scheme.policy)
+        origin, dtype = problem.source.origin, posed.dtype
+        control = driver.Control(self.max_iter, self.tol, self.lower_bound_ if self._continues() else -math.inf)
         observers: list[driver.Observer] = []
         if self.verbose:
             observers.append(driver.ConsoleReport(self.verbose, self.verbose_interval))
@@ -209,12 +212,14 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         fitted = hasattr(self, "weights_")
         values, weights = self._validate(X, sample_weight, first=not fitted)
         if stream is None:
-            problem, starts = self._pose(values, weights, check_random_state(self.random_state))
-            origin = problem.source.rows.origin
-            state = begin(self._recover(origin) if fitted else next(iter(starts))())
+            random_state = check_random_state(self.random_state)
+            posed = self._checked(pose_array(self._model(), values, weights, self.init_size, random_state))
+            problem, origin = posed.problem, posed.problem.source.origin
+            state = begin(self._recover(origin) if fitted else next(self._starts(posed, random_state))())
         else:
             state, origin = stream
-            problem = self._problem(values, weights, origin)
+            check_domain(self._family(), values, type(self).__name__)
+            problem = problem_of(self._model(), values, weights, origin)
         try:
             with limit_threads(self.n_jobs):
                 state, log_likelihood = options.update(problem, state)
@@ -253,60 +258,68 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
+    def _model(self) -> Model:
+        return Model(self._family(), self._prior(), type(self).__name__)
+
     def _validate(
         self, X: ArrayLike, sample_weight: ArrayLike | None, *, first: bool = True
     ) -> tuple[NDArray[Any], Float | None]:
-        """Check data, weights and initial parameters of a fit; a batch that is not the first may be small."""
+        """Check data and weights; a batch that is not the first may be small."""
         least = 2 if first else 1
         values = checks.native(
             validate_data(self, X, dtype=checks.float_types(X), ensure_min_samples=least, reset=first)
         )
-        weights = checks.sample_weights(sample_weight, values)
-        n_samples = len(values) if weights is None else np.count_nonzero(weights)
-        if first and n_samples < self.n_components:
+        return values, checks.sample_weights(sample_weight, values)
+
+    def _pose(self, X: Any, sample_weight: ArrayLike | None, random_state: np.random.RandomState) -> Posed:
+        """Set up the problem that the loop runs on, from an array or a source."""
+        source = as_source(X)
+        if source is None:
+            posed = pose_array(self._model(), *self._validate(X, sample_weight), self.init_size, random_state)
+        else:
+            checks.no_weights_beside(sample_weight)
+            reader = Reader(source)
+            size = 0 if self._initial_parameters_suffice() or self._continues() else self.init_size
+            posed = pose_source(self._model(), reader, size, random_state)
+            validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=True)
+            checks.at_least_two(reader.n_rows)
+        return self._checked(posed)
+
+    def _checked(self, posed: Posed) -> Posed:
+        """Check that there are rows enough, and initial parameters for their features."""
+        if posed.n_present < self.n_components:
             raise ValueError(
                 "Expected n_samples >= n_components "
-                f"but got n_components = {self.n_components}, n_samples = {n_samples}"
+                f"but got n_components = {self.n_components}, n_samples = {posed.n_present}"
             )
-        self._check_initial_parameters(values.shape[1])
-        check_domain(self._family(), values, type(self).__name__)
-        return values, weights
+        self._check_initial_parameters(posed.problem.source.n_features)
+        return posed
 
-    def _pose(
-        self, values: NDArray[Any], weights: Float | None, random_state: np.random.RandomState
-    ) -> tuple[Problem, Iterator[Callable[[], Mixture]]]:
-        """Set up the problem that the loop runs on, and where it starts."""
-        family = self._family()
-        origin = np.zeros(values.shape[1])
-        if family.centred:
-            step = -(-len(values) // ORIGIN_ROWS)
-            some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
-            origin = common_origin(some) if len(some) else origin
-        problem = self._problem(values, weights, origin)
+    def _continues(self) -> bool:
+        """Whether a fit goes on from the fitted parameters."""
+        return bool(self.warm_start and hasattr(self, "converged_"))
+
+    def _starts(self, posed: Posed, random_state: np.random.RandomState) -> Iterator[Callable[[], Mixture]]:
+        """What makes the start of each restart."""
+        origin, family = posed.problem.source.origin, posed.problem.family
 
         def start() -> Mixture:
             if self._initial_parameters_suffice():
                 return self._start(None, origin, None)
-            sample = draw_sample(values, weights, self.init_size, random_state)
+            sample = posed.sample()
             if family.centred:
                 check_squares(sample.values, origin)
             blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
             return self._start(sample, origin, blocks)
 
-        if self.warm_start and hasattr(self, "converged_"):
-            if self._locations().shape != (self.n_components, values.shape[1]):
+        if self._continues():
+            if self._locations().shape != (self.n_components, origin.size):
                 raise ValueError(
                     f"warm_start cannot continue from parameters of shape {self._locations().shape} with "
-                    f"n_components = {self.n_components} and n_features = {values.shape[1]}"
+                    f"n_components = {self.n_components} and n_features = {origin.size}"
                 )
-            return problem, iter([lambda: self._recover(origin)])
-        return problem, iter([start] * self.n_init)
-
-    def _problem(self, values: NDArray[Any], weights: Float | None, origin: Float) -> Problem:
-        """Rows about an origin, as a problem for the family."""
-        family = self._family()
-        base = sum_log_base(family, values, weights)
-        return Problem(family, source_for(family, values, weights, origin), self._prior(), base)
+            return iter([lambda: self._recover(origin)])
+        return iter([start] * self.n_init)
 
     def _set_run(self, run: driver.Run, history: list[driver.HistoryRecord], origin: Float, dtype: Any) -> None:
         """Set the fitted attributes."""

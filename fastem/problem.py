@@ -1,5 +1,7 @@
 """A family, its prior and a source of rows: what a scheme is run on."""
 
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,7 +11,7 @@ from numpy.typing import NDArray
 from fastem.compiled import get_passes
 from fastem.families import ComponentError, Family
 from fastem.families._contract import Params
-from fastem.sources import ArraySource, Mixture, Scores, Sweep, Wanted, single_suffices
+from fastem.sources import ArraySource, Mixture, RowSource, Scores, Sweep, Sweepable, Wanted, range_of, single_suffices
 
 BASE_ROWS = 16384  # rows at once where numpy evaluates the terms common to all components
 
@@ -26,7 +28,7 @@ class Problem:
     Parameters
     ----------
     family : Family
-    source : ArraySource
+    source : RowSource
     prior : object
         Whatever the family's M-step takes.
     base : float
@@ -36,7 +38,7 @@ class Problem:
     """
 
     family: Family
-    source: ArraySource
+    source: RowSource
     prior: Any
     base: float = 0.0
     policy: str = "soft"
@@ -46,12 +48,31 @@ class Problem:
 
         `key` seeds a policy that draws.
         """
+        return self._sweep(self.source, mixture, key)
+
+    def _sweep(self, rows: Sweepable, mixture: Mixture, key: int = 0) -> Sweep:
         n_stats = self.family.n_stats(self.source.n_features, mixture.weights.size)
-        return self.source.sweep(get_passes(self.family.name, self.policy), mixture, n_stats, key=key)
+        return rows.sweep(get_passes(self.family.name, self.policy), mixture, n_stats, key=key)
+
+    def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator[Callable[[Mixture], Sweep]]:
+        """E-steps of each of so many runs of rows, to be made before the next is asked for."""
+        for rows in self.source.blocks(n_blocks, order):
+            yield functools.partial(self._sweep, rows)
+
+    def batches(self, n_rows: int, random_state: np.random.RandomState) -> Iterator["Problem"]:
+        """Problems of about `n_rows` rows, see `RowSource.batches`; without the base, which is that of all rows."""
+        for rows in self.source.batches(n_rows, random_state):
+            yield replace(self, source=rows, base=0.0)
+
+    def check_array(self, why: str) -> ArraySource:
+        """Return the source if it is an array; ValueError that tells `why` it should be if it is not."""
+        if not isinstance(self.source, ArraySource):
+            raise ValueError(f"{why}: it needs an array, not a source")
+        return self.source
 
     def part(self, selection: slice, share: NDArray[np.float64] | None = None) -> "Problem":
-        """The same for some of the rows, see `ArraySource.part`; without the base, which is that of all rows."""
-        return replace(self, source=self.source.part(selection, share), base=0.0)
+        """The same for some rows of an array, see `ArraySource.part`; without the base, which is that of all rows."""
+        return replace(self, source=self.check_array("a selection of rows").part(selection, share), base=0.0)
 
     def log_likelihood(self, mixture: Mixture) -> float:
         """Mean log-likelihood of a row at `mixture`: F after a full E-step."""
@@ -70,7 +91,7 @@ class Problem:
 
     def reordered(self, order: NDArray[Any]) -> "Problem":
         """The same for the same rows in another order: a copy."""
-        return replace(self, source=self.source.reordered(order), base=0.0)
+        return replace(self, source=self.check_array("a copy in another order").reordered(order), base=0.0)
 
     def about(self, mixture: Mixture, means: Any) -> Mixture:
         """A mixture of the same densities, whose sweeps take statistics about other means, see `Family.shift`."""
@@ -122,7 +143,8 @@ def source_for(
     family: Family, values: NDArray[Any], weights: NDArray[np.float64] | None, origin: NDArray[np.float64]
 ) -> ArraySource:
     """Rows about `origin`, evaluated in float32 where family and data allow it."""
-    return ArraySource(values, weights, origin, single=family.single and single_suffices(values, origin))
+    single = family.single and values.dtype == np.float32 and single_suffices(range_of(values), origin)
+    return ArraySource(values, weights, origin, single=single)
 
 
 def maximise_params(family: Family, sweep: Sweep, params: Params, prior: Any) -> Params:
@@ -157,8 +179,13 @@ def check_squares(values: NDArray[Any], origin: NDArray[np.float64]) -> None:
         raise ValueError(OVERFLOW)
 
 
-def check_domain(family: Family, values: NDArray[Any], name: str) -> None:
-    """Raise ValueError naming the first value of `values` that the family does not allow; `name` is the estimator's."""
+def check_domain(
+    family: Family, values: NDArray[Any], name: str, place: Callable[[int], str] = "row {}".format
+) -> None:
+    """Raise ValueError naming the first value of `values` that the family does not allow.
+
+    `name` is the estimator's, and `place` says where a row is.
+    """
     if family.in_domain is None:
         return
     for start in range(0, len(values), BASE_ROWS):
@@ -168,6 +195,6 @@ def check_domain(family: Family, values: NDArray[Any], name: str) -> None:
             value = values[start + row, column]
             who = f"Negative values in data passed to {name}: it" if value < 0 else name
             raise ValueError(
-                f"{who} needs {family.domain}, but X contains {value!s} in row {start + row}, column {column} "
+                f"{who} needs {family.domain}, but X contains {value!s} in {place(start + row)}, column {column} "
                 "(counted from 0)."
             )

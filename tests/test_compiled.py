@@ -45,11 +45,11 @@ import numpy as np
 from fits import model_at
 from models import learned
 from reference import rows_for, start_at
-from fastem import sources
+from fastem.sources import array
 from fastem.compiled import get_passes
 
 warnings.simplefilter("ignore")  # once for all: threads share such settings
-sources.PARALLEL_WORK = 1_000_000  # parallel passes on less data than a user would have them for
+array.PARALLEL_WORK = 1_000_000  # parallel passes on less data than a user would have them for
 DATA = {family: rows_for(family, 60_000, 10) for family in ("full", "diag", "poisson")}
 TWINS = [get_passes(name).fused for name in ("gaussian-full", "gaussian-diag", "poisson")]
 TWINS += [get_passes("gaussian-full").score]

@@ -15,7 +15,7 @@ PACKAGE = Path(fastem.__file__).parent
 
 # From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
 LAYERS = """
-_jit checks datasets persistence
+_jit checks datasets persistence reading
 kernels
 families
 compiled
@@ -23,6 +23,7 @@ threads
 sources
 problem extrapolation
 schemes initialize
+posing
 driver
 callbacks iteration
 fitted
@@ -58,6 +59,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.persistence",
     "fastem.plotting",
     "fastem.poisson_mixture",
+    "fastem.reading.source",
     "fastem.schemes.incremental",
     "fastem.schemes.sparse",
     "fastem.schemes.stepwise",

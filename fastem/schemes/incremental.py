@@ -1,6 +1,5 @@
 """Incremental EM: the M-step follows each block of rows, whose old statistics the new ones replace."""
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -28,8 +27,8 @@ class Incremental(NamedTuple):
         Number of blocks. None takes n_samples ** 0.4, as Ng and McLachlan advise, but blocks that take longer than an
         M-step, and that are large enough for all threads where the data are.
     order : {'cyclic', 'random'}, default='cyclic'
-        Blocks one after the other, or in a new random order in each pass. Blocks are runs of rows: shuffle data that
-        are sorted.
+        Blocks one after the other, or in a new random order in each pass, which needs an array. Blocks are runs of
+        rows: shuffle data that are sorted.
 
     References
     ----------
@@ -59,25 +58,25 @@ class Incremental(NamedTuple):
             raise ValueError(f"order must be 'cyclic' or 'random', not {self.order!r}")
 
         def init(problem: Problem, start: Mixture) -> _State:
+            if self.order == "random":
+                problem.check_array("order='random' reads blocks here and there")
             n_blocks = default_blocks(problem, start) if self.n_blocks is None else self.n_blocks
-            bounds = np.linspace(0, problem.source.n_rows, min(n_blocks, problem.source.n_rows) + 1).astype(int)
-            parts = [problem.part(slice(*pair)) for pair in itertools.pairwise(bounds)]
-            return _State(start, parts, (), (), None)
+            return _State(start, min(n_blocks, problem.source.most_blocks), (), (), None)
 
         def step(problem: Problem, state: _State) -> Step:
             if not state.sweeps:
                 return _first_pass(problem, state)
-            order = range(len(state.parts)) if self.order == "cyclic" else random_state.permutation(len(state.parts))
+            order = range(state.n_blocks) if self.order == "cyclic" else random_state.permutation(state.n_blocks)
             return _pass(problem, state, [int(b) for b in order])
 
         return Scheme(init, step)
 
 
 class _State(NamedTuple):
-    """Blocks, their statistics about common means, and the entropies of their responsibilities."""
+    """How many blocks there are, their statistics about common means, and the entropies of their responsibilities."""
 
     mixture: Mixture
-    parts: list[Problem]
+    n_blocks: int
     sweeps: tuple[Sweep, ...]
     entropies: tuple[float, ...]
     means: Any
@@ -99,7 +98,7 @@ def _first_pass(problem: Problem, state: _State) -> Step:
     """An iteration of batch EM that keeps what each block adds."""
     mixture = state.mixture
     means = problem.means(mixture)
-    sweeps = tuple(part.expect(mixture) for part in state.parts)
+    sweeps = tuple(expect(mixture) for expect in problem.blocks(state.n_blocks, range(state.n_blocks)))
     total = _total(sweeps)
     entropies = tuple(sweep.log_likelihood - problem.complete(sweep, means, mixture) for sweep in sweeps)
     after = problem.maximise(total, mixture)
@@ -118,9 +117,9 @@ def _pass(problem: Problem, state: _State, order: list[int]) -> Step:
     total = _total(sweeps)  # anew in each pass: differences drift
     entropies = list(state.entropies)
     bound = -np.inf
-    for b in order:
+    for b, expect in zip(order, problem.blocks(state.n_blocks, order), strict=True):
         here = problem.about(mixture, means)
-        sweep = state.parts[b].expect(here)
+        sweep = expect(here)
         total = _exchanged(total, sweeps[b], sweep)
         own = problem.complete(sweep, means, mixture)
         sweeps[b], entropies[b] = sweep, sweep.log_likelihood - own
@@ -128,7 +127,7 @@ def _pass(problem: Problem, state: _State, order: list[int]) -> Step:
             others = sum(entropies) - entropies[b]
             bound = (problem.complete(total, means, mixture) - own) + sweep.log_likelihood + others
         mixture = problem.maximise(total, here)
-    after = _State(mixture, state.parts, tuple(sweeps), tuple(entropies), means)
+    after = _State(mixture, state.n_blocks, tuple(sweeps), tuple(entropies), means)
     return Step(after, mixture, (bound + problem.base) / problem.source.total_weight, 1.0)
 
 

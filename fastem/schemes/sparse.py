@@ -64,6 +64,7 @@ class Sparse(NamedTuple):
             raise ValueError(f"n_steps must be None or an integer, at least 0, not {self.n_steps!r}")
 
         def init(problem: Problem, start: Mixture) -> _State:
+            problem.check_array("algorithm='sparse' keeps a sorted copy of the rows")
             return _State(start, None, 0, FIRST_STEPS if self.n_steps is None else self.n_steps)
 
         def step(problem: Problem, state: _State) -> Step:

@@ -27,7 +27,7 @@ class Stepwise(NamedTuple):
     ----------
     batch_size : int, default=None
         Rows of a batch; None takes 10 n_components (n_features + 1), at least 2048. A batch takes rows at equal
-        distances, so that sorted data are no harm.
+        distances, so that sorted data are no harm; from a source, rows of one block.
     exponent : float, default=0.6
         Between 0.5, which forgets fast, and 1, which weighs all batches alike. 0 forgets all but the last batch.
     offset : float, default=2
@@ -71,10 +71,8 @@ class Stepwise(NamedTuple):
         self.check()
 
         def step(problem: Problem, state: State) -> Step:
-            n_batches = max(1, round(problem.source.n_rows / self.rows(problem, state.mixture)))
             log_likelihood = 0.0
-            for b in random_state.permutation(n_batches):
-                part = problem.part(slice(b, None, n_batches))
+            for part in problem.batches(self.rows(problem, state.mixture), random_state):
                 if not part.source.total_weight > 0.0:
                     continue
                 state, found = self.update(part, state)

@@ -1,92 +1,18 @@
-"""Where rows come from, and the sweeps over them."""
+"""Rows of one array, in memory or in a memory map."""
 
 import copy
-import functools
 import math
 import threading
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
-
-LARGEST_SINGLE, SMALLEST_SINGLE = 1e9, 1e-9  # their ratio, squared and whitened, is still a float32
-TILE_BYTES = 40 * 1024  # most of a first-level cache
-MIN_TILE_BLOCKS, MAX_TILE_BLOCKS = 9, 13  # smaller tiles sum their lanes too often, larger ones gain nothing
-MAX_SLABS = 64  # enough for 64 threads; a power of two, so that 2, 4, 8 ... threads get equal shares
-CACHE_LINE = 64
-SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
-TILES_PER_SLAB = 8  # fewer, and adding up the slabs begins to cost
-PARALLEL_WORK = 5_000_000  # row-statistics, about a millisecond: a busy machine may take as long to wake a thread
-
-
-class Mixture(NamedTuple):
-    """Mixing weights (K,) and the family's parameters."""
-
-    weights: Float
-    params: Params
-
-    @property
-    def log_weights(self) -> Float:
-        """Logarithms of the weights; -inf for a component without mass."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.weights)
-
-
-class Rows(NamedTuple):
-    """What a pass reads: values (n, d), weights (n,) or (0,) where all are one, origin (d,), seed of what is drawn."""
-
-    values: NDArray[Any]
-    weights: Float
-    origin: Float
-    key: int
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """Expected sufficient statistics of some rows; those of more rows are their sum."""
-
-    mass: Float
-    stats: Float
-    log_likelihood: float
-
-    def __add__(self, other: "Sweep") -> "Sweep":
-        """Statistics of both sets of rows, taken at the same parameters."""
-        return Sweep(
-            self.mass + other.mass,
-            self.stats + other.stats,
-            self.log_likelihood + other.log_likelihood,
-        )
-
-
-class Wanted(NamedTuple):
-    """What a score pass computes."""
-
-    labels: bool = False
-    posterior: bool = True
-    entropy: bool = False
-    densities: bool = False
-    responsibilities: bool = False
-
-
-class RowScores(NamedTuple):
-    """Arrays that a score pass fills where wanted; of length zero elsewhere."""
-
-    densities: NDArray[Any]  # (n,)
-    labels: NDArray[np.int64]  # (n,)
-    responsibilities: NDArray[Any]  # (n, K)
-
-
-class Scores(NamedTuple):
-    """Results of a score pass: by row, and weighted totals."""
-
-    rows: RowScores
-    log_likelihood: float
-    entropy: float
+from fastem.sources._contract import Mixture, Rows, RowScores, Scores, Sweep, Wanted
+from fastem.sources.tiling import CACHE_LINE, PARALLEL_WORK, slab_bounds, tile_rows, workspace_rows
 
 
 class ArraySource:
@@ -124,26 +50,50 @@ class ArraySource:
         self.precision = np.float32 if single else np.float64
         self._memory = threading.local()  # the last sweep's workspaces; parts share it
 
+    @property
+    def origin(self) -> Float:
+        """What is subtracted from every row (d,)."""
+        return self.rows.origin
+
+    @property
+    def most_blocks(self) -> int:
+        """Number of blocks that the rows can be cut into."""
+        return self.n_rows
+
+    def holding(self, values: NDArray[Any], weights: Float | None) -> "ArraySource":
+        """A source of other rows, read in the same way."""
+        source = copy.copy(self)
+        source.rows = self.rows._replace(
+            values=_read_only(values), weights=_read_only(np.empty(0) if weights is None else weights)
+        )
+        source.n_rows = len(values)
+        source.total_weight = float(len(values) if weights is None else weights.sum())
+        return source
+
     def part(self, selection: slice, share: Float | None = None) -> "ArraySource":
         """Some of the rows, in C order where they are not neighbours; `share` (n,) multiplies their weights."""
-        part = copy.copy(self)
-        values = self.rows.values[selection]
+        values, weights = self.rows.values[selection], self.rows.weights[selection]
         if selection.step not in (None, 1):
-            values = _read_only(np.ascontiguousarray(values))
-        weights = self.rows.weights[selection]
+            values = np.ascontiguousarray(values)
         if share is not None:
             weights = share * weights if weights.size else share
-        part.rows = self.rows._replace(values=values, weights=_read_only(np.ascontiguousarray(weights)))
-        part.n_rows = len(values)
-        part.total_weight = float(weights.sum()) if weights.size else float(len(values))
-        return part
+        return self.holding(values, np.ascontiguousarray(weights) if weights.size else None)
 
     def reordered(self, order: NDArray[Any]) -> "ArraySource":
         """A copy of the rows in another order."""
-        source = copy.copy(self)
-        weights = self.rows.weights[order] if self.rows.weights.size else self.rows.weights
-        source.rows = self.rows._replace(values=_read_only(self.rows.values[order]), weights=_read_only(weights))
-        return source
+        return self.holding(self.rows.values[order], self.rows.weights[order] if self.rows.weights.size else None)
+
+    def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator["ArraySource"]:
+        """The rows in runs of equal length but for one row, in the given order."""
+        bounds = np.linspace(0, self.n_rows, n_blocks + 1).astype(int)
+        for b in order:
+            yield self.part(slice(bounds[b], bounds[b + 1]))
+
+    def batches(self, n_rows: int, random_state: np.random.RandomState) -> Iterator["ArraySource"]:
+        """The rows in batches of about `n_rows`, each taken at equal distances, in random order."""
+        n_batches = max(1, round(self.n_rows / n_rows))
+        for b in random_state.permutation(n_batches):
+            yield self.part(slice(b, None, n_batches))
 
     def sweep(
         self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
@@ -249,36 +199,10 @@ class ArraySource:
         return kept
 
 
-def workspace_rows(n_features: int, n_components: int) -> int:
-    """Rows of a workspace: tile, responsibilities, four of numbers of rows, and a family's scratch."""
-    return n_features + n_components + 4 + n_features + max(n_features, n_components) + 8
-
-
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
     return view
-
-
-def tile_rows(n_rows: int, n_features: int, n_components: int, precision: Any) -> int:
-    """Rows of a tile: as many as fit into the first-level cache with their responsibilities, or all rows.
-
-    An odd number of blocks of four cache lines: columns of the tile would otherwise compete for the same cache sets.
-    """
-    block = 4 * CACHE_LINE // np.dtype(precision).itemsize
-    fitting = TILE_BYTES // ((n_features + n_components) * np.dtype(precision).itemsize * block)
-    best = min(max(fitting - 1 + fitting % 2, MIN_TILE_BLOCKS), MAX_TILE_BLOCKS)
-    return block * min(best, -(-n_rows // block))
-
-
-@functools.lru_cache(maxsize=64)  # an iteration over a hundred rows is shorter than its bounds take
-def slab_bounds(n_rows: int, rows_of_tile: int, n_stats: int) -> NDArray[np.int64]:
-    """Where slabs begin: a function of shapes only, or results would depend on the machine."""
-    n_tiles = -(-n_rows // rows_of_tile)
-    limit = min(MAX_SLABS, n_tiles // TILES_PER_SLAB, SLAB_BYTES // (8 * n_stats))
-    n_slabs = 1 << max(limit, 1).bit_length() - 1
-    tiles = n_tiles * np.arange(n_slabs + 1, dtype=np.int64) // n_slabs
-    return np.minimum(tiles * rows_of_tile, n_rows)
 
 
 def _cast(params: Params, dtype: Any) -> Params:
@@ -286,29 +210,3 @@ def _cast(params: Params, dtype: Any) -> Params:
     if dtype == np.float64:
         return params
     return type(params)(*(array.astype(dtype, copy=False) for array in params))
-
-
-def single_suffices(values: NDArray[Any], origin: Float) -> bool:
-    """Whether rows may be evaluated in float32: they are float32, and their squares neither overflow nor vanish.
-
-    What float32 arithmetic adds to the error of a whitened residual is then no more than the rounding of the data.
-    """
-    if values.dtype != np.float32 or not len(values):
-        return False
-    low, high = values.min(axis=0), values.max(axis=0)
-    farthest = np.maximum(np.abs(low - origin), np.abs(high - origin))
-    spread = high.astype(np.float64) - low
-    return bool((farthest < LARGEST_SINGLE).all() and ((spread > SMALLEST_SINGLE) | (spread == 0.0)).all())
-
-
-def common_origin(points: NDArray[Any]) -> Float:
-    """Origin near `points` (n, d) in each column where subtracting it is exact, else zero.
-
-    A column on one side of zero within a factor of two loses no bit by the subtraction (Sterbenz), and densities far
-    from zero gain all that the data has: a mean of 1e9 with a standard deviation of 1 is as good as a mean of zero.
-    """
-    low = points.min(axis=0).astype(np.float64)
-    high = points.max(axis=0).astype(np.float64)
-    exact = (low > 0.0) & (high <= 2.0 * low) | (high < 0.0) & (low >= 2.0 * high)
-    middle = (low + 0.5 * (high - low)).astype(points.dtype).astype(np.float64)
-    return np.where(exact, middle, 0.0)

@@ -1,0 +1,254 @@
+"""Chunks of any size into blocks of one size, in a thread of its own, with everything checked on the way."""
+
+from __future__ import annotations
+
+import hashlib
+import queue
+import threading
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.reading.chunks import Chunk
+from fastem.reading.source import Source
+
+BUFFERS = 3  # one is computed on, one is ready, one is filled
+WORDS = 512  # whose sums tell one block from another
+PATIENCE = 1.0  # seconds that an abandoned reading is waited for
+
+
+class Place(NamedTuple):
+    """Where rows of a block are from: from row `start` of the block on, rows of a chunk from `row` on."""
+
+    start: int
+    name: str
+    row: int
+
+
+class Block(NamedTuple):
+    """Rows in C order, valid until the next block is asked for."""
+
+    values: NDArray[Any]
+    weights: NDArray[np.float64] | None
+    first: int  # number of rows before
+    places: list[Place]
+
+    def place(self, row: int) -> str:
+        """Where a row of the block is from."""
+        place = max(place for place in self.places if place.start <= row)
+        return f"row {place.row + row - place.start} of {place.name}"
+
+
+class Entry(NamedTuple):
+    """What a chunk held when it was read."""
+
+    n_rows: int
+    digest: bytes
+
+
+class _Buffer:
+    """Memory of a block, allocated when the first chunk has told how much that is."""
+
+    values: NDArray[Any] | None = None
+    weights: NDArray[np.float64] | None = None
+
+
+class _Abandoned(Exception):
+    """Nobody wants more blocks."""
+
+
+class Reader:
+    """Reads a source as often as it is asked to, and sees that it yields the same rows each time.
+
+    Parameters
+    ----------
+    source : Source
+
+    Attributes
+    ----------
+    n_features : int
+        Set by the first chunk, as are `dtype` and `weighted`.
+    n_rows : int
+        Set by the first reading that came to the end.
+    """
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        self.n_features = 0
+        self.n_rows = 0
+        self.dtype: Any = None
+        self.kind = ""
+        self.weighted = False
+        self._ledger: list[Entry] | None = None
+
+    @property
+    def block_rows(self) -> int:
+        """Rows of every block but the last."""
+        return max(1, self.source.chunk_bytes // (self.n_features * self.dtype.itemsize))
+
+    def digest(self) -> str:
+        """Fingerprint of all rows, after a reading that came to the end."""
+        assert self._ledger is not None
+        return hashlib.blake2b(repr(self._ledger).encode(), digest_size=16).hexdigest()
+
+    def blocks(self) -> Generator[Block]:
+        """Yield the blocks, while a thread reads ahead. Close the generator if you leave it early.
+
+        Raises
+        ------
+        ValueError
+            If there is no row; if a chunk differs from the first in width, type or having weights; if it holds what is
+            not finite; if it is not what it was in an earlier reading. The message names the chunk.
+        """
+        free: queue.SimpleQueue[_Buffer] = queue.SimpleQueue()
+        ready: queue.SimpleQueue[Any] = queue.SimpleQueue()
+        abandoned = threading.Event()
+
+        def take() -> _Buffer:
+            buffer = free.get()
+            if abandoned.is_set():
+                raise _Abandoned
+            return buffer
+
+        def produce() -> None:
+            try:
+                for buffer, block in self._fill(take):
+                    ready.put((buffer, block))
+                ready.put(None)
+            except BaseException as error:  # whoever asks for the next block shall have it
+                ready.put(error)
+
+        for _ in range(BUFFERS):
+            free.put(_Buffer())
+        thread = threading.Thread(target=produce, name="fastem-reader", daemon=True)
+        thread.start()
+        try:
+            while (item := ready.get()) is not None:
+                if isinstance(item, BaseException):
+                    raise item
+                buffer, block = item
+                yield block
+                free.put(buffer)
+        finally:
+            abandoned.set()
+            free.put(_Buffer())
+            thread.join(PATIENCE)
+
+    def _fill(self, take: Callable[[], _Buffer]) -> Iterator[tuple[_Buffer, Block]]:
+        """Copy chunks into blocks, and write or compare the ledger."""
+        ledger: list[Entry] = []
+        n_rows = filled = 0
+        buffer, places = _Buffer(), list[Place]()
+        for name, chunk in self.source.chunks():
+            self._admit(name, chunk)
+            digest = hashlib.blake2b(digest_size=8)
+            start = 0
+            while start < chunk.shape[0]:
+                if not filled:
+                    buffer, places = self._allocated(take()), []
+                stop = min(filled + chunk.shape[0] - start, self.block_rows)
+                values, weights = _rows(buffer, filled, stop)
+                chunk.fill(values, start)
+                if weights is not None:
+                    assert chunk.weights is not None
+                    weights[:] = chunk.weights[start : start + len(weights)]
+                    digest.update(_summary(weights))
+                if self._ledger is None:
+                    _check_finite(values, name, start)
+                digest.update(_summary(values))
+                places.append(Place(filled, name, start))
+                start += stop - filled
+                n_rows += stop - filled
+                filled = stop
+                if filled == self.block_rows:
+                    yield buffer, Block(*_rows(buffer, 0, filled), n_rows - filled, places)
+                    filled = 0
+            ledger.append(Entry(start, digest.digest()))
+            self._compare(len(ledger) - 1, ledger[-1], name)
+        if filled:
+            yield buffer, Block(*_rows(buffer, 0, filled), n_rows - filled, places)
+        self._conclude(ledger, n_rows)
+
+    def _admit(self, name: str, chunk: Chunk) -> None:
+        """Check what can be known of a chunk before it is read."""
+        if not self.n_features:
+            if not chunk.shape[1]:
+                raise ValueError(f"{name} has no columns")
+            self.n_features, self.kind, self.weighted = chunk.shape[1], chunk.kind, chunk.weights is not None
+            self.dtype = np.dtype(np.float32 if chunk.kind == "float32" else np.float64)
+        if chunk.shape[1] != self.n_features:
+            raise ValueError(f"{name} has {chunk.shape[1]} features, where the first chunk has {self.n_features}")
+        if chunk.kind != self.kind:
+            raise ValueError(f"{name} holds {chunk.kind}, where the first chunk holds {self.kind}")
+        if (chunk.weights is not None) != self.weighted:
+            have, has = ("no weights", "has some") if self.weighted else ("weights", "has none")
+            raise ValueError(f"{name} has {have}, where the first chunk {has}")
+        if chunk.weights is not None:
+            _check_weights(chunk.weights, chunk.shape[0], name)
+
+    def _allocated(self, buffer: _Buffer) -> _Buffer:
+        if buffer.values is None:
+            buffer.values = np.empty((self.block_rows, self.n_features), self.dtype)
+            buffer.weights = np.empty(self.block_rows) if self.weighted else None
+        return buffer
+
+    def _compare(self, index: int, entry: Entry, name: str) -> None:
+        """A later reading must find what the first one found."""
+        if self._ledger is None:
+            return
+        if index >= len(self._ledger):
+            raise ValueError(f"the source has changed: {name} was not there when it was read before")
+        if entry.n_rows != (before := self._ledger[index].n_rows):
+            raise ValueError(f"the source has changed: {name} has {entry.n_rows} rows, and had {before} before")
+        if entry != self._ledger[index]:
+            raise ValueError(f"the source has changed: {name} holds other rows than when it was read before")
+
+    def _conclude(self, ledger: list[Entry], n_rows: int) -> None:
+        if self._ledger is not None and len(ledger) < len(self._ledger):
+            raise ValueError(
+                f"the source has changed: it ends before chunk {len(ledger)}, and had {len(self._ledger)} chunks before"
+            )
+        if not n_rows:
+            raise ValueError("the source is empty: it yields no rows")
+        self._ledger, self.n_rows = ledger, n_rows
+
+
+def _rows(buffer: _Buffer, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+    assert buffer.values is not None
+    return buffer.values[start:stop], None if buffer.weights is None else buffer.weights[start:stop]
+
+
+def _summary(values: NDArray[Any]) -> bytes:
+    """Sums of an array's words, in places that recur: other rows have others, and they cost less than reading."""
+    whole = values.nbytes // 8
+    data = values.reshape(-1).view(np.uint8)
+    words = data[: whole * 8].view(np.uint64)
+    many = whole // WORDS * WORDS
+    sums = words[:many].reshape(-1, WORDS).sum(axis=0, dtype=np.uint64)
+    return sums.tobytes() + data[many * 8 :].tobytes()
+
+
+def _check_finite(values: NDArray[Any], name: str, start: int) -> None:
+    """Raise ValueError that tells where a value is not finite."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum()):
+            return
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    row, column = np.argwhere(~finite)[0]
+    what = "NaN" if np.isnan(values[row, column]) else "infinity"
+    raise ValueError(f"Input X contains {what}: row {start + row}, column {column} of {name} (counted from 0).")
+
+
+def _check_weights(weights: NDArray[Any], n_rows: int, name: str) -> None:
+    if weights.shape != (n_rows,):
+        raise ValueError(f"{name} has weights of shape {weights.shape}, where its {n_rows} rows need ({n_rows},)")
+    if weights.dtype.kind not in "biuf":
+        raise ValueError(f"{name} has weights of type {weights.dtype}, not real numbers")
+    wrong = ~(np.isfinite(weights) & (weights >= 0))
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        raise ValueError(f"{name} has a weight of {weights[row]}, which is negative or not finite, in row {row}")

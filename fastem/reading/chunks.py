@@ -1,0 +1,169 @@
+"""What a source yields, one after the other: arrays, files of arrays, batches of a table's columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+SCRATCH_ROWS = 4096  # columns become rows so many at once, inside the second-level cache
+
+
+class Chunk(Protocol):
+    """Rows that belong together, read as they are needed."""
+
+    shape: tuple[int, int]
+    kind: str  # what the values are: chunks of one source are of one kind
+    weights: NDArray[Any] | None
+
+    def fill(self, out: NDArray[Any], start: int) -> None:
+        """Copy the rows from `start` on into `out` (n, d), as many as it has."""
+
+
+class ArrayChunk:
+    """Rows of anything that is sliced like an array (n, d)."""
+
+    def __init__(self, values: Any, weights: NDArray[Any] | None = None) -> None:
+        self.values = values
+        self.shape = (int(values.shape[0]), int(values.shape[1]))
+        self.kind = np.dtype(values.dtype).name
+        self.weights = weights
+
+    def fill(self, out: NDArray[Any], start: int) -> None:
+        """Copy rows, in the type of `out`."""
+        np.copyto(out, self.values[start : start + len(out)], casting="unsafe")
+
+
+class TableChunk:
+    """Rows of a table's columns (n,)."""
+
+    def __init__(self, columns: Sequence[NDArray[Any]], kind: str, weights: NDArray[Any] | None) -> None:
+        self.columns = columns
+        self.shape = (len(columns[0]), len(columns))
+        self.kind = kind
+        self.weights = weights
+
+    def fill(self, out: NDArray[Any], start: int) -> None:
+        """Copy rows; columns first come together where the cache holds them."""
+        scratch = np.empty((len(self.columns), min(SCRATCH_ROWS, len(out))), out.dtype)
+        for first in range(0, len(out), SCRATCH_ROWS):
+            part = out[first : first + SCRATCH_ROWS]
+            begin = start + first
+            for column, row in zip(self.columns, scratch, strict=True):
+                row[: len(part)] = column[begin : begin + len(part)]
+            part[:] = scratch[:, : len(part)].T
+
+
+def array_chunk(item: Any, name: str) -> ArrayChunk:
+    """Chunk of an array-like (n, d), or of a pair of one and its weights.
+
+    Raises
+    ------
+    ValueError
+        If the item is neither.
+    """
+    pair = isinstance(item, tuple) and len(item) == 2
+    values, weights = item if pair else (item, None)
+    if not (isinstance(getattr(values, "dtype", None), np.dtype) and hasattr(values, "__getitem__")):
+        values = np.asarray(values)  # data frames, lists
+    if len(values.shape) != 2:
+        raise ValueError(
+            f"{name} has {len(values.shape)} dimension{'s' * (len(values.shape) != 1)}, not 2: a source yields arrays "
+            "of shape (n_samples, n_features), or pairs of one and its weights"
+        )
+    if np.dtype(values.dtype).kind not in "biuf":
+        raise ValueError(f"{name} holds {values.dtype}, not real numbers")
+    return ArrayChunk(values, None if weights is None else np.asarray(weights))
+
+
+def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
+    """Chunks of an iterable of arrays or pairs."""
+    for index, item in enumerate(items):
+        name = f"chunk {index}"
+        yield name, array_chunk(item, name)
+
+
+def chunks_of_files(paths: Sequence[str | os.PathLike[str]]) -> Iterator[tuple[str, Chunk]]:
+    """One chunk for each .npy file, which is mapped into memory."""
+    for index, path in enumerate(paths):
+        name = f"chunk {index} ({os.fspath(path)!r})"
+        try:
+            values = np.lib.format.open_memmap(path, mode="r")
+        except (ValueError, EOFError) as error:
+            raise ValueError(f"{name} is no .npy file of numbers: {error}") from None
+        yield name, array_chunk(values, name)
+
+
+class DatasetChunks:
+    """Batches of a `pyarrow.dataset.Dataset`.
+
+    Parameters
+    ----------
+    dataset : pyarrow.dataset.Dataset
+    columns : list of str, optional
+        The features; None takes all columns but the weight.
+    weight : str, optional
+        Column of the weights.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or not numeric.
+    """
+
+    def __init__(self, dataset: Any, columns: Sequence[str] | None, weight: str | None) -> None:
+        names = dataset.schema.names
+        self.dataset = dataset
+        self.columns = [name for name in names if name != weight] if columns is None else list(columns)
+        self.weight = weight
+        wanted = [*self.columns, *([] if weight is None else [weight])]
+        if not self.columns:
+            raise ValueError("the dataset has no columns of features")
+        for name in wanted:
+            if names.count(name) != 1:
+                how = "no column" if name not in names else "more than one column"
+                raise ValueError(f"the dataset has {how} {name!r}; there are {', '.join(map(repr, names))}")
+            if wanted.count(name) > 1:
+                raise ValueError(f"column {name!r} is asked for twice")
+            _check_numeric(name, dataset.schema.field(name).type)
+        kinds = {str(dataset.schema.field(name).type) for name in self.columns}
+        self.kind = "float32" if kinds == {"float"} else "float64"
+
+    def header(self) -> Any:
+        """A table of the features without rows."""
+        return self.dataset.schema.empty_table().select(self.columns)
+
+    def chunks(self, n_rows: int) -> Iterator[tuple[str, Chunk]]:
+        """Batches of at most `n_rows`, in the order of the dataset."""
+        wanted = [*self.columns, *([] if self.weight is None else [self.weight])]
+        scanner = self.dataset.scanner(columns=wanted, batch_size=n_rows, batch_readahead=2, fragment_readahead=1)
+        for index, tagged in enumerate(scanner.scan_batches()):
+            path = getattr(tagged.fragment, "path", None)
+            name = f"chunk {index}" + (f" ({path!r})" if path else "")
+            arrays = [_numbers(column) for column in tagged.record_batch.columns]
+            weights = None if self.weight is None else arrays.pop()
+            yield name, TableChunk(arrays, self.kind, weights)
+
+
+def _check_numeric(name: str, kind: Any) -> None:
+    from pyarrow import types
+
+    numeric = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
+    if not any(holds(kind) for holds in numeric):
+        raise ValueError(
+            f"column {name!r} of the dataset holds {kind}, not numbers: choose others by "
+            "fastem.Source(dataset, columns=[...])"
+        )
+
+
+def _numbers(column: Any) -> NDArray[Any]:
+    """A column as an array; what is missing becomes NaN."""
+    from pyarrow import types
+
+    if types.is_decimal(column.type) or types.is_boolean(column.type):
+        column = column.cast("float64")
+    array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return array

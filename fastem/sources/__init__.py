@@ -1,0 +1,27 @@
+"""Where rows come from, and the sweeps over them: an array, or chunks that are read anew in each pass."""
+
+from fastem.sources._contract import Mixture, Rows, RowScores, RowSource, Scores, Sweep, Sweepable, Wanted
+from fastem.sources.array import ArraySource
+from fastem.sources.chunked import ChunkSource
+from fastem.sources.ranges import Range, common_origin, range_of, single_suffices
+from fastem.sources.tiling import PARALLEL_WORK, slab_bounds, workspace_rows
+
+__all__ = [
+    "PARALLEL_WORK",
+    "ArraySource",
+    "ChunkSource",
+    "Mixture",
+    "Range",
+    "RowScores",
+    "RowSource",
+    "Rows",
+    "Scores",
+    "Sweep",
+    "Sweepable",
+    "Wanted",
+    "common_origin",
+    "range_of",
+    "single_suffices",
+    "slab_bounds",
+    "workspace_rows",
+]

@@ -1,0 +1,105 @@
+"""Rows that are read anew in each pass."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import operator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+
+from fastem.compiled import Passes
+from fastem.families._contract import Float
+from fastem.reading import Reader
+from fastem.sources._contract import Mixture, Scores, Sweep, Wanted
+from fastem.sources.array import ArraySource
+
+
+class ChunkSource:
+    """Rows of a source, which has been read once.
+
+    Parameters
+    ----------
+    reader : Reader
+    total_weight : float
+        Of all rows.
+    origin : ndarray of shape (n_features,)
+        Subtracted from every row as it is read.
+    single : bool, default=False
+        Whether rows are evaluated in float32, see `single_suffices`.
+    """
+
+    def __init__(self, reader: Reader, total_weight: float, origin: Float, *, single: bool = False) -> None:
+        self.reader = reader
+        self.n_features = reader.n_features
+        self.total_weight = total_weight
+        self._block = ArraySource(np.empty((0, reader.n_features), reader.dtype), None, origin, single=single)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.reader.n_rows
+
+    @property
+    def origin(self) -> Float:
+        """What is subtracted from every row (d,)."""
+        return self._block.origin
+
+    @property
+    def most_blocks(self) -> int:
+        """Number of blocks that are read."""
+        return -(-self.n_rows // self.reader.block_rows)
+
+    def _read(self) -> Generator[tuple[int, ArraySource]]:
+        """Blocks, each with the number of rows before it."""
+        with closing(self.reader.blocks()) as blocks:
+            for block in blocks:
+                yield block.first, self._block.holding(block.values, block.weights)
+
+    def sweep(
+        self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
+    ) -> Sweep:
+        """Run one fused pass; draws are those of the same rows in one array."""
+        with closing(self._read()) as blocks:
+            sweeps = (
+                block.sweep(passes, mixture, n_stats, key=key + first, parallel=parallel) for first, block in blocks
+            )
+            return functools.reduce(operator.add, sweeps)
+
+    def score(
+        self, passes: Passes, mixture: Mixture, wanted: Wanted | None = None, *, parallel: bool | None = None
+    ) -> Scores:
+        """Evaluate every row at `mixture`."""
+        with closing(self._read()) as blocks:
+            parts = [block.score(passes, mixture, wanted, parallel=parallel) for _, block in blocks]
+        return Scores.joined(parts)
+
+    def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator[_Run]:
+        """The rows in runs of blocks; their order must be that of the source."""
+        assert list(order) == list(range(n_blocks))
+        bounds = np.linspace(0, self.most_blocks, n_blocks + 1).astype(int)
+        with closing(self._read()) as blocks:
+            for first, last in itertools.pairwise(bounds):
+                yield _Run(itertools.islice((block for _, block in blocks), last - first))
+
+    def batches(self, n_rows: int, random_state: np.random.RandomState) -> Iterator[ArraySource]:
+        """The rows in batches: blocks in the order of the source, batches of each at random."""
+        with closing(self._read()) as blocks:
+            for _, block in blocks:
+                yield from block.batches(n_rows, random_state)
+
+
+class _Run:
+    """Some blocks that follow each other, to be read once."""
+
+    def __init__(self, blocks: Iterator[ArraySource]) -> None:
+        self._blocks = blocks
+
+    def sweep(self, passes: Passes, mixture: Mixture, n_stats: int, **options: Any) -> Sweep:
+        """Run one fused pass."""
+        return functools.reduce(
+            operator.add, (block.sweep(passes, mixture, n_stats, **options) for block in self._blocks)
+        )
