@@ -18,9 +18,9 @@ from fastem import checks, persistence
 from fastem.compiled import get_passes
 from fastem.families import Family
 from fastem.problem import BASE_ROWS, check_domain, source_for, sum_log_base
-from fastem.reading import Reader, Source, as_source
+from fastem.reading import Block, Reader, Source, as_source
 from fastem.sources import Mixture, Scores, Wanted, common_origin, range_of
-from fastem.threads import limit_threads
+from fastem.threads import held_tasks, limit_threads, pipelined
 
 Float = NDArray[np.float64]
 
@@ -68,13 +68,15 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _evaluate_source(self, source: Source, wanted: Wanted) -> _Evaluation:
         """Score blocks one after the other."""
         reader = Reader(source)
-        parts: list[_Evaluation] = []
-        with closing(reader.blocks()) as blocks:
-            for block in blocks:
-                if not parts:
-                    validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=False)
-                check_domain(self._family(), block.values, type(self).__name__, block.place)
-                parts.append(self._evaluate_rows(block.values, block.weights, wanted))
+
+        def evaluate(block: Block) -> _Evaluation:
+            if not block.first:
+                validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=False)
+            check_domain(self._family(), block.values, type(self).__name__, block.place)
+            return self._evaluate_rows(block.values, block.weights, wanted)
+
+        with closing(reader.blocks(held_tasks())) as blocks:
+            parts = list(pipelined(evaluate, blocks))
         scores = Scores.joined([part.scores for part in parts])
         return _Evaluation(scores, sum(part.base for part in parts), sum(part.weight for part in parts))
 

@@ -1,8 +1,9 @@
 """How many threads passes, and the libraries that a fit calls, may use."""
 
+import collections
 import functools
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
 
@@ -36,6 +37,40 @@ def in_threads(function: Callable[[Task], Result], tasks: Sequence[Task]) -> lis
         return [function(task) for task in tasks]
     with ThreadPoolExecutor(n_threads) as pool:
         return list(pool.map(function, tasks))
+
+
+def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
+    """Results in the tasks' order, of tasks that come as they are ready, at most `held_tasks` at a time.
+
+    Threads do not wait for each other as those of a parallel pass do, which matters where others, that read the data,
+    want the processors too.
+    """
+    from fastem import _jit
+
+    n_threads = _jit.n_threads()
+    if n_threads < 2:
+        yield from map(function, tasks)
+        return
+    with ThreadPoolExecutor(n_threads) as pool:
+        pending: collections.deque[Future[Result]] = collections.deque()
+        try:
+            for task in tasks:
+                pending.append(pool.submit(function, task))
+                if len(pending) == held_tasks():
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:
+            for future in pending:
+                future.cancel()
+
+
+def held_tasks() -> int:
+    """Number of tasks that `pipelined` may hold at the same time."""
+    from fastem import _jit
+
+    n_threads = _jit.n_threads()
+    return n_threads + 1 if n_threads > 1 else 1
 
 
 def one_thread() -> AbstractContextManager[Any]:

@@ -446,6 +446,6 @@ def test_reading_overlaps_with_computing_and_ends_with_it(blobs):
 
 def test_memory_does_not_grow_with_the_source(blobs):
     """Blocks are written over: no more than three exist."""
-    reader = Reader(Source([blobs] * 5, chunk_bytes=24 * 100))
+    reader = Reader(Source(Changing([blobs] * 5, []), chunk_bytes=24 * 100))
     addresses = {block.values.ctypes.data for block in reader.blocks()}
     assert len(addresses) <= 3

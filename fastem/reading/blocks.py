@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import hashlib
 import queue
 import threading
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from fastem.reading.chunks import Chunk
 from fastem.reading.source import Source
 
-BUFFERS = 3  # one is computed on, one is ready, one is filled
+AHEAD = 2  # buffers beside those that are held: one is ready, one is filled
 WORDS = 512  # whose sums tell one block from another
 PATIENCE = 1.0  # seconds that an abandoned reading is waited for
 
@@ -28,12 +29,17 @@ class Place(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Rows in C order, valid until the next block is asked for."""
+    """Rows in C order, valid until more blocks are asked for than are held."""
 
     values: NDArray[Any]
     weights: NDArray[np.float64] | None
     first: int  # number of rows before
     places: list[Place]
+
+    def part(self, start: int, stop: int) -> Block:
+        """Some of its rows, before it is told where they are from."""
+        weights = None if self.weights is None else self.weights[start:stop]
+        return self._replace(values=self.values[start:stop], weights=weights)
 
     def place(self, row: int) -> str:
         """Where a row of the block is from."""
@@ -49,10 +55,25 @@ class Entry(NamedTuple):
 
 
 class _Buffer:
-    """Memory of a block, allocated when the first chunk has told how much that is."""
+    """Memory of a block, allocated when it is first written to."""
 
-    values: NDArray[Any] | None = None
-    weights: NDArray[np.float64] | None = None
+    def __init__(self) -> None:
+        self._values: NDArray[Any] | None = None
+        self._weights: NDArray[np.float64] | None = None
+
+    def values(self, shape: tuple[int, int], dtype: Any, *, by_column: bool) -> NDArray[Any]:
+        """Rows (n, d) in C order; or columns that never quite touch, so that blocks of all sizes are of one layout."""
+        if self._values is None:
+            n_rows, n_features = shape
+            columns = np.empty((n_features, n_rows + 8), dtype) if by_column else None
+            self._values = np.empty(shape, dtype) if columns is None else columns.T[:n_rows]
+        return self._values
+
+    def weights(self, n_rows: int) -> NDArray[np.float64]:
+        """Numbers (n,)."""
+        if self._weights is None:
+            self._weights = np.empty(n_rows)
+        return self._weights
 
 
 class _Abandoned(Exception):
@@ -93,8 +114,13 @@ class Reader:
         assert self._ledger is not None
         return hashlib.blake2b(repr(self._ledger).encode(), digest_size=16).hexdigest()
 
-    def blocks(self) -> Generator[Block]:
+    def blocks(self, held: int = 1) -> Generator[Block]:
         """Yield the blocks, while a thread reads ahead. Close the generator if you leave it early.
+
+        Parameters
+        ----------
+        held : int, default=1
+            How many blocks are valid at the same time: when one more is asked for, the first of them is written over.
 
         Raises
         ------
@@ -120,56 +146,67 @@ class Reader:
             except BaseException as error:  # whoever asks for the next block shall have it
                 ready.put(error)
 
-        for _ in range(BUFFERS):
+        for _ in range(held + AHEAD):
             free.put(_Buffer())
         thread = threading.Thread(target=produce, name="fastem-reader", daemon=True)
         thread.start()
+        used: collections.deque[_Buffer] = collections.deque()
         try:
             while (item := ready.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
                 buffer, block = item
+                used.append(buffer)
                 yield block
-                free.put(buffer)
+                if len(used) == held:
+                    free.put(used.popleft())
         finally:
             abandoned.set()
             free.put(_Buffer())
             thread.join(PATIENCE)
 
     def _fill(self, take: Callable[[], _Buffer]) -> Iterator[tuple[_Buffer, Block]]:
-        """Copy chunks into blocks, and write or compare the ledger."""
+        """Gather chunks into blocks, and write or compare the ledger."""
         ledger: list[Entry] = []
         n_rows = filled = 0
-        buffer, places = _Buffer(), list[Place]()
         for name, chunk in self.source.chunks():
             self._admit(name, chunk)
             digest = hashlib.blake2b(digest_size=8)
             start = 0
             while start < chunk.shape[0]:
                 if not filled:
-                    buffer, places = self._allocated(take()), []
-                stop = min(filled + chunk.shape[0] - start, self.block_rows)
-                values, weights = _rows(buffer, filled, stop)
-                chunk.fill(values, start)
-                if weights is not None:
+                    buffer, places = take(), list[Place]()
+                count = min(chunk.shape[0] - start, self.block_rows - filled)
+                view = chunk.view(start, start + count) if count == self.block_rows else None
+                block = Block(*self._memory(buffer, chunk, view), n_rows - filled, places)
+                part = block.part(filled, filled + count)
+                if view is None:
+                    chunk.fill(part.values, start)
+                if part.weights is not None:
                     assert chunk.weights is not None
-                    weights[:] = chunk.weights[start : start + len(weights)]
-                    digest.update(_summary(weights))
+                    part.weights[:] = chunk.weights[start : start + count]
+                    digest.update(_summary(part.weights))
                 if self._ledger is None:
-                    _check_finite(values, name, start)
-                digest.update(_summary(values))
+                    _check_finite(part.values, name, start)
+                digest.update(_summary(part.values))
                 places.append(Place(filled, name, start))
-                start += stop - filled
-                n_rows += stop - filled
-                filled = stop
+                start, n_rows, filled = start + count, n_rows + count, filled + count
                 if filled == self.block_rows:
-                    yield buffer, Block(*_rows(buffer, 0, filled), n_rows - filled, places)
+                    yield buffer, block
                     filled = 0
             ledger.append(Entry(start, digest.digest()))
             self._compare(len(ledger) - 1, ledger[-1], name)
         if filled:
-            yield buffer, Block(*_rows(buffer, 0, filled), n_rows - filled, places)
+            yield buffer, block.part(0, filled)
         self._conclude(ledger, n_rows)
+
+    def _memory(
+        self, buffer: _Buffer, chunk: Chunk, view: NDArray[Any] | None
+    ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
+        """Where a block's values and weights are."""
+        shape = (self.block_rows, self.n_features)
+        values = buffer.values(shape, self.dtype, by_column=chunk.by_column) if view is None else view
+        return values, buffer.weights(self.block_rows) if self.weighted else None
 
     def _admit(self, name: str, chunk: Chunk) -> None:
         """Check what can be known of a chunk before it is read."""
@@ -187,12 +224,6 @@ class Reader:
             raise ValueError(f"{name} has {have}, where the first chunk {has}")
         if chunk.weights is not None:
             _check_weights(chunk.weights, chunk.shape[0], name)
-
-    def _allocated(self, buffer: _Buffer) -> _Buffer:
-        if buffer.values is None:
-            buffer.values = np.empty((self.block_rows, self.n_features), self.dtype)
-            buffer.weights = np.empty(self.block_rows) if self.weighted else None
-        return buffer
 
     def _compare(self, index: int, entry: Entry, name: str) -> None:
         """A later reading must find what the first one found."""
@@ -215,18 +246,18 @@ class Reader:
         self._ledger, self.n_rows = ledger, n_rows
 
 
-def _rows(buffer: _Buffer, start: int, stop: int) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-    assert buffer.values is not None
-    return buffer.values[start:stop], None if buffer.weights is None else buffer.weights[start:stop]
-
-
 def _summary(values: NDArray[Any]) -> bytes:
     """Sums of an array's words, in places that recur: other rows have others, and they cost less than reading."""
-    whole = values.nbytes // 8
+    runs = [values] if values.flags.c_contiguous else list(values.T)
+    return b"".join(map(_summary_of_run, runs))
+
+
+def _summary_of_run(values: NDArray[Any]) -> bytes:
+    """The same of memory that has no gaps."""
     data = values.reshape(-1).view(np.uint8)
-    words = data[: whole * 8].view(np.uint64)
+    whole = data.size // 8
     many = whole // WORDS * WORDS
-    sums = words[:many].reshape(-1, WORDS).sum(axis=0, dtype=np.uint64)
+    sums = data[: whole * 8].view(np.uint64)[:many].reshape(-1, WORDS).sum(axis=0, dtype=np.uint64)
     return sums.tobytes() + data[many * 8 :].tobytes()
 
 

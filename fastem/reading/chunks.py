@@ -9,8 +9,6 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-SCRATCH_ROWS = 4096  # columns become rows so many at once, inside the second-level cache
-
 
 class Chunk(Protocol):
     """Rows that belong together, read as they are needed."""
@@ -18,19 +16,33 @@ class Chunk(Protocol):
     shape: tuple[int, int]
     kind: str  # what the values are: chunks of one source are of one kind
     weights: NDArray[Any] | None
+    by_column: bool  # whether it is columns that follow each other in memory, or rows
+
+    def view(self, start: int, stop: int) -> NDArray[Any] | None:
+        """The rows where they are, if they stay there and passes can read them; None if they must be copied."""
 
     def fill(self, out: NDArray[Any], start: int) -> None:
         """Copy the rows from `start` on into `out` (n, d), as many as it has."""
 
 
 class ArrayChunk:
-    """Rows of anything that is sliced like an array (n, d)."""
+    """Rows of anything that is sliced like an array (n, d); `lasting` if it does not change once it is yielded."""
 
-    def __init__(self, values: Any, weights: NDArray[Any] | None = None) -> None:
+    by_column = False
+
+    def __init__(self, values: Any, weights: NDArray[Any] | None = None, *, lasting: bool = False) -> None:
         self.values = values
+        self.lasting = lasting and isinstance(values, np.ndarray)
         self.shape = (int(values.shape[0]), int(values.shape[1]))
         self.kind = np.dtype(values.dtype).name
         self.weights = weights
+
+    def view(self, start: int, stop: int) -> NDArray[Any] | None:
+        """Rows of an array in memory or in a memory map."""
+        if not self.lasting or self.values.dtype not in (np.float32, np.float64) or not self.values.dtype.isnative:
+            return None
+        rows: NDArray[Any] = self.values[start:stop]
+        return np.asarray(rows) if rows.flags.c_contiguous and rows.flags.aligned else None
 
     def fill(self, out: NDArray[Any], start: int) -> None:
         """Copy rows, in the type of `out`."""
@@ -40,25 +52,26 @@ class ArrayChunk:
 class TableChunk:
     """Rows of a table's columns (n,)."""
 
+    by_column = True
+
     def __init__(self, columns: Sequence[NDArray[Any]], kind: str, weights: NDArray[Any] | None) -> None:
         self.columns = columns
         self.shape = (len(columns[0]), len(columns))
         self.kind = kind
         self.weights = weights
 
+    def view(self, start: int, stop: int) -> NDArray[Any] | None:
+        """Columns lie here and there."""
+        return None
+
     def fill(self, out: NDArray[Any], start: int) -> None:
-        """Copy rows; columns first come together where the cache holds them."""
-        scratch = np.empty((len(self.columns), min(SCRATCH_ROWS, len(out))), out.dtype)
-        for first in range(0, len(out), SCRATCH_ROWS):
-            part = out[first : first + SCRATCH_ROWS]
-            begin = start + first
-            for column, row in zip(self.columns, scratch, strict=True):
-                row[: len(part)] = column[begin : begin + len(part)]
-            part[:] = scratch[:, : len(part)].T
+        """Copy each column."""
+        for column, target in zip(self.columns, out.T, strict=True):
+            target[:] = column[start : start + len(out)]
 
 
-def array_chunk(item: Any, name: str) -> ArrayChunk:
-    """Chunk of an array-like (n, d), or of a pair of one and its weights.
+def array_chunk(item: Any, name: str, *, lasting: bool = False) -> ArrayChunk:
+    """Chunk of an array-like (n, d), or of a pair of one and its weights; `lasting` if it is not written over.
 
     Raises
     ------
@@ -76,14 +89,15 @@ def array_chunk(item: Any, name: str) -> ArrayChunk:
         )
     if np.dtype(values.dtype).kind not in "biuf":
         raise ValueError(f"{name} holds {values.dtype}, not real numbers")
-    return ArrayChunk(values, None if weights is None else np.asarray(weights))
+    return ArrayChunk(values, None if weights is None else np.asarray(weights), lasting=lasting)
 
 
 def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
-    """Chunks of an iterable of arrays or pairs."""
+    """Chunks of an iterable of arrays or pairs. What is no list may yield the same memory again, with other rows."""
+    lasting = isinstance(items, list | tuple)
     for index, item in enumerate(items):
         name = f"chunk {index}"
-        yield name, array_chunk(item, name)
+        yield name, array_chunk(item, name, lasting=lasting)
 
 
 def chunks_of_files(paths: Sequence[str | os.PathLike[str]]) -> Iterator[tuple[str, Chunk]]:
@@ -94,7 +108,7 @@ def chunks_of_files(paths: Sequence[str | os.PathLike[str]]) -> Iterator[tuple[s
             values = np.lib.format.open_memmap(path, mode="r")
         except (ValueError, EOFError) as error:
             raise ValueError(f"{name} is no .npy file of numbers: {error}") from None
-        yield name, array_chunk(values, name)
+        yield name, array_chunk(values, name, lasting=True)
 
 
 class DatasetChunks:

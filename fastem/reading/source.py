@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from fastem.reading.chunks import ArrayChunk, Chunk, DatasetChunks, array_chunk, chunks_of_files, chunks_of_items
+from fastem.reading.chunks import Chunk, DatasetChunks, array_chunk, chunks_of_files, chunks_of_items
 
-CHUNK_BYTES = 2**24  # two processors are kept busy for long enough, and three such blocks are little memory
+CHUNK_BYTES = 2**22  # milliseconds of work, and some of them stay in a cache
 
 KINDS = (
     "an iterable of arrays or (array, weights) pairs, a pyarrow.dataset.Dataset, a list of .npy paths, or an array "
@@ -35,9 +35,9 @@ class Source:
         Columns of a dataset that are the features; None takes all but the weight.
     weight : str, default=None
         Column of a dataset that holds the rows' weights.
-    chunk_bytes : int, default=16777216
-        Size of the blocks that rows are copied into, whatever the sizes of the chunks they come in; three exist at
-        once. Results are the same to the last bit for the same rows and `chunk_bytes`.
+    chunk_bytes : int, default=4194304
+        Size of the blocks that rows come in, whatever the sizes of the chunks; as many are kept as there are threads
+        and three more. Results are the same to the last bit for the same rows and `chunk_bytes`.
 
     Raises
     ------
@@ -90,12 +90,11 @@ class Source:
         """Names and chunks, from the first on; every call begins anew."""
         if self._dataset is not None:
             row_bytes = len(self._dataset.columns) * np.dtype(self._dataset.kind).itemsize
-            return self._dataset.chunks(max(1, self.chunk_bytes // row_bytes))
+            return self._dataset.chunks(max(1, 2 * self.chunk_bytes // row_bytes))
         if _is_paths(self.data):
             return chunks_of_files(self.data)
         if _is_sliced(self.data):
-            array_chunk(self.data, "the array")  # checks it
-            return iter([("the array", ArrayChunk(self.data))])
+            return iter([("the array", array_chunk(self.data, "the array", lasting=True))])
         return chunks_of_items(self.data)
 
 

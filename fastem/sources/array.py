@@ -28,6 +28,8 @@ class ArraySource:
         Subtracted from every row as it is read.
     single : bool, default=False
         Whether rows are evaluated in float32, see `single_suffices`; sums over tiles are float64 in any case.
+    whole : bool, default=False
+        Whether all rows are one slab: they are for one thread, beside others that have rows of their own.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class ArraySource:
         origin: Float | None = None,
         *,
         single: bool = False,
+        whole: bool = False,
     ) -> None:
         # Read-only views: kernels cannot write to the data, and both kinds of array share one compiled pass.
         self.rows = Rows(
@@ -48,6 +51,7 @@ class ArraySource:
         self.n_rows, self.n_features = values.shape
         self.total_weight = float(self.n_rows if weights is None else weights.sum())
         self.precision = np.float32 if single else np.float64
+        self._whole = whole
         self._memory = threading.local()  # the last sweep's workspaces; parts share it
 
     @property
@@ -125,7 +129,7 @@ class ArraySource:
         n_stats: int,
         parallel: bool | None,
     ) -> Sweep:
-        bounds = slab_bounds(len(rows.values), self._tile_rows(mixture), n_stats)
+        bounds = self._bounds(len(rows.values), mixture, n_stats)
         n_slabs = len(bounds) - 1
         mass = np.zeros((n_slabs, mixture.weights.size))
         stats = np.zeros((n_slabs, n_stats))
@@ -153,7 +157,7 @@ class ArraySource:
         wanted = Wanted() if wanted is None else wanted
         n_components, dtype = mixture.weights.size, self.rows.values.dtype
         n_stats = n_components * self.n_features
-        bounds = slab_bounds(self.n_rows, self._tile_rows(mixture), n_stats)
+        bounds = self._bounds(self.n_rows, mixture, n_stats)
         n_slabs = len(bounds) - 1
         by_row = RowScores(
             np.empty(self.n_rows if wanted.densities else 0, dtype),
@@ -174,6 +178,10 @@ class ArraySource:
         """Parameters with the weights in their constants, in the type that rows are evaluated in."""
         params = mixture.params
         return _cast(params._replace(log_constant=params.log_constant + mixture.log_weights), self.precision)
+
+    def _bounds(self, n_rows: int, mixture: Mixture, n_stats: int) -> NDArray[np.int64]:
+        """Where slabs begin and the last one ends."""
+        return np.array([0, n_rows]) if self._whole else slab_bounds(n_rows, self._tile_rows(mixture), n_stats)
 
     def _tile_rows(self, mixture: Mixture) -> int:
         return tile_rows(self.n_rows, self.n_features, mixture.weights.size, self.precision)

@@ -16,6 +16,7 @@ from fastem.families._contract import Float
 from fastem.reading import Reader
 from fastem.sources._contract import Mixture, Scores, Sweep, Wanted
 from fastem.sources.array import ArraySource
+from fastem.threads import held_tasks, pipelined
 
 
 class ChunkSource:
@@ -36,7 +37,9 @@ class ChunkSource:
         self.reader = reader
         self.n_features = reader.n_features
         self.total_weight = total_weight
-        self._block = ArraySource(np.empty((0, reader.n_features), reader.dtype), None, origin, single=single)
+        self._block = ArraySource(
+            np.empty((0, reader.n_features), reader.dtype), None, origin, single=single, whole=True
+        )
 
     @property
     def n_rows(self) -> int:
@@ -53,9 +56,9 @@ class ChunkSource:
         """Number of blocks that are read."""
         return -(-self.n_rows // self.reader.block_rows)
 
-    def _read(self) -> Generator[tuple[int, ArraySource]]:
-        """Blocks, each with the number of rows before it."""
-        with closing(self.reader.blocks()) as blocks:
+    def _read(self, held: int = 1) -> Generator[tuple[int, ArraySource]]:
+        """Blocks, each with the number of rows before it; so many are valid at the same time."""
+        with closing(self.reader.blocks(held)) as blocks:
             for block in blocks:
                 yield block.first, self._block.holding(block.values, block.weights)
 
@@ -63,19 +66,24 @@ class ChunkSource:
         self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
     ) -> Sweep:
         """Run one fused pass; draws are those of the same rows in one array."""
-        with closing(self._read()) as blocks:
-            sweeps = (
-                block.sweep(passes, mixture, n_stats, key=key + first, parallel=parallel) for first, block in blocks
-            )
-            return functools.reduce(operator.add, sweeps)
+
+        def sweep(item: tuple[int, ArraySource]) -> Sweep:
+            first, block = item
+            return block.sweep(passes, mixture, n_stats, key=key + first, parallel=parallel)
+
+        with closing(self._read(held_tasks())) as blocks:
+            return functools.reduce(operator.add, pipelined(sweep, blocks))
 
     def score(
         self, passes: Passes, mixture: Mixture, wanted: Wanted | None = None, *, parallel: bool | None = None
     ) -> Scores:
         """Evaluate every row at `mixture`."""
-        with closing(self._read()) as blocks:
-            parts = [block.score(passes, mixture, wanted, parallel=parallel) for _, block in blocks]
-        return Scores.joined(parts)
+
+        def score(item: tuple[int, ArraySource]) -> Scores:
+            return item[1].score(passes, mixture, wanted, parallel=parallel)
+
+        with closing(self._read(held_tasks())) as blocks:
+            return Scores.joined(list(pipelined(score, blocks)))
 
     def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator[_Run]:
         """The rows in runs of blocks; their order must be that of the source."""
