@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fastem.checkpoint import Checkpoint
     from fastem.gaussian_mixture import GaussianMixture
     from fastem.iteration import fixed_point
     from fastem.persistence import load
@@ -15,6 +16,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Batch",
+    "Checkpoint",
     "GaussianMixture",
     "Hard",
     "Incremental",
@@ -30,6 +32,7 @@ __all__ = [
 
 # The estimators bring scikit-learn with them, which takes a second: the command line's help need not wait for that.
 _HOMES = {
+    "Checkpoint": "fastem.checkpoint",
     "GaussianMixture": "fastem.gaussian_mixture",
     "fixed_point": "fastem.iteration",
     "PoissonMixture": "fastem.poisson_mixture",

@@ -60,11 +60,48 @@ class Run:
     lower_bound: float
     bounds: list[float] = field(default_factory=list)
     stop_reason: str = "max_iter"
+    exact: bool = True  # whether the last bound is of a full E-step
 
     @property
     def converged(self) -> bool:
         """Whether the bound changed by less than the tolerance."""
         return self.stop_reason == "tol"
+
+
+@dataclass
+class Progress:
+    """How far a fit has come: all that it takes to go on."""
+
+    restart: int = 0  # that runs, or is next
+    run: Run | None = None  # the one that runs
+    state: Any = None  # the scheme's, in it
+    best: Run | None = None
+    history: list[HistoryRecord] = field(default_factory=list)
+    finished: bool = False
+
+
+class Journal(Protocol):
+    """Who remembers the progress of a fit."""
+
+    def recall(self) -> Progress:
+        """What is remembered; nothing if the fit begins."""
+
+    def keep(self, progress: Progress) -> None:
+        """Remember this."""
+
+
+class Forgetful:
+    """A journal of nothing."""
+
+    def recall(self) -> Progress:
+        """Every fit begins."""
+        return Progress()
+
+    def keep(self, progress: Progress) -> None:
+        """Nothing is kept."""
+
+
+FORGETFUL = Forgetful()
 
 
 class Observer(Protocol):
@@ -98,6 +135,7 @@ def run_restarts(
     control: Control,
     observers: Sequence[Observer] = (),
     scheme: Scheme = BATCH,
+    journal: Journal = FORGETFUL,
 ) -> tuple[Run, list[HistoryRecord]]:
     """Run a scheme from each start and keep the run that ends with the largest lower bound.
 
@@ -111,66 +149,79 @@ def run_restarts(
     control : Control
     observers : sequence of Observer
     scheme : Scheme
+    journal : Journal
+        Where it recalls a fit that was broken off, that is where this one goes on.
 
     Raises
     ------
     Interrupted
         On KeyboardInterrupt, with the best run so far.
     """
-    best: Run | None = None
-    current: Run | None = None
-    history: list[HistoryRecord] = []
+    progress = journal.recall()
     try:
         for restart, make_start in enumerate(starts):
-            current = Run(restart, make_start(), control.previous_bound)
-            _iterate(problem, current, control, observers, scheme, history)
-            best, run, current = _better(best, current), current, None
+            if progress.finished or restart < progress.restart:
+                continue
+            if progress.run is None:
+                progress.run = Run(restart, make_start(), control.previous_bound)
+                progress.state = scheme.init(problem, progress.run.mixture)
+            run = progress.run
+            _iterate(problem, progress, run, control, observers, scheme, journal)
+            progress.best, progress.run, progress.state = _better(progress.best, run), None, None
+            progress.restart += 1
             stops = [observer.end_restart(run) for observer in observers]  # all of them hear of it
             if any(stops):
                 break
+            journal.keep(progress)
     except KeyboardInterrupt:
-        if current is not None:
-            current.stop_reason = "interrupt"
-            best = _better(best, current)
-        raise Interrupted(best, history) from None
+        if progress.run is not None:
+            progress.run.stop_reason = "interrupt"
+            progress.best = _better(progress.best, progress.run)
+        raise Interrupted(progress.best, progress.history) from None
+    if not progress.finished:
+        progress.finished = True
+        journal.keep(progress)
+    best = progress.best
     assert best is not None
     if best.stop_reason == "max_iter" and control.max_iter > 0:
         warnings.warn(NOT_CONVERGED, ConvergenceWarning, stacklevel=2)
-    return best, history
+    return best, progress.history
 
 
 def _iterate(
     problem: Any,
+    progress: Progress,
     run: Run,
     control: Control,
     observers: Sequence[Observer],
     scheme: Scheme,
-    history: list[HistoryRecord],
+    journal: Journal,
 ) -> None:
     """Iterate one restart in place, until converged, told to stop or out of iterations."""
     for observer in observers:
         observer.begin_restart(run.restart, run.mixture)
-    state = scheme.init(problem, run.mixture)
-    for iteration in range(1, control.max_iter + 1):
+    for iteration in range(len(run.bounds) + 1, control.max_iter + 1):
         for observer in observers:
             observer.begin_iteration(run.mixture)
         begin = time.perf_counter()
-        step = scheme.step(problem, state)
+        step = scheme.step(problem, progress.state)
         seconds = time.perf_counter() - begin
         change = step.lower_bound - run.lower_bound if step.change is None else step.change
-        state, run.mixture, run.lower_bound = step.state, step.mixture, step.lower_bound
+        progress.state, run.mixture, run.lower_bound, run.exact = step.state, step.mixture, step.lower_bound, step.exact
         run.bounds.append(step.lower_bound)
         record = HistoryRecord(run.restart, iteration, step.lower_bound, change, seconds, step.passes)
-        history.append(record)
+        progress.history.append(record)
         stops = [observer.end_iteration(record, run.mixture) for observer in observers]
         if abs(change) < control.tol and step.settled:
             run.stop_reason = "tol"
         elif any(stops):
             run.stop_reason = "callback"
         else:
+            if step.portable:
+                journal.keep(progress)
             continue
         break
-    if run.bounds and not step.exact:
+    if not run.exact:
         run.lower_bound = problem.log_likelihood(run.mixture)
 
 

@@ -5,6 +5,7 @@ Whether a proposal was any good the caller finds out there, and says so.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -23,6 +24,7 @@ class Extrapolation(Protocol):
         """The last proposal was worse than what it started from; the next point is the image before it."""
 
 
+@dataclass(eq=False)
 class Squarem:
     """Squared extrapolation: after two steps x0 -> x1 -> x2 a long one along both, then a plain one.
 
@@ -30,11 +32,10 @@ class Squarem:
     algorithm, Scandinavian Journal of Statistics 35, 335-353, with their third step length -|r| / |v|.
     """
 
-    def __init__(self) -> None:
-        self.longest = 4.0
-        self.points: list[Vector] = []
-        self.stabilise = False
-        self.length = 1.0
+    longest: float = 4.0
+    points: list[Vector] = field(default_factory=list)
+    stabilise: bool = False
+    length: float = 1.0
 
     def propose(self, point: Vector, image: Vector) -> Vector | None:
         """Extrapolate from every second point."""
@@ -63,6 +64,7 @@ class Squarem:
         self.longest = max(self.longest / 4.0, 2.0)
 
 
+@dataclass(eq=False)
 class Anderson:
     """Anderson acceleration: the combination of the last images whose step, were the map linear, would be smallest.
 
@@ -72,10 +74,9 @@ class Anderson:
     Computational and Graphical Statistics 28, 834-846.
     """
 
-    def __init__(self, memory: int = 5) -> None:
-        self.memory = memory
-        self.points: list[Vector] = []
-        self.images: list[Vector] = []
+    memory: int = 5
+    points: list[Vector] = field(default_factory=list)
+    images: list[Vector] = field(default_factory=list)
 
     def propose(self, point: Vector, image: Vector) -> Vector | None:
         """Combine up to `memory` + 1 images."""

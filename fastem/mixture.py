@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -15,27 +16,32 @@ from sklearn.base import _fit_context
 from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.validation import validate_data
 
 from fastem import checks, driver
 from fastem.callbacks import CallbackBridge
+from fastem.checkpoint import Checkpoint, Journal
 from fastem.families import ComponentError
 from fastem.fitted import FittedMixture, Float
 from fastem.initialize import Blocks, Sample, draw_responsibilities
 from fastem.posing import Model, Posed, pose_array, pose_source, problem_of
 from fastem.problem import check_domain, check_squares
 from fastem.reading import Reader, as_source
+from fastem.records import encode_all, version
 from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.schemes.stepwise import State, begin
 from fastem.sources import Mixture
 from fastem.threads import limit_threads
 
 INIT_SIZE = 100_000
+UNIDENTIFYING = ("verbose", "verbose_interval", "n_jobs")  # parameters that change no result
 
 
 class BaseMixture(CallbackSupportMixin, FittedMixture):
     """Base of the mixture estimators: scikit-learn's conventions around one loop for all families."""
 
+    __metadata_request__fit: ClassVar[dict[str, str]] = {"checkpoint": UNUSED, "resume": UNUSED}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
         "tol": [Interval(Real, 0.0, None, closed="left")],
@@ -86,7 +92,15 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
     # Fitting
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        checkpoint: str | PathLike[str] | Checkpoint | None = None,
+        resume: bool = False,
+    ) -> Self:
         """Estimate the parameters by expectation-maximisation.
 
         The fit is run `n_init` times, and the parameters with the largest lower bound are kept. Each run alternates E-
@@ -104,6 +118,12 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. Weight 0 is an absent row, weight 2 a row that is there twice; None weighs every row 1.
             Weights of a source's rows come with its chunks.
+        checkpoint : str, path-like or Checkpoint, default=None
+            File in which the fit writes down, after each iteration, how far it has come; a `fastem.Checkpoint` says
+            after how many minutes. None writes nothing. The file remains when the fit has ended.
+        resume : bool, default=False
+            Whether to go on from the checkpoint, if there is one: with the same data and parameters, in whichever
+            process, the fit ends with the parameters, to the last bit, that it would have without a break.
 
         Returns
         -------
@@ -114,7 +134,10 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         ------
         ValueError
             If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates; if a
-            source is empty, its chunks do not go together, or are not the same when they are read again.
+            source is empty, its chunks do not go together, or are not the same when they are read again. If the
+            checkpoint is none, or of a fit of other data or parameters.
+        FileExistsError
+            If the checkpoint is of a fit that has not ended, or is another file, and is not to be resumed.
         KeyboardInterrupt
             Passed on after the best parameters so far have been set.
 
@@ -133,7 +156,10 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         """
         random_state = check_random_state(self.random_state)
         scheme = make_scheme(self.algorithm, self.acceleration, random_state)
+        journal = _journal(checkpoint, resume, random_state)
         posed = self._pose(X, sample_weight, random_state)
+        if isinstance(journal, Journal):
+            journal.identify(self._identity(posed))
         starts = self._starts(posed, random_state)
         problem = replace(posed.problem, policy=scheme.policy)
         origin, dtype = problem.source.origin, posed.dtype
@@ -154,7 +180,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
             observers.append(bridge)
         try:
             with limit_threads(self.n_jobs):
-                run, history = driver.run_restarts(problem, starts, control, observers, scheme)
+                run, history = driver.run_restarts(problem, starts, control, observers, scheme, journal)
         except ComponentError as error:
             raise self._explain(error, dtype) from None
         except driver.Interrupted as interruption:
@@ -295,6 +321,22 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         self._check_initial_parameters(posed.problem.source.n_features)
         return posed
 
+    def _identity(self, posed: Posed) -> dict[str, Any]:
+        """What must be the same where a fit is resumed."""
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in UNIDENTIFYING}
+        if isinstance(self.random_state, np.random.RandomState):
+            parameters["random_state"] = "a RandomState"
+        return {
+            "fastem": version(),
+            "estimator": type(self).__name__,
+            **encode_all(parameters),
+            "the warm start": float(self.lower_bound_) if self._continues() else None,
+            "n_samples": posed.problem.source.n_rows,
+            "n_features": posed.problem.source.n_features,
+            "the type of X": str(posed.dtype),
+            "the fingerprint of X": posed.problem.source.digest(),
+        }
+
     def _continues(self) -> bool:
         """Whether a fit goes on from the fitted parameters."""
         return bool(self.warm_start and hasattr(self, "converged_"))
@@ -331,3 +373,14 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         self.lower_bounds_ = run.bounds
         self.history_ = history
         self.stop_reason_ = run.stop_reason
+
+
+def _journal(
+    checkpoint: str | PathLike[str] | Checkpoint | None, resume: bool, random_state: np.random.RandomState
+) -> driver.Journal:
+    """Who remembers the progress of a fit."""
+    if checkpoint is not None:
+        return Journal(checkpoint, resume, random_state)
+    if resume:
+        raise ValueError("resume=True needs the checkpoint to go on from: give checkpoint=")
+    return driver.FORGETFUL

@@ -6,7 +6,6 @@ checksum of all that. Loading runs no code from the file: only the classes named
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Mapping
 from importlib import import_module
@@ -14,24 +13,12 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-import numpy as np
+from fastem.records import ModelFileError, decode_all, encode_all, version, write_whole
 
 FORMAT = "fastem-model"
 FORMAT_VERSION = 1
 MODELS = ("GaussianMixture", "PoissonMixture")
-RECORDS = {
-    "HistoryRecord": "fastem.driver",
-    **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.schemes"),
-}
-DTYPES = (
-    *("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"),
-    *("float32", "float64", "object"),
-)
 FIELDS = ("format", "format_version", "fastem_version", "model", "parameters", "attributes")
-
-
-class ModelFileError(ValueError):
-    """A file that is not an undamaged fastem model of a known format."""
 
 
 def save(model: Any, path: str | os.PathLike[str]) -> None:
@@ -69,7 +56,9 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     """
     document = _document(model)
     document["sha256"] = _checksum(document)
-    _write_whole(Path(os.path.realpath(path)), json.dumps(document, allow_nan=False) + "\n")
+    target = Path(os.path.realpath(path))
+    content = json.dumps(document, allow_nan=False) + "\n"
+    write_whole(target, content.encode(), target.with_name(f".fastem-{uuid4().hex}.tmp"))
 
 
 def load(path: str | os.PathLike[str]) -> Any:
@@ -121,16 +110,16 @@ def _document(model: Any) -> dict[str, Any]:
     return {
         "format": FORMAT,
         "format_version": FORMAT_VERSION,
-        "fastem_version": import_module("fastem").__version__,
+        "fastem_version": version(),
         "model": name,
-        "parameters": _encode_all(model.get_params(deep=False)),
-        "attributes": _encode_all(attributes),
+        "parameters": encode_all(model.get_params(deep=False)),
+        "attributes": encode_all(attributes),
     }
 
 
 def _model(document: Mapping[str, Any]) -> Any:
-    parameters = _decode_all(document["parameters"])
-    attributes = _decode_all(document["attributes"])
+    parameters = decode_all(document["parameters"])
+    attributes = decode_all(document["attributes"])
     try:
         model = _class(document["model"])(**parameters)
     except TypeError as error:
@@ -186,105 +175,3 @@ def _checksum(document: Mapping[str, Any]) -> str:
     payload = {key: document[key] for key in FIELDS}
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _encode_all(values: Mapping[str, Any]) -> dict[str, Any]:
-    encoded = {}
-    for key, value in values.items():
-        try:
-            encoded[key] = _encode(value)
-        except TypeError as error:
-            raise TypeError(f"cannot save {key}: {error}") from None
-    return encoded
-
-
-def _decode_all(values: Any) -> dict[str, Any]:
-    if not isinstance(values, dict):
-        raise ModelFileError(f"expected names and values, found {type(values).__name__}")
-    decoded = {}
-    for key, value in values.items():
-        try:
-            decoded[key] = _decode(value)
-        except (AttributeError, TypeError, ValueError, OverflowError, RecursionError) as error:
-            raise ModelFileError(f"{key}: {error}") from error
-    return decoded
-
-
-def _encode(value: Any) -> Any:
-    """Turn a value into what JSON can hold; whatever is not JSON's own becomes an object."""
-    if isinstance(value, str):
-        return str(value)  # numpy's strings too
-    if isinstance(value, np.ndarray):
-        return _encode_array(value)
-    if isinstance(value, np.generic):
-        return {"dtype": value.dtype.name, "scalar": _encode_array(np.asarray(value))["data"][0]}
-    if type(value).__name__ in RECORDS:
-        return {
-            "record": type(value).__name__,
-            "values": {key: _encode(field) for key, field in value._asdict().items()},
-        }
-    if isinstance(value, tuple):
-        return {"tuple": [_encode(item) for item in value]}
-    if isinstance(value, list):
-        return [_encode(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return {"float": str(value)}
-    if value is None or isinstance(value, bool | int | float):
-        return value
-    hint = "; set it to None or an integer" if isinstance(value, np.random.RandomState) else ""
-    raise TypeError(f"the file format has no place for a {type(value).__name__}{hint}")
-
-
-def _decode(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_decode(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value.keys() == {"dtype", "shape", "data"}:
-        return _decode_array(value["dtype"], value["shape"], value["data"])
-    if value.keys() == {"dtype", "scalar"}:
-        return _decode_array(value["dtype"], [], [value["scalar"]])[()]
-    if value.keys() == {"record", "values"} and value["record"] in RECORDS:
-        record = getattr(import_module(RECORDS[value["record"]]), value["record"])
-        return record(**{key: _decode(field) for key, field in value["values"].items()})
-    if value.keys() == {"tuple"}:
-        return tuple(_decode(item) for item in value["tuple"])
-    if value.keys() == {"float"} and value["float"] in ("inf", "-inf", "nan"):
-        return float(value["float"])
-    raise ValueError(f"a value of unknown kind, with keys {sorted(value)}")
-
-
-def _encode_array(array: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """A float prints as the shortest digits that read back the same; float32 widens exactly."""
-    data = array.ravel().tolist()
-    if array.dtype.name not in DTYPES:
-        raise TypeError(f"the file format has no place for an array of {array.dtype.name}")
-    if array.dtype == object and not all(isinstance(item, str) for item in data):
-        raise TypeError("an array of objects may only hold strings")
-    if array.dtype.kind == "f":
-        data = [number if math.isfinite(number) else str(number) for number in data]
-    return {"dtype": array.dtype.name, "shape": list(array.shape), "data": data}
-
-
-def _decode_array(dtype: Any, shape: Any, data: Any) -> np.ndarray[Any, Any]:
-    if dtype not in DTYPES:
-        raise ValueError(f"unknown dtype {dtype!r}")
-    with np.errstate(over="ignore"):
-        array = np.array(data, dtype=dtype).reshape(shape)
-    if _encode_array(array) != {"dtype": dtype, "shape": shape, "data": data}:
-        raise ValueError(f"the data are not {dtype} of shape {shape}")
-    return array
-
-
-def _write_whole(target: Path, text: str) -> None:
-    """Write beside the target, then rename: a reader sees the old file or the new, never a part."""
-    temporary = target.with_name(f".fastem-{uuid4().hex}.tmp")
-    try:
-        with open(temporary, "x", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

@@ -15,7 +15,8 @@ PACKAGE = Path(fastem.__file__).parent
 
 # From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
 LAYERS = """
-_jit checks datasets persistence reading
+_jit checks datasets records reading
+persistence
 kernels
 families
 compiled
@@ -25,7 +26,7 @@ problem extrapolation
 schemes initialize
 posing
 driver
-callbacks iteration
+callbacks iteration checkpoint
 fitted
 mixture
 gaussian_mixture poisson_mixture
@@ -48,6 +49,7 @@ DOCUMENTED_MODULES = (
 )
 MODULES_WITH_EXAMPLES = (
     "fastem._plot_shapes",
+    "fastem.checkpoint",
     "fastem.cli",
     "fastem.cli.options",
     "fastem.datasets",
@@ -66,7 +68,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.warmup",
 )
 # By name, when a file is read: it says which class its model is of.
-LATE_IMPORTS = {"fastem.persistence": ["fastem", "fastem"]}
+LATE_IMPORTS = {"fastem.persistence": ["fastem"], "fastem.records": ["fastem"]}
 ESTIMATORS = (GaussianMixture, PoissonMixture)
 
 
@@ -125,7 +127,7 @@ def test_imports_by_name_are_few():
     assert {module: names for module, names in late.items() if names} == LATE_IMPORTS
 
 
-@pytest.mark.parametrize("room", ["kernels", "families", "schemes", "cli"])
+@pytest.mark.parametrize("room", ["kernels", "families", "reading", "sources", "schemes", "cli"])
 def test_modules_of_a_package_do_not_import_in_circles(room):
     edges = {
         module: {name for name in imports_of(module) if room_of(name) == room and name in TREES} - {module}

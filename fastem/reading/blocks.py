@@ -185,10 +185,10 @@ class Reader:
                 if part.weights is not None:
                     assert chunk.weights is not None
                     part.weights[:] = chunk.weights[start : start + count]
-                    digest.update(_summary(part.weights))
+                    digest.update(summary(part.weights))
                 if self._ledger is None:
                     _check_finite(part.values, name, start)
-                digest.update(_summary(part.values))
+                digest.update(summary(part.values))
                 places.append(Place(filled, name, start))
                 start, n_rows, filled = start + count, n_rows + count, filled + count
                 if filled == self.block_rows:
@@ -246,7 +246,7 @@ class Reader:
         self._ledger, self.n_rows = ledger, n_rows
 
 
-def _summary(values: NDArray[Any]) -> bytes:
+def summary(values: NDArray[Any]) -> bytes:
     """Sums of an array's words, in places that recur: other rows have others, and they cost less than reading."""
     runs = [values] if values.flags.c_contiguous else list(values.T)
     return b"".join(map(_summary_of_run, runs))

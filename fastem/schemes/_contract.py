@@ -21,6 +21,8 @@ class Step(NamedTuple):
         Whether a fit may end here if the bound no longer changes.
     exact : bool
         Whether `lower_bound` is of a full E-step; if not, the driver evaluates the last parameters once more.
+    portable : bool
+        Whether the state is small and free of rows, so that it can be kept in a file.
     change : float, optional
         What convergence is judged by; None takes the change of the bound.
     """
@@ -31,6 +33,7 @@ class Step(NamedTuple):
     passes: float
     settled: bool = True
     exact: bool = True
+    portable: bool = True
     change: float | None = None
 
 

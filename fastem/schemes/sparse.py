@@ -68,12 +68,13 @@ class Sparse(NamedTuple):
             return _State(start, None, 0, FIRST_STEPS if self.n_steps is None else self.n_steps)
 
         def step(problem: Problem, state: _State) -> Step:
-            if state.frozen is not None and state.done < state.n_steps:
-                return _sparse_step(problem, state, state.frozen)
-            n_steps = state.n_steps
-            if state.frozen is not None and self.n_steps is None:
-                n_steps = min(2 * n_steps, MOST_STEPS)
-            return _full_step(problem, state.mixture, self.threshold, n_steps)
+            if state.frozen is None:
+                return _full_step(problem, state.mixture, self.threshold, state.n_steps)
+            result = _sparse_step(problem, state, state.frozen)
+            if result.state.done < state.n_steps:
+                return result
+            n_steps = min(2 * state.n_steps, MOST_STEPS) if self.n_steps is None else self.n_steps
+            return result._replace(state=_State(result.mixture, None, 0, n_steps), portable=True)
 
         return Scheme(init, step)
 
@@ -112,7 +113,8 @@ def _full_step(problem: Problem, mixture: Mixture, threshold: float, n_steps: in
     if n_steps == 0:
         return Step(_State(after, None, 0, 0), after, bound, 1.0)
     frozen = _freeze(problem, mixture, sweep, threshold)
-    return Step(_State(after, frozen, 0, n_steps), after, bound, 3.0 + _passes(problem, mixture, frozen.work))
+    passes = 3.0 + _passes(problem, mixture, frozen.work)
+    return Step(_State(after, frozen, 0, n_steps), after, bound, passes, portable=False)
 
 
 def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step:
@@ -123,7 +125,8 @@ def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step:
     bound = (inside.log_likelihood + frozen_part + problem.base) / problem.source.total_weight
     after = problem.maximise(total, problem.about(state.mixture, frozen.means))
     passes = _passes(problem, after, frozen.work)
-    return Step(state._replace(mixture=after, done=state.done + 1), after, bound, passes, settled=False, exact=False)
+    state = state._replace(mixture=after, done=state.done + 1)
+    return Step(state, after, bound, passes, settled=False, exact=False, portable=False)
 
 
 def _passes(problem: Problem, mixture: Mixture, work: int) -> float:

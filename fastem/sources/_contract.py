@@ -117,6 +117,9 @@ class RowSource(Sweepable, Protocol):
     ) -> Scores:
         """Evaluate every row at `mixture`."""
 
+    def digest(self) -> str:
+        """Fingerprint of all rows and weights, in their order."""
+
     def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterable["Sweepable"]:
         """The rows in runs of about equal length, in the given order. Use each before the next is asked for."""
 

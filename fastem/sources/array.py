@@ -1,6 +1,7 @@
 """Rows of one array, in memory or in a memory map."""
 
 import copy
+import hashlib
 import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,8 +12,11 @@ from numpy.typing import NDArray
 
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
+from fastem.reading import summary
 from fastem.sources._contract import Mixture, Rows, RowScores, Scores, Sweep, Wanted
 from fastem.sources.tiling import CACHE_LINE, PARALLEL_WORK, slab_bounds, tile_rows, workspace_rows
+
+DIGEST_ROWS = 16384  # copied at once where they are not in C order
 
 
 class ArraySource:
@@ -63,6 +67,14 @@ class ArraySource:
     def most_blocks(self) -> int:
         """Number of blocks that the rows can be cut into."""
         return self.n_rows
+
+    def digest(self) -> str:
+        """Fingerprint of all rows and weights, whatever their layout."""
+        result = hashlib.blake2b(digest_size=16)
+        for start in range(0, self.n_rows, DIGEST_ROWS):
+            for array in (self.rows.values, self.rows.weights):
+                result.update(summary(np.ascontiguousarray(array[start : start + DIGEST_ROWS])))
+        return result.hexdigest()
 
     def holding(self, values: NDArray[Any], weights: Float | None) -> "ArraySource":
         """A source of other rows, read in the same way."""

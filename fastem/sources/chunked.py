@@ -56,6 +56,10 @@ class ChunkSource:
         """Number of blocks that are read."""
         return -(-self.n_rows // self.reader.block_rows)
 
+    def digest(self) -> str:
+        """Fingerprint of all chunks."""
+        return self.reader.digest()
+
     def _read(self, held: int = 1) -> Generator[tuple[int, ArraySource]]:
         """Blocks, each with the number of rows before it; so many are valid at the same time."""
         with closing(self.reader.blocks(held)) as blocks:
