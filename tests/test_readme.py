@@ -15,6 +15,13 @@ def test_the_example_gives_what_it_shows(tmp_path, monkeypatch):
     assert result.failed == 0
 
 
+def test_the_guide_to_sources_does_what_it_shows(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testfile(str(ROOT / "docs" / "sources.md"), module_relative=False)
+    assert result.attempted >= 8
+    assert result.failed == 0
+
+
 def test_the_pictures_are_there():
     pictures = [part.partition(")")[0] for part in README.read_text().split("](")[1:]]
     assert "tests/data/faithful.png" in pictures

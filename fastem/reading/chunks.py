@@ -153,13 +153,27 @@ class DatasetChunks:
     def chunks(self, n_rows: int) -> Iterator[tuple[str, Chunk]]:
         """Batches of at most `n_rows`, in the order of the dataset."""
         wanted = [*self.columns, *([] if self.weight is None else [self.weight])]
-        scanner = self.dataset.scanner(columns=wanted, batch_size=n_rows, batch_readahead=2, fragment_readahead=1)
+        scanner = self.dataset.scanner(
+            columns=wanted, batch_size=n_rows, batch_readahead=2, fragment_readahead=1, **_frugal(self.dataset)
+        )
         for index, tagged in enumerate(scanner.scan_batches()):
             path = getattr(tagged.fragment, "path", None)
             name = f"chunk {index}" + (f" ({path!r})" if path else "")
             arrays = [_numbers(column) for column in tagged.record_batch.columns]
             weights = None if self.weight is None else arrays.pop()
             yield name, TableChunk(arrays, self.kind, weights)
+
+
+def _frugal(dataset: Any) -> dict[str, Any]:
+    """Options that keep Arrow from holding whole Parquet files of the local disk; what the user has set stays."""
+    from pyarrow import dataset as datasets
+    from pyarrow import fs
+
+    options = getattr(getattr(dataset, "format", None), "default_fragment_scan_options", None)
+    local = isinstance(getattr(dataset, "filesystem", None), fs.LocalFileSystem)
+    if not local or options != datasets.ParquetFragmentScanOptions():
+        return {}
+    return {"fragment_scan_options": datasets.ParquetFragmentScanOptions(pre_buffer=False)}
 
 
 def _check_numeric(name: str, kind: Any) -> None:
