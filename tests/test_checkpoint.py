@@ -143,10 +143,10 @@ if __name__ == "__main__":
         folder = os.path.join(sys.argv[1] if len(sys.argv) > 1 else os.environ["FOLDER"], way)
         os.mkdir(folder)
         kills, finished = 0, False
-        while not finished and kills < 300:
+        while not finished:
             process = context.Process(target=child, args=(way, folder))
             process.start()
-            process.join(delays.uniform(0.0, 0.4) * seconds)
+            process.join(delays.uniform(0.0, 0.2) * seconds * (1 + kills / 5))  # a busy machine shall come to an end
             if process.exitcode is None:
                 os.kill(process.pid, signal.SIGKILL)
                 kills += 1
@@ -161,9 +161,10 @@ if __name__ == "__main__":
 def test_kill_9_in_a_loop(tmp_path):
     found = python(KILLS, FOLDER=str(tmp_path))
     for way, (kills, same, files) in found.items():
-        assert kills >= 3, way
+        assert kills >= 1, way
         assert same, way
         assert set(files) <= {"run.ckpt", "result.json", ".run.ckpt.tmp"}
+    assert sum(kills for kills, _, _ in found.values()) >= 8
 
 
 def test_a_finished_fit_is_not_done_again(rows, path):

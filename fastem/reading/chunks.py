@@ -169,9 +169,10 @@ def _frugal(dataset: Any) -> dict[str, Any]:
     from pyarrow import dataset as datasets
     from pyarrow import fs
 
-    options = getattr(getattr(dataset, "format", None), "default_fragment_scan_options", None)
     local = isinstance(getattr(dataset, "filesystem", None), fs.LocalFileSystem)
-    if not local or options != datasets.ParquetFragmentScanOptions():
+    if not local or not isinstance(dataset.format, datasets.ParquetFileFormat):
+        return {}
+    if dataset.format.default_fragment_scan_options != datasets.ParquetFragmentScanOptions():
         return {}
     return {"fragment_scan_options": datasets.ParquetFragmentScanOptions(pre_buffer=False)}
 
