@@ -26,8 +26,8 @@ class Passes(NamedTuple):
     score: Pass
 
 
-def get_passes(family_name: str, policy: str = "soft") -> Passes:
-    """Specialise the templates for a family and a posterior policy.
+def get_passes(family_name: str, policy: str = "soft", record: str = "ignore") -> Passes:
+    """Specialise the templates for a family, a posterior policy, and what is kept of each row.
 
     Nothing is compiled until a pass is called. Imports numba, which takes longer than all else: so not before a fit.
 
@@ -37,12 +37,14 @@ def get_passes(family_name: str, policy: str = "soft") -> Passes:
         One of `fastem.families.NAMES`.
     policy : str, default="soft"
         Name of a kernel in `fastem.kernels.posterior`.
+    record : {"ignore", "mark"}, default="ignore"
+        Name of another.
     """
-    return _specialised(family_name, policy)
+    return _specialised(family_name, policy, record)
 
 
 @functools.cache  # counts a default and the same value given as two calls
-def _specialised(family_name: str, policy: str) -> Passes:
+def _specialised(family_name: str, policy: str, record: str) -> Passes:
     from fastem import _jit
     from fastem.kernels import passes, posterior
 
@@ -51,8 +53,9 @@ def _specialised(family_name: str, policy: str) -> Passes:
         "log_prob": family.log_prob,
         "accumulate": family.accumulate,
         "posterior": getattr(posterior, policy),
+        "record": getattr(posterior, record),
     }
-    label = f"{family_name}.{policy}"
+    label = f"{family_name}.{policy}.{record}"
 
     def both(loop: Function, slab: Function) -> Pass:
         inner = _jit.specialise(slab, label, kernels)

@@ -11,7 +11,18 @@ from numpy.typing import NDArray
 from fastem.compiled import get_passes
 from fastem.families import ComponentError, Family
 from fastem.families._contract import Params
-from fastem.sources import ArraySource, Mixture, RowSource, Scores, Sweep, Sweepable, Wanted, range_of, single_suffices
+from fastem.sources import (
+    ArraySource,
+    Marks,
+    Mixture,
+    RowSource,
+    Scores,
+    Sweep,
+    Sweepable,
+    Wanted,
+    range_of,
+    single_suffices,
+)
 
 BASE_ROWS = 16384  # rows at once where numpy evaluates the terms common to all components
 
@@ -78,9 +89,14 @@ class Problem:
         """Mean log-likelihood of a row at `mixture`: F after a full E-step."""
         return (self._score(mixture, Wanted()).log_likelihood + self.base) / self.source.total_weight
 
-    def labels(self, mixture: Mixture) -> NDArray[np.int64]:
-        """Most probable component of each row."""
-        return self._score(mixture, Wanted(labels=True, posterior=False)).rows.labels
+    def marked(self, mixture: Mixture) -> tuple[Sweep, Marks]:
+        """E-step of an array that also keeps each row's most probable component and log-density."""
+        n_stats = self.family.n_stats(self.source.n_features, mixture.weights.size)
+        return self.check_array("marks").marked_sweep(get_passes(self.family.name, record="mark"), mixture, n_stats)
+
+    def densities(self, mixture: Mixture) -> NDArray[Any]:
+        """Log-density of each row (n,), without the base."""
+        return self._score(mixture, Wanted(densities=True)).rows.densities
 
     def responsibilities(self, mixture: Mixture) -> NDArray[Any]:
         """Posterior probabilities of the components (n, K)."""

@@ -14,10 +14,10 @@ from numba import prange
 from fastem.kernels.posterior import component_mass, entropy, most_probable, soft, weighted_total
 from fastem.kernels.tiles import load, take
 
-__placeholders__ = ("log_prob", "accumulate", "posterior", "fold_slab", "score_slab")
+__placeholders__ = ("log_prob", "accumulate", "posterior", "record", "fold_slab", "score_slab")
 
 
-def fold_slab(rows, params, given, workspace, first, last, mass, stats):
+def fold_slab(rows, params, given, marks, workspace, first, last, mass, stats):
     """E-step and statistics of rows first..last in one reading; returns their weighted log-likelihood.
 
     Parameters
@@ -26,6 +26,8 @@ def fold_slab(rows, params, given, workspace, first, last, mass, stats):
     params : the family's parameters, with the logarithms of the mixing weights in `log_constant`
     given : (n, K) or (0, K)
         Responsibilities that take the place of the E-step's: the start of a fit.
+    marks : Marks
+        What `record` keeps of each row.
     workspace : (R, b)
     first, last : int
     mass : (K,), stats : (S,)
@@ -45,18 +47,19 @@ def fold_slab(rows, params, given, workspace, first, last, mass, stats):
             log_prob(params, tile, scratch, resp)  # noqa: F821
             posterior(resp, weight, density, scale, rows.key + start)  # noqa: F821
             log_likelihood += weighted_total(weight, density)
+            record(params, start, stop, resp, density, scale, marks)  # noqa: F821
         component_mass(resp, mass)
         accumulate(params, tile, weight, resp, mass, scratch, stats)  # noqa: F821
     return log_likelihood
 
 
-def fused_pass(rows, params, given, workspaces, bounds, mass, stats, log_likelihood):
+def fused_pass(rows, params, given, marks, workspaces, bounds, mass, stats, log_likelihood):
     """Fold every slab, each into its row of mass (P, K), stats (P, S) and log_likelihood (P,), zero on entry."""
     n_workers = workspaces.shape[0]
     for worker in prange(n_workers):
         for p in range(worker, bounds.size - 1, n_workers):
             log_likelihood[p] = fold_slab(
-                rows, params, given, workspaces[worker], bounds[p], bounds[p + 1], mass[p], stats[p]
+                rows, params, given, marks, workspaces[worker], bounds[p], bounds[p + 1], mass[p], stats[p]
             )
 
 

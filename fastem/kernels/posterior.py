@@ -137,6 +137,20 @@ def most_probable(joint, log_weights, label):
 
 
 @kernel
+def ignore(params, start, stop, resp, density, scale, marks):
+    """Keep nothing of the rows of a tile."""
+
+
+@kernel
+def mark(params, start, stop, resp, density, scale, marks):
+    """Keep the most probable component and the log-density of each row of a tile; `scale` (b,) is written over."""
+    most_probable(resp, params.log_constant, scale)
+    for c in range(stop - start):
+        marks.labels[start + c] = scale[c]
+        marks.densities[start + c] = density[c]
+
+
+@kernel
 def weighted_total(weight, row_log_likelihood):
     """Sum of the rows' log-densities times their weights; a row of weight zero counts nowhere, whatever its density."""
     zero = splat(0.0, weight)

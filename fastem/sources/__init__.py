@@ -1,6 +1,6 @@
 """Where rows come from, and the sweeps over them: an array, or chunks that are read anew in each pass."""
 
-from fastem.sources._contract import Mixture, Rows, RowScores, RowSource, Scores, Sweep, Sweepable, Wanted
+from fastem.sources._contract import Marks, Mixture, Rows, RowScores, RowSource, Scores, Sweep, Sweepable, Wanted
 from fastem.sources.array import ArraySource
 from fastem.sources.chunked import ChunkSource
 from fastem.sources.ranges import Range, common_origin, range_of, single_suffices
@@ -10,6 +10,7 @@ __all__ = [
     "PARALLEL_WORK",
     "ArraySource",
     "ChunkSource",
+    "Marks",
     "Mixture",
     "Range",
     "RowScores",

@@ -68,6 +68,13 @@ class RowScores(NamedTuple):
     responsibilities: NDArray[Any]  # (n, K)
 
 
+class Marks(NamedTuple):
+    """What a sweep keeps of each row where it is asked to; of length zero elsewhere."""
+
+    labels: NDArray[np.int64]  # (n,)
+    densities: Float  # (n,)
+
+
 class Scores(NamedTuple):
     """Results of a score pass: by row, and weighted totals."""
 

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
 from fastem.reading import summary
-from fastem.sources._contract import Mixture, Rows, RowScores, Scores, Sweep, Wanted
+from fastem.sources._contract import Marks, Mixture, Rows, RowScores, Scores, Sweep, Wanted
 from fastem.sources.tiling import CACHE_LINE, PARALLEL_WORK, slab_bounds, tile_rows, workspace_rows
 
+NO_MARKS = Marks(np.empty(0, np.int64), np.empty(0))
 DIGEST_ROWS = 16384  # copied at once where they are not in C order
 
 
@@ -118,6 +119,12 @@ class ArraySource:
         nothing = np.empty((0, mixture.weights.size), self.precision)
         return self._fold(passes, self.rows._replace(key=key), mixture, nothing, n_stats, parallel)
 
+    def marked_sweep(self, passes: Passes, mixture: Mixture, n_stats: int) -> tuple[Sweep, Marks]:
+        """Run one fused pass that keeps the most probable component and the log-density of each row."""
+        nothing = np.empty((0, mixture.weights.size), self.precision)
+        marks = Marks(np.empty(self.n_rows, np.int64), np.empty(self.n_rows))
+        return self._fold(passes, self.rows, mixture, nothing, n_stats, None, marks), marks
+
     def given(self, passes: Passes, mixture: Mixture, n_stats: int, blocks: Iterable[NDArray[Any]]) -> Sweep:
         """Statistics about `mixture` for given responsibilities: arrays (rows, K) that follow each other."""
         sweep: Sweep | None = None
@@ -140,6 +147,7 @@ class ArraySource:
         given: NDArray[Any],
         n_stats: int,
         parallel: bool | None,
+        marks: Marks = NO_MARKS,
     ) -> Sweep:
         bounds = self._bounds(len(rows.values), mixture, n_stats)
         n_slabs = len(bounds) - 1
@@ -147,7 +155,7 @@ class ArraySource:
         stats = np.zeros((n_slabs, n_stats))
         log_likelihood = np.zeros(n_slabs)
         workspaces = self._workspaces(mixture, self._n_workers(n_slabs, n_stats, parallel))
-        fixed = (rows, self._weighted_params(mixture), given)
+        fixed = (rows, self._weighted_params(mixture), given, marks)
         if len(workspaces) > 1:
             passes.fused.parallel(*fixed, workspaces, bounds, mass, stats, log_likelihood)
         else:
