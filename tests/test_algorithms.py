@@ -15,6 +15,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Sparse, Stepwise, load
+from fastem.schemes.accelerated import State, advance
 
 ALGORITHMS = ("em", "incremental", "sparse", "stepwise", "hard", "stochastic")
 DEATHS = np.repeat(np.arange(10.0), [162, 267, 271, 185, 111, 61, 27, 8, 3, 1])[:, None]  # The Times, 1910-12
@@ -373,3 +374,56 @@ def test_results_do_not_depend_on_the_number_of_threads(algorithm, rng):
     one, two = (run(GaussianMixture(8, n_jobs=n_jobs, **options), X, 3) for n_jobs in (1, 2))
     assert one.lower_bounds_ == two.lower_bounds_
     np.testing.assert_array_equal(one.covariances_, two.covariances_)
+
+
+class Cliff:
+    """Points 0, 1, 2, ... of which each has the next for its image and a higher bound; at 101 there is nothing."""
+
+    slack = np.inf
+
+    def evaluate(self, point):
+        if point[0] == 101.0:
+            raise ValueError("degenerate")
+        return point + 1.0, float(point[0]) if point[0] < 100.0 else 0.5
+
+    def pack(self, point):
+        return point
+
+    def unpack(self, vector, like):
+        return vector
+
+
+class Leap:
+    """Proposes 100 once."""
+
+    def __init__(self):
+        self.leaps, self.rejections = 1, 0
+
+    def propose(self, point, image):
+        self.leaps -= 1
+        return np.array([100.0]) if self.leaps == 0 and point[0] == 1.0 else None
+
+    def reject(self):
+        self.rejections += 1
+
+
+def test_a_step_that_degenerates_after_an_extrapolation_goes_back_to_the_best_point():
+    method = Leap()
+    method.leaps = 2
+    state = State(np.array([0.0]), method, None, np.array([0.0]), -np.inf, 0)
+    visited, bounds = [], []
+    for _ in range(6):
+        visited.append(float(state.point[0]))
+        step = advance(Cliff(), state)
+        state = step.state
+        bounds.append(step.lower_bound)
+    assert visited == [0.0, 1.0, 100.0, 101.0, 2.0, 3.0]
+    assert method.rejections == 1
+    assert bounds == [0.0, 1.0, 1.0, 1.0, 2.0, 3.0]
+
+
+def test_a_plain_step_that_degenerates_raises():
+    state = State(np.array([101.0]), Leap(), None, np.array([101.0]), -np.inf, 0)
+    state = state._replace(best=state.point)
+    with pytest.raises(ValueError, match="degenerate"):
+        advance(Cliff(), state)

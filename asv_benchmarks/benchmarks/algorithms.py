@@ -13,9 +13,9 @@ NEAR = 1e-7  # of the best bound, per row
 N_JOBS = 2
 
 
-def clusters(n_rows, n_features, n_components, spread):
+def clusters(n_rows, n_features, n_components, spread, seed=0):
     """Draw rows about centres that are `spread` wide, and a start near the centres."""
-    generator = np.random.default_rng(0)
+    generator = np.random.default_rng(seed)
     centres = spread * generator.normal(size=(n_components, n_features))
     X = centres[generator.integers(n_components, size=n_rows)] + generator.normal(size=(n_rows, n_features))
     start = {
@@ -33,6 +33,25 @@ def reached(model, X, target):
     """Iterations until the bound reaches a target, and whether it does."""
     bounds = np.asarray(model.fit(X).lower_bounds_)
     return int((bounds >= target).argmax()) + 1, bool((bounds >= target).any())
+
+
+class AcceleratedPasses(Suite):
+    """Overlapping clusters for which batch EM takes hundreds of iterations."""
+
+    params = (("squarem", "anderson"), (0, 2, 3))
+    param_names = ("acceleration", "seed")
+    unit = "share"
+
+    def track_share_of_passes(self, acceleration, seed):
+        """Passes until within 1e-7 a row of the best bound, over those of batch EM."""
+        X, start = clusters(20_000, 4, 8, 2.0, seed)
+        batch = GaussianMixture(max_iter=1500, **start).fit(X)
+        other = GaussianMixture(max_iter=500, acceleration=acceleration, **start).fit(X)
+        target = max(batch.lower_bounds_[-1], other.lower_bounds_[-1]) - NEAR
+        passes = [int(np.argmax(np.asarray(model.lower_bounds_) >= target)) + 1 for model in (other, batch)]
+        if min(model.lower_bounds_[-1] for model in (batch, other)) < target:
+            raise RuntimeError(f"{acceleration} and batch EM end in different places")
+        return passes[0] / passes[1]
 
 
 def seconds_until(model, bound):

@@ -96,7 +96,9 @@ def advance(space: Space, state: State) -> Step:
         failed = state.fallback is not None and not bound >= state.bound - space.slack
     except (ValueError, ArithmeticError):
         if state.fallback is None:
-            raise
+            if state.point is state.best:
+                raise
+            return _go_back(state)  # plain steps that began at an extrapolation may end where there are none
         failed = True
     if failed:
         state.method.reject()
@@ -104,11 +106,16 @@ def advance(space: Space, state: State) -> Step:
     if bound >= state.bound:
         state = state._replace(best=image, bound=bound, behind=-1)
     elif state.behind >= PATIENCE:
-        state.method.reject()
-        return _report(state._replace(point=state.best, fallback=None, behind=1))
+        return _go_back(state)
     candidate = _extrapolate(space, state, image)
     point, fallback = (image, None) if candidate is None else (candidate, image)
     return _report(state._replace(point=point, fallback=fallback, behind=state.behind + 1))
+
+
+def _go_back(state: State) -> Step:
+    """Give up the extrapolations since the best point."""
+    state.method.reject()
+    return _report(state._replace(point=state.best, fallback=None, behind=1))
 
 
 def _report(state: State) -> Step:

@@ -34,7 +34,7 @@ class Stepwise(NamedTuple):
         The larger, the smaller are the first steps.
     averaging : bool, default=False
         Whether the result is the average of the parameters after all batches from the second pass on (Polyak and
-        Ruppert), rather than the last ones.
+        Ruppert), rather than the last ones. `partial_fit` knows of no passes, and averages nothing.
 
     References
     ----------
