@@ -168,9 +168,11 @@ class _Saved(NamedTuple):
 
 def _read(path: Path) -> _Saved:
     content = io.BytesIO(path.read_bytes())
+    if not zipfile.is_zipfile(content):
+        raise CheckpointError("the file is no checkpoint, or is cut short")
     try:
         with np.load(content, allow_pickle=False) as archive:
-            if not isinstance(archive, np.lib.npyio.NpzFile) or "tree" not in archive:
+            if "tree" not in archive:
                 raise CheckpointError("the file is no checkpoint")
             tree = json.loads(archive["tree"].tobytes())
             arrays = [archive[str(i)] for i in range(len(archive) - 1)]

@@ -7,6 +7,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight
 
+from fastem.reading import as_source
+
 
 def float_types(X: Any) -> Any:
     """Types of data that are not converted.
@@ -35,6 +37,12 @@ def sample_weights(sample_weight: ArrayLike | None, values: NDArray[Any]) -> NDA
         sample_weight, values, dtype=np.float64, ensure_non_negative=True
     )
     return weights
+
+
+def no_source(X: Any) -> None:
+    """Raise TypeError if a source is given where an array belongs."""
+    if not isinstance(X, np.ndarray) and as_source(X) is not None:
+        raise TypeError("partial_fit takes an array: call it for each chunk, or fit with algorithm='stepwise'")
 
 
 def no_weights_beside(sample_weight: ArrayLike | None) -> None:

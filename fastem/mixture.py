@@ -234,6 +234,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         """
         options = self.algorithm if isinstance(self.algorithm, Stepwise) else Stepwise()
         options.check()
+        checks.no_source(X)
         stream: tuple[State, Float] | None = getattr(self, "_stream", None)
         fitted = hasattr(self, "weights_")
         values, weights = self._validate(X, sample_weight, first=not fitted)

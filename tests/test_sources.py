@@ -252,7 +252,7 @@ def test_types_of_columns(tmp_path):
 
 
 def test_arrays_and_lists_of_rows_are_no_sources(blobs):
-    for X in (blobs, blobs.tolist(), list(blobs), "text", [], {"x": [1.0]}, pa.table({"x": [1.0]}), None, 3):
+    for X in (blobs, blobs.tolist(), list(blobs), b"text", [], {"x": [1.0]}, pa.table({"x": [1.0]}), None, 3):
         assert as_source(X) is None
 
 
@@ -366,6 +366,8 @@ def test_options_that_do_not_go_with_the_data(blobs, table, tmp_path):
         Source(3)
     with pytest.raises(ValueError, match="sample_weight goes with an array"):
         GaussianMixture(2).fit([blobs], sample_weight=np.ones(N_ROWS))
+    with pytest.raises(TypeError, match="partial_fit takes an array"):
+        GaussianMixture(2).partial_fit([blobs])
     with pytest.raises(ValueError, match="'sparse' keeps a sorted copy of the rows: it needs an array"):
         GaussianMixture(2, algorithm="sparse").fit([blobs])
     with pytest.raises(ValueError, match="order='random' reads blocks here and there: it needs an array"):
@@ -385,6 +387,8 @@ def test_wrong_files(files, tmp_path, blobs):
         GaussianMixture(2).fit([files[0], tmp_path / "text.npy"])
     with pytest.raises(ValueError, match=r"archive.npz'\) is no .npy file"):
         GaussianMixture(2).fit([tmp_path / "archive.npz"])
+    with pytest.raises(ValueError, match=r"text.npy'\) is no .npy file .*pyarrow\.dataset"):
+        GaussianMixture(2).fit(str(tmp_path / "text.npy"))
     with pytest.raises(FileNotFoundError, match="absent"):
         GaussianMixture(2).fit([files[0], tmp_path / "absent.npy"])
 

@@ -107,7 +107,8 @@ def chunks_of_files(paths: Sequence[str | os.PathLike[str]]) -> Iterator[tuple[s
         try:
             values = np.lib.format.open_memmap(path, mode="r")
         except (ValueError, EOFError) as error:
-            raise ValueError(f"{name} is no .npy file of numbers: {error}") from None
+            hint = "pyarrow.dataset.dataset(path) is a source of Parquet, CSV or Feather files"
+            raise ValueError(f"{name} is no .npy file of numbers: {error}; {hint}") from None
         yield name, array_chunk(values, name, lasting=True)
 
 

@@ -105,12 +105,12 @@ def as_source(X: Any) -> Source | None:
     if isinstance(X, np.memmap) and X.ndim == 2:
         in_place = X.dtype in (np.float32, np.float64) and X.dtype.isnative  # passes read it where it is
         return None if in_place else Source(X)
-    if _is_dataset(X) or _is_paths(X) or isinstance(X, os.PathLike):
+    if _is_dataset(X) or _is_paths(X) or isinstance(X, str | os.PathLike):
         return Source(X)
     if isinstance(X, list | tuple):
         return Source(X) if X and _is_chunk(X[0]) else None
     becomes_array = any(hasattr(X, name) for name in ("shape", "dtype", "__array__", "__array_interface__"))
-    if becomes_array or isinstance(X, str | bytes | Mapping | Set | Sequence) or not isinstance(X, Iterable):
+    if becomes_array or isinstance(X, bytes | Mapping | Set | Sequence) or not isinstance(X, Iterable):
         return None
     return Source(X)
 
