@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastem import checks
+from fastem.conditioning import Conditioning, Regression
 from fastem.families import ComponentError, Family, get_family
 from fastem.fitted import Float
 from fastem.initialize import Blocks, Sample, given_blocks, start_from
@@ -24,7 +25,7 @@ ILL_DEFINED = (
 USE_FLOAT64 = " The numerical accuracy can also be improved by passing float64 data instead of float32."
 
 
-class GaussianMixture(BaseMixture):
+class GaussianMixture(Conditioning, BaseMixture):
     """Mixture of normal distributions.
 
     A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes, methods, defaults and warnings,
@@ -255,6 +256,51 @@ class GaussianMixture(BaseMixture):
         rows: NDArray[Any] = mean + noise * np.sqrt(covariance)
         return rows
 
+    def _marginal_attributes(self, columns: list[int]) -> dict[str, Any]:
+        covariances = self.covariances_
+        if self.covariance_type in ("full", "tied"):
+            covariances = covariances[..., columns, :][..., columns]
+        elif self.covariance_type == "diag":
+            covariances = covariances[:, columns]
+        described = {"covariances": np.ascontiguousarray(covariances, dtype=np.float64)}
+        described["precisions_cholesky"] = _factors(described["covariances"], self.covariance_type)
+        return self._parameters_from({"means": self.means_[:, columns], **described})
+
+    def _conditional_attributes(self, rest: list[int], given: list[int], values: Float) -> dict[str, Any]:
+        if self.covariance_type in ("diag", "spherical"):
+            return self._marginal_attributes(rest)
+        parts = self._regression(rest, given)
+        means = parts.intercept + parts.slope @ values
+        precisions = self._float64_precisions()[..., rest, :][..., rest]
+        return self._parameters_from(
+            {"means": means, "precisions_cholesky": checks.precisions_cholesky(precisions, self.covariance_type)}
+        )
+
+    def _regression(self, target: list[int], given: list[int]) -> Regression:
+        means = self.means_.astype(np.float64)
+        shape = (len(means), len(target), len(given))
+        if self.covariance_type in ("diag", "spherical"):
+            variances = self.covariances_.astype(np.float64).reshape(len(means), -1)
+            variances = np.broadcast_to(variances, means.shape)[:, target]
+            return Regression(means[:, target], np.zeros(shape), variances)
+        rows = self._float64_precisions()[..., target, :]
+        inverse = np.linalg.inv(rows[..., target])  # of a block of the precisions: the conditional covariance
+        slope = np.broadcast_to(-inverse @ rows[..., given], shape)
+        variances = np.broadcast_to(np.diagonal(inverse, axis1=-2, axis2=-1), shape[:2])
+        return Regression(means[:, target] - np.einsum("ktg,kg->kt", slope, means[:, given]), slope, variances)
+
+    def _float64_precisions(self) -> Float:
+        """Precision matrices from their factors, which a user may have set."""
+        return self._precisions(self.precisions_cholesky_.astype(np.float64))
+
+    def _parameters_from(self, described: dict[str, Any]) -> dict[str, Any]:
+        """Fitted attributes of components, described in part, in the type of this mixture; without the weights."""
+        described = {name: np.ascontiguousarray(value, dtype=np.float64) for name, value in described.items()}
+        mixture = Mixture(self.weights_.astype(np.float64), self._family().restore(described))
+        attributes = self._publish(mixture, np.zeros(described["means"].shape[1]), self.means_.dtype)
+        del attributes["weights_"]
+        return attributes
+
     def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
         message = ILL_DEFINED + (USE_FLOAT64 if dtype == np.float32 else "")
         if error.component is None:
@@ -283,6 +329,17 @@ class GaussianMixture(BaseMixture):
         """Inverse of `_get_parameters`; sets the precisions too."""
         self.weights_, self.means_, self.covariances_, self.precisions_cholesky_ = params
         self.precisions_ = self._precisions(self.precisions_cholesky_)
+
+
+def _factors(covariances: Float, covariance_type: str) -> Float:
+    """Cholesky factors of the precisions, from covariances."""
+    from fastem.families._gaussian import lower_inverse
+
+    if covariance_type in ("diag", "spherical"):
+        return 1.0 / np.sqrt(covariances)
+    if covariance_type == "tied":
+        return np.ascontiguousarray(lower_inverse(covariances, None).T)
+    return np.stack([np.ascontiguousarray(lower_inverse(matrix, k).T) for k, matrix in enumerate(covariances)])
 
 
 def _total_scatter_start(sample: Sample, origin: Float, mixture: Mixture, reg_covar: float) -> dict[str, Float]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastem import checks
+from fastem.conditioning import Conditioning, Regression
 from fastem.families import Family, get_family
 from fastem.fitted import Float
 from fastem.initialize import Blocks, Sample, start_from
@@ -15,7 +16,7 @@ from fastem.mixture import INIT_SIZE, BaseMixture
 from fastem.sources import Mixture
 
 
-class PoissonMixture(BaseMixture):
+class PoissonMixture(Conditioning, BaseMixture):
     """Mixture of Poisson distributions for counts; columns are independent given the component.
 
     Parameters
@@ -184,6 +185,16 @@ class PoissonMixture(BaseMixture):
     def _locations(self) -> NDArray[Any]:
         rates: NDArray[Any] = self.rates_
         return rates
+
+    def _marginal_attributes(self, columns: list[int]) -> dict[str, Any]:
+        return {"rates_": self.rates_[:, columns]}
+
+    def _conditional_attributes(self, rest: list[int], given: list[int], values: Float) -> dict[str, Any]:
+        return {"rates_": self.rates_[:, rest]}
+
+    def _regression(self, target: list[int], given: list[int]) -> Regression:
+        rates = self.rates_[:, target].astype(np.float64)
+        return Regression(rates, np.zeros((*rates.shape, len(given))), rates)
 
     def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
         rates = self.rates_[component].astype(np.float64)

@@ -28,7 +28,7 @@ posing
 driver
 callbacks iteration checkpoint
 fitted
-mixture
+mixture conditioning
 gaussian_mixture poisson_mixture
 fastem
 warmup environment _plot_shapes
@@ -51,6 +51,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem._plot_shapes",
     "fastem.checkpoint",
     "fastem.cli",
+    "fastem.conditioning",
     "fastem.cli.options",
     "fastem.datasets",
     "fastem.environment",
@@ -205,7 +206,7 @@ def test_what_is_public_is_documented(module):
 
 
 SHAPES = {
-    "X": "X : array-like of shape (n_samples, n_features)",
+    "X": "X : array-like of shape (n_samples, n_features",  # or fewer
     "sample_weight": "sample_weight : array-like of shape (n_samples,), default=None",
 }
 RESULTS = {
