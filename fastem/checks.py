@@ -1,5 +1,6 @@
 """Checks of what a user gives: data, weights, initial parameters; in scikit-learn's words."""
 
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -57,6 +58,32 @@ def at_least_two(n_rows: int) -> None:
     """Raise ValueError if a source has a single row, in scikit-learn's words."""
     if n_rows < 2:
         raise ValueError(f"Found a source with {n_rows} sample(s) while a minimum of 2 is required.")
+
+
+def fixed_components(fixed: Any, names: Collection[str], n_components: int) -> dict[str, NDArray[np.bool_]]:
+    """Which components' parameters are fixed (K,), by name, from a name, several, or a mapping to truth values.
+
+    Raises
+    ------
+    ValueError
+        If there is no such parameter, or the truth values are not one for each component.
+    """
+    if fixed is None:
+        return {}
+    several = [fixed] if isinstance(fixed, str) else fixed
+    wanted = dict(several) if isinstance(several, Mapping) else dict.fromkeys(several, True)
+    masks = {}
+    for name, which in wanted.items():
+        if name not in names:
+            raise ValueError(f"fixed names {name!r}, where there are {', '.join(map(repr, names))}")
+        mask = np.full(n_components, which) if isinstance(which, bool) else np.asarray(which)
+        if mask.dtype != bool or mask.shape != (n_components,):
+            raise ValueError(
+                f"fixed[{name!r}] must be True, or {n_components} truth values: one for each component, not {which!r}"
+            )
+        if mask.any():
+            masks[name] = mask
+    return masks
 
 
 def check_shape(parameter: NDArray[Any], shape: tuple[int, ...], name: str) -> None:

@@ -229,7 +229,7 @@ class Conditioning(FittedMixture):
         self, weights: NDArray[Any], attributes: dict[str, Any], columns: list[int] | None, width: int = 0
     ) -> Self:
         """A mixture with these parameters, of these columns."""
-        starts = ("weights_init", "means_init", "precisions_init", "rates_init")  # of the wrong shape now
+        starts = ("weights_init", "means_init", "precisions_init", "rates_init", "fixed")  # of the wrong shape
         parameters = self.get_params(deep=False)
         model = type(self)(**{name: None if name in starts else value for name, value in parameters.items()})
         for name, value in attributes.items():

@@ -6,7 +6,7 @@ import math
 from abc import ABCMeta, abstractmethod
 from contextlib import closing
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -35,6 +35,8 @@ class _Evaluation(NamedTuple):
 
 class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     """Methods of a fitted mixture. They read the fitted attributes, which may have been set by hand."""
+
+    FIXABLE: ClassVar[dict[str, str]]  # parameters that can be fixed, and where their values come from
 
     @abstractmethod
     def _family(self) -> Family:
@@ -287,7 +289,17 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _n_parameters(self) -> int:
         """Number of free parameters."""
         n_components, n_features = self._locations().shape
-        return self._family().n_parameters(n_components, n_features) + n_components - 1
+        total = self._family().n_parameters(n_components, n_features)
+        n_free = dict.fromkeys(self.FIXABLE, int(n_components))
+        n_free.update({name: int((~mask).sum()) for name, mask in self._fixed().items()})
+        n_located = n_free["means" if "means" in n_free else "rates"] * n_features
+        shared = total - n_components * n_features  # of all components' covariances
+        n_covariances = shared * n_free.get("covariances", 0) // n_components
+        return int(n_located + n_covariances + max(n_free["weights"] - 1, 0))
+
+    def _fixed(self) -> dict[str, NDArray[np.bool_]]:
+        """Which components' parameters are fixed (K,), by name."""
+        return checks.fixed_components(self.fixed, self.FIXABLE, self.n_components)
 
     def sample(self, n_samples: int = 1) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Draw rows from the fitted mixture.

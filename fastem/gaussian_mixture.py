@@ -12,6 +12,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from fastem import checks
 from fastem.conditioning import Conditioning, Regression
 from fastem.families import ComponentError, Family, get_family
+from fastem.families._contract import Prior
 from fastem.fitted import Float
 from fastem.initialize import Blocks, Sample, given_blocks, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
@@ -69,6 +70,9 @@ class GaussianMixture(Conditioning, BaseMixture):
         longer than the fit; up to that size they are scikit-learn's. At the default k-means took as long as 12
         iterations over a million rows with 2 features and 5 components, and 4 with 10 and 10
         (``python asv_benchmarks/init_size.py``).
+    fixed : str, list of str, or dict, default=None
+        Parameters that keep their initial values, of 'weights', 'means' and 'covariances' (`precisions_init`): by name,
+        or as a mapping of names to truth values, one for each component. Maximum likelihood estimates what is left.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
         `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
@@ -132,6 +136,11 @@ class GaussianMixture(Conditioning, BaseMixture):
     array([1, 0])
     """
 
+    FIXABLE: ClassVar[dict[str, str]] = {
+        "weights": "weights_init",
+        "means": "means_init",
+        "covariances": "precisions_init",
+    }
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMixture._parameter_constraints,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
@@ -158,6 +167,7 @@ class GaussianMixture(Conditioning, BaseMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         init_size: int = INIT_SIZE,
+        fixed: Any = None,
         algorithm: Any = "em",
         acceleration: str | None = None,
         n_jobs: int | None = None,
@@ -177,6 +187,7 @@ class GaussianMixture(Conditioning, BaseMixture):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.init_size = init_size
+        self.fixed = fixed
         self.algorithm = algorithm
         self.acceleration = acceleration
         self.n_jobs = n_jobs
@@ -184,8 +195,17 @@ class GaussianMixture(Conditioning, BaseMixture):
     def _family(self) -> Family:
         return get_family(f"gaussian-{self.covariance_type}")
 
-    def _prior(self) -> float:
-        return float(self.reg_covar)
+    def _prior(self) -> Prior:
+        return Prior(float(self.reg_covar))
+
+    def _locations_init(self) -> ArrayLike | None:
+        return self.means_init
+
+    def _fixed(self) -> dict[str, NDArray[np.bool_]]:
+        fixed = super()._fixed()
+        if self.covariance_type == "tied" and not fixed.get("covariances", np.ones(1, bool)).all():
+            raise ValueError("fixed['covariances'] must be True for all components: they share one covariance")
+        return fixed
 
     def _check_initial_parameters(self, n_features: int) -> None:
         if self.weights_init is not None:

@@ -14,7 +14,7 @@ from sklearn.cluster import KMeans, kmeans_plusplus
 
 from fastem.compiled import get_passes
 from fastem.families import Family
-from fastem.families._contract import Float, safe_ratio
+from fastem.families._contract import Float, Prior, safe_ratio
 from fastem.problem import maximise_params
 from fastem.sources import ArraySource, Mixture
 from fastem.threads import one_thread
@@ -145,7 +145,7 @@ def given_blocks(responsibilities: NDArray[Any]) -> Blocks:
     return blocks
 
 
-def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: Any) -> Mixture:
+def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: Prior) -> Mixture:
     """Mixture that maximises the likelihood of `sample` under given responsibilities.
 
     Means come first, then second moments about them, so that nothing cancels. Weights are the mass per unit of weight,

@@ -23,6 +23,7 @@ from fastem import checks, driver
 from fastem.callbacks import CallbackBridge
 from fastem.checkpoint import Checkpoint, Journal
 from fastem.families import ComponentError
+from fastem.families._contract import Prior
 from fastem.fitted import FittedMixture, Float
 from fastem.initialize import Blocks, Sample, draw_responsibilities
 from fastem.posing import Model, Posed, pose_array, pose_source, problem_of
@@ -54,6 +55,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "init_size": [Interval(Integral, 1, None, closed="left")],
+        "fixed": [str, list, tuple, dict, None],
         "algorithm": [StrOptions(set(ALGORITHMS)), *CLASSES],
         "acceleration": [StrOptions(set(METHODS)), None],
         "n_jobs": [
@@ -66,8 +68,12 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
     # What the public face of a family provides
 
     @abstractmethod
-    def _prior(self) -> Any:
-        """What the family's M-step takes as prior."""
+    def _prior(self) -> Prior:
+        """What the M-step of a start knows: nothing is fixed in it."""
+
+    @abstractmethod
+    def _locations_init(self) -> ArrayLike | None:
+        """The user's initial means or rates (K, d)."""
 
     @abstractmethod
     def _check_initial_parameters(self, n_features: int) -> None:
@@ -161,8 +167,8 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
         if isinstance(journal, Journal):
             journal.identify(self._identity(posed))
         starts = self._starts(posed, random_state)
-        problem = replace(posed.problem, policy=scheme.policy)
-        origin, dtype = problem.source.origin, posed.dtype
+        origin, dtype = posed.problem.source.origin, posed.dtype
+        problem = replace(posed.problem, policy=scheme.policy, prior=self._fixed_prior(origin))
         control = driver.Control(self.max_iter, self.tol, self.lower_bound_ if self._continues() else -math.inf)
         observers: list[driver.Observer] = []
         if self.verbose:
@@ -247,6 +253,7 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
             state, origin = stream
             check_domain(self._family(), values, type(self).__name__)
             problem = problem_of(self._model(), values, weights, origin)
+        problem = replace(problem, prior=self._fixed_prior(origin))
         try:
             with limit_threads(self.n_jobs):
                 state, log_likelihood = options.update(problem, state)
@@ -337,6 +344,20 @@ class BaseMixture(CallbackSupportMixin, FittedMixture):
             "the type of X": str(posed.dtype),
             "the fingerprint of X": posed.problem.source.digest(),
         }
+
+    def _fixed_prior(self, origin: Float) -> Prior:
+        """What the M-step knows of fixed parameters, in coordinates about the origin."""
+        fixed, prior = self._fixed(), self._prior()
+        for name in fixed:
+            if getattr(self, self.FIXABLE[name]) is None:
+                raise ValueError(f"fixed={name!r} needs {self.FIXABLE[name]}: the values to keep")
+        if (mask := fixed.get("weights")) is not None:
+            prior = prior._replace(weights=np.where(mask, np.asarray(self.weights_init, dtype=np.float64), np.nan))
+        for name in ("means", "rates"):
+            if (mask := fixed.get(name)) is not None:
+                locations = np.asarray(self._locations_init(), dtype=np.float64) - origin
+                prior = prior._replace(means=np.where(mask[:, None], locations, np.nan))
+        return prior._replace(covariances=fixed.get("covariances"))
 
     def _continues(self) -> bool:
         """Whether a fit goes on from the fitted parameters."""

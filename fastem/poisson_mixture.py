@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastem import checks
 from fastem.conditioning import Conditioning, Regression
 from fastem.families import Family, get_family
+from fastem.families._contract import Prior
 from fastem.fitted import Float
 from fastem.initialize import Blocks, Sample, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
@@ -47,6 +48,9 @@ class PoissonMixture(Conditioning, BaseMixture):
         Number of iterations between prints.
     init_size : int, default=100000
         Starts are computed on at most this many rows, drawn at random; see `GaussianMixture`.
+    fixed : str, list of str, or dict, default=None
+        Parameters that keep their initial values, of 'weights' and 'rates': by name, or as a mapping of names to truth
+        values, one for each component. Maximum likelihood estimates what is left.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
         `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
@@ -100,6 +104,7 @@ class PoissonMixture(Conditioning, BaseMixture):
     array([1.26, 2.66])
     """
 
+    FIXABLE: ClassVar[dict[str, str]] = {"weights": "weights_init", "rates": "rates_init"}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMixture._parameter_constraints,
         "rates_init": ["array-like", None],
@@ -120,6 +125,7 @@ class PoissonMixture(Conditioning, BaseMixture):
         verbose: int = 0,
         verbose_interval: int = 10,
         init_size: int = INIT_SIZE,
+        fixed: Any = None,
         algorithm: Any = "em",
         acceleration: str | None = None,
         n_jobs: int | None = None,
@@ -136,6 +142,7 @@ class PoissonMixture(Conditioning, BaseMixture):
         self.verbose = verbose
         self.verbose_interval = verbose_interval
         self.init_size = init_size
+        self.fixed = fixed
         self.algorithm = algorithm
         self.acceleration = acceleration
         self.n_jobs = n_jobs
@@ -148,8 +155,11 @@ class PoissonMixture(Conditioning, BaseMixture):
     def _family(self) -> Family:
         return get_family("poisson")
 
-    def _prior(self) -> Any:
-        return None
+    def _prior(self) -> Prior:
+        return Prior()
+
+    def _locations_init(self) -> ArrayLike | None:
+        return self.rates_init
 
     def _check_initial_parameters(self, n_features: int) -> None:
         if self.weights_init is not None:

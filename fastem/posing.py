@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.families import Family
-from fastem.families._contract import Float
+from fastem.families._contract import Float, Prior
 from fastem.initialize import Reservoir, Sample, draw_sample
 from fastem.problem import Problem, check_domain, source_for, sum_log_base
 from fastem.reading import Reader
@@ -41,7 +41,7 @@ class Model(NamedTuple):
     """What posing needs to know of an estimator: its family, what the M-step takes as prior, and its name."""
 
     family: Family
-    prior: Any
+    prior: Prior
     name: str
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastem.compiled import get_passes
 from fastem.families import ComponentError, Family
-from fastem.families._contract import Params
+from fastem.families._contract import Params, Prior
 from fastem.sources import (
     ArraySource,
     Marks,
@@ -40,8 +40,7 @@ class Problem:
     ----------
     family : Family
     source : RowSource
-    prior : object
-        Whatever the family's M-step takes.
+    prior : Prior
     base : float
         Sum over the rows of the log-density terms that do not depend on the parameters.
     policy : str
@@ -50,7 +49,7 @@ class Problem:
 
     family: Family
     source: RowSource
-    prior: Any
+    prior: Prior
     base: float = 0.0
     policy: str = "soft"
 
@@ -147,8 +146,13 @@ class Problem:
                 "The log-likelihood is not finite: at least one row of X has density zero under every component. "
                 "Scale the input data or choose other initial parameters."
             )
+        if self.family.centred and self.prior.means is not None:
+            # Means that are fixed stay where they are, and second moments are about them.
+            means = mixture.params.means
+            mixture = self.about(mixture, self.prior.centre(means))
+            sweep = self.shift(sweep, means, mixture.params.means)
         params = maximise_params(self.family, sweep, mixture.params, self.prior)
-        return Mixture(sweep.mass / sweep.mass.sum(), params)
+        return Mixture(self.prior.settle(sweep.mass), params)
 
     def lower_bound(self, sweep: Sweep) -> float:
         """Mean log-likelihood of a row at the parameters of the sweep."""
@@ -163,7 +167,7 @@ def source_for(
     return ArraySource(values, weights, origin, single=single)
 
 
-def maximise_params(family: Family, sweep: Sweep, params: Params, prior: Any) -> Params:
+def maximise_params(family: Family, sweep: Sweep, params: Params, prior: Prior) -> Params:
     """Run the family's M-step; its errors learn the size of the components."""
     try:
         return family.m_step(sweep.mass, sweep.stats, params, prior)

@@ -65,6 +65,8 @@ def _encode(value: Any) -> Any:
             "record": type(value).__name__,
             "values": {key: _encode(field) for key, field in value._asdict().items()},
         }
+    if isinstance(value, dict):
+        return {"mapping": [[_encode(key), _encode(item)] for key, item in value.items()]}
     if isinstance(value, tuple):
         return {"tuple": [_encode(item) for item in value]}
     if isinstance(value, list):
@@ -89,6 +91,8 @@ def _decode(value: Any) -> Any:
     if value.keys() == {"record", "values"} and value["record"] in RECORDS:
         record = getattr(import_module(RECORDS[value["record"]]), value["record"])
         return record(**{key: _decode(field) for key, field in value["values"].items()})
+    if value.keys() == {"mapping"}:
+        return {_decode(key): _decode(item) for key, item in value["mapping"]}
     if value.keys() == {"tuple"}:
         return tuple(_decode(item) for item in value["tuple"])
     if value.keys() == {"float"} and value["float"] in ("inf", "-inf", "nan"):

@@ -6,6 +6,7 @@ from reference import FAMILIES, rows_for
 
 from fastem.compiled import get_passes
 from fastem.families import get_family
+from fastem.families._contract import Prior
 from fastem.problem import Problem
 from fastem.sources import ArraySource, Mixture, Wanted
 
@@ -16,7 +17,7 @@ def posed(name, rng):
     """A problem of the family, parameters somewhere, and means to take statistics about."""
     family = get_family(name if name == "poisson" else f"gaussian-{name}")
     X = rows_for(name, 400)
-    problem = Problem(family, ArraySource(X), None if name == "poisson" else 0.0)
+    problem = Problem(family, ArraySource(X), Prior())
     start = Mixture(np.array([0.2, 0.3, 0.5]), family.params_at(X[:N_COMPONENTS] + 0.5))
     mixture = problem.maximise(problem.expect(start), start)
     return problem, mixture, X[5 : 5 + N_COMPONENTS] + 0.25

@@ -55,7 +55,7 @@ def their_m_step_beside_ours(request, monkeypatch):
         scores = problem.source.score(passes, mixture, Wanted(responsibilities=True))
         values = problem.source.rows.values
         mass, means, covariances = theirs._estimate_gaussian_parameters(
-            values, scores.rows.responsibilities, problem.prior, "full"
+            values, scores.rows.responsibilities, problem.prior.reg_covar, "full"
         )
         result = our_maximise(problem, sweep, mixture)
         np.testing.assert_allclose(result.weights, mass / mass.sum(), rtol=1e-10)
@@ -65,7 +65,7 @@ def their_m_step_beside_ours(request, monkeypatch):
         return result
 
     def start_from(family, sample, origin, blocks, prior):
-        theirs._estimate_gaussian_parameters(sample.values, np.vstack(list(blocks())), prior, "full")
+        theirs._estimate_gaussian_parameters(sample.values, np.vstack(list(blocks())), prior.reg_covar, "full")
         return our_start(family, sample, origin, blocks, prior)
 
     monkeypatch.setattr(Problem, "maximise", maximise)

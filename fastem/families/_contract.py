@@ -14,6 +14,49 @@ Float: TypeAlias = NDArray[np.float64]
 Params: TypeAlias = Any  # a NamedTuple of arrays, its own type for each family; one of them is log_constant (K,)
 
 
+class Prior(NamedTuple):
+    """What an M-step knows beside the data.
+
+    Attributes
+    ----------
+    reg_covar : float
+        Added to the diagonal of covariances.
+    weights : ndarray of shape (K,), optional
+        Mixing weights that are fixed; NaN for those that are not.
+    means : ndarray of shape (K, d), optional
+        Means, about the origin, or rates that are fixed; NaN for components whose are not.
+    covariances : ndarray of bool of shape (K,), optional
+        Components that keep the covariances that they have.
+    """
+
+    reg_covar: float = 0.0
+    weights: Float | None = None
+    means: Float | None = None
+    covariances: NDArray[np.bool_] | None = None
+
+    def settle(self, weights: Float) -> Float:
+        """Weights of unit sum: the fixed ones, and the others in their proportions."""
+        if self.weights is None:
+            return weights / weights.sum()
+        free = np.isnan(self.weights)
+        rest, total = max(1.0 - self.weights[~free].sum(), 0.0), weights[free].sum()
+        others = weights * (rest / total) if total > 0.0 else np.full(weights.shape, rest / max(free.sum(), 1))
+        return np.where(free, others, self.weights)
+
+    def centre(self, means: Float) -> Float:
+        """The means with the fixed ones in their places."""
+        return means if self.means is None else np.where(np.isnan(self.means), means, self.means)
+
+    def step(self, sums: Float, mass: Float) -> Float:
+        """How far means move, which lie where `centre` puts them: sums of residuals over mass; zero if fixed."""
+        step = safe_ratio(sums, mass)
+        return step if self.means is None else np.where(np.isnan(self.means), step, 0.0)
+
+    def keeps_covariance(self, component: int) -> bool:
+        """Whether a component's covariance is fixed."""
+        return self.covariances is not None and bool(self.covariances[component])
+
+
 class Family(NamedTuple):
     """A family of component distributions.
 
@@ -44,7 +87,7 @@ class Family(NamedTuple):
         The parameters as numbers that may have any value.
     unpack : (vector, params) -> Params
         The inverse of `pack`; `params` are some of the same shape.
-    m_step : (mass (K,), stats (S,), params, prior) -> Params
+    m_step : (mass (K,), stats (S,), params, Prior) -> Params
         Maximise; sees all components, so tied parameters are no special case. Free of scale without a prior. Raises
         `ComponentError` for a component that has no valid maximum.
     describe : (params) -> dict of str to array
@@ -70,7 +113,7 @@ class Family(NamedTuple):
     accumulate: Callable[..., None]
     n_stats: Callable[[int, int], int]
     params_at: Callable[[Float], Params]
-    m_step: Callable[[Float, Float, Params, Any], Params]
+    m_step: Callable[[Float, Float, Params, Prior], Params]
     shift: Callable[[Float, Float, Float, Float], Float]
     expected: Callable[[Float, Float, Params], float]
     select: Callable[[Params, Any], Params]

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
-from fastem.families._contract import Family, Float, embed_rows, safe_ratio, select_rows
+from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import log_densities_diagonal, weighted_moments
 from fastem.kernels.posterior import active_vectors
 
@@ -55,14 +55,16 @@ def params_at(means: Float) -> DiagParams:
     return make_params(means, np.ones(means.shape), np.ones(means.shape))
 
 
-def m_step(mass: Float, stats: Float, params: DiagParams, reg_covar: float) -> DiagParams:
+def m_step(mass: Float, stats: Float, params: DiagParams, prior: Prior) -> DiagParams:
     """Means and variances from the moments about the current means."""
     n_components, n_features = params.means.shape
     moments = stats.reshape(n_components, 2, n_features)
-    step = safe_ratio(moments[:, 0], mass)
+    step = prior.step(moments[:, 0], mass)
     means = params.means + step
     variances = safe_ratio(moments[:, 1], mass) - step**2
-    covariances = _gaussian.lift_singletons(variances, means, mass[:, None]) + reg_covar
+    covariances = _gaussian.lift_singletons(variances, means, mass[:, None]) + prior.reg_covar
+    if prior.covariances is not None:
+        covariances[prior.covariances] = params.covariances[prior.covariances]
     return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
 
 

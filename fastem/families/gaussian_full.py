@@ -6,7 +6,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
-from fastem.families._contract import Family, Float, embed_rows, safe_ratio, select_rows
+from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels import linalg, small
 from fastem.kernels.posterior import active_vectors
 
@@ -68,17 +68,20 @@ def params_at(means: Float) -> FullParams:
     return make_params(means, identity, identity)
 
 
-def m_step(mass: Float, stats: Float, params: FullParams, reg_covar: float) -> FullParams:
+def m_step(mass: Float, stats: Float, params: FullParams, prior: Prior) -> FullParams:
     """Means and covariances from the moments about the current means."""
     n_components, n_features = params.means.shape
     moments = stats.reshape(n_components, n_features + 1, n_features)
-    step = safe_ratio(moments[:, 0], mass)
+    step = prior.step(moments[:, 0], mass)
     covariances = safe_ratio(moments[:, 1:], mass)
     covariances -= step[:, :, None] * step[:, None, :]
-    np.einsum("kii->ki", covariances)[...] += reg_covar
+    np.einsum("kii->ki", covariances)[...] += prior.reg_covar
     lower = np.empty_like(covariances)
     for k in range(n_components):
-        lower[k] = _gaussian.lower_inverse(covariances[k], k)
+        if prior.keeps_covariance(k):
+            covariances[k], lower[k] = params.covariances[k], params.lower[k]
+        else:
+            lower[k] = _gaussian.lower_inverse(covariances[k], k)
     return make_params(params.means + step, covariances, lower)
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
-from fastem.families._contract import Family, Float, safe_ratio
+from fastem.families._contract import Family, Float, Prior
 from fastem.kernels.columns import expected_residual, invert, log_densities_spherical
 from fastem.kernels.linalg import moments, triangular_product
 from fastem.kernels.posterior import active_vectors
@@ -98,13 +98,15 @@ def _split(stats: Float, means: Float) -> tuple[Float, Float]:
     return sums.reshape(n_components, n_features), pooled
 
 
-def m_step(mass: Float, stats: Float, params: TiedParams, reg_covar: float) -> TiedParams:
+def m_step(mass: Float, stats: Float, params: TiedParams, prior: Prior) -> TiedParams:
     """Means, and the covariance pooled over components."""
     sums, pooled = _split(stats, params.means)
-    step = safe_ratio(sums, mass)
+    step = prior.step(sums, mass)
+    if prior.keeps_covariance(0):
+        return make_params(params.means + step, params.covariances, params.lower)
     pooled -= (step * mass[:, None]).T @ step
     covariance = pooled / mass.sum()
-    np.einsum("ii->i", covariance)[...] += reg_covar
+    np.einsum("ii->i", covariance)[...] += prior.reg_covar
     return make_params(params.means + step, covariance, _gaussian.lower_inverse(covariance, None))
 
 

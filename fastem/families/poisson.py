@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from fastem._jit import inlined
-from fastem.families._contract import Family, Float, embed_rows, safe_ratio, select_rows
+from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import weighted_counts, weighted_sum
 from fastem.kernels.posterior import active_vectors
 
@@ -54,10 +54,10 @@ def params_at(means: Float) -> PoissonParams:
     return make_params(means)
 
 
-def m_step(mass: Float, stats: Float, params: PoissonParams, prior: None) -> PoissonParams:
+def m_step(mass: Float, stats: Float, params: PoissonParams, prior: Prior) -> PoissonParams:
     """Rates are mean counts; a component without mass keeps its own."""
     rates = safe_ratio(stats.reshape(params.rates.shape), mass)
-    return make_params(np.where(mass[:, None] > 0.0, rates, params.rates))
+    return make_params(prior.centre(np.where(mass[:, None] > 0.0, rates, params.rates)))
 
 
 def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:

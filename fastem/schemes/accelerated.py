@@ -58,7 +58,7 @@ class MixtureSpace(NamedTuple):
         """Weights are normalised."""
         logarithms, rest = np.split(vector, [like.weights.size])
         weights = np.exp(logarithms - logarithms.max())
-        mixture = Mixture(weights / weights.sum(), self.problem.family.unpack(rest, like.params))
+        mixture = Mixture(self.problem.prior.settle(weights), self.problem.family.unpack(rest, like.params))
         arrays: tuple[Any, ...] = tuple(mixture.params)
         if not all(np.isfinite(array).all() for array in arrays):
             raise ValueError("parameters overflow")

@@ -1,5 +1,6 @@
 """The command line as a process of its own."""
 
+import functools
 import json
 import os
 import signal
@@ -54,7 +55,8 @@ sys.exit(main(["fit", "big.npy", "-k", "20", "--tol", "0", "--max-iter", "100000
 def test_as_a_process_it_stops_at_an_interrupt(folder, rng, delay):
     np.save("big.npy", rng.normal(size=(20_000, 4)))
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([sys.executable, "-c", ENDLESS], **pipes) as process:
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # shells let background jobs ignore it
+    with subprocess.Popen([sys.executable, "-c", ENDLESS], preexec_fn=listen, **pipes) as process:
         try:
             assert process.stdout.readline() == "begun\n"
             time.sleep(delay)
