@@ -85,6 +85,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _evaluate_rows(self, values: NDArray[Any], weights: Float | None, wanted: Wanted) -> _Evaluation:
         """Score checked rows, with the terms of log-densities that a pass leaves out."""
         family, locations = self._family(), self._locations()
+        if values.shape[1] != locations.shape[1]:  # parameters may have been set by hand
+            raise ValueError(
+                f"X has {values.shape[1]} features, but {type(self).__name__} is expecting {locations.shape[1]} "
+                "features as input."
+            )
         origin = common_origin(range_of(locations)) if family.centred else np.zeros(locations.shape[1])
         source = source_for(family, values, weights, origin)
         scores = source.score(get_passes(family.name), self._recover(origin), wanted)

@@ -28,6 +28,7 @@ posing
 driver
 callbacks iteration checkpoint
 fitted
+unfitted
 mixture conditioning
 gaussian_mixture poisson_mixture
 fastem

@@ -374,6 +374,19 @@ def test_options_that_do_not_go_with_the_data(blobs, table, tmp_path):
         GaussianMixture(2, algorithm=Incremental(2, "random"), random_state=1).fit(Source([blobs], chunk_bytes=9000))
 
 
+@pytest.mark.parametrize("width", [1, 2, 4, 40])
+def test_another_width_than_that_of_the_fit(blobs, rng, width):
+    model = GaussianMixture(3, random_state=0).fit(blobs)
+    by_hand = GaussianMixture(3)
+    for name in ("weights_", "means_", "covariances_", "precisions_cholesky_"):
+        setattr(by_hand, name, getattr(model, name))
+    X = rng.normal(size=(2000, width))
+    for fitted in (model, by_hand):
+        for data in (X, Source(chunks_of(X, 30), chunk_bytes=3000)):
+            with pytest.raises(ValueError, match=f"X has {width} features, but GaussianMixture is expecting 3"):
+                fitted.predict(data)
+
+
 def test_missing_cells_of_a_table_are_found(tmp_path):
     dataset = write_parquet(pa.table({"x": [1.0, 2.0, None], "y": [1, 2, 3]}), tmp_path)
     with pytest.raises(ValueError, match=r"NaN: row 2, column 0 of chunk 0 \('.*a.parquet'\)"):

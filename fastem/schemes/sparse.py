@@ -133,7 +133,7 @@ def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step:
 
 def _passes(problem: Problem, mixture: Mixture, work: int) -> float:
     """So many responsibilities as a part of all."""
-    return work / (problem.source.n_rows * mixture.weights.size)
+    return float(work / (problem.source.n_rows * mixture.weights.size))
 
 
 def _freeze(problem: Problem, mixture: Mixture, sweep: Sweep, marks: Marks, threshold: float) -> _Frozen:

@@ -1,0 +1,153 @@
+"""What precedes the loop: checks of data and parameters, the problem that the loop runs on, and where it starts."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.validation import validate_data
+
+from fastem import checks
+from fastem.families import ComponentError
+from fastem.families._contract import Prior
+from fastem.fitted import FittedMixture, Float
+from fastem.initialize import Blocks, Sample, draw_responsibilities
+from fastem.posing import Model, Posed, pose_array, pose_source
+from fastem.problem import check_squares
+from fastem.reading import Reader, as_source
+from fastem.records import encode_all, version
+from fastem.sources import Mixture
+
+UNIDENTIFYING = ("verbose", "verbose_interval", "n_jobs")  # parameters that change no result
+
+
+class UnfittedMixture(FittedMixture):
+    """Parameters of a fit made ready for it."""
+
+    # What the public face of a family provides
+
+    @abstractmethod
+    def _prior(self) -> Prior:
+        """What the M-step of a start knows: nothing is fixed in it."""
+
+    @abstractmethod
+    def _locations_init(self) -> ArrayLike | None:
+        """The user's initial means or rates (K, d)."""
+
+    @abstractmethod
+    def _check_initial_parameters(self, n_features: int) -> None:
+        """Check the user's initial parameters."""
+
+    @abstractmethod
+    def _initial_parameters_suffice(self) -> bool:
+        """Whether the user gave every initial parameter."""
+
+    @abstractmethod
+    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None) -> Mixture:
+        """Mixture from starting responsibilities of a sample, if needed, and the user's initial parameters."""
+
+    @abstractmethod
+    def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
+        """Fitted attributes that describe `mixture`, in the data's coordinates and type."""
+
+    def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
+        """Error that tells which component failed, and what to do."""
+        return ValueError(str(error))
+
+    # What they give
+
+    def _model(self) -> Model:
+        return Model(self._family(), self._prior(), type(self).__name__)
+
+    def _validate(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, *, first: bool = True
+    ) -> tuple[NDArray[Any], Float | None]:
+        """Check data and weights; a batch that is not the first may be small."""
+        least = 2 if first else 1
+        values = checks.native(
+            validate_data(self, X, dtype=checks.float_types(X), ensure_min_samples=least, reset=first)
+        )
+        return values, checks.sample_weights(sample_weight, values)
+
+    def _pose(self, X: Any, sample_weight: ArrayLike | None, random_state: np.random.RandomState) -> Posed:
+        """Set up the problem that the loop runs on, from an array or a source."""
+        source = as_source(X)
+        if source is None:
+            posed = pose_array(self._model(), *self._validate(X, sample_weight), self.init_size, random_state)
+        else:
+            checks.no_weights_beside(sample_weight)
+            reader = Reader(source)
+            size = 0 if self._initial_parameters_suffice() or self._continues() else self.init_size
+            posed = pose_source(self._model(), reader, size, random_state)
+            validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=True)
+            checks.at_least_two(reader.n_rows)
+        return self._checked(posed)
+
+    def _checked(self, posed: Posed) -> Posed:
+        """Check that there are rows enough, and initial parameters for their features."""
+        if posed.n_present < self.n_components:
+            raise ValueError(
+                "Expected n_samples >= n_components "
+                f"but got n_components = {self.n_components}, n_samples = {posed.n_present}"
+            )
+        self._check_initial_parameters(posed.problem.source.n_features)
+        return posed
+
+    def _identity(self, posed: Posed) -> dict[str, Any]:
+        """What must be the same where a fit is resumed."""
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in UNIDENTIFYING}
+        if isinstance(self.random_state, np.random.RandomState):
+            parameters["random_state"] = "a RandomState"
+        return {
+            "fastem": version(),
+            "estimator": type(self).__name__,
+            **encode_all(parameters),
+            "the warm start": float(self.lower_bound_) if self._continues() else None,
+            "n_samples": posed.problem.source.n_rows,
+            "n_features": posed.problem.source.n_features,
+            "the type of X": str(posed.dtype),
+            "the fingerprint of X": posed.problem.source.digest(),
+        }
+
+    def _fixed_prior(self, origin: Float) -> Prior:
+        """What the M-step knows of fixed parameters, in coordinates about the origin."""
+        fixed, prior = self._fixed(), self._prior()
+        for name in fixed:
+            if getattr(self, self.FIXABLE[name]) is None:
+                raise ValueError(f"fixed={name!r} needs {self.FIXABLE[name]}: the values to keep")
+        if (mask := fixed.get("weights")) is not None:
+            prior = prior._replace(weights=np.where(mask, np.asarray(self.weights_init, dtype=np.float64), np.nan))
+        for name in ("means", "rates"):
+            if (mask := fixed.get(name)) is not None:
+                locations = np.asarray(self._locations_init(), dtype=np.float64) - origin
+                prior = prior._replace(means=np.where(mask[:, None], locations, np.nan))
+        return prior._replace(covariances=fixed.get("covariances"))
+
+    def _continues(self) -> bool:
+        """Whether a fit goes on from the fitted parameters."""
+        return bool(self.warm_start and hasattr(self, "converged_"))
+
+    def _starts(self, posed: Posed, random_state: np.random.RandomState) -> Iterator[Callable[[], Mixture]]:
+        """What makes the start of each restart."""
+        origin, family = posed.problem.source.origin, posed.problem.family
+
+        def start() -> Mixture:
+            if self._initial_parameters_suffice():
+                return self._start(None, origin, None)
+            sample = posed.sample()
+            if family.centred:
+                check_squares(sample.values, origin)
+            blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
+            return self._start(sample, origin, blocks)
+
+        if self._continues():
+            if self._locations().shape != (self.n_components, origin.size):
+                raise ValueError(
+                    f"warm_start cannot continue from parameters of shape {self._locations().shape} with "
+                    f"n_components = {self.n_components} and n_features = {origin.size}"
+                )
+            return iter([lambda: self._recover(origin)])
+        return iter([start] * self.n_init)
