@@ -14,7 +14,7 @@ from fastem.problem import Problem, check_domain, source_for, sum_log_base
 from fastem.reading import Reader
 from fastem.sources import ChunkSource, Range, common_origin, range_of, single_suffices
 
-ORIGIN_ROWS = 10_000  # of an array, that the origin is chosen by: near the data is near enough
+ORIGIN_ROWS = 1000  # of an array, that the origin is chosen by: near the data is near enough
 
 
 class Posed(NamedTuple):

@@ -17,7 +17,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastem import GaussianMixture, PoissonMixture, mixture
+from fastem import GaussianMixture, PoissonMixture, unfitted
 
 FIELDS = ("restart", "iteration", "lower_bound", "change", "seconds", "passes")
 ATTRIBUTES = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "stop_reason_", "history_")
@@ -284,7 +284,7 @@ def test_an_interrupted_fit_can_be_continued(model, X):
 
 
 def test_an_interrupt_before_the_first_start_leaves_the_estimator_unfitted(model, X, monkeypatch):
-    monkeypatch.setattr(mixture, "draw_responsibilities", lambda *arguments: interrupt())
+    monkeypatch.setattr(unfitted, "draw_responsibilities", lambda *arguments: interrupt())
     with pytest.raises(KeyboardInterrupt):
         model.fit(X)
     assert_unfitted(model, X)
