@@ -6,7 +6,7 @@ from fits import model_at, run
 from models import failure, learned
 from reference import FAMILIES, GAUSSIAN_FAMILIES, responsibilities, rows_for, start_at
 
-from fastem import GaussianMixture, Incremental, Sparse, load
+from fastem import GaussianMixture, Incremental, Source, Sparse, load
 
 K = 3
 SOME = [True, False, True]
@@ -171,3 +171,15 @@ def test_wrong_arguments():
     tied = start_at("tied", X, X[:K])
     with pytest.raises(ValueError, match="they share one covariance"):
         model_at(tied, fixed={"covariances": SOME}).fit(X)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_chunks_and_float32_too(family):
+    X, start = problem_of(family)
+    fixed = {names_of(family)[1]: SOME, "weights": [False, True, False]}
+    whole = run(model_at(start, fixed=fixed), X, 6)
+    chunked = run(model_at(start, fixed=fixed), Source(np.array_split(X, 5), chunk_bytes=2000), 6)
+    single = run(model_at(start, fixed=fixed), X.astype(np.float32), 6)
+    for name, expected in learned(whole).items():
+        np.testing.assert_allclose(learned(chunked)[name], expected, rtol=1e-9)
+        np.testing.assert_allclose(learned(single)[name], expected, rtol=2e-3, atol=1e-3)

@@ -34,3 +34,21 @@ class Predict(Suite):
     def time_score(self, *params):
         """Mean log-density."""
         self.model.score(self.X)
+
+
+class Columns(Suite):
+    """What is asked of some columns of a fitted mixture."""
+
+    def setup(self):
+        """Fit eight columns."""
+        self.X = dataset("full", (100_000, 8, 8))
+        self.model = mixture("full", self.X, 8, max_iter=3, tol=0.0, n_jobs=1).fit(self.X)
+        self.model.regress(self.X[:10, :7], target=7)
+
+    def time_regress(self):
+        """Mean and variance of a column, given seven others."""
+        self.model.regress(self.X[:, :7], target=7)
+
+    def time_conditional(self):
+        """Mixture of six columns, given two."""
+        self.model.conditional({0: 1.0, 3: 0.0})
