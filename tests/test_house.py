@@ -232,11 +232,11 @@ def test_the_methods_of_estimators_state_shapes(estimator):
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_every_parameter_and_attribute_of_an_estimator_is_documented(estimator):
     for name in inspect.signature(estimator).parameters:
-        assert f"\n    {name} : " in estimator.__doc__, name
+        assert f"\n{name} : " in inspect.cleandoc(estimator.__doc__), name
     # named here as well, so that a new attribute is described in both places
     fitted = ["weights_", "converged_", "n_iter_", "lower_bound_", "lower_bounds_", "stop_reason_", "history_"]
     for name in fitted:
-        assert f"\n    {name} : " in estimator.__doc__, name
+        assert f"\n{name} : " in inspect.cleandoc(estimator.__doc__), name
 
 
 def test_examples_are_where_they_are_thought_to_be():
