@@ -188,8 +188,8 @@ class Conditioning(FittedMixture):
         array([0, 0])
         """
         if given is None:
-            return super().sample(n_samples)
-        drawn, labels = self.conditional(given).sample(n_samples)
+            return self._draw(n_samples)
+        drawn, labels = self.conditional(given)._draw(n_samples)
         chosen, rest = self._split(list(given))
         rows = np.empty((n_samples, len(chosen) + len(rest)), np.result_type(drawn, np.float32))
         rows[:, rest] = drawn
@@ -223,11 +223,12 @@ class Conditioning(FittedMixture):
 
     def _marginal_at(self, chosen: list[int]) -> Self:
         """Marginal whose columns have no names: values that are compared with it need none."""
-        return self._derived(self.weights_, self._marginal_attributes(chosen), None, len(chosen))
+        model = self.marginal(chosen)
+        if hasattr(model, "feature_names_in_"):
+            del model.feature_names_in_
+        return model
 
-    def _derived(
-        self, weights: NDArray[Any], attributes: dict[str, Any], columns: list[int] | None, width: int = 0
-    ) -> Self:
+    def _derived(self, weights: NDArray[Any], attributes: dict[str, Any], columns: list[int]) -> Self:
         """A mixture with these parameters, of these columns."""
         starts = ("weights_init", "means_init", "precisions_init", "rates_init", "fixed")  # of the wrong shape
         parameters = self.get_params(deep=False)
@@ -235,8 +236,8 @@ class Conditioning(FittedMixture):
         for name, value in attributes.items():
             setattr(model, name, value)
         model.weights_ = weights
-        model.n_features_in_ = width if columns is None else len(columns)
-        if columns is not None and hasattr(self, "feature_names_in_"):
+        model.n_features_in_ = len(columns)
+        if hasattr(self, "feature_names_in_"):
             model.feature_names_in_ = self.feature_names_in_[columns]
         return model
 

@@ -306,30 +306,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         """Which components' parameters are fixed (K,), by name."""
         return checks.fixed_components(self.fixed, self.FIXABLE, self.n_components)
 
-    def sample(self, n_samples: int = 1) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Draw rows from the fitted mixture.
-
-        Parameters
-        ----------
-        n_samples : int, default=1
-            Number of rows.
-
-        Returns
-        -------
-        X : ndarray of shape (n_samples, n_features)
-            The rows, ordered by component.
-        y : ndarray of shape (n_samples,)
-            The component of each row.
-
-        Examples
-        --------
-        >>> from fastem import GaussianMixture
-        >>> X = [[0.0], [1.0], [10.0], [11.0]]
-        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
-        >>> rows, labels = model.sample(3)
-        >>> rows.shape, labels.shape
-        ((3, 1), (3,))
-        """
+    def _draw(self, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Draw rows, ordered by component, and the component of each."""
         check_is_fitted(self, "weights_")
         if n_samples < 1:
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")

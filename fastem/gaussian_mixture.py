@@ -198,9 +198,6 @@ class GaussianMixture(Conditioning, BaseMixture):
     def _prior(self) -> Prior:
         return Prior(float(self.reg_covar))
 
-    def _locations_init(self) -> ArrayLike | None:
-        return self.means_init
-
     def _fixed(self) -> dict[str, NDArray[np.bool_]]:
         fixed = super()._fixed()
         if self.covariance_type == "tied" and not fixed.get("covariances", np.ones(1, bool)).all():

@@ -158,9 +158,6 @@ class PoissonMixture(Conditioning, BaseMixture):
     def _prior(self) -> Prior:
         return Prior()
 
-    def _locations_init(self) -> ArrayLike | None:
-        return self.rates_init
-
     def _check_initial_parameters(self, n_features: int) -> None:
         if self.weights_init is not None:
             checks.check_weights(self.weights_init, self.n_components)

@@ -57,7 +57,7 @@ def pose_array(
         origin = common_origin(range_of(some)) if len(some) else origin
     return Posed(
         problem_of(model, values, weights, origin),
-        len(values) if weights is None else int(np.count_nonzero(weights)),
+        _n_present(values, weights),
         lambda: draw_sample(values, weights, init_size, random_state),
         values.dtype,
     )
@@ -86,12 +86,18 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
         for block in blocks:
             values, weights = block.values, block.weights
             check_domain(family, values, model.name, block.place)
-            extent = range_of(values) if extent is None else extent | range_of(values)
+            if family.centred:
+                extent = range_of(values) if extent is None else extent | range_of(values)
             reservoir.add(values, weights)
             base += sum_log_base(family, values, weights)
             total_weight += float(len(values) if weights is None else weights.sum())
-            n_present += len(values) if weights is None else int(np.count_nonzero(weights))
-    assert extent is not None
-    origin = common_origin(extent) if family.centred else np.zeros(reader.n_features)
-    source = ChunkSource(reader, total_weight, origin, single=family.single and single_suffices(extent, origin))
+            n_present += _n_present(values, weights)
+    origin = np.zeros(reader.n_features) if extent is None else common_origin(extent)
+    single = family.single and extent is not None and single_suffices(extent, origin)
+    source = ChunkSource(reader, total_weight, origin, single=single)
     return Posed(Problem(family, source, model.prior, base), n_present, reservoir.sample, reader.dtype)
+
+
+def _n_present(values: NDArray[Any], weights: Float | None) -> int:
+    """Number of rows of positive weight."""
+    return len(values) if weights is None else int(np.count_nonzero(weights))

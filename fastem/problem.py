@@ -61,8 +61,11 @@ class Problem:
         return self._sweep(self.source, mixture, key)
 
     def _sweep(self, rows: Sweepable, mixture: Mixture, key: int = 0) -> Sweep:
-        n_stats = self.family.n_stats(self.source.n_features, mixture.weights.size)
-        return rows.sweep(get_passes(self.family.name, self.policy), mixture, n_stats, key=key)
+        return rows.sweep(get_passes(self.family.name, self.policy), mixture, self.n_stats(mixture), key=key)
+
+    def n_stats(self, mixture: Mixture) -> int:
+        """Number of statistics of a sweep."""
+        return self.family.n_stats(self.source.n_features, mixture.weights.size)
 
     def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator[Callable[[Mixture], Sweep]]:
         """E-steps of each of so many runs of rows, to be made before the next is asked for."""
@@ -90,8 +93,8 @@ class Problem:
 
     def marked(self, mixture: Mixture) -> tuple[Sweep, Marks]:
         """E-step of an array that also keeps each row's most probable component and log-density."""
-        n_stats = self.family.n_stats(self.source.n_features, mixture.weights.size)
-        return self.check_array("marks").marked_sweep(get_passes(self.family.name, record="mark"), mixture, n_stats)
+        passes = get_passes(self.family.name, record="mark")
+        return self.check_array("marks").marked_sweep(passes, mixture, self.n_stats(mixture))
 
     def densities(self, mixture: Mixture) -> NDArray[Any]:
         """Log-density of each row (n,), without the base."""

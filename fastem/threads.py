@@ -2,7 +2,7 @@
 
 import collections
 import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any, TypeVar
@@ -23,20 +23,6 @@ def limit_threads(n_jobs: int | None) -> Iterator[None]:
         return
     with _jit.limit_threads(n_jobs) as n_threads, _threadpools().limit(limits=n_threads):
         yield
-
-
-def in_threads(function: Callable[[Task], Result], tasks: Sequence[Task]) -> list[Result]:
-    """Results of a function that spends its time in passes, on as many threads as a pass may use, in the tasks' order.
-
-    Each task's passes run on one thread.
-    """
-    from fastem import _jit
-
-    n_threads = min(_jit.n_threads(), len(tasks))
-    if n_threads < 2:
-        return [function(task) for task in tasks]
-    with ThreadPoolExecutor(n_threads) as pool:
-        return list(pool.map(function, tasks))
 
 
 def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:

@@ -34,10 +34,6 @@ class UnfittedMixture(FittedMixture):
         """What the M-step of a start knows: nothing is fixed in it."""
 
     @abstractmethod
-    def _locations_init(self) -> ArrayLike | None:
-        """The user's initial means or rates (K, d)."""
-
-    @abstractmethod
     def _check_initial_parameters(self, n_features: int) -> None:
         """Check the user's initial parameters."""
 
@@ -114,17 +110,19 @@ class UnfittedMixture(FittedMixture):
 
     def _fixed_prior(self, origin: Float) -> Prior:
         """What the M-step knows of fixed parameters, in coordinates about the origin."""
-        fixed, prior = self._fixed(), self._prior()
-        for name in fixed:
-            if getattr(self, self.FIXABLE[name]) is None:
+        prior = self._prior()
+        for name, mask in self._fixed().items():
+            initial = getattr(self, self.FIXABLE[name])
+            if initial is None:
                 raise ValueError(f"fixed={name!r} needs {self.FIXABLE[name]}: the values to keep")
-        if (mask := fixed.get("weights")) is not None:
-            prior = prior._replace(weights=np.where(mask, np.asarray(self.weights_init, dtype=np.float64), np.nan))
-        for name in ("means", "rates"):
-            if (mask := fixed.get(name)) is not None:
-                locations = np.asarray(self._locations_init(), dtype=np.float64) - origin
+            if name == "covariances":
+                prior = prior._replace(covariances=mask)
+            elif name == "weights":
+                prior = prior._replace(weights=np.where(mask, np.asarray(initial, dtype=np.float64), np.nan))
+            else:
+                locations = np.asarray(initial, dtype=np.float64) - origin
                 prior = prior._replace(means=np.where(mask[:, None], locations, np.nan))
-        return prior._replace(covariances=fixed.get("covariances"))
+        return prior
 
     def _continues(self) -> bool:
         """Whether a fit goes on from the fitted parameters."""

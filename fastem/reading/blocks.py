@@ -29,7 +29,7 @@ class Place(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Rows in C order, valid until more blocks are asked for than are held."""
+    """Rows, one or all columns after the other, valid until more blocks are asked for than are held."""
 
     values: NDArray[Any]
     weights: NDArray[np.float64] | None

@@ -85,7 +85,7 @@ class _State(NamedTuple):
 def default_blocks(problem: Problem, mixture: Mixture) -> int:
     """Number of blocks where the user gives none."""
     n_rows = problem.source.n_rows
-    n_stats = problem.family.n_stats(problem.source.n_features, mixture.weights.size)
+    n_stats = problem.n_stats(mixture)
     work = n_rows * (n_stats + 8)
     if work < 2 * PARALLEL_WORK:
         by_work = min(work // BLOCK_WORK, FEW)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastem.problem import Problem
 from fastem.schemes._contract import Scheme, Step
 from fastem.sources import Marks, Mixture, Sweep
-from fastem.threads import Result, Task, in_threads
+from fastem.threads import Result, Task, pipelined
 
 SEGMENT_ROWS = 4096  # at most: their responsibilities are held at once
 SAMPLE_ROWS = 100  # for each component, that the sets are chosen by
@@ -189,16 +189,14 @@ def _selected(problem: Problem, mixture: Mixture, components: NDArray[np.intp]) 
 
 def _each(function: Callable[[Task], Result], tasks: list[Task], work: int) -> list[Result]:
     """Results for all segments; on all threads where there is enough to do, `work` responsibilities in all."""
-    if work < TASK_WORK * len(tasks):
-        return [function(task) for task in tasks]
-    return in_threads(function, tasks)
+    return list(map(function, tasks) if work < TASK_WORK * len(tasks) else pipelined(function, tasks))
 
 
 def _visit(problem: Problem, mixture: Mixture, segments: list[_Segment], means: Any, work: int) -> Sweep:
     """Statistics about `means` of each segment's rows in its components."""
     family, n_features, n_components = problem.family, problem.source.n_features, mixture.weights.size
     mass = np.zeros(n_components)
-    stats = np.zeros(family.n_stats(n_features, n_components))
+    stats = np.zeros(problem.n_stats(mixture))
     log_likelihood = 0.0
     about = problem.about(mixture, means)
 

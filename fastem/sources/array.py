@@ -46,18 +46,19 @@ class ArraySource:
         single: bool = False,
         whole: bool = False,
     ) -> None:
-        # Read-only views: kernels cannot write to the data, and both kinds of array share one compiled pass.
-        self.rows = Rows(
-            _read_only(np.asarray(values)),
-            _read_only(np.empty(0) if weights is None else weights),
-            _read_only(np.zeros(values.shape[1]) if origin is None else origin),
-            0,
-        )
-        self.n_rows, self.n_features = values.shape
-        self.total_weight = float(self.n_rows if weights is None else weights.sum())
+        self.n_features = values.shape[1]
+        self._hold(np.asarray(values), weights, np.zeros(self.n_features) if origin is None else origin)
         self.precision = np.float32 if single else np.float64
         self._whole = whole
         self._memory = threading.local()  # the last sweep's workspaces; parts share it
+
+    def _hold(self, values: NDArray[Any], weights: Float | None, origin: Float) -> None:
+        """Set the rows, and what is known of them."""
+        # Read-only views: kernels cannot write to the data, and both kinds of array share one compiled pass.
+        given = np.empty(0) if weights is None else weights
+        self.rows = Rows(_read_only(values), _read_only(given), _read_only(origin), 0)
+        self.n_rows = len(values)
+        self.total_weight = float(self.n_rows if weights is None else weights.sum())
 
     @property
     def origin(self) -> Float:
@@ -80,11 +81,7 @@ class ArraySource:
     def holding(self, values: NDArray[Any], weights: Float | None) -> "ArraySource":
         """A source of other rows, read in the same way."""
         source = copy.copy(self)
-        source.rows = self.rows._replace(
-            values=_read_only(values), weights=_read_only(np.empty(0) if weights is None else weights)
-        )
-        source.n_rows = len(values)
-        source.total_weight = float(len(values) if weights is None else weights.sum())
+        source._hold(values, weights, self.rows.origin)
         return source
 
     def part(self, selection: slice, share: Float | None = None) -> "ArraySource":

@@ -7,7 +7,6 @@ import itertools
 import operator
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
-from typing import Any
 
 import numpy as np
 
@@ -70,13 +69,8 @@ class ChunkSource:
         self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
     ) -> Sweep:
         """Run one fused pass; draws are those of the same rows in one array."""
-
-        def sweep(item: tuple[int, ArraySource]) -> Sweep:
-            first, block = item
-            return block.sweep(passes, mixture, n_stats, key=key + first, parallel=parallel)
-
         with closing(self._read(held_tasks())) as blocks:
-            return functools.reduce(operator.add, pipelined(sweep, blocks))
+            return _Run(blocks).sweep(passes, mixture, n_stats, key=key, parallel=parallel)
 
     def score(
         self, passes: Passes, mixture: Mixture, wanted: Wanted | None = None, *, parallel: bool | None = None
@@ -93,9 +87,9 @@ class ChunkSource:
         """The rows in runs of blocks; their order must be that of the source."""
         assert list(order) == list(range(n_blocks))
         bounds = np.linspace(0, self.most_blocks, n_blocks + 1).astype(int)
-        with closing(self._read()) as blocks:
+        with closing(self._read(held_tasks())) as blocks:
             for first, last in itertools.pairwise(bounds):
-                yield _Run(itertools.islice((block for _, block in blocks), last - first))
+                yield _Run(itertools.islice(blocks, last - first))
 
     def batches(self, n_rows: int, random_state: np.random.RandomState) -> Iterator[ArraySource]:
         """The rows in batches: blocks in the order of the source, batches of each at random."""
@@ -105,13 +99,18 @@ class ChunkSource:
 
 
 class _Run:
-    """Some blocks that follow each other, to be read once."""
+    """Some blocks that follow each other, each with the number of rows before it, to be read once."""
 
-    def __init__(self, blocks: Iterator[ArraySource]) -> None:
+    def __init__(self, blocks: Iterator[tuple[int, ArraySource]]) -> None:
         self._blocks = blocks
 
-    def sweep(self, passes: Passes, mixture: Mixture, n_stats: int, **options: Any) -> Sweep:
-        """Run one fused pass."""
-        return functools.reduce(
-            operator.add, (block.sweep(passes, mixture, n_stats, **options) for block in self._blocks)
-        )
+    def sweep(
+        self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
+    ) -> Sweep:
+        """Run one fused pass, blocks on all threads."""
+
+        def sweep(item: tuple[int, ArraySource]) -> Sweep:
+            first, block = item
+            return block.sweep(passes, mixture, n_stats, key=key + first, parallel=parallel)
+
+        return functools.reduce(operator.add, pipelined(sweep, self._blocks))
