@@ -7,7 +7,7 @@ from reference import FAMILIES
 from test_algorithms import DEATHS, DEATHS_START, fall, problem_of
 
 from fastem import GaussianMixture, PoissonMixture
-from fastem.schemes.accelerated import State, advance
+from fastem.schemes.accelerated import State, advance, begin
 
 DEATHS_MAXIMUM = -1989.945859882964
 
@@ -104,3 +104,33 @@ def test_a_plain_step_that_degenerates_raises():
     state = state._replace(best=state.point)
     with pytest.raises(ValueError, match="degenerate"):
         advance(Cliff(), state)
+
+
+class Summit:
+    """A maximum, whose bound comes out a little lower each time but the first."""
+
+    slack = 1.0
+
+    def __init__(self):
+        self.bounds = iter([0.0] + 99 * [-1e-16])
+
+    def evaluate(self, point):
+        return point.copy(), next(self.bounds)
+
+    def pack(self, point):
+        return point
+
+    def unpack(self, vector, like):
+        return vector
+
+
+@pytest.mark.parametrize("acceleration", ["squarem", "anderson"])
+def test_rounding_at_the_maximum_does_not_keep_a_fit_from_its_end(acceleration):
+    space, state, changes = Summit(), begin(acceleration, np.array([1.0])), []
+    for _ in range(20):
+        step = advance(space, state)
+        state = step.state
+        if step.settled:
+            changes.append(step.change)
+    assert changes[0] is None
+    assert changes[1] == -1e-16

@@ -74,6 +74,7 @@ class State(NamedTuple):
     best: Any  # image of the point with the largest bound
     bound: float  # the largest
     behind: int  # passes since then
+    returned: bool = False  # whether `point` is the best, after extrapolations that were given up
 
 
 def accelerate(name: str) -> Scheme:
@@ -103,19 +104,22 @@ def advance(space: Space, state: State) -> Step:
     if failed:
         state.method.reject()
         return _report(state._replace(point=state.fallback, fallback=None, behind=state.behind + 1))
+    settled, highest = state.returned and bound < state.bound, state.bound
     if bound >= state.bound:
         state = state._replace(best=image, bound=bound, behind=-1)
     elif state.behind >= PATIENCE:
         return _go_back(state)
     candidate = _extrapolate(space, state, image)
     point, fallback = (image, None) if candidate is None else (candidate, image)
-    return _report(state._replace(point=point, fallback=fallback, behind=state.behind + 1))
+    after = _report(state._replace(point=point, fallback=fallback, behind=state.behind + 1, returned=False))
+    # A plain step from the best does not lower the bound but by rounding: then there is nothing left to gain.
+    return after._replace(settled=True, change=bound - highest) if settled else after
 
 
 def _go_back(state: State) -> Step:
     """Give up the extrapolations since the best point."""
     state.method.reject()
-    return _report(state._replace(point=state.best, fallback=None, behind=1))
+    return _report(state._replace(point=state.best, fallback=None, behind=1, returned=True))
 
 
 def _report(state: State) -> Step:
