@@ -26,7 +26,8 @@ class HistoryRecord(NamedTuple):
     restart, iteration : int
         Restarts count from 0, iterations from 1.
     lower_bound : float
-        Mean log-likelihood of a row at the parameters that the iteration began with.
+        Mean log-likelihood of a row at the parameters that the iteration began with; with a prior, the logarithm of
+        its density is added to the sum.
     change : float
         Its difference from the iteration before; inf for the first.
     seconds : float
@@ -142,7 +143,7 @@ def run_restarts(
     Parameters
     ----------
     problem : object
-        What the scheme works on: a `Problem`, whose `log_likelihood` is asked for where a scheme's last bound is not
+        What the scheme works on: a `Problem`, whose `exact_bound` is asked for where a scheme's last bound is not
         exact, or whatever an EM that is no mixture has.
     starts : iterable of callables
         Each makes a start: a mixture, or a vector.
@@ -222,7 +223,7 @@ def _iterate(
             continue
         break
     if not run.exact:
-        run.lower_bound = problem.log_likelihood(run.mixture)
+        run.lower_bound = problem.exact_bound(run.mixture)
 
 
 def _better(best: Run | None, run: Run) -> Run:

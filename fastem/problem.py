@@ -91,6 +91,19 @@ class Problem:
         """Mean log-likelihood of a row at `mixture`: F after a full E-step."""
         return (self._score(mixture, Wanted()).log_likelihood + self.base) / self.source.total_weight
 
+    def log_prior(self, mixture: Mixture) -> float:
+        """Logarithm of the prior density of a mixture; 0 if none is preferred."""
+        if not self.prior.informative:
+            return 0.0
+        log_density = self.prior.log_density(mixture.weights)
+        if self.prior.conjugate is None or self.family.log_prior is None:
+            return log_density
+        return log_density + self.family.log_prior(mixture.params, self.prior.conjugate)
+
+    def exact_bound(self, mixture: Mixture) -> float:
+        """`lower_bound` after a full E-step at `mixture`: log-likelihood and log-prior of a row."""
+        return self.log_likelihood(mixture) + self.log_prior(mixture) / self.source.total_weight
+
     def marked(self, mixture: Mixture) -> tuple[Sweep, Marks]:
         """E-step of an array that also keeps each row's most probable component and log-density."""
         passes = get_passes(self.family.name, record="mark")
@@ -133,7 +146,7 @@ class Problem:
         return float(weights) + self.family.expected(sweep.mass, sweep.stats, mixture.params)
 
     def maximise(self, sweep: Sweep, mixture: Mixture) -> Mixture:
-        """M-step: the mixture that maximises the expected log-likelihood.
+        """M-step: the mixture that maximises the expected log-likelihood, and the logarithm of its prior density.
 
         Raises
         ------
@@ -155,11 +168,11 @@ class Problem:
             mixture = self.about(mixture, self.prior.centre(means))
             sweep = self.shift(sweep, means, mixture.params.means)
         params = maximise_params(self.family, sweep, mixture.params, self.prior)
-        return Mixture(self.prior.settle(sweep.mass), params)
+        return Mixture(self.prior.weigh(sweep.mass), params)
 
-    def lower_bound(self, sweep: Sweep) -> float:
-        """Mean log-likelihood of a row at the parameters of the sweep."""
-        return (sweep.log_likelihood + self.base) / self.source.total_weight
+    def lower_bound(self, log_likelihood: float, mixture: Mixture) -> float:
+        """What is climbed, for each row: a log-likelihood, or a bound of one, and the log-prior at `mixture`."""
+        return (log_likelihood + self.base + self.log_prior(mixture)) / self.source.total_weight
 
 
 def source_for(

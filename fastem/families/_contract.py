@@ -9,9 +9,29 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import gammaln, xlogy
 
 Float: TypeAlias = NDArray[np.float64]
 Params: TypeAlias = Any  # a NamedTuple of arrays, its own type for each family; one of them is log_constant (K,)
+
+
+class Conjugate(NamedTuple):
+    """A normal-inverse-Wishart prior of each component's mean and covariance, see `fastem.NormalInverseWishart`.
+
+    Attributes
+    ----------
+    mean : ndarray of shape (d,)
+        About the origin.
+    strength, degrees : float
+        How many rows the mean stands for, and the degrees of freedom of the covariance.
+    scale : ndarray
+        Of the covariance: (d, d), (d,) or () as the family has matrices, a variance a feature, or one variance.
+    """
+
+    mean: Float
+    strength: float
+    degrees: float
+    scale: Float
 
 
 class Prior(NamedTuple):
@@ -27,12 +47,34 @@ class Prior(NamedTuple):
         Means, about the origin, or rates that are fixed; NaN for components whose are not.
     covariances : ndarray of bool of shape (K,), optional
         Components that keep the covariances that they have.
+    concentration : ndarray of shape (K,), optional
+        Of the weights' Dirichlet prior, at least 1; None if none is preferred.
+    conjugate : Conjugate, optional
+        Prior of means and covariances; None for maximum likelihood.
     """
 
     reg_covar: float = 0.0
     weights: Float | None = None
     means: Float | None = None
     covariances: NDArray[np.bool_] | None = None
+    concentration: Float | None = None
+    conjugate: Conjugate | None = None
+
+    @property
+    def informative(self) -> bool:
+        """Whether some parameters are more probable than others before there are data."""
+        return self.concentration is not None or self.conjugate is not None
+
+    def weigh(self, mass: Float) -> Float:
+        """Weights of greatest posterior density, given the mass of each component."""
+        return self.settle(mass if self.concentration is None else mass + (self.concentration - 1.0))
+
+    def log_density(self, weights: Float) -> float:
+        """Logarithm of the prior density of mixing weights."""
+        if self.concentration is None:
+            return 0.0
+        constant = gammaln(self.concentration.sum()) - gammaln(self.concentration).sum()
+        return float(constant + xlogy(self.concentration - 1.0, weights).sum())
 
     def settle(self, weights: Float) -> Float:
         """Weights of unit sum: the fixed ones, and the others in their proportions."""
@@ -47,8 +89,14 @@ class Prior(NamedTuple):
         """The means with the fixed ones in their places."""
         return means if self.means is None else np.where(np.isnan(self.means), means, self.means)
 
-    def step(self, sums: Float, mass: Float) -> Float:
-        """How far means move, which lie where `centre` puts them: sums of residuals over mass; zero if fixed."""
+    def step(self, sums: Float, mass: Float, means: Float) -> Float:
+        """How far `means` move, which lie where `centre` puts them; zero if fixed.
+
+        That is sums of residuals over mass, where the prior's mean counts as so many rows as its strength is.
+        """
+        if self.conjugate is not None:
+            sums = sums + self.conjugate.strength * (self.conjugate.mean - means)
+            mass = mass + self.conjugate.strength
         step = safe_ratio(sums, mass)
         return step if self.means is None else np.where(np.isnan(self.means), step, 0.0)
 
@@ -96,6 +144,8 @@ class Family(NamedTuple):
         The inverse of `describe`.
     n_parameters : (K, d) -> int
         Number of free parameters, mixing weights aside.
+    log_prior : (params, Conjugate) -> float, or None
+        Logarithm of the prior density of the parameters, which `m_step` maximises too; None if there is no such prior.
     centred : bool
         Whether densities do not change when data and parameters are shifted together.
     single : bool
@@ -125,6 +175,7 @@ class Family(NamedTuple):
     n_parameters: Callable[[int, int], int]
     centred: bool
     single: bool = False
+    log_prior: Callable[[Params, Conjugate], float] | None = None
     log_base: Callable[[NDArray[Any]], Float] | None = None
     in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
     domain: str = "numbers"

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import lapack
+from scipy.special import gammaln, multigammaln
 
-from fastem.families._contract import ComponentError, Float
+from fastem.families._contract import ComponentError, Conjugate, Float
 
 LOG_2_PI = math.log(2.0 * math.pi)
 
@@ -66,6 +67,40 @@ def shift_squares(mass: Float, stats: Float, means: Float, to: Float) -> Float:
     first = moments[:, 0] - weight * difference
     second = moments[:, 1] - difference * (moments[:, 0] + first)
     return np.stack([first, second], axis=1).ravel()
+
+
+def squares_with_prior(mass: Float, stats: Float, means: Float, to: Float, conjugate: Conjugate) -> Float:
+    """Squared residuals (K, d) from `to`: of the rows, from moments about `means`, and of the prior's mean."""
+    second = shift_squares(mass, stats, means, to).reshape(len(means), 2, -1)[:, 1]
+    return second + conjugate.strength * (to - conjugate.mean) ** 2
+
+
+def log_normal(white: Float, log_determinant: Float, strength: float) -> float:
+    """Log-density of means whose covariance is that of their component over `strength`, summed over components.
+
+    `white` (K, d) are their whitened distances to the prior's mean, `log_determinant` (K,) are those of the whitening.
+    Strength 0 leaves out what no strength could normalise.
+    """
+    constant = 0.5 * white.shape[1] * (math.log(strength) - LOG_2_PI) if strength > 0.0 else 0.0
+    return float((constant + log_determinant).sum() - 0.5 * strength * (white**2).sum())
+
+
+def log_inverse_wishart(lower: Float, conjugate: Conjugate) -> float:
+    """Log-density of covariances whose inverse Cholesky factors are `lower` (m, d, d), summed over them."""
+    n_features, degrees = lower.shape[-1], conjugate.degrees
+    constant = 0.5 * degrees * (np.linalg.slogdet(conjugate.scale)[1] - n_features * math.log(2.0))
+    constant -= multigammaln(0.5 * degrees, n_features)
+    log_determinants = np.log(np.einsum("kii->ki", lower)).sum(axis=1)
+    trace = ((lower @ conjugate.scale) * lower).sum()
+    return float((constant + (degrees + n_features + 1.0) * log_determinants).sum() - 0.5 * trace)
+
+
+def log_inverse_gamma(inverse_deviation: Float, conjugate: Conjugate) -> float:
+    """Log-density of variances, each an inverse-Wishart of one feature, summed over them."""
+    degrees = conjugate.degrees
+    constant = 0.5 * degrees * np.log(0.5 * conjugate.scale) - gammaln(0.5 * degrees)
+    logarithms = constant + (degrees + 2.0) * np.log(inverse_deviation)
+    return float((logarithms - 0.5 * conjugate.scale * inverse_deviation**2).sum())
 
 
 def expected_diagonal(mass: Float, stats: Float, params: Any) -> float:

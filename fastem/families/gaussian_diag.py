@@ -6,7 +6,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
-from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
+from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import log_densities_diagonal, weighted_moments
 from fastem.kernels.posterior import active_vectors
 
@@ -59,13 +59,26 @@ def m_step(mass: Float, stats: Float, params: DiagParams, prior: Prior) -> DiagP
     """Means and variances from the moments about the current means."""
     n_components, n_features = params.means.shape
     moments = stats.reshape(n_components, 2, n_features)
-    step = prior.step(moments[:, 0], mass)
+    step = prior.step(moments[:, 0], mass, params.means)
     means = params.means + step
-    variances = safe_ratio(moments[:, 1], mass) - step**2
-    covariances = _gaussian.lift_singletons(variances, means, mass[:, None]) + prior.reg_covar
+    if prior.conjugate is None:
+        variances = safe_ratio(moments[:, 1], mass) - step**2
+        variances = _gaussian.lift_singletons(variances, means, mass[:, None])
+    else:
+        squares = _gaussian.squares_with_prior(mass, stats, params.means, means, prior.conjugate)
+        variances = (squares + prior.conjugate.scale) / (mass[:, None] + prior.conjugate.degrees + 3.0)
+    covariances = variances + prior.reg_covar
     if prior.covariances is not None:
         covariances[prior.covariances] = params.covariances[prior.covariances]
     return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
+
+
+def log_prior(params: DiagParams, conjugate: Conjugate) -> float:
+    """Log-density of the means, given the variances, and of these."""
+    white = (params.means - conjugate.mean) * params.inverse_deviation
+    log_determinant = np.log(params.inverse_deviation).sum(axis=1)
+    normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)
+    return normal + _gaussian.log_inverse_gamma(params.inverse_deviation, conjugate)
 
 
 def unpack(vector: Float, params: DiagParams) -> DiagParams:
@@ -104,4 +117,5 @@ FAMILY = Family(
     n_parameters=n_parameters,
     centred=True,
     single=True,
+    log_prior=log_prior,
 )

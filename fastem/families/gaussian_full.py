@@ -6,7 +6,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
-from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
+from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels import linalg, small
 from fastem.kernels.posterior import active_vectors
 
@@ -72,9 +72,12 @@ def m_step(mass: Float, stats: Float, params: FullParams, prior: Prior) -> FullP
     """Means and covariances from the moments about the current means."""
     n_components, n_features = params.means.shape
     moments = stats.reshape(n_components, n_features + 1, n_features)
-    step = prior.step(moments[:, 0], mass)
-    covariances = safe_ratio(moments[:, 1:], mass)
-    covariances -= step[:, :, None] * step[:, None, :]
+    step = prior.step(moments[:, 0], mass, params.means)
+    if prior.conjugate is None:
+        covariances = safe_ratio(moments[:, 1:], mass)
+        covariances -= step[:, :, None] * step[:, None, :]
+    else:
+        covariances = _with_prior(mass, stats, params.means, step, prior.conjugate)
     np.einsum("kii->ki", covariances)[...] += prior.reg_covar
     lower = np.empty_like(covariances)
     for k in range(n_components):
@@ -83,6 +86,24 @@ def m_step(mass: Float, stats: Float, params: FullParams, prior: Prior) -> FullP
         else:
             lower[k] = _gaussian.lower_inverse(covariances[k], k)
     return make_params(params.means + step, covariances, lower)
+
+
+def _with_prior(mass: Float, stats: Float, means: Float, step: Float, conjugate: Conjugate) -> Float:
+    """Covariances of greatest posterior density about the means that a step leads to."""
+    n_components, n_features = means.shape
+    moments = shift(mass, stats, means, means + step).reshape(n_components, n_features + 1, n_features)
+    pull = means + step - conjugate.mean
+    scatter = moments[:, 1:] + conjugate.strength * pull[:, :, None] * pull[:, None, :] + conjugate.scale
+    posterior: Float = scatter / (mass + conjugate.degrees + n_features + 2.0)[:, None, None]
+    return posterior
+
+
+def log_prior(params: FullParams, conjugate: Conjugate) -> float:
+    """Log-density of the means, given the covariances, and of these."""
+    white = np.einsum("kij,kj->ki", params.lower, params.means - conjugate.mean)
+    log_determinant = np.log(np.einsum("kii->ki", params.lower)).sum(axis=1)
+    normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)
+    return normal + _gaussian.log_inverse_wishart(params.lower, conjugate)
 
 
 def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
@@ -155,4 +176,5 @@ FAMILY = Family(
     n_parameters=n_parameters,
     centred=True,
     single=True,
+    log_prior=log_prior,
 )

@@ -6,7 +6,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
-from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
+from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import log_densities_spherical, weighted_moments
 from fastem.kernels.posterior import active_vectors
 
@@ -59,14 +59,28 @@ def m_step(mass: Float, stats: Float, params: SphericalParams, prior: Prior) -> 
     """Means and variances from the moments about the current means."""
     n_components, n_features = params.means.shape
     moments = stats.reshape(n_components, 2, n_features)
-    step = prior.step(moments[:, 0], mass)
+    step = prior.step(moments[:, 0], mass, params.means)
     means = params.means + step
-    variances = (safe_ratio(moments[:, 1], mass) - step**2).mean(axis=1)
-    root_mean_square = np.sqrt((means**2).mean(axis=1))
-    covariances = _gaussian.lift_singletons(variances, root_mean_square, mass) + prior.reg_covar
+    if prior.conjugate is None:
+        variances = (safe_ratio(moments[:, 1], mass) - step**2).mean(axis=1)
+        root_mean_square = np.sqrt((means**2).mean(axis=1))
+        variances = _gaussian.lift_singletons(variances, root_mean_square, mass)
+    else:
+        squares = _gaussian.squares_with_prior(mass, stats, params.means, means, prior.conjugate).sum(axis=1)
+        denominator = (mass + 1.0) * n_features + prior.conjugate.degrees + 2.0
+        variances = (squares + prior.conjugate.scale) / denominator
+    covariances = variances + prior.reg_covar
     if prior.covariances is not None:
         covariances[prior.covariances] = params.covariances[prior.covariances]
     return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
+
+
+def log_prior(params: SphericalParams, conjugate: Conjugate) -> float:
+    """Log-density of the means, given the variances, and of these."""
+    white = (params.means - conjugate.mean) * params.inverse_deviation[:, None]
+    log_determinant = params.means.shape[1] * np.log(params.inverse_deviation)
+    normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)
+    return normal + _gaussian.log_inverse_gamma(params.inverse_deviation, conjugate)
 
 
 def unpack(vector: Float, params: SphericalParams) -> SphericalParams:
@@ -105,4 +119,5 @@ FAMILY = Family(
     n_parameters=n_parameters,
     centred=True,
     single=True,
+    log_prior=log_prior,
 )

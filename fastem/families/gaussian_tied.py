@@ -16,7 +16,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
-from fastem.families._contract import Family, Float, Prior
+from fastem.families._contract import Conjugate, Family, Float, Prior
 from fastem.kernels.columns import expected_residual, invert, log_densities_spherical
 from fastem.kernels.linalg import moments, triangular_product
 from fastem.kernels.posterior import active_vectors
@@ -101,13 +101,34 @@ def _split(stats: Float, means: Float) -> tuple[Float, Float]:
 def m_step(mass: Float, stats: Float, params: TiedParams, prior: Prior) -> TiedParams:
     """Means, and the covariance pooled over components."""
     sums, pooled = _split(stats, params.means)
-    step = prior.step(sums, mass)
+    step = prior.step(sums, mass, params.means)
     if prior.keeps_covariance(0):
         return make_params(params.means + step, params.covariances, params.lower)
-    pooled -= (step * mass[:, None]).T @ step
-    covariance = pooled / mass.sum()
+    if prior.conjugate is None:
+        pooled -= (step * mass[:, None]).T @ step
+        covariance = pooled / mass.sum()
+    else:
+        covariance = _with_prior(mass, stats, params.means, step, prior.conjugate)
     np.einsum("ii->i", covariance)[...] += prior.reg_covar
     return make_params(params.means + step, covariance, _gaussian.lower_inverse(covariance, None))
+
+
+def _with_prior(mass: Float, stats: Float, means: Float, step: Float, conjugate: Conjugate) -> Float:
+    """Covariance of greatest posterior density about the means that a step leads to."""
+    n_components, n_features = means.shape
+    pooled = _split(shift(mass, stats, means, means + step), means + step)[1]
+    pull = means + step - conjugate.mean
+    scatter = pooled + conjugate.strength * (pull.T @ pull) + conjugate.scale
+    posterior: Float = scatter / (mass.sum() + conjugate.degrees + n_features + n_components + 1.0)
+    return posterior
+
+
+def log_prior(params: TiedParams, conjugate: Conjugate) -> float:
+    """Log-density of the means, given the covariance, and of this one."""
+    white = (params.means - conjugate.mean) @ params.lower.T
+    log_determinant = np.log(np.diagonal(params.lower)).sum() * params.unit
+    normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)
+    return normal + _gaussian.log_inverse_wishart(params.lower[None], conjugate)
 
 
 def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
@@ -194,4 +215,5 @@ FAMILY = Family(
     n_parameters=n_parameters,
     centred=True,
     single=True,
+    log_prior=log_prior,
 )

@@ -105,7 +105,7 @@ def _first_pass(problem: Problem, state: _State) -> Step:
     return Step(
         state._replace(mixture=after, sweeps=sweeps, entropies=entropies, means=means),
         after,
-        problem.lower_bound(total),
+        problem.lower_bound(total.log_likelihood, mixture),
         1.0,
     )
 
@@ -116,7 +116,7 @@ def _pass(problem: Problem, state: _State, order: list[int]) -> Step:
     sweeps = [problem.shift(sweep, state.means, means) for sweep in state.sweeps]  # where second moments do not cancel
     total = _total(sweeps)  # anew in each pass: differences drift
     entropies = list(state.entropies)
-    bound = -np.inf
+    bound, at = -np.inf, mixture
     for b, expect in zip(order, problem.blocks(state.n_blocks, order), strict=True):
         here = problem.about(mixture, means)
         sweep = expect(here)
@@ -126,9 +126,10 @@ def _pass(problem: Problem, state: _State, order: list[int]) -> Step:
         if b == order[-1]:
             others = sum(entropies) - entropies[b]
             bound = (problem.complete(total, means, mixture) - own) + sweep.log_likelihood + others
+            at = mixture
         mixture = problem.maximise(total, here)
     after = _State(mixture, state.n_blocks, tuple(sweeps), tuple(entropies), means)
-    return Step(after, mixture, (bound + problem.base) / problem.source.total_weight, 1.0)
+    return Step(after, mixture, problem.lower_bound(bound, at), 1.0)
 
 
 def _total(sweeps: Sequence[Sweep]) -> Sweep:

@@ -111,7 +111,7 @@ def _full_step(problem: Problem, mixture: Mixture, threshold: float, n_steps: in
     """A batch EM step that also chooses what to freeze."""
     sweep, marks = problem.marked(mixture)
     after = problem.maximise(sweep, mixture)
-    bound = problem.lower_bound(sweep)
+    bound = problem.lower_bound(sweep.log_likelihood, mixture)
     if n_steps == 0:
         return Step(_State(after, None, 0, 0), after, bound, 1.0)
     frozen = _freeze(problem, mixture, sweep, marks, threshold)
@@ -124,7 +124,7 @@ def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step:
     inside = _visit(problem, state.mixture, frozen.segments, frozen.means, frozen.work)
     total = inside + frozen.outside
     frozen_part = problem.complete(frozen.outside, frozen.means, state.mixture) + frozen.constant
-    bound = (inside.log_likelihood + frozen_part + problem.base) / problem.source.total_weight
+    bound = problem.lower_bound(inside.log_likelihood + frozen_part, state.mixture)
     after = problem.maximise(total, problem.about(state.mixture, frozen.means))
     passes = _passes(problem, after, frozen.work)
     state = state._replace(mixture=after, done=state.done + 1)

@@ -1,5 +1,6 @@
 """Stepwise EM: statistics are a running average over batches, and an M-step follows each."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -71,13 +72,14 @@ class Stepwise(NamedTuple):
         self.check()
 
         def step(problem: Problem, state: State) -> Step:
-            log_likelihood = 0.0
+            climbed, total_weight = 0.0, problem.source.total_weight
             for part in problem.batches(self.rows(problem, state.mixture), random_state):
                 if not part.source.total_weight > 0.0:
                     continue
-                state, found = self.update(part, state)
-                log_likelihood += found
-            bound = (log_likelihood + problem.base) / problem.source.total_weight
+                climbed += problem.log_prior(state.mixture) * (part.source.total_weight / total_weight)
+                state, found = self.update(part, state, total_weight)
+                climbed += found
+            bound = (climbed + problem.base) / total_weight
             state = state._replace(n_passes=state.n_passes + 1)
             return Step(state, state.result(problem), bound, 1.0, exact=False)
 
@@ -93,18 +95,24 @@ class Stepwise(NamedTuple):
         """Weight of the next batch after `n_batches` of them, at least one."""
         return float((n_batches + self.offset) ** -self.exponent)
 
-    def update(self, problem: Problem, state: "State") -> tuple["State", float]:
-        """Take in a batch; also its log-likelihood at the parameters before."""
+    def update(self, problem: Problem, state: "State", at_most: float = math.inf) -> tuple["State", float]:
+        """Take in a batch; also its log-likelihood at the parameters before.
+
+        A prior is one beside the rows that were seen so far, but `at_most` so many: passes do not make more of them.
+        """
         mixture = state.mixture
         means = problem.means(mixture)
         weight = problem.source.total_weight
         sweep = problem.expect(mixture)
         seen = state.seen + weight
         statistics, total = _scaled(sweep, 1.0 / weight), sweep
-        if state.statistics is not None and (eta := self.eta(state.n_batches)) < 1.0:
+        eta = 1.0 if state.statistics is None else self.eta(state.n_batches)
+        if state.statistics is not None and eta < 1.0:
             kept = problem.shift(state.statistics, state.means, means)
             statistics = _scaled(kept, 1.0 - eta) + _scaled(statistics, eta)
             total = _scaled(statistics, seen)
+        if problem.prior.informative:
+            total = _scaled(statistics, min(seen, at_most))
         mixture = problem.maximise(total, mixture)
         average, n_averaged = state.average, state.n_averaged
         if self.averaging and state.n_passes > 0:
