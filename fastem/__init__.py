@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from fastem.iteration import fixed_point
     from fastem.persistence import load
     from fastem.poisson_mixture import PoissonMixture
+    from fastem.priors import NormalInverseWishart
     from fastem.reading import Source
     from fastem.schemes import Batch, Hard, Incremental, Sparse, Stepwise, Stochastic
 
@@ -20,6 +21,7 @@ __all__ = [
     "GaussianMixture",
     "Hard",
     "Incremental",
+    "NormalInverseWishart",
     "PoissonMixture",
     "Source",
     "Sparse",
@@ -36,6 +38,7 @@ _HOMES = {
     "GaussianMixture": "fastem.gaussian_mixture",
     "fixed_point": "fastem.iteration",
     "PoissonMixture": "fastem.poisson_mixture",
+    "NormalInverseWishart": "fastem.priors",
     "load": "fastem.persistence",
     "Source": "fastem.reading",
     **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.schemes"),

@@ -134,14 +134,18 @@ def check_precisions(precisions: ArrayLike, covariance_type: str, n_components: 
         if (array <= 0.0).any():
             raise ValueError(f"'{covariance_type} precision' should be positive")
         return array
-    matrices = array.reshape(-1, n_features, n_features)
+    if not all_positive_definite(array.reshape(-1, n_features, n_features)):
+        raise ValueError(f"'{covariance_type} precision' should be symmetric, positive-definite")
+    return array
+
+
+def all_positive_definite(matrices: NDArray[Any]) -> bool:
+    """Whether matrices (m, d, d) are symmetric and positive definite."""
     diagonal = np.diagonal(matrices, axis1=1, axis2=2)
     unit = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))  # the features' units do not matter
     scaled = matrices * unit[:, :, None] * unit[:, None, :]
     positive = (diagonal > 0.0).all() and (np.linalg.eigvalsh(scaled) > 0.0).all()
-    if not (positive and np.allclose(scaled, np.swapaxes(scaled, 1, 2))):
-        raise ValueError(f"'{covariance_type} precision' should be symmetric, positive-definite")
-    return array
+    return bool(positive and np.allclose(scaled, np.swapaxes(scaled, 1, 2)))
 
 
 def precisions_cholesky(precisions: NDArray[Any], covariance_type: str) -> NDArray[np.float64]:

@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from fastem.fitted import FittedMixture, Float
+from fastem.priors import without_arrays
 from fastem.problem import BASE_ROWS
 
 
@@ -230,9 +231,12 @@ class Conditioning(FittedMixture):
 
     def _derived(self, weights: NDArray[Any], attributes: dict[str, Any], columns: list[int]) -> Self:
         """A mixture with these parameters, of these columns."""
-        starts = ("weights_init", "means_init", "precisions_init", "rates_init", "fixed")  # of the wrong shape
+        starts = {"weights_init", "means_init", "precisions_init", "rates_init", "fixed"}  # of the wrong shape
         parameters = self.get_params(deep=False)
-        model = type(self)(**{name: None if name in starts else value for name, value in parameters.items()})
+        parameters |= dict.fromkeys(starts & parameters.keys())
+        if "prior" in parameters:
+            parameters["prior"] = without_arrays(parameters["prior"])
+        model = type(self)(**parameters)
         for name, value in attributes.items():
             setattr(model, name, value)
         model.weights_ = weights

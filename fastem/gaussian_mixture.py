@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastem import checks
+from fastem import checks, priors
 from fastem.conditioning import Conditioning, Regression
 from fastem.families import ComponentError, Family, get_family
 from fastem.families._contract import Prior
 from fastem.fitted import Float
 from fastem.initialize import Blocks, Sample, given_blocks, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
+from fastem.posing import problem_of
+from fastem.priors import Moments, NormalInverseWishart
+from fastem.problem import Problem
 from fastem.sources import Mixture
 
 ILL_DEFINED = (
@@ -43,7 +46,7 @@ class GaussianMixture(Conditioning, BaseMixture):
         An iteration that changes the mean log-likelihood of a row by less ends the fit.
     reg_covar : float, default=1e-6
         Added to the diagonal of every covariance, so that none is singular. In squared units of the data: scale it with
-        them, or set it to 0 for the maximum-likelihood estimate.
+        them, or set it to 0 for the maximum-likelihood estimate, or the posterior's mode if there is a `prior`.
     max_iter : int, default=100
         Largest number of iterations of a run.
     n_init : int, default=1
@@ -73,6 +76,13 @@ class GaussianMixture(Conditioning, BaseMixture):
     fixed : str, list of str, or dict, default=None
         Parameters that keep their initial values, of 'weights', 'means' and 'covariances' (`precisions_init`): by name,
         or as a mapping of names to truth values, one for each component. Maximum likelihood estimates what is left.
+    prior : {'conjugate'} or NormalInverseWishart, default=None
+        Prior of means and covariances, which keeps every component from being singular: 'conjugate' is
+        `fastem.NormalInverseWishart` with its defaults, after Fraley and Raftery. None estimates by maximum likelihood.
+    weights_prior : float or array-like of shape (n_components,), default=None
+        Concentration of a Dirichlet prior of the weights, for all components or each: weights are proportional to the
+        components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
+        of the posterior is estimated, see `lower_bound_`.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
         `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
@@ -102,7 +112,9 @@ class GaussianMixture(Conditioning, BaseMixture):
     n_iter_ : int
         Number of its iterations.
     lower_bound_ : float
-        Mean log-likelihood of a row at the beginning of its last iteration.
+        Mean log-likelihood of a row at the beginning of its last iteration. With a prior, what is climbed is the
+        posterior density: the logarithm of the parameters' prior density is then added, over the weight of all rows.
+        `score`, `bic` and so on are of the likelihood alone.
     lower_bounds_ : list of float
         The same for each of its iterations.
     stop_reason_ : {'tol', 'max_iter', 'callback', 'interrupt'}
@@ -144,6 +156,7 @@ class GaussianMixture(Conditioning, BaseMixture):
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMixture._parameter_constraints,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
+        "prior": [StrOptions({"conjugate"}), NormalInverseWishart, None],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
@@ -168,6 +181,8 @@ class GaussianMixture(Conditioning, BaseMixture):
         verbose_interval: int = 10,
         init_size: int = INIT_SIZE,
         fixed: Any = None,
+        prior: str | NormalInverseWishart | None = None,
+        weights_prior: float | ArrayLike | None = None,
         algorithm: Any = "em",
         acceleration: str | None = None,
         n_jobs: int | None = None,
@@ -188,6 +203,8 @@ class GaussianMixture(Conditioning, BaseMixture):
         self.verbose_interval = verbose_interval
         self.init_size = init_size
         self.fixed = fixed
+        self.prior = prior
+        self.weights_prior = weights_prior
         self.algorithm = algorithm
         self.acceleration = acceleration
         self.n_jobs = n_jobs
@@ -196,7 +213,15 @@ class GaussianMixture(Conditioning, BaseMixture):
         return get_family(f"gaussian-{self.covariance_type}")
 
     def _prior(self) -> Prior:
-        return Prior(float(self.reg_covar))
+        return Prior(float(self.reg_covar), concentration=priors.concentration(self.weights_prior, self.n_components))
+
+    def _prior_from(self, problem: Problem, moments: Moments) -> tuple[Prior, Moments]:
+        if self.prior is None:
+            return self._prior(), moments
+        given = priors.checked(self.prior, self.covariance_type, problem.source.n_features)
+        moments = priors.supplied(moments, given, problem, self.covariance_type)
+        conjugate = priors.conjugate(given, self.n_components, problem.source.origin, moments)
+        return self._prior()._replace(conjugate=conjugate), moments
 
     def _fixed(self) -> dict[str, NDArray[np.bool_]]:
         fixed = super()._fixed()
@@ -216,14 +241,15 @@ class GaussianMixture(Conditioning, BaseMixture):
         given = (self.weights_init, self.means_init, self.precisions_init)
         return all(parameter is not None for parameter in given)
 
-    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None) -> Mixture:
+    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
         family = self._family()
         weights, described = self.weights_init, {}
         if sample is not None and blocks is not None:
-            mixture = start_from(family, sample, origin, blocks, self._prior())
+            mixture = start_from(family, sample, origin, blocks, prior)
             weights = mixture.weights if weights is None else weights
             described = family.describe(mixture.params)
-            if self.covariance_type == "tied" and mixture.weights.sum() < 1.0 - 1e-12:
+            partial = prior.conjugate is None and mixture.weights.sum() < 1.0 - 1e-12
+            if self.covariance_type == "tied" and partial:
                 described.update(_total_scatter_start(sample, origin, mixture, self.reg_covar))
         if self.means_init is not None:
             described["means"] = np.array(self.means_init, dtype=np.float64, order="C") - origin
@@ -334,7 +360,8 @@ class GaussianMixture(Conditioning, BaseMixture):
         values = np.asarray(X)
         origin = np.zeros(values.shape[1])
         blocks = None if resp is None else given_blocks(resp)
-        mixture = self._start(Sample(values, None), origin, blocks)
+        problem, _ = self._under_prior(problem_of(self._model(), values, None, origin), Moments())
+        mixture = self._start(Sample(values, None), origin, blocks, problem.prior)
         for name, value in self._publish(mixture, origin, values.dtype).items():
             setattr(self, name, value)
 

@@ -22,6 +22,7 @@ from fastem.checkpoint import Checkpoint, Journal
 from fastem.families import ComponentError
 from fastem.fitted import Float
 from fastem.posing import pose_array, problem_of
+from fastem.priors import Moments
 from fastem.problem import check_domain
 from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.schemes.stepwise import State, begin
@@ -48,6 +49,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
         "init_size": [Interval(Integral, 1, None, closed="left")],
         "fixed": [str, list, tuple, dict, None],
+        "weights_prior": [Real, "array-like", None],
         "algorithm": [StrOptions(set(ALGORITHMS)), *CLASSES],
         "acceleration": [StrOptions(set(METHODS)), None],
         "n_jobs": [
@@ -71,7 +73,9 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
 
         The fit is run `n_init` times, and the parameters with the largest lower bound are kept. Each run alternates E-
         and M-steps, fused into one reading of the data an iteration, until the mean log-likelihood changes by less than
-        `tol`. If `warm_start` is true and the model is fitted, one run continues from the fitted parameters.
+        `tol`. With a prior it is the mean posterior log-density: the log-likelihood and the logarithm of the prior
+        density of the parameters, over the weight of the rows. If `warm_start` is true and the model is fitted, one run
+        continues from the fitted parameters.
 
         Parameters
         ----------
@@ -126,9 +130,10 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         posed = self._pose(X, sample_weight, random_state)
         if isinstance(journal, Journal):
             journal.identify(self._identity(posed))
-        starts = self._starts(posed, random_state)
-        origin, dtype = posed.problem.source.origin, posed.dtype
-        problem = replace(posed.problem, policy=scheme.policy, prior=self._fixed_prior(origin))
+        problem, _ = self._under_prior(posed.problem, Moments())
+        starts = self._starts(posed._replace(problem=problem), random_state)
+        origin, dtype = problem.source.origin, posed.dtype
+        problem = replace(problem, policy=scheme.policy, prior=self._fixed_prior(problem.prior, origin))
         control = driver.Control(self.max_iter, self.tol, self.lower_bound_ if self._continues() else -math.inf)
         observers: list[driver.Observer] = []
         if self.verbose:
@@ -179,8 +184,9 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         Returns
         -------
         self : object
-            The mixture after the step. `lower_bound_` is the mean log-likelihood that the batch had before it, and
-            `n_iter_` the number of batches so far.
+            The mixture after the step. `lower_bound_` is the mean log-likelihood that the batch had before it (and the
+            logarithm of a prior's density there, over the weight of all rows so far), and `n_iter_` the number of
+            batches so far.
 
         Raises
         ------
@@ -201,29 +207,32 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         options = self.algorithm if isinstance(self.algorithm, Stepwise) else Stepwise()
         options.check()
         checks.no_source(X)
-        stream: tuple[State, Float] | None = getattr(self, "_stream", None)
+        stream: tuple[State, Float, Moments] | None = getattr(self, "_stream", None)
         fitted = hasattr(self, "weights_")
         values, weights = self._validate(X, sample_weight, first=not fitted)
         if stream is None:
             random_state = check_random_state(self.random_state)
             posed = self._checked(pose_array(self._model(), values, weights, self.init_size, random_state))
-            problem, origin = posed.problem, posed.problem.source.origin
+            problem, moments = self._under_prior(posed.problem, Moments())
+            origin = problem.source.origin
+            posed = posed._replace(problem=problem)
             state = begin(self._recover(origin) if fitted else next(self._starts(posed, random_state))())
         else:
-            state, origin = stream
+            state, origin, moments = stream
             check_domain(self._family(), values, type(self).__name__)
-            problem = problem_of(self._model(), values, weights, origin)
-        problem = replace(problem, prior=self._fixed_prior(origin))
+            problem, moments = self._under_prior(problem_of(self._model(), values, weights, origin), moments)
+        problem = replace(problem, prior=self._fixed_prior(problem.prior, origin))
+        log_prior = problem.log_prior(state.mixture)
         try:
             with limit_threads(self.n_jobs):
                 state, log_likelihood = options.update(problem, state)
         except ComponentError as error:
             raise self._explain(error, values.dtype) from None
-        bound = (log_likelihood + problem.base) / problem.source.total_weight
+        bound = (log_likelihood + problem.base) / problem.source.total_weight + log_prior / state.seen
         run = driver.Run(0, state.mixture, bound, stop_reason="max_iter")
         self._set_run(run, [], origin, values.dtype)
         self.n_iter_ = state.n_batches
-        self._stream = state, origin
+        self._stream = state, origin, moments
         return self
 
     def fit_predict(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:

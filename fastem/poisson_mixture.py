@@ -14,6 +14,7 @@ from fastem.families._contract import Prior
 from fastem.fitted import Float
 from fastem.initialize import Blocks, Sample, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
+from fastem.priors import concentration
 from fastem.sources import Mixture
 
 
@@ -51,6 +52,10 @@ class PoissonMixture(Conditioning, BaseMixture):
     fixed : str, list of str, or dict, default=None
         Parameters that keep their initial values, of 'weights' and 'rates': by name, or as a mapping of names to truth
         values, one for each component. Maximum likelihood estimates what is left.
+    weights_prior : float or array-like of shape (n_components,), default=None
+        Concentration of a Dirichlet prior of the weights, for all components or each: weights are proportional to the
+        components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
+        of the posterior is estimated, see `lower_bound_`.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
         `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
@@ -72,7 +77,9 @@ class PoissonMixture(Conditioning, BaseMixture):
     n_iter_ : int
         Number of its iterations.
     lower_bound_ : float
-        Mean log-likelihood of a row at the beginning of its last iteration.
+        Mean log-likelihood of a row at the beginning of its last iteration. With a prior, what is climbed is the
+        posterior density: the logarithm of the parameters' prior density is then added, over the weight of all rows.
+        `score`, `bic` and so on are of the likelihood alone.
     lower_bounds_ : list of float
         The same for each of its iterations.
     stop_reason_ : {'tol', 'max_iter', 'callback', 'interrupt'}
@@ -126,6 +133,7 @@ class PoissonMixture(Conditioning, BaseMixture):
         verbose_interval: int = 10,
         init_size: int = INIT_SIZE,
         fixed: Any = None,
+        weights_prior: float | ArrayLike | None = None,
         algorithm: Any = "em",
         acceleration: str | None = None,
         n_jobs: int | None = None,
@@ -143,6 +151,7 @@ class PoissonMixture(Conditioning, BaseMixture):
         self.verbose_interval = verbose_interval
         self.init_size = init_size
         self.fixed = fixed
+        self.weights_prior = weights_prior
         self.algorithm = algorithm
         self.acceleration = acceleration
         self.n_jobs = n_jobs
@@ -156,7 +165,7 @@ class PoissonMixture(Conditioning, BaseMixture):
         return get_family("poisson")
 
     def _prior(self) -> Prior:
-        return Prior()
+        return Prior(concentration=concentration(self.weights_prior, self.n_components))
 
     def _check_initial_parameters(self, n_features: int) -> None:
         if self.weights_init is not None:
@@ -169,11 +178,11 @@ class PoissonMixture(Conditioning, BaseMixture):
     def _initial_parameters_suffice(self) -> bool:
         return self.weights_init is not None and self.rates_init is not None
 
-    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None) -> Mixture:
+    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
         family = self._family()
         weights, rates = self.weights_init, self.rates_init
         if sample is not None and blocks is not None:
-            mixture = start_from(family, sample, origin, blocks, self._prior())
+            mixture = start_from(family, sample, origin, blocks, prior)
             weights = mixture.weights if weights is None else weights
             rates = family.describe(mixture.params)["rates"] if rates is None else rates
         rates = np.array(rates, dtype=np.float64, order="C")

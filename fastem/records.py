@@ -11,6 +11,7 @@ import numpy as np
 
 RECORDS = {
     "HistoryRecord": "fastem.driver",
+    "NormalInverseWishart": "fastem.priors",
     **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.schemes"),
 }
 DTYPES = (

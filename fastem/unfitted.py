@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,12 @@ from fastem.families._contract import Prior
 from fastem.fitted import FittedMixture, Float
 from fastem.initialize import Blocks, Sample, draw_responsibilities
 from fastem.posing import Model, Posed, pose_array, pose_source
-from fastem.problem import check_squares
+from fastem.priors import Moments
+from fastem.problem import Problem, check_squares
 from fastem.reading import Reader, as_source
 from fastem.records import encode_all, version
 from fastem.sources import Mixture
+from fastem.threads import limit_threads
 
 UNIDENTIFYING = ("verbose", "verbose_interval", "n_jobs")  # parameters that change no result
 
@@ -31,7 +34,11 @@ class UnfittedMixture(FittedMixture):
 
     @abstractmethod
     def _prior(self) -> Prior:
-        """What the M-step of a start knows: nothing is fixed in it."""
+        """What the M-step of a start knows before there are data: nothing is fixed in it."""
+
+    def _prior_from(self, problem: Problem, moments: Moments) -> tuple[Prior, Moments]:
+        """The same with what is made from data, and the moments of these that it takes; `moments` are those known."""
+        return self._prior(), moments
 
     @abstractmethod
     def _check_initial_parameters(self, n_features: int) -> None:
@@ -42,7 +49,7 @@ class UnfittedMixture(FittedMixture):
         """Whether the user gave every initial parameter."""
 
     @abstractmethod
-    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None) -> Mixture:
+    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
         """Mixture from starting responsibilities of a sample, if needed, and the user's initial parameters."""
 
     @abstractmethod
@@ -108,9 +115,14 @@ class UnfittedMixture(FittedMixture):
             "the fingerprint of X": posed.problem.source.digest(),
         }
 
-    def _fixed_prior(self, origin: Float) -> Prior:
-        """What the M-step knows of fixed parameters, in coordinates about the origin."""
-        prior = self._prior()
+    def _under_prior(self, problem: Problem, moments: Moments) -> tuple[Problem, Moments]:
+        """The problem with the prior of its starts."""
+        with limit_threads(self.n_jobs):
+            prior, moments = self._prior_from(problem, moments)
+        return replace(problem, prior=prior), moments
+
+    def _fixed_prior(self, prior: Prior, origin: Float) -> Prior:
+        """A prior that knows fixed parameters too, in coordinates about the origin."""
         for name, mask in self._fixed().items():
             initial = getattr(self, self.FIXABLE[name])
             if initial is None:
@@ -130,16 +142,16 @@ class UnfittedMixture(FittedMixture):
 
     def _starts(self, posed: Posed, random_state: np.random.RandomState) -> Iterator[Callable[[], Mixture]]:
         """What makes the start of each restart."""
-        origin, family = posed.problem.source.origin, posed.problem.family
+        origin, family, prior = posed.problem.source.origin, posed.problem.family, posed.problem.prior
 
         def start() -> Mixture:
             if self._initial_parameters_suffice():
-                return self._start(None, origin, None)
+                return self._start(None, origin, None, prior)
             sample = posed.sample()
             if family.centred:
                 check_squares(sample.values, origin)
             blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
-            return self._start(sample, origin, blocks)
+            return self._start(sample, origin, blocks, prior)
 
         if self._continues():
             if self._locations().shape != (self.n_components, origin.size):

@@ -23,7 +23,7 @@ compiled
 threads
 sources
 problem extrapolation
-schemes initialize
+schemes initialize priors
 posing
 driver
 callbacks iteration checkpoint
@@ -63,6 +63,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.persistence",
     "fastem.plotting",
     "fastem.poisson_mixture",
+    "fastem.priors",
     "fastem.reading.source",
     "fastem.schemes.incremental",
     "fastem.schemes.sparse",
