@@ -21,7 +21,7 @@ class Conjugate:
 def default_prior(family, X, n_components):
     """What Fraley and Raftery choose, with the covariance of the data over n; for "diag" a scale for each column."""
     n_features = X.shape[1]
-    covariance = np.cov(X.T, bias=True) / n_components ** (2 / n_features)
+    covariance = np.atleast_2d(np.cov(X.T, bias=True)) / n_components ** (2 / n_features)
     variances = np.diagonal(covariance)
     scale = {"diag": variances, "spherical": variances.mean()}.get(family, covariance)
     return Conjugate(X.mean(axis=0), 0.01, n_features + 2, scale)
