@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight
 
+from fastem.annotating import Known
 from fastem.reading import as_source
 
 
@@ -46,12 +47,15 @@ def no_source(X: Any) -> None:
         raise TypeError("partial_fit takes an array: call it for each chunk, or fit with algorithm='stepwise'")
 
 
-def no_weights_beside(sample_weight: ArrayLike | None) -> None:
-    """Raise ValueError if weights are given beside a source."""
+def nothing_beside(sample_weight: ArrayLike | None, known: Known) -> None:
+    """Raise ValueError if something is given of the rows of a source."""
     if sample_weight is not None:
         raise ValueError(
             "sample_weight goes with an array: a source yields pairs of rows and weights, or names a column of weights"
         )
+    for name, given in zip(known._fields, known, strict=True):
+        if given is not None:
+            raise ValueError(f"{name} goes with an array: a source yields it with its chunks, see fastem.Source")
 
 
 def at_least_two(n_rows: int) -> None:

@@ -4,7 +4,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from fastem.families import get_family
+from fastem.families import Family, get_family
 
 Function = Callable[..., Any]
 
@@ -24,10 +24,13 @@ class Passes(NamedTuple):
 
     fused: Pass
     score: Pass
+    family: Family
+    policy: str
+    restrict: str
 
 
-def get_passes(family_name: str, policy: str = "soft", record: str = "ignore") -> Passes:
-    """Specialise the templates for a family, a posterior policy, and what is kept of each row.
+def get_passes(family_name: str, policy: str = "soft", record: str = "ignore", restrict: str = "all_allowed") -> Passes:
+    """Specialise the templates for a family, a posterior policy, and what is kept and known of each row.
 
     Nothing is compiled until a pass is called. Imports numba, which takes longer than all else: so not before a fit.
 
@@ -39,14 +42,33 @@ def get_passes(family_name: str, policy: str = "soft", record: str = "ignore") -
         Name of a kernel in `fastem.kernels.posterior`.
     record : {"ignore", "mark"}, default="ignore"
         Name of another.
+    restrict : {"all_allowed", "restrict"}, default="all_allowed"
+        Name of another.
     """
-    return _specialised(family_name, policy, record)
+    return _specialised(family_name, policy, record, restrict)
+
+
+@functools.cache
+def get_pattern_passes(family_name: str, policy: str, restrict: str) -> tuple[Function, Function]:
+    """Passes over slabs with parameters of their own, on one thread and on all, see `Family.patterns`."""
+    from fastem import _jit
+    from fastem.kernels import passes
+
+    algebra = get_family(family_name).patterns
+    assert algebra is not None
+    slab = get_passes(algebra.family, policy, "ignore", restrict).fused.slab
+    label = f"{family_name}.{policy}.{restrict}"
+    bindings = {"fold_slab": slab, "pick": algebra.pick}
+    serial, parallel = (
+        _jit.specialise(passes.pattern_pass, label, bindings, parallel=parallel) for parallel in (False, True)
+    )
+    return serial, parallel
 
 
 @functools.cache  # counts a default and the same value given as two calls
-def _specialised(family_name: str, policy: str, record: str) -> Passes:
+def _specialised(family_name: str, policy: str, record: str, restrict: str) -> Passes:
     from fastem import _jit
-    from fastem.kernels import passes, posterior
+    from fastem.kernels import passes, posterior, tiles
 
     family = get_family(family_name)
     kernels = {
@@ -54,11 +76,14 @@ def _specialised(family_name: str, policy: str, record: str) -> Passes:
         "accumulate": family.accumulate,
         "posterior": getattr(posterior, policy),
         "record": getattr(posterior, record),
+        "restrict": getattr(posterior, restrict),
+        "load_errors": family.load_errors or tiles.load_nothing,
     }
-    label = f"{family_name}.{policy}.{record}"
+    label = f"{family_name}.{policy}.{record}.{restrict}"
 
     def both(loop: Function, slab: Function) -> Pass:
         inner = _jit.specialise(slab, label, kernels)
         return Pass(inner, _jit.specialise(loop, label, {slab.__name__: inner}, parallel=True))
 
-    return Passes(both(passes.fused_pass, passes.fold_slab), both(passes.score_pass, passes.score_slab))
+    fused, score = both(passes.fused_pass, passes.fold_slab), both(passes.score_pass, passes.score_slab)
+    return Passes(fused, score, family, policy, restrict)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
 from contextlib import closing
 from os import PathLike
 from typing import Any, ClassVar, NamedTuple
@@ -11,18 +12,21 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, DensityMixin
-from sklearn.utils import check_random_state
+from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastem import checks, persistence
+from fastem.annotating import Known, annotate
 from fastem.compiled import get_passes
-from fastem.families import Family
-from fastem.problem import BASE_ROWS, check_domain, source_for, sum_log_base
+from fastem.families import Family, family_for
+from fastem.initialize import Sample
+from fastem.problem import BASE_ROWS, check_domain, has_nan, source_for, sum_log_base
 from fastem.reading import Block, Reader, Source, as_source
 from fastem.sources import Mixture, Scores, Wanted, common_origin, range_of
 from fastem.threads import held_tasks, limit_threads, pipelined
 
 Float = NDArray[np.float64]
+NOTHING_KNOWN = Known()
 
 
 class _Evaluation(NamedTuple):
@@ -54,60 +58,88 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
         """Draw rows from one component."""
 
-    def _evaluate(self, X: Any, wanted: Wanted, sample_weight: ArrayLike | None = None) -> _Evaluation:
+    def _values(
+        self, X: Any, known: Known, *, first: bool = False, missing: bool = False, **options: Any
+    ) -> NDArray[Any]:
+        """Checked values of an array; `first` if they are to be fitted to, `missing` if NaN is allowed in any case."""
+        if known.errors and not self._family().centred:
+            raise ValueError(f"noise and projection are for Gaussian mixtures: {type(self).__name__} has none")
+        finite = "allow-nan" if missing or self.missing == "marginalize" else True
+        options = {"dtype": checks.float_types(X), "ensure_all_finite": finite, **options}
+        if known.projection is not None and not first:  # columns are not features
+            return checks.native(check_array(X, **options))
+        return checks.native(validate_data(self, X, reset=first, **options))
+
+    def _evaluate(
+        self,
+        X: Any,
+        wanted: Wanted,
+        sample_weight: ArrayLike | None = None,
+        known: Known = NOTHING_KNOWN,
+        *,
+        missing: bool = False,
+    ) -> _Evaluation:
         """Run a score pass over an array or a source."""
         check_is_fitted(self, "weights_")
         source = as_source(X)
         with limit_threads(self.n_jobs):
             if source is not None:
-                checks.no_weights_beside(sample_weight)
+                checks.nothing_beside(sample_weight, known)
                 return self._evaluate_source(source, wanted)
-            values = checks.native(validate_data(self, X, dtype=checks.float_types(X), reset=False))
+            values = self._values(X, known, missing=missing)
             weights = checks.sample_weights(sample_weight, values)
-            check_domain(self._family(), values, type(self).__name__)
-            return self._evaluate_rows(values, weights, wanted)
+            rows = Sample(values, weights, annotate(known, values.shape, self.n_components))
+            return self._evaluate_rows(rows, wanted)
 
     def _evaluate_source(self, source: Source, wanted: Wanted) -> _Evaluation:
         """Score blocks one after the other."""
-        reader = Reader(source)
+        reader = Reader(source, missing=self.missing == "marginalize")
 
         def evaluate(block: Block) -> _Evaluation:
             if not block.first:
                 validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=False)
-            check_domain(self._family(), block.values, type(self).__name__, block.place)
-            return self._evaluate_rows(block.values, block.weights, wanted)
+            return self._evaluate_rows(Sample(block.values, block.weights), wanted, block.place)
 
         with closing(reader.blocks(held_tasks())) as blocks:
             parts = list(pipelined(evaluate, blocks))
         scores = Scores.joined([part.scores for part in parts])
         return _Evaluation(scores, sum(part.base for part in parts), sum(part.weight for part in parts))
 
-    def _evaluate_rows(self, values: NDArray[Any], weights: Float | None, wanted: Wanted) -> _Evaluation:
+    def _evaluate_rows(
+        self, rows: Sample, wanted: Wanted, place: Callable[[int], str] = "row {}".format
+    ) -> _Evaluation:
         """Score checked rows, with the terms of log-densities that a pass leaves out."""
-        family, locations = self._family(), self._locations()
-        if values.shape[1] != locations.shape[1]:  # parameters may have been set by hand
+        values, annotations, locations = rows.values, rows.annotations, self._locations()
+        family = family_for(self._family(), missing=has_nan(values), errors=annotations.has_errors)
+        check_domain(family, values, type(self).__name__, place)
+        if annotations.n_features(values.shape[1]) != locations.shape[1]:  # parameters may have been set by hand
             raise ValueError(
-                f"X has {values.shape[1]} features, but {type(self).__name__} is expecting {locations.shape[1]} "
-                "features as input."
+                f"X has {annotations.n_features(values.shape[1])} features, but {type(self).__name__} is expecting "
+                f"{locations.shape[1]} features as input."
             )
-        origin = common_origin(range_of(locations)) if family.centred else np.zeros(locations.shape[1])
-        source = source_for(family, values, weights, origin)
+        plain = not family.centred or annotations.projection is not None
+        origin = np.zeros(locations.shape[1]) if plain else common_origin(range_of(locations))
+        source = source_for(family, values, rows.weights, origin, annotations)
         scores = source.score(get_passes(family.name), self._recover(origin), wanted)
         if wanted.densities and family.log_base is not None:
             for start in range(0, len(values), BASE_ROWS):
                 part = slice(start, start + BASE_ROWS)
                 scores.rows.densities[part] += family.log_base(values[part])
         by_row = wanted.labels or wanted.densities or wanted.responsibilities
-        base = 0.0 if by_row else sum_log_base(family, values, weights)
+        base = 0.0 if by_row else sum_log_base(family, values, rows.weights)
         return _Evaluation(scores, base, source.total_weight)
 
-    def score_samples(self, X: ArrayLike) -> NDArray[Any]:
+    def score_samples(
+        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Compute the log-density of each row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or source
             The data; a source, see `fastem.Source`, is read once.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
 
         Returns
         -------
@@ -122,16 +154,24 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> model.score_samples([[0.5]]).round(4)
         array([-0.9189])
         """
-        return self._evaluate(X, Wanted(densities=True)).scores.rows.densities
+        return self._evaluate(X, Wanted(densities=True), known=Known(None, noise, projection)).scores.rows.densities
 
     def _totals(
-        self, X: ArrayLike, sample_weight: ArrayLike | None, *, entropy: bool = False
+        self, X: ArrayLike, sample_weight: ArrayLike | None, known: Known, *, entropy: bool = False
     ) -> tuple[float, float, float]:
         """Total log-likelihood, entropy of the responsibilities, and weight of the rows of X."""
-        scores, base, total = self._evaluate(X, Wanted(entropy=entropy), sample_weight)
+        scores, base, total = self._evaluate(X, Wanted(entropy=entropy), sample_weight, known)
         return scores.log_likelihood + base, scores.entropy, total
 
-    def score(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> float:
         """Compute the mean log-likelihood of a row.
 
         Parameters
@@ -142,6 +182,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             Present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
 
         Returns
         -------
@@ -158,17 +200,21 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         """
         if sample_weight is None and getattr(X, "dtype", None) == np.float32:
             # in float32, like scikit-learn: programs compare it with the mean of score_samples
-            return float(self.score_samples(X).mean())
-        log_likelihood, _, total = self._totals(X, sample_weight)
+            return float(self.score_samples(X, noise=noise, projection=projection).mean())
+        log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
         return log_likelihood / total
 
-    def predict(self, X: ArrayLike) -> NDArray[np.int64]:
+    def predict(
+        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
         """Label each row with its most probable component.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or source
             The data; a source, see `fastem.Source`, is read once.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
 
         Returns
         -------
@@ -183,15 +229,21 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> model.predict([[0.2], [10.2]])
         array([1, 0])
         """
-        return self._evaluate(X, Wanted(labels=True, posterior=False)).scores.rows.labels
+        return self._evaluate(
+            X, Wanted(labels=True, posterior=False), known=Known(None, noise, projection)
+        ).scores.rows.labels
 
-    def predict_proba(self, X: ArrayLike) -> NDArray[Any]:
+    def predict_proba(
+        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
+    ) -> NDArray[Any]:
         """Compute the responsibilities: the probability of each component, given the row.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or source
             The data; a source, see `fastem.Source`, is read once.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
 
         Returns
         -------
@@ -207,9 +259,18 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         array([[0., 1.],
                [1., 0.]])
         """
-        return self._evaluate(X, Wanted(responsibilities=True)).scores.rows.responsibilities
+        return self._evaluate(
+            X, Wanted(responsibilities=True), known=Known(None, noise, projection)
+        ).scores.rows.responsibilities
 
-    def bic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+    def bic(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> float:
         """Compute the Bayesian information criterion (Schwarz, 1978); lower is better.
 
         Parameters
@@ -218,6 +279,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             The data; a source, see `fastem.Source`, is read once.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows; their sum is the number of rows.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
 
         Returns
         -------
@@ -232,10 +295,17 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> round(model.bic(X), 2)
         18.28
         """
-        log_likelihood, _, total = self._totals(X, sample_weight)
+        log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
         return self._bic(log_likelihood, total)
 
-    def aic(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+    def aic(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> float:
         """Compute the Akaike information criterion (Akaike, 1974); lower is better.
 
         Parameters
@@ -244,6 +314,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             The data; a source, see `fastem.Source`, is read once.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
 
         Returns
         -------
@@ -258,9 +330,16 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> round(model.aic(X), 2)
         21.35
         """
-        return -2.0 * self._totals(X, sample_weight)[0] + 2.0 * self._n_parameters()
+        return -2.0 * self._totals(X, sample_weight, Known(None, noise, projection))[0] + 2.0 * self._n_parameters()
 
-    def icl(self, X: ArrayLike, *, sample_weight: ArrayLike | None = None) -> float:
+    def icl(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> float:
         """Compute the integrated completed likelihood criterion (Biernacki, Celeux and Govaert, 2000); lower is better.
 
         It adds to the BIC twice the entropy of the responsibilities, and so prefers components that do not overlap.
@@ -271,6 +350,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             The data; a source, see `fastem.Source`, is read once.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
 
         Returns
         -------
@@ -285,7 +366,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> round(model.icl(X), 2)
         18.28
         """
-        log_likelihood, entropy, total = self._totals(X, sample_weight, entropy=True)
+        log_likelihood, entropy, total = self._totals(X, sample_weight, Known(None, noise, projection), entropy=True)
         return self._bic(log_likelihood, total) + 2.0 * entropy
 
     def _bic(self, log_likelihood: float, total: float) -> float:
@@ -305,6 +386,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _fixed(self) -> dict[str, NDArray[np.bool_]]:
         """Which components' parameters are fixed (K,), by name."""
         return checks.fixed_components(self.fixed, self.FIXABLE, self.n_components)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "marginalize"
+        return tags
 
     def _draw(self, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Draw rows, ordered by component, and the component of each."""

@@ -14,6 +14,7 @@ from fastem.conditioning import Conditioning, Regression
 from fastem.families import ComponentError, Family, get_family
 from fastem.families._contract import Prior
 from fastem.fitted import Float
+from fastem.imputing import Denoising
 from fastem.initialize import Blocks, Sample, given_blocks, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
 from fastem.posing import problem_of
@@ -29,7 +30,7 @@ ILL_DEFINED = (
 USE_FLOAT64 = " The numerical accuracy can also be improved by passing float64 data instead of float32."
 
 
-class GaussianMixture(Conditioning, BaseMixture):
+class GaussianMixture(Conditioning, Denoising, BaseMixture):
     """Mixture of normal distributions.
 
     A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes, methods, defaults and warnings,
@@ -83,6 +84,9 @@ class GaussianMixture(Conditioning, BaseMixture):
         Concentration of a Dirichlet prior of the weights, for all components or each: weights are proportional to the
         components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
         of the posterior is estimated, see `lower_bound_`.
+    missing : {'raise', 'marginalize'}, default='raise'
+        What NaN in X means: an error, or a value that is missing at random. Then the likelihood is that of the values
+        that are there, and nothing is filled in.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
         `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
@@ -183,6 +187,7 @@ class GaussianMixture(Conditioning, BaseMixture):
         fixed: Any = None,
         prior: str | NormalInverseWishart | None = None,
         weights_prior: float | ArrayLike | None = None,
+        missing: str = "raise",
         algorithm: Any = "em",
         acceleration: str | None = None,
         n_jobs: int | None = None,
@@ -205,6 +210,7 @@ class GaussianMixture(Conditioning, BaseMixture):
         self.fixed = fixed
         self.prior = prior
         self.weights_prior = weights_prior
+        self.missing = missing
         self.algorithm = algorithm
         self.acceleration = acceleration
         self.n_jobs = n_jobs
@@ -248,7 +254,7 @@ class GaussianMixture(Conditioning, BaseMixture):
             mixture = start_from(family, sample, origin, blocks, prior)
             weights = mixture.weights if weights is None else weights
             described = family.describe(mixture.params)
-            partial = prior.conjugate is None and mixture.weights.sum() < 1.0 - 1e-12
+            partial = prior.conjugate is None and sample.latent is None and mixture.weights.sum() < 1.0 - 1e-12
             if self.covariance_type == "tied" and partial:
                 described.update(_total_scatter_start(sample, origin, mixture, self.reg_covar))
         if self.means_init is not None:
@@ -360,8 +366,9 @@ class GaussianMixture(Conditioning, BaseMixture):
         values = np.asarray(X)
         origin = np.zeros(values.shape[1])
         blocks = None if resp is None else given_blocks(resp)
-        problem, _ = self._under_prior(problem_of(self._model(), values, None, origin), Moments())
-        mixture = self._start(Sample(values, None), origin, blocks, problem.prior)
+        rows = Sample(values, None)
+        problem, _ = self._under_prior(problem_of(self._model(), rows, origin), Moments())
+        mixture = self._start(rows, origin, blocks, problem.prior)
         for name, value in self._publish(mixture, origin, values.dtype).items():
             setattr(self, name, value)
 

@@ -12,42 +12,69 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import KMeans, kmeans_plusplus
 
+from fastem.annotations import NOTHING, Annotations
+from fastem.clustering import choose_rows, cluster
 from fastem.compiled import get_passes
-from fastem.families import Family
+from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior, safe_ratio
-from fastem.problem import maximise_params
+from fastem.problem import has_nan, maximise_params
 from fastem.sources import ArraySource, Mixture
 from fastem.threads import one_thread
 
 BLOCK_ROWS = 16384  # rows whose responsibilities exist at once
+SMALLEST_SHARE = 1e-3  # of a column's variance, that a component starts with where rows are incomplete
 
 Blocks = Callable[[], Iterator[NDArray[Any]]]
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows that a fit starts from."""
+    """Rows that a fit starts from.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, m)
+    weights : ndarray of shape (n,), optional
+    annotations : Annotations
+        What else is known of them.
+    latent : ndarray of shape (n, d), optional
+        What clusters are looked for in, where it is not the values: NaN where nothing is known.
+    """
 
     values: NDArray[Any]
     weights: Float | None
+    annotations: Annotations = NOTHING
+    latent: Float | None = None
+
+    def take(self, selection: NDArray[np.intp]) -> "Sample":
+        """Some of the rows."""
+        weights = None if self.weights is None else self.weights[selection]
+        return Sample(self.values[selection], weights, self.annotations.take(selection))
+
+    @property
+    def features(self) -> Float:
+        """What clusters are looked for in."""
+        return self.values if self.latent is None else self.latent
 
 
-def draw_sample(
-    values: NDArray[Any],
-    weights: Float | None,
-    init_size: int,
-    random_state: np.random.RandomState,
-) -> Sample:
-    """All rows of positive weight, or `init_size` of them where there are more."""
-    if weights is not None and not weights.all():
-        present = np.flatnonzero(weights)
-        if len(present) > init_size:
-            present = present[_one_of_each_run(len(present), init_size, random_state)]
-    elif len(values) > init_size:
-        present = _one_of_each_run(len(values), init_size, random_state)
-    else:
-        return Sample(values, weights)
-    return Sample(values[present], None if weights is None else weights[present])
+def draw_sample(rows: Sample, init_size: int, random_state: np.random.RandomState) -> Sample:
+    """All rows of positive weight, or `init_size` of them where there are more: up to half of them labelled."""
+    telling = rows.annotations.telling
+    present = None
+    if rows.weights is not None and not rows.weights.all():
+        present = np.flatnonzero(rows.weights)
+    n_rows = len(rows.values) if present is None else len(present)
+    if n_rows <= init_size:
+        return rows if present is None else rows.take(present)
+    if telling is None:
+        chosen = _one_of_each_run(n_rows, init_size, random_state)
+        return rows.take(chosen if present is None else present[chosen])
+    all_rows = np.arange(n_rows) if present is None else present
+    parts: list[NDArray[np.intp]] = []
+    for part in (all_rows[telling[all_rows]], all_rows[~telling[all_rows]]):
+        size = init_size // 2 if not parts else init_size - len(parts[0])
+        parts.append(part if len(part) <= size else part[_one_of_each_run(len(part), size, random_state)])
+    return rows.take(np.sort(np.concatenate(parts)))
 
 
 class Reservoir:
@@ -120,8 +147,15 @@ def draw_responsibilities(
         Moved on by the draw.
     """
     values, weights = sample.values, sample.weights
+    plausible = sample.annotations.plausible(n_components)
     if method == "random":
-        return _uniform(len(values), n_components, random_state)
+        return _uniform(len(values), n_components, random_state, plausible)
+    if plausible is not None or sample.latent is not None:
+        features = np.asarray(sample.features, dtype=np.float64)
+        if method == "kmeans":
+            return _labelled(cluster(features, weights, plausible, n_components, random_state), n_components)
+        spread = method == "k-means++"
+        return _one_row_each(choose_rows(features, weights, plausible, n_components, random_state, spread), len(values))
     if method == "kmeans":
         kmeans = KMeans(n_components, n_init=1, random_state=random_state)
         with one_thread():
@@ -151,8 +185,16 @@ def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, pr
     Means come first, then second moments about them, so that nothing cancels. Weights are the mass per unit of weight,
     which is below one in total where not every row is assigned.
     """
-    source = ArraySource(sample.values, sample.weights, origin)
-    params = family.params_at(_weighted_means(source, blocks))
+    errors = sample.annotations._replace(labels=None, plausibility=None)
+    missing = sample.latent is not None and has_nan(sample.values)
+    family = family_for(family, missing=missing, errors=errors.has_errors)
+    n_columns = sample.values.shape[1]
+    about = origin if errors.projection is None else np.zeros(n_columns)
+    source = ArraySource(sample.values, sample.weights, about, annotations=errors)
+    if sample.latent is None:
+        params = family.params_at(_weighted_means(source, blocks))
+    else:
+        params = family.params_at(*_known_moments(sample.latent - origin, sample.weights, blocks))
     n_components = len(params[0])
     n_stats = family.n_stats(source.n_features, n_components)
     mixture = Mixture(np.full(n_components, 1.0 / n_components), params)
@@ -175,6 +217,29 @@ def _weighted_means(source: ArraySource, blocks: Blocks) -> Float:
         mass = mass + block.sum(axis=0)
         start = stop
     return safe_ratio(np.asarray(sums), np.asarray(mass))
+
+
+def _known_moments(values: Float, weights: Float | None, blocks: Blocks) -> tuple[Float, Float]:
+    """Means and variances (K, d) of each component, of the values that are not NaN; of all where it has none."""
+    there = ~np.isnan(values)
+    known = np.where(there, values, 0.0)
+    mass = there * 1.0 if weights is None else there * weights[:, None]
+    counts = sums = squares = np.zeros(())
+    for start, block in zip(range(0, len(values), BLOCK_ROWS), blocks(), strict=True):
+        part = slice(start, start + BLOCK_ROWS)
+        counts = counts + block.T @ mass[part]
+        sums = sums + block.T @ (mass[part] * known[part])
+    total = mass.sum(axis=0)
+    centre = (known * mass).sum(axis=0) / total
+    variance = (there * mass * (known - centre) ** 2).sum(axis=0) / total
+    variance = np.where(variance > 0.0, variance, 1.0)
+    means = np.where(counts > 0.0, sums / np.where(counts > 0.0, counts, 1.0), centre)
+    for start, block in zip(range(0, len(values), BLOCK_ROWS), blocks(), strict=True):
+        part = slice(start, start + BLOCK_ROWS)
+        residuals = known[part] - block @ means / np.maximum(block.sum(axis=1, keepdims=True), 1e-300)
+        squares = squares + block.T @ (mass[part] * residuals**2)
+    variances = np.where(counts > 0.0, squares / np.where(counts > 0.0, counts, 1.0), variance)
+    return means, np.maximum(variances, SMALLEST_SHARE * variance)
 
 
 def _labelled(labels: NDArray[Any], n_components: int) -> Blocks:
@@ -201,8 +266,10 @@ def _one_row_each(chosen: NDArray[Any], n_rows: int) -> Blocks:
     return blocks
 
 
-def _uniform(n_rows: int, n_components: int, random_state: np.random.RandomState) -> Blocks:
-    """Uniform noise, normalised; drawn anew from the same state each time rather than kept."""
+def _uniform(
+    n_rows: int, n_components: int, random_state: np.random.RandomState, plausible: Float | None = None
+) -> Blocks:
+    """Uniform noise, normalised, times plausibilities; drawn anew from the same state each time rather than kept."""
     before = random_state.get_state()
     for start in range(0, n_rows, BLOCK_ROWS):  # leave the state as one large draw would
         random_state.uniform(size=(min(BLOCK_ROWS, n_rows - start), n_components))
@@ -212,6 +279,8 @@ def _uniform(n_rows: int, n_components: int, random_state: np.random.RandomState
         replay.set_state(before)
         for start in range(0, n_rows, BLOCK_ROWS):
             block = replay.uniform(size=(min(BLOCK_ROWS, n_rows - start), n_components))
+            if plausible is not None:
+                block *= plausible[start : start + BLOCK_ROWS]
             yield block / block.sum(axis=1, keepdims=True)
 
     return blocks

@@ -17,6 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 
 from fastem import checks, driver
+from fastem.annotating import Known, annotate
 from fastem.callbacks import CallbackBridge
 from fastem.checkpoint import Checkpoint, Journal
 from fastem.families import ComponentError
@@ -50,6 +51,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         "init_size": [Interval(Integral, 1, None, closed="left")],
         "fixed": [str, list, tuple, dict, None],
         "weights_prior": [Real, "array-like", None],
+        "missing": [StrOptions({"raise", "marginalize"})],
         "algorithm": [StrOptions(set(ALGORITHMS)), *CLASSES],
         "acceleration": [StrOptions(set(METHODS)), None],
         "n_jobs": [
@@ -66,6 +68,9 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         y: Any = None,
         *,
         sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
         checkpoint: str | PathLike[str] | Checkpoint | None = None,
         resume: bool = False,
     ) -> Self:
@@ -88,6 +93,18 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. Weight 0 is an absent row, weight 2 a row that is there twice; None weighs every row 1.
             Weights of a source's rows come with its chunks.
+        labels : array-like of shape (n_samples,) or (n_samples, n_components), default=None
+            What is known of the rows' components: an index for each row, or -1 where it is not known, which is kept to
+            throughout the fit; or how plausible each component is for each row, a factor of its densities, such as 1
+            for those that are allowed and 0 for the others. Not named `y`, which pipelines pass to estimators that must
+            ignore it.
+        noise : array-like, default=None
+            Covariances of the errors with which rows were measured, of shape (n_samples, n_features, n_features), or
+            (n_features, n_features) if all rows share one, or variances, of shape (n_samples, n_features). The mixture
+            is then that of the values without errors. In squared units of the data. Gaussian mixtures only.
+        projection : array-like of shape (n_samples, n_columns, n_features), default=None
+            What the columns of X see of the features: each row of X is `projection[i] @ value` plus an error. Without
+            it columns are features. Gaussian mixtures only.
         checkpoint : str, path-like or Checkpoint, default=None
             File in which the fit writes down, after each iteration, how far it has come; a `fastem.Checkpoint` says
             after how many minutes. None writes nothing. The file remains when the fit has ended.
@@ -103,8 +120,9 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         Raises
         ------
         ValueError
-            If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates; if a
-            source is empty, its chunks do not go together, or are not the same when they are read again. If the
+            If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates; if
+            labels name no component, or leave one without rows; if noise is no covariance, with the first such row; if
+            a source is empty, its chunks do not go together, or are not the same when they are read again. If the
             checkpoint is none, or of a fit of other data or parameters.
         FileExistsError
             If the checkpoint is of a fit that has not ended, or is another file, and is not to be resumed.
@@ -127,7 +145,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         random_state = check_random_state(self.random_state)
         scheme = make_scheme(self.algorithm, self.acceleration, random_state)
         journal = _journal(checkpoint, resume, random_state)
-        posed = self._pose(X, sample_weight, random_state)
+        posed = self._pose(X, sample_weight, Known(labels, noise, projection), random_state)
         if isinstance(journal, Journal):
             journal.identify(self._identity(posed))
         problem, _ = self._under_prior(posed.problem, Moments())
@@ -166,7 +184,16 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> Self:
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> Self:
         """Take in a batch of rows by a step of stepwise EM, see `fastem.Stepwise`.
 
         The first call finds a start on its batch, as `fit` does, or continues from fitted parameters if there are any;
@@ -180,6 +207,8 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             Present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
+        labels, noise, projection : array-like, default=None
+            What else is known of the rows, see `fit`.
 
         Returns
         -------
@@ -209,34 +238,45 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         checks.no_source(X)
         stream: tuple[State, Float, Moments] | None = getattr(self, "_stream", None)
         fitted = hasattr(self, "weights_")
-        values, weights = self._validate(X, sample_weight, first=not fitted)
+        rows = self._validate(X, sample_weight, Known(labels, noise, projection), first=not fitted)
+        dtype = rows.values.dtype
         if stream is None:
             random_state = check_random_state(self.random_state)
-            posed = self._checked(pose_array(self._model(), values, weights, self.init_size, random_state))
+            posed = self._checked(pose_array(self._model(), rows, self.init_size, random_state))
             problem, moments = self._under_prior(posed.problem, Moments())
             origin = problem.source.origin
             posed = posed._replace(problem=problem)
             state = begin(self._recover(origin) if fitted else next(self._starts(posed, random_state))())
         else:
             state, origin, moments = stream
-            check_domain(self._family(), values, type(self).__name__)
-            problem, moments = self._under_prior(problem_of(self._model(), values, weights, origin), moments)
+            problem = problem_of(self._model(), rows, origin)
+            check_domain(problem.family, rows.values, type(self).__name__)
+            problem, moments = self._under_prior(problem, moments)
         problem = replace(problem, prior=self._fixed_prior(problem.prior, origin))
         log_prior = problem.log_prior(state.mixture)
         try:
             with limit_threads(self.n_jobs):
                 state, log_likelihood = options.update(problem, state)
         except ComponentError as error:
-            raise self._explain(error, values.dtype) from None
+            raise self._explain(error, dtype) from None
         bound = (log_likelihood + problem.base) / problem.source.total_weight + log_prior / state.seen
         run = driver.Run(0, state.mixture, bound, stop_reason="max_iter")
-        self._set_run(run, [], origin, values.dtype)
+        self._set_run(run, [], origin, dtype)
         self.n_iter_ = state.n_batches
         self._stream = state, origin, moments
         return self
 
-    def fit_predict(self, X: ArrayLike, y: Any = None, *, sample_weight: ArrayLike | None = None) -> NDArray[np.int64]:
-        """Fit the mixture and label the rows of X: `fit(X).predict(X)`.
+    def fit_predict(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> NDArray[np.int64]:
+        """Fit the mixture and label the rows of X: `fit(X).predict(X)`, and known labels as they are.
 
         Parameters
         ----------
@@ -246,6 +286,8 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             Present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
+        labels, noise, projection : array-like, default=None
+            What else is known of the rows, see `fit`.
 
         Returns
         -------
@@ -259,7 +301,14 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         >>> GaussianMixture(n_components=2, random_state=0).fit_predict(X)
         array([1, 1, 0, 0])
         """
-        return self.fit(X, y, sample_weight=sample_weight).predict(X)
+        self.fit(X, y, sample_weight=sample_weight, labels=labels, noise=noise, projection=projection)
+        if labels is None:
+            return self.predict(X, noise=noise, projection=projection)
+        shares = self.predict_proba(X, noise=noise, projection=projection).astype(np.float64)
+        plausible = annotate(Known(labels), shares.shape, shares.shape[1]).plausible(shares.shape[1])
+        assert plausible is not None
+        allowed = np.where(plausible > 0.0, np.maximum(shares * plausible, np.finfo(np.float64).tiny), 0.0)
+        return np.asarray(allowed.argmax(axis=1))
 
     def _set_run(self, run: driver.Run, history: list[driver.HistoryRecord], origin: Float, dtype: Any) -> None:
         """Set the fitted attributes."""

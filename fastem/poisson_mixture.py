@@ -12,13 +12,14 @@ from fastem.conditioning import Conditioning, Regression
 from fastem.families import Family, get_family
 from fastem.families._contract import Prior
 from fastem.fitted import Float
+from fastem.imputing import Imputing
 from fastem.initialize import Blocks, Sample, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
 from fastem.priors import concentration
 from fastem.sources import Mixture
 
 
-class PoissonMixture(Conditioning, BaseMixture):
+class PoissonMixture(Conditioning, Imputing, BaseMixture):
     """Mixture of Poisson distributions for counts; columns are independent given the component.
 
     Parameters
@@ -56,6 +57,9 @@ class PoissonMixture(Conditioning, BaseMixture):
         Concentration of a Dirichlet prior of the weights, for all components or each: weights are proportional to the
         components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
         of the posterior is estimated, see `lower_bound_`.
+    missing : {'raise', 'marginalize'}, default='raise'
+        What NaN in X means: an error, or a value that is missing at random. Then the likelihood is that of the values
+        that are there, and nothing is filled in.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
         `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
@@ -134,6 +138,7 @@ class PoissonMixture(Conditioning, BaseMixture):
         init_size: int = INIT_SIZE,
         fixed: Any = None,
         weights_prior: float | ArrayLike | None = None,
+        missing: str = "raise",
         algorithm: Any = "em",
         acceleration: str | None = None,
         n_jobs: int | None = None,
@@ -152,6 +157,7 @@ class PoissonMixture(Conditioning, BaseMixture):
         self.init_size = init_size
         self.fixed = fixed
         self.weights_prior = weights_prior
+        self.missing = missing
         self.algorithm = algorithm
         self.acceleration = acceleration
         self.n_jobs = n_jobs
@@ -201,6 +207,15 @@ class PoissonMixture(Conditioning, BaseMixture):
     def _locations(self) -> NDArray[Any]:
         rates: NDArray[Any] = self.rates_
         return rates
+
+    def _expected(self, responsibilities: Float, values: Float) -> Float:
+        return responsibilities @ self.rates_.astype(np.float64)
+
+    def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
+        cumulated = np.cumsum(responsibilities, axis=1)
+        uniform = random_state.uniform(size=(n_draws, len(values), 1)) * cumulated[:, -1:]
+        chosen = np.minimum((uniform >= cumulated).sum(axis=2), len(self.rates_) - 1)
+        return np.asarray(random_state.poisson(self.rates_.astype(np.float64)[chosen]), dtype=np.float64)
 
     def _marginal_attributes(self, columns: list[int]) -> dict[str, Any]:
         return {"rates_": self.rates_[:, columns]}

@@ -2,18 +2,30 @@
 
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.families import Family
+from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior
 from fastem.initialize import Reservoir, Sample, draw_sample
-from fastem.problem import Problem, check_domain, source_for, sum_log_base
+from fastem.latent import components_of, mixed_expectations
+from fastem.problem import Problem, check_domain, has_nan, source_for, sum_log_base
 from fastem.reading import Reader
-from fastem.sources import ChunkSource, Range, common_origin, range_of, single_suffices
+from fastem.sources import (
+    ArraySource,
+    ChunkSource,
+    Mixture,
+    PatternSource,
+    Range,
+    common_origin,
+    range_of,
+    single_suffices,
+)
 
+SINGLE_STEPS = 20  # of EM with one component, for what clusters of projected rows are looked for in
 ORIGIN_ROWS = 1000  # of an array, that the origin is chosen by: near the data is near enough
 
 
@@ -38,35 +50,91 @@ class Posed(NamedTuple):
 
 
 class Model(NamedTuple):
-    """What posing needs to know of an estimator: its family, what the M-step takes as prior, and its name."""
+    """What posing needs to know of an estimator.
+
+    Attributes
+    ----------
+    family : Family
+        Of components that are seen completely.
+    prior : Prior
+        What the M-step takes.
+    name : str
+        For messages.
+    missing : bool
+        Whether NaN stands for a missing value.
+    names : sequence of str, optional
+        Of the columns.
+    """
 
     family: Family
     prior: Prior
     name: str
+    missing: bool
+    names: Any = None
 
 
-def pose_array(
-    model: Model, values: NDArray[Any], weights: Float | None, init_size: int, random_state: np.random.RandomState
-) -> Posed:
+def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.random.RandomState) -> Posed:
     """Problem of an array; each start draws rows anew."""
-    check_domain(model.family, values, model.name)
-    origin = np.zeros(values.shape[1])
-    if model.family.centred:
+    values, weights = rows.values, rows.weights
+    missing = model.missing and has_nan(values)
+    check_domain(family_for(model.family, missing=missing, errors=False), values, model.name)
+    if missing:
+        check_columns(~np.isnan(values if weights is None else values[weights > 0.0]).all(axis=0), model.names)
+    origin = np.zeros(rows.annotations.n_features(values.shape[1]))
+    if model.family.centred and rows.annotations.projection is None:
         step = -(-len(values) // ORIGIN_ROWS)
         some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
-        origin = common_origin(range_of(some)) if len(some) else origin
-    return Posed(
-        problem_of(model, values, weights, origin),
-        _n_present(values, weights),
-        lambda: draw_sample(values, weights, init_size, random_state),
-        values.dtype,
+        origin = common_origin(range_of(some, missing=missing)) if len(some) else origin
+    problem = problem_of(model, rows, origin)
+
+    def sample() -> Sample:
+        return with_features(draw_sample(rows, init_size, random_state), problem)
+
+    return Posed(problem, _n_present(values, weights), sample, values.dtype)
+
+
+def problem_of(model: Model, rows: Sample, origin: Float) -> Problem:
+    """Rows about an origin, as a problem for the family or the variation of it that goes with them."""
+    missing = model.missing and has_nan(rows.values)
+    family = family_for(model.family, missing=missing, errors=rows.annotations.has_errors)
+    source = source_for(family, rows.values, rows.weights, origin, rows.annotations)
+    return Problem(family, source, model.prior, sum_log_base(family, rows.values, rows.weights))
+
+
+def with_features(sample: Sample, problem: Problem) -> Sample:
+    """The sample with what clusters are looked for in, where it is not simply the values."""
+    if problem.family.finish is None:
+        return sample
+    if sample.annotations.projection is None:
+        return replace(sample, latent=np.asarray(sample.values, dtype=np.float64))
+    return replace(sample, latent=single_component_means(problem, sample))
+
+
+def single_component_means(problem: Problem, sample: Sample) -> Float:
+    """Expected values of the sample's rows under a mixture of one component, which is fitted to them."""
+    errors = sample.annotations._replace(labels=None, plausibility=None)
+    origin = np.zeros(sample.values.shape[1])
+    source = source_for(problem.family, sample.values, sample.weights, origin, errors)
+    one = replace(problem, source=source, prior=Prior(problem.prior.reg_covar))
+    assert errors.projection is not None
+    values, n_features = sample.values.astype(np.float64), one.source.n_features
+    spread = np.nanmean(values**2) / np.mean(errors.projection**2) / n_features
+    start = problem.family.params_at(np.zeros((1, n_features)), np.full((1, n_features), spread))
+    mixture = Mixture(np.ones(1), start)
+    for _ in range(SINGLE_STEPS):
+        mixture = one.maximise(one.expect(mixture), mixture)
+    return mixed_expectations(components_of(mixture.params), np.ones((len(values), 1)), values, errors)[0]
+
+
+def check_columns(there: NDArray[np.bool_], names: Any) -> None:
+    """Raise ValueError that names columns of which all values are missing."""
+    if there.all():
+        return
+    columns = [str(column) if names is None else repr(names[column]) for column in np.flatnonzero(~there)]
+    raise ValueError(
+        f"all values are missing in column{'s' * (len(columns) > 1)} {', '.join(columns)} of X: nothing can be "
+        "learned of what is never seen"
     )
-
-
-def problem_of(model: Model, values: NDArray[Any], weights: Float | None, origin: Float) -> Problem:
-    """Rows about an origin, as a problem for the family."""
-    source = source_for(model.family, values, weights, origin)
-    return Problem(model.family, source, model.prior, sum_log_base(model.family, values, weights))
 
 
 def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.random.RandomState) -> Posed:
@@ -77,25 +145,39 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
     ValueError
         If the source is empty, a chunk does not go with the others, or holds what the family does not allow.
     """
-    family = model.family
+    family = family_for(model.family, missing=model.missing, errors=False)
     reservoir = Reservoir(init_size, random_state)
     extent: Range | None = None
     total_weight = base = 0.0
     n_present = 0
+    missing, there = False, np.zeros(0, dtype=bool)
     with closing(reader.blocks()) as blocks:
         for block in blocks:
             values, weights = block.values, block.weights
             check_domain(family, values, model.name, block.place)
+            some = model.missing and has_nan(values)
+            missing |= some
+            if some:
+                seen = ~np.isnan(values if weights is None else values[weights > 0.0]).all(axis=0)
+                there = seen if not there.size else there | seen
+            else:
+                there = np.ones(reader.n_features, dtype=bool)
             if family.centred:
-                extent = range_of(values) if extent is None else extent | range_of(values)
+                own = range_of(values, missing=some)
+                extent = own if extent is None else extent | own
             reservoir.add(values, weights)
             base += sum_log_base(family, values, weights)
             total_weight += float(len(values) if weights is None else weights.sum())
             n_present += _n_present(values, weights)
+    check_columns(there, model.names)
     origin = np.zeros(reader.n_features) if extent is None else common_origin(extent)
+    if not missing:
+        family, base = model.family, base if model.family.log_base is not None else 0.0
     single = family.single and extent is not None and single_suffices(extent, origin)
-    source = ChunkSource(reader, total_weight, origin, single=single)
-    return Posed(Problem(family, source, model.prior, base), n_present, reservoir.sample, reader.dtype)
+    kind = ArraySource if family.patterns is None else PatternSource
+    source = ChunkSource(reader, total_weight, origin, single=single, kind=kind)
+    problem = Problem(family, source, model.prior, base)
+    return Posed(problem, n_present, lambda: with_features(reservoir.sample(), problem), reader.dtype)
 
 
 def _n_present(values: NDArray[Any], weights: Float | None) -> int:

@@ -18,6 +18,7 @@ SINGULAR = (
     "the prior's scale is the covariance of the data by default, and that is not positive definite: give "
     "prior=NormalInverseWishart(scale=...), or a reg_covar above 0"
 )
+INCOMPLETE_STEPS = 20  # of EM, for the moments of data of which some are missing
 
 
 class NormalInverseWishart(NamedTuple):
@@ -93,7 +94,7 @@ def supplied(moments: Moments, prior: NormalInverseWishart, problem: Problem, co
 
 
 def _data_moments(problem: Problem, covariance_type: str, with_covariance: bool) -> Moments:
-    """Mean and perhaps covariance of rows: what a single component of the same family has, from one pass.
+    """Mean and perhaps covariance of rows: a single component of the same family has them, after one pass.
 
     Raises
     ------
@@ -105,7 +106,9 @@ def _data_moments(problem: Problem, covariance_type: str, with_covariance: bool)
     plain = replace(problem, prior=Prior(problem.prior.reg_covar, covariances=kept))
     single = Mixture(np.ones(1), family.params_at(np.zeros((1, n_features))))
     try:
-        described = family.describe(plain.maximise(plain.expect(single), single).params)
+        for _ in range(1 if family.finish is None else INCOMPLETE_STEPS):
+            single = plain.maximise(plain.expect(single), single)
+        described = family.describe(single.params)
     except ComponentError:
         raise ValueError(SINGULAR) from None
     covariance = described["covariances"].reshape(_scale_shape(covariance_type, n_features))

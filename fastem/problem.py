@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.compiled import get_passes
+from fastem.annotations import NOTHING, Annotations
+from fastem.compiled import Passes, get_passes
 from fastem.families import ComponentError, Family
 from fastem.families._contract import Params, Prior
 from fastem.sources import (
     ArraySource,
     Marks,
     Mixture,
+    PatternSource,
     RowSource,
     Scores,
     Sweep,
@@ -61,7 +63,11 @@ class Problem:
         return self._sweep(self.source, mixture, key)
 
     def _sweep(self, rows: Sweepable, mixture: Mixture, key: int = 0) -> Sweep:
-        return rows.sweep(get_passes(self.family.name, self.policy), mixture, self.n_stats(mixture), key=key)
+        return rows.sweep(self._passes(self.policy), mixture, self.n_stats(mixture), key=key)
+
+    def _passes(self, policy: str = "soft", record: str = "ignore") -> Passes:
+        restrict = "restrict" if self.source.restricted else "all_allowed"
+        return get_passes(self.family.name, policy, record, restrict)
 
     def n_stats(self, mixture: Mixture) -> int:
         """Number of statistics of a sweep."""
@@ -106,7 +112,7 @@ class Problem:
 
     def marked(self, mixture: Mixture) -> tuple[Sweep, Marks]:
         """E-step of an array that also keeps each row's most probable component and log-density."""
-        passes = get_passes(self.family.name, record="mark")
+        passes = self._passes(record="mark")
         return self.check_array("marks").marked_sweep(passes, mixture, self.n_stats(mixture))
 
     def densities(self, mixture: Mixture) -> NDArray[Any]:
@@ -118,7 +124,12 @@ class Problem:
         return self._score(mixture, Wanted(responsibilities=True)).rows.responsibilities
 
     def _score(self, mixture: Mixture, wanted: Wanted) -> Scores:
-        return self.source.score(get_passes(self.family.name), mixture, wanted)
+        return self.source.score(self._passes(), mixture, wanted)
+
+    def among(self, components: NDArray[np.intp]) -> "Problem":
+        """The same where these are all components."""
+        source = self.check_array("a selection of components")
+        return replace(self, source=source.among(components)) if source.restricted else self
 
     def reordered(self, order: NDArray[Any]) -> "Problem":
         """The same for the same rows in another order: a copy."""
@@ -176,11 +187,23 @@ class Problem:
 
 
 def source_for(
-    family: Family, values: NDArray[Any], weights: NDArray[np.float64] | None, origin: NDArray[np.float64]
+    family: Family,
+    values: NDArray[Any],
+    weights: NDArray[np.float64] | None,
+    origin: NDArray[np.float64],
+    annotations: Annotations = NOTHING,
 ) -> ArraySource:
     """Rows about `origin`, evaluated in float32 where family and data allow it."""
-    single = family.single and values.dtype == np.float32 and single_suffices(range_of(values), origin)
-    return ArraySource(values, weights, origin, single=single)
+    missing = family.finish is not None
+    single = family.single and values.dtype == np.float32 and single_suffices(range_of(values, missing=missing), origin)
+    kind = PatternSource if family.patterns is not None and not annotations.has_errors else ArraySource
+    return kind(values, weights, origin, single=single, annotations=annotations)
+
+
+def has_nan(values: NDArray[Any]) -> bool:
+    """Whether some value is missing; the values are finite otherwise."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isnan(values.sum())) and bool(np.isnan(values).any())
 
 
 def maximise_params(family: Family, sweep: Sweep, params: Params, prior: Prior) -> Params:
@@ -209,7 +232,8 @@ def sum_log_base(family: Family, values: NDArray[Any], weights: NDArray[np.float
 def check_squares(values: NDArray[Any], origin: NDArray[np.float64]) -> None:
     """Raise ValueError if sums of squares of these rows about the origin overflow."""
     with np.errstate(over="ignore"):
-        farthest = np.maximum(np.abs(values.max(axis=0) - origin), np.abs(values.min(axis=0) - origin))
+        low, high = range_of(values, missing=True)
+        farthest = np.maximum(np.abs(high - origin), np.abs(low - origin))
         total = (farthest**2).sum() * len(values)
     if not np.isfinite(total):
         raise ValueError(OVERFLOW)

@@ -8,10 +8,11 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
 from fastem import checks
+from fastem.annotating import Known, annotate
 from fastem.families import ComponentError
 from fastem.families._contract import Prior
 from fastem.fitted import FittedMixture, Float
@@ -63,26 +64,31 @@ class UnfittedMixture(FittedMixture):
     # What they give
 
     def _model(self) -> Model:
-        return Model(self._family(), self._prior(), type(self).__name__)
+        names = getattr(self, "feature_names_in_", None)
+        return Model(self._family(), self._prior(), type(self).__name__, self.missing == "marginalize", names)
 
-    def _validate(
-        self, X: ArrayLike, sample_weight: ArrayLike | None, *, first: bool = True
-    ) -> tuple[NDArray[Any], Float | None]:
-        """Check data and weights; a batch that is not the first may be small."""
-        least = 2 if first else 1
-        values = checks.native(
-            validate_data(self, X, dtype=checks.float_types(X), ensure_min_samples=least, reset=first)
-        )
-        return values, checks.sample_weights(sample_weight, values)
+    def _validate(self, X: ArrayLike, sample_weight: ArrayLike | None, known: Known, *, first: bool = True) -> Sample:
+        """Check data and what is known of them; a batch that is not the first may be small."""
+        values = self._values(X, known, first=first, ensure_min_samples=2 if first else 1)
+        weights = checks.sample_weights(sample_weight, values)
+        rows = Sample(values, weights, annotate(known, values.shape, self.n_components, weights))
+        if first and known.projection is not None:  # features are not the columns of X
+            self.n_features_in_ = rows.annotations.n_features(values.shape[1])
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        return rows
 
-    def _pose(self, X: Any, sample_weight: ArrayLike | None, random_state: np.random.RandomState) -> Posed:
+    def _pose(
+        self, X: Any, sample_weight: ArrayLike | None, known: Known, random_state: np.random.RandomState
+    ) -> Posed:
         """Set up the problem that the loop runs on, from an array or a source."""
         source = as_source(X)
         if source is None:
-            posed = pose_array(self._model(), *self._validate(X, sample_weight), self.init_size, random_state)
+            rows = self._validate(X, sample_weight, known)
+            posed = pose_array(self._model(), rows, self.init_size, random_state)
         else:
-            checks.no_weights_beside(sample_weight)
-            reader = Reader(source)
+            checks.nothing_beside(sample_weight, known)
+            reader = Reader(source, missing=self.missing == "marginalize")
             size = 0 if self._initial_parameters_suffice() or self._continues() else self.init_size
             posed = pose_source(self._model(), reader, size, random_state)
             validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=True)
@@ -149,7 +155,7 @@ class UnfittedMixture(FittedMixture):
                 return self._start(None, origin, None, prior)
             sample = posed.sample()
             if family.centred:
-                check_squares(sample.values, origin)
+                check_squares(sample.features, origin)
             blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
             return self._start(sample, origin, blocks, prior)
 

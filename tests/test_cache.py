@@ -51,7 +51,7 @@ def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tm
     assert Path(first["folder"]).is_relative_to(tmp_path)
     names = [path.name for path in tmp_path.rglob("*.nbi")]
     for name in ("gaussian-full", "poisson"):
-        assert sum(f"fold_slab.{name}.soft.ignore.serial" in file for file in names) == 1
+        assert sum(f"fold_slab.{name}.soft.ignore.all_allowed.serial" in file for file in names) == 1
 
 
 TWINS = """

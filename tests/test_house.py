@@ -15,21 +15,22 @@ PACKAGE = Path(fastem.__file__).parent
 
 # From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
 LAYERS = """
-_jit datasets records reading
+_jit datasets records reading annotations clustering
+annotating
 checks persistence
 kernels
 families
 compiled
 threads
 sources
-problem extrapolation
+problem extrapolation latent
 schemes initialize priors
 posing
 driver
 callbacks iteration checkpoint
 fitted
 unfitted
-mixture conditioning
+mixture conditioning imputing
 gaussian_mixture poisson_mixture
 fastem
 warmup environment _plot_shapes
@@ -59,6 +60,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.fitted",
     "fastem.iteration",
     "fastem.gaussian_mixture",
+    "fastem.imputing",
     "fastem.mixture",
     "fastem.persistence",
     "fastem.plotting",

@@ -6,7 +6,7 @@ from fits import run
 from threadpoolctl import threadpool_limits
 
 from fastem import GaussianMixture
-from fastem.initialize import draw_sample
+from fastem.initialize import Sample, draw_sample
 
 N_ROWS, SIZE = 1003, 100
 
@@ -15,7 +15,7 @@ N_ROWS, SIZE = 1003, 100
 def test_a_sample_takes_each_row_once_and_evenly_from_beginning_to_end(weighted):
     rows = np.arange(float(N_ROWS))[:, None]
     weights = np.where(rows[:, 0] % 3 == 0, 0.0, 1.0) if weighted else None
-    drawn = draw_sample(rows, weights, SIZE, np.random.RandomState(0))
+    drawn = draw_sample(Sample(rows, weights), SIZE, np.random.RandomState(0))
     kept = drawn.values[:, 0]
     assert len(kept) == SIZE
     assert (np.diff(kept) > 0).all()
@@ -28,7 +28,7 @@ def test_a_sample_takes_each_row_once_and_evenly_from_beginning_to_end(weighted)
 def test_every_row_is_as_likely_to_be_sampled():
     rows, counts = np.arange(17.0)[:, None], np.zeros(17)
     for seed in range(2000):
-        counts[draw_sample(rows, None, 5, np.random.RandomState(seed)).values[:, 0].astype(int)] += 1
+        counts[draw_sample(Sample(rows, None), 5, np.random.RandomState(seed)).values[:, 0].astype(int)] += 1
     # Runs of 3 and of 4 rows differ by one row, within which all are alike: 2000 / 3 and 2000 / 4 draws of each.
     runs = np.diff(np.arange(6) * 17 // 5)
     expected = np.repeat(2000 / runs, runs)
@@ -37,7 +37,7 @@ def test_every_row_is_as_likely_to_be_sampled():
 
 def test_a_sample_no_smaller_than_the_data_is_the_data():
     rows = np.arange(10.0)[:, None]
-    assert draw_sample(rows, None, 10, np.random.RandomState(0)).values is rows
+    assert draw_sample(Sample(rows, None), 10, np.random.RandomState(0)).values is rows
 
 
 def test_a_start_by_k_means_does_not_depend_on_the_number_of_threads(rng):

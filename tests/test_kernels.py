@@ -6,6 +6,7 @@ from scipy.special import logsumexp
 
 from fastem import _jit
 from fastem.kernels import columns, linalg, posterior, small, tiles, vecmath, vectors
+from fastem.compiled import get_passes
 from fastem.sources import ArraySource, Mixture, workspace_rows
 
 LANES = 64
@@ -100,13 +101,13 @@ def test_sums_by_column(d, rng, tile_of):
 @_jit.kernel
 def apply_exp(x, out):
     for c in range(0, x.size, vectors.lanes(x)):
-        vectors.store(vecmath.exp_nonpositive(vectors.load(x, c), x), out, c)
+        vectors.store(vecmath.exp_nonpositive(vectors.load(x, c)), out, c)
 
 
 @_jit.kernel
 def apply_log(x, out, third):
     for c in range(0, x.size, vectors.lanes(x)):
-        log, quotient = vecmath.log_and_quotient(vectors.load(x, c), vectors.splat(1.0 / 3.0, x), x)
+        log, quotient = vecmath.log_and_quotient(vectors.load(x, c), vectors.splat(1.0 / 3.0, x))
         vectors.store(log, out, c)
         vectors.store(quotient, third, c)
 
@@ -196,7 +197,7 @@ def test_workspaces_start_where_a_vector_may(single):
     mixture = Mixture(np.full(2, 0.5), None)
     for n_rows in range(100, 106):
         source = ArraySource(np.zeros((n_rows, 3)), single=single)
-        for workspace in source._workspaces(mixture, 3):
+        for workspace in source._workspaces(get_passes("gaussian-full"), mixture, 3):
             assert workspace.shape == (workspace_rows(3, 2), 128)
             assert workspace.dtype == (np.float32 if single else np.float64)
             assert workspace.ctypes.data % vectors.VECTOR_BYTES == 0

@@ -17,10 +17,20 @@ _MODULES = {
 
 NAMES = tuple(_MODULES)
 
-__all__ = ["NAMES", "ComponentError", "Family", "get_family"]
+__all__ = ["NAMES", "ComponentError", "Family", "family_for", "get_family"]
 
 
 def get_family(name: str) -> Family:
-    """Return the family called `name`, one of `NAMES`."""
-    family: Family = import_module(f"{__name__}.{_MODULES[name]}").FAMILY
+    """Return the family called `name`: one of `NAMES`, or with a variation, such as "gaussian-full.incomplete"."""
+    basic, _, variation = name.partition(".")
+    family: Family = import_module(f"{__name__}.{_MODULES[basic]}").FAMILY
+    if variation:
+        family = import_module(f"{__name__}.{variation}").vary(family)
     return family
+
+
+def family_for(family: Family, *, missing: bool, errors: bool) -> Family:
+    """Variation of a family for rows with missing values, with errors or projections, or both."""
+    if not (missing or errors):
+        return family
+    return get_family(f"{family.name}.{'incomplete' if errors else family.if_missing}")

@@ -120,8 +120,9 @@ class Family(NamedTuple):
         E[x^2] - mu^2. `resp` carries the rows' weights; `mass` is its sum up to and with this tile, so that negligible
         rows can be left out. `scratch` has d + max(d, K) + 8 rows of b.
     n_stats : (d, K) -> S
-    params_at : (means (K, d)) -> Params
-        Some parameters with these means: the first statistics of a fit are taken about them.
+    params_at : (means (K, d), variances (K, d) or None) -> Params
+        Some parameters with these means, and variances where they have any: the first statistics of a fit are taken
+        about them.
     shift : (mass (K,), stats (S,), means (K, d), to (K, d)) -> stats (S,)
         Statistics about the means `means`, taken about `to` instead. A centred family's `accumulate` and `m_step` read
         `params.means`, and `log_prob` does not: a scheme that keeps statistics while parameters move gives other means.
@@ -156,13 +157,26 @@ class Family(NamedTuple):
         Which values the family allows; None if any finite number.
     domain : str
         The same in words.
+
+    if_missing : str
+        The variation of the family for rows with missing values, a name in `fastem.families`.
+
+    What follows is for families whose passes do not see, or do not sum, what the M-step takes; None for the others.
+
+    load_errors : kernel (rows, start, stop, part (p, b))
+        Fill the part of the tile behind the values.
+    prepare : (params, Rows) -> parameters that kernels take, for rows of a kind
+    n_raw : (d, K) -> number of sums of a pass
+    finish : (mass (K,), sums of a pass, params) -> stats (S,)
+    scratch_rows : (m, d, K, b) -> rows of scratch memory, for m observed columns and d features
+    patterns : PatternAlgebra, for rows that share which values are missing
     """
 
     name: str
     log_prob: Callable[..., None]
     accumulate: Callable[..., None]
     n_stats: Callable[[int, int], int]
-    params_at: Callable[[Float], Params]
+    params_at: Callable[..., Params]
     m_step: Callable[[Float, Float, Params, Prior], Params]
     shift: Callable[[Float, Float, Float, Float], Float]
     expected: Callable[[Float, Float, Params], float]
@@ -179,6 +193,31 @@ class Family(NamedTuple):
     log_base: Callable[[NDArray[Any]], Float] | None = None
     in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
     domain: str = "numbers"
+    if_missing: str = "cells"
+    load_errors: Callable[..., None] | None = None
+    prepare: Callable[[Params, Any], Params] | None = None
+    n_raw: Callable[[int, int], int] | None = None
+    finish: Callable[[Float, Float, Params], Float] | None = None
+    scratch_rows: Callable[[int, int, int, int], int] | None = None
+    patterns: "PatternAlgebra | None" = None
+
+
+class PatternAlgebra(NamedTuple):
+    """How rows with the same values missing are served by the passes of another family, of complete rows.
+
+    Attributes
+    ----------
+    family : str
+        Name of that family.
+    marginal : (params, log_weights (K,), columns (P, m)) -> its parameters, of P patterns one after the other
+    pick : kernel (parameters, p) -> those of pattern p
+    expand : (masses (P, K), its statistics (P, S'), params, columns (P, m)) -> expected stats (S,) of all features
+    """
+
+    family: str
+    marginal: Callable[[Params, Float, NDArray[np.int64]], Params]
+    pick: Callable[..., Params]
+    expand: Callable[[Float, Float, Params, NDArray[np.int64]], Float]
 
 
 def select_rows(params: Params, components: Any) -> Params:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.linalg import lapack
 from scipy.special import gammaln, multigammaln
 
@@ -28,9 +29,21 @@ def lower_inverse(covariance: Float, component: int | None) -> Float:
     raise ComponentError(component)
 
 
+def log_base(values: NDArray[Any]) -> Float:
+    """The powers of 2 pi in the density of rows with missing values: one half for each value that is there."""
+    base: Float = -0.5 * LOG_2_PI * (~np.isnan(values)).sum(axis=1)
+    return base
+
+
+def triangular_inverse(lower: Float) -> Float:
+    """Inverse of a lower-triangular matrix (d, d)."""
+    inverse: Float = np.tril(lapack.dtrtri(lower, lower=1)[0])
+    return inverse
+
+
 def covariance_from(lower: Float) -> Float:
     """Covariance (d, d) whose inverse Cholesky factor is `lower`."""
-    cholesky = lapack.dtrtri(lower, lower=1)[0]
+    cholesky = triangular_inverse(lower)
     covariance: Float = cholesky @ cholesky.T
     return covariance
 

@@ -50,9 +50,10 @@ def n_stats(n_features: int, n_components: int) -> int:
     return 2 * n_components * n_features
 
 
-def params_at(means: Float) -> DiagParams:
-    """Components of unit variance."""
-    return make_params(means, np.ones(means.shape), np.ones(means.shape))
+def params_at(means: Float, variances: Float | None = None) -> DiagParams:
+    """Components of these variances, or of unit variance."""
+    variances = np.ones(means.shape) if variances is None else variances
+    return make_params(means, variances, 1.0 / np.sqrt(variances))
 
 
 def m_step(mass: Float, stats: Float, params: DiagParams, prior: Prior) -> DiagParams:

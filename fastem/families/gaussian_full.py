@@ -62,10 +62,11 @@ def n_stats(n_features: int, n_components: int) -> int:
     return n_components * n_features * (n_features + 1)
 
 
-def params_at(means: Float) -> FullParams:
-    """Components of unit variance."""
-    identity = np.tile(np.eye(means.shape[1]), (len(means), 1, 1))
-    return make_params(means, identity, identity)
+def params_at(means: Float, variances: Float | None = None) -> FullParams:
+    """Components of these variances, or of unit variance, without covariances."""
+    variances = np.ones(means.shape) if variances is None else variances
+    identity = np.eye(means.shape[1])
+    return make_params(means, variances[:, None] * identity, identity / np.sqrt(variances)[:, None])
 
 
 def m_step(mass: Float, stats: Float, params: FullParams, prior: Prior) -> FullParams:
@@ -175,6 +176,7 @@ FAMILY = Family(
     restore=restore,
     n_parameters=n_parameters,
     centred=True,
+    if_missing="incomplete",
     single=True,
     log_prior=log_prior,
 )

@@ -50,9 +50,10 @@ def n_stats(n_features: int, n_components: int) -> int:
     return 2 * n_components * n_features
 
 
-def params_at(means: Float) -> SphericalParams:
-    """Components of unit variance."""
-    return make_params(means, np.ones(len(means)), np.ones(len(means)))
+def params_at(means: Float, variances: Float | None = None) -> SphericalParams:
+    """Components of the mean of these variances, or of unit variance."""
+    variances = np.ones(len(means)) if variances is None else variances.mean(axis=1)
+    return make_params(means, variances, 1.0 / np.sqrt(variances))
 
 
 def m_step(mass: Float, stats: Float, params: SphericalParams, prior: Prior) -> SphericalParams:

@@ -80,10 +80,11 @@ def n_stats(n_features: int, n_components: int) -> int:
     return n_components * n_features + n_components**2 + n_features**2
 
 
-def params_at(means: Float) -> TiedParams:
-    """Components of unit variance."""
+def params_at(means: Float, variances: Float | None = None) -> TiedParams:
+    """Components of the mean of these variances, or of unit variance, without covariances."""
+    pooled = np.ones(means.shape[1]) if variances is None else variances.mean(axis=0)
     identity = np.eye(means.shape[1])
-    return make_params(means, identity, identity)
+    return make_params(means, pooled * identity, identity / np.sqrt(pooled))
 
 
 def _split(stats: Float, means: Float) -> tuple[Float, Float]:
@@ -214,6 +215,7 @@ FAMILY = Family(
     restore=restore,
     n_parameters=n_parameters,
     centred=True,
+    if_missing="incomplete",
     single=True,
     log_prior=log_prior,
 )

@@ -49,8 +49,8 @@ def n_stats(n_features: int, n_components: int) -> int:
     return n_components * n_features
 
 
-def params_at(means: Float) -> PoissonParams:
-    """Components with these rates."""
+def params_at(means: Float, variances: Float | None = None) -> PoissonParams:
+    """Components with these rates; their variances are the same."""
     return make_params(means)
 
 

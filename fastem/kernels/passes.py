@@ -12,9 +12,12 @@ import numpy as np
 from numba import prange
 
 from fastem.kernels.posterior import component_mass, entropy, most_probable, soft, weighted_total
-from fastem.kernels.tiles import load, take
+from fastem.kernels.tiles import load, take, width_of
 
-__placeholders__ = ("log_prob", "accumulate", "posterior", "record", "fold_slab", "score_slab")
+__placeholders__ = (
+    *("log_prob", "accumulate", "posterior", "record", "load_errors", "restrict"),
+    *("fold_slab", "score_slab", "pick"),
+)
 
 
 def fold_slab(rows, params, given, marks, workspace, first, last, mass, stats):
@@ -33,18 +36,19 @@ def fold_slab(rows, params, given, marks, workspace, first, last, mass, stats):
     mass : (K,), stats : (S,)
         Added to.
     """
-    n_features, n_components = rows.values.shape[1], params.log_constant.size
-    tile, resp = workspace[:n_features], workspace[n_features : n_features + n_components]
-    rest = workspace[n_features + n_components :]
+    n_columns, width, n_components = rows.values.shape[1], width_of(rows), params.log_constant.size
+    tile, resp, rest = workspace[:width], workspace[width : width + n_components], workspace[width + n_components :]
     weight, density, scale, scratch = rest[0], rest[1], rest[2], rest[3:]
     log_likelihood = 0.0
     for start in range(first, last, weight.size):
         stop = last if last - start < weight.size else start + weight.size
-        load(rows, start, stop, tile, weight)
+        load(rows, start, stop, workspace[:n_columns], weight)
+        load_errors(rows, start, stop, workspace[n_columns:width])  # noqa: F821
+        log_prob(params, tile, scratch, resp)  # noqa: F821
         if given.shape[0] > 0:
             take(given, start, stop, resp, weight)
         else:
-            log_prob(params, tile, scratch, resp)  # noqa: F821
+            restrict(rows, start, stop, resp)  # noqa: F821
             posterior(resp, weight, density, scale, rows.key + start)  # noqa: F821
             log_likelihood += weighted_total(weight, density)
             record(params, start, stop, resp, density, scale, marks)  # noqa: F821
@@ -63,17 +67,29 @@ def fused_pass(rows, params, given, marks, workspaces, bounds, mass, stats, log_
             )
 
 
+def pattern_pass(rows, params, which, given, marks, workspaces, bounds, mass, stats, log_likelihood):
+    """`fused_pass` where slab p has parameters of its own: those of pattern which[p], `pick`ed from all."""
+    n_workers = workspaces.shape[0]
+    for worker in prange(n_workers):
+        for p in range(worker, bounds.size - 1, n_workers):
+            own = pick(params, which[p])  # noqa: F821
+            log_likelihood[p] = fold_slab(
+                rows, own, given, marks, workspaces[worker], bounds[p], bounds[p + 1], mass[p], stats[p]
+            )
+
+
 def score_slab(rows, params, log_weights, workspace, first, last, wanted, out, sums):
     """Evaluate rows first..last into the arrays of `out`; add weighted log-likelihood and entropy to sums (2,)."""
-    n_features, n_components = rows.values.shape[1], log_weights.size
-    tile, resp = workspace[:n_features], workspace[n_features : n_features + n_components]
-    rest = workspace[n_features + n_components :]
+    n_columns, width, n_components = rows.values.shape[1], width_of(rows), log_weights.size
+    tile, resp, rest = workspace[:width], workspace[width : width + n_components], workspace[width + n_components :]
     weight, density, scale, ones, scratch = rest[0], rest[1], rest[2], rest[3], rest[4:]
     ones[:] = 1.0
     for start in range(first, last, weight.size):
         stop = last if last - start < weight.size else start + weight.size
-        load(rows, start, stop, tile, weight)
+        load(rows, start, stop, workspace[:n_columns], weight)
+        load_errors(rows, start, stop, workspace[n_columns:width])  # noqa: F821
         log_prob(params, tile, scratch, resp)  # noqa: F821
+        restrict(rows, start, stop, resp)  # noqa: F821
         if wanted.labels:
             most_probable(resp, log_weights, density)
             for c in range(stop - start):

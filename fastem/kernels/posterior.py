@@ -46,8 +46,8 @@ def soft(joint, weight, row_log_likelihood, scale, draw):
             top0 = maximum(load(joint, k, c), top0); top1 = maximum(load(joint, k, c1), top1)
         sum0 = zero; sum1 = zero
         for k in range(n_components):
-            e0 = exp_nonpositive(load(joint, k, c) - top0, joint)
-            e1 = exp_nonpositive(load(joint, k, c1) - top1, joint)
+            e0 = exp_nonpositive(load(joint, k, c) - top0)
+            e1 = exp_nonpositive(load(joint, k, c1) - top1)
             store(e0, joint, k, c); store(e1, joint, k, c1)
             sum0 = sum0 + e0; sum1 = sum1 + e1
         store(top0, row_log_likelihood, c); store(top1, row_log_likelihood, c1)
@@ -55,7 +55,7 @@ def soft(joint, weight, row_log_likelihood, scale, draw):
     for c in range(0, b, step):
         row_sum = load(scale, c)
         possible = row_sum > zero
-        logarithm, quotient = log_and_quotient(where(possible, row_sum, one), load(weight, c), joint)
+        logarithm, quotient = log_and_quotient(where(possible, row_sum, one), load(weight, c))
         store(where(possible, load(row_log_likelihood, c) + logarithm, impossible), row_log_likelihood, c)
         store(where(possible, quotient, zero), scale, c)
     for c in range(0, b, 2 * step):
@@ -137,6 +137,33 @@ def most_probable(joint, log_weights, label):
 
 
 @kernel
+def all_allowed(rows, start, stop, joint):
+    """Any row may be of any component."""
+
+
+@kernel
+def restrict(rows, start, stop, joint):
+    """Take what is known of the rows' components into their joint log-densities (K, b).
+
+    Labels leave one component, and plausibilities are factors of the densities.
+    """
+    n_components = joint.shape[0]
+    if rows.labels.size > 0:
+        for c in range(stop - start):
+            label = rows.labels[start + c]
+            if label >= 0:
+                for k in range(n_components):
+                    if k != label:
+                        joint[k, c] = -np.inf
+    if rows.plausibility.shape[0] > 0:
+        for c in range(stop - start):
+            given = rows.plausibility[start + c]
+            for k in range(n_components):
+                if given[k] != 1.0:
+                    joint[k, c] = joint[k, c] + np.log(given[k]) if given[k] > 0.0 else -np.inf
+
+
+@kernel
 def ignore(params, start, stop, resp, density, scale, marks):
     """Keep nothing of the rows of a tile."""
 
@@ -171,7 +198,7 @@ def entropy(responsibilities, weight):
         row = zero
         for k in range(n_components):
             r = load(responsibilities, k, c)
-            logarithm, _ = log_and_quotient(where(r > zero, r, one), one, responsibilities)
+            logarithm, _ = log_and_quotient(where(r > zero, r, one), one)
             row = row + r * where(r > zero, logarithm, zero)
         result = result - load(weight, c) * row
     return total(result)

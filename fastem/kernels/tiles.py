@@ -10,6 +10,19 @@ from fastem.kernels.vectors import lanes
 
 
 @kernel
+def width_of(rows):
+    """Rows of a tile: the values, and behind them errors' covariances and projections if there are any."""
+    m = rows.values.shape[1]
+    has_errors = rows.noise.shape[0] + rows.projection.shape[0] > 0
+    return m + (m * (m + 1) // 2 if has_errors else 0) + rows.projection.shape[1]
+
+
+@kernel
+def load_nothing(rows, start, stop, part):
+    """Values are all that a tile holds."""
+
+
+@kernel
 def load(rows, start, stop, tile, weight):
     """Fill `tile` (d, b) and `weight` (b,) with rows start..stop; lanes beyond repeat row `start` with weight zero."""
     values = rows.values

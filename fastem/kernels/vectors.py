@@ -17,6 +17,7 @@ from llvmlite import binding, ir
 from numba import types
 from numba.extending import lower_builtin, models, register_model, type_callable
 
+GROUP = 2  # vectors that small matrices are worked on at once: their operations wait for each other
 VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
 
 
@@ -55,7 +56,7 @@ def _lower_lanes(context, builder, signature, arguments):
 
 
 def is_double(array):
-    """Whether the elements of `array` are float64; known when the code is compiled."""
+    """Whether the elements of an array or a vector are float64; known when the code is compiled."""
     return array.itemsize == 8
 
 
@@ -69,6 +70,11 @@ def _lower_is_double(context, builder, signature, arguments):
     return context.get_constant(types.boolean, signature.args[0].dtype.bitwidth == 64)
 
 
+@lower_builtin(is_double, Vector)
+def _lower_is_double_vector(context, builder, signature, arguments):
+    return context.get_constant(types.boolean, signature.args[0].scalar.bitwidth == 64)
+
+
 def load(array, *index):
     """Neighbouring elements of `array`, the first of them at `index`."""
     return array[(*index[:-1], slice(index[-1], index[-1] + lanes(array)))].copy()
@@ -79,7 +85,18 @@ def _type_load(context):
     return lambda array, i, j=None: vector_of(array)
 
 
+def load_group(array, *index):
+    """As many neighbouring elements as `GROUP` vectors hold, as one."""
+    return array[(*index[:-1], slice(index[-1], index[-1] + GROUP * lanes(array)))].copy()
+
+
+@type_callable(load_group)
+def _type_load_group(context):
+    return lambda array, i, j=None: group_of(array)
+
+
 @lower_builtin(load, types.Array, types.VarArg(types.Integer))
+@lower_builtin(load_group, types.Array, types.VarArg(types.Integer))
 def _lower_load(context, builder, signature, arguments):
     pointer = pointer_to(context, builder, signature.args, arguments)
     value_type = context.get_value_type(signature.return_type)
@@ -98,7 +115,18 @@ def _type_broadcast(context):
     return lambda array, i, j=None: vector_of(array)
 
 
+def broadcast_group(array, *index):
+    """The element of `array` at `index`, in every lane of a group."""
+    return np.full(GROUP * lanes(array), array[index])
+
+
+@type_callable(broadcast_group)
+def _type_broadcast_group(context):
+    return lambda array, i, j=None: group_of(array)
+
+
 @lower_builtin(broadcast, types.Array, types.VarArg(types.Integer))
+@lower_builtin(broadcast_group, types.Array, types.VarArg(types.Integer))
 def _lower_broadcast(context, builder, signature, arguments):
     element = builder.load(pointer_to(context, builder, signature.args, arguments))
     return spread(builder, element, signature.return_type.n_lanes)
@@ -114,7 +142,18 @@ def _type_splat(context):
     return lambda number, array: vector_of(array)
 
 
+def alike(number, vector):
+    """A number in every lane, in the type of `vector`."""
+    return np.full(vector.size, number, vector.dtype)
+
+
+@type_callable(alike)
+def _type_alike(context):
+    return lambda number, vector: vector
+
+
 @lower_builtin(splat, types.Number, types.Array)
+@lower_builtin(alike, types.Number, Vector)
 def _lower_splat(context, builder, signature, arguments):
     vector = signature.return_type
     number = context.cast(builder, arguments[0], signature.args[0], vector.scalar)
@@ -123,7 +162,7 @@ def _lower_splat(context, builder, signature, arguments):
 
 def store(vector, array, *index):
     """Put the lanes into `array`, the first of them at `index`."""
-    array[(*index[:-1], slice(index[-1], index[-1] + lanes(array)))] = vector
+    array[(*index[:-1], slice(index[-1], index[-1] + vector.size))] = vector
 
 
 @type_callable(store)
@@ -297,6 +336,11 @@ _lower_comparison(operator.ge, ">=")
 def vector_of(array):
     """Type of the vectors of an array; for the definition of functions of vectors."""
     return Vector(array.dtype, VECTOR_BYTES * 8 // array.dtype.bitwidth)
+
+
+def group_of(array):
+    """Type of `GROUP` vectors of an array as one."""
+    return Vector(array.dtype, GROUP * vector_of(array).n_lanes)
 
 
 def pointer_to(context, builder, kinds, values):

@@ -86,6 +86,8 @@ class Reader:
     Parameters
     ----------
     source : Source
+    missing : bool, default=False
+        Whether NaN stands for a missing value.
 
     Attributes
     ----------
@@ -95,8 +97,9 @@ class Reader:
         Set by the first reading that came to the end.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, *, missing: bool = False) -> None:
         self.source = source
+        self.missing = missing
         self.n_features = 0
         self.n_rows = 0
         self.dtype: Any = None
@@ -187,7 +190,7 @@ class Reader:
                     part.weights[:] = chunk.weights[start : start + count]
                     digest.update(summary(part.weights))
                 if self._ledger is None:
-                    _check_finite(part.values, name, start)
+                    _check_finite(part.values, name, start, missing=self.missing)
                 digest.update(summary(part.values))
                 places.append(Place(filled, name, start))
                 start, n_rows, filled = start + count, n_rows + count, filled + count
@@ -261,12 +264,12 @@ def _summary_of_run(values: NDArray[Any]) -> bytes:
     return sums.tobytes() + data[many * 8 :].tobytes()
 
 
-def _check_finite(values: NDArray[Any], name: str, start: int) -> None:
+def _check_finite(values: NDArray[Any], name: str, start: int, *, missing: bool) -> None:
     """Raise ValueError that tells where a value is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):
             return
-    finite = np.isfinite(values)
+    finite = ~np.isinf(values) if missing else np.isfinite(values)
     if finite.all():
         return
     row, column = np.argwhere(~finite)[0]

@@ -151,9 +151,9 @@ def _freeze(problem: Problem, mixture: Mixture, sweep: Sweep, marks: Marks, thre
 
     def segment(run: tuple[slice, NDArray[np.intp]]) -> _Segment:
         rows, components = run
-        inside = ordered.part(rows).densities(_selected(problem, mixture, components))
+        inside = ordered.part(rows).among(components).densities(_selected(problem, mixture, components))
         share = np.exp(np.minimum(inside - densities[rows], 0.0), dtype=np.float64)
-        return _Segment(ordered.part(rows, share), components)
+        return _Segment(ordered.part(rows, share).among(components), components)
 
     work = sum((rows.stop - rows.start) * len(components) for rows, components in runs)
     segments = _each(segment, runs, work)

@@ -3,6 +3,7 @@
 from fastem.sources._contract import Marks, Mixture, Rows, RowScores, RowSource, Scores, Sweep, Sweepable, Wanted
 from fastem.sources.array import ArraySource
 from fastem.sources.chunked import ChunkSource
+from fastem.sources.patterned import PatternSource
 from fastem.sources.ranges import Range, common_origin, range_of, single_suffices
 from fastem.sources.tiling import PARALLEL_WORK, slab_bounds, workspace_rows
 
@@ -12,6 +13,7 @@ __all__ = [
     "ChunkSource",
     "Marks",
     "Mixture",
+    "PatternSource",
     "Range",
     "RowScores",
     "RowSource",

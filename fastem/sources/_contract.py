@@ -25,12 +25,30 @@ class Mixture(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What a pass reads: values (n, d), weights (n,) or (0,) where all are one, origin (d,), seed of what is drawn."""
+    """What a pass reads: values (n, m), weights (n,) or (0,) where all are one, origin (m,), seed of what is drawn.
+
+    The rest is that of `Annotations`, of length zero where nothing is known.
+    """
 
     values: NDArray[Any]
     weights: Float
     origin: Float
     key: int
+    labels: NDArray[np.int64]
+    plausibility: Float
+    noise: Float
+    projection: Float
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether tiles hold covariances of errors."""
+        return len(self.noise) + len(self.projection) > 0
+
+    @property
+    def width(self) -> int:
+        """Rows of a tile."""
+        m = self.values.shape[1]
+        return m + self.has_errors * (m * (m + 1) // 2) + int(self.projection.shape[1])
 
 
 @dataclass(frozen=True)
@@ -102,6 +120,7 @@ class RowSource(Sweepable, Protocol):
     """Rows that can be read again and again."""
 
     n_features: int
+    restricted: bool  # whether anything is known of the rows' components
 
     @property
     def n_rows(self) -> int:

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -10,11 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastem.annotations import NOTHING, Annotations, or_empty
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
 from fastem.reading import summary
 from fastem.sources._contract import Marks, Mixture, Rows, RowScores, Scores, Sweep, Wanted
-from fastem.sources.tiling import CACHE_LINE, PARALLEL_WORK, slab_bounds, tile_rows, workspace_rows
+from fastem.sources.tiling import (
+    FACTOR_TILE_ROWS,
+    PARALLEL_WORK,
+    aligned,
+    slab_bounds,
+    tile_rows,
+    workspace_rows,
+)
 
 NO_MARKS = Marks(np.empty(0, np.int64), np.empty(0))
 DIGEST_ROWS = 16384  # copied at once where they are not in C order
@@ -35,6 +42,8 @@ class ArraySource:
         Whether rows are evaluated in float32, see `single_suffices`; sums over tiles are float64 in any case.
     whole : bool, default=False
         Whether all rows are one slab: they are for one thread, beside others that have rows of their own.
+    annotations : Annotations
+        What else is known of the rows.
     """
 
     def __init__(
@@ -45,25 +54,30 @@ class ArraySource:
         *,
         single: bool = False,
         whole: bool = False,
+        annotations: Annotations = NOTHING,
     ) -> None:
-        self.n_features = values.shape[1]
-        self._hold(np.asarray(values), weights, np.zeros(self.n_features) if origin is None else origin)
+        origin = np.zeros(values.shape[1]) if origin is None else origin
+        self._hold(np.asarray(values), weights, annotations, origin)
         self.precision = np.float32 if single else np.float64
         self._whole = whole
         self._memory = threading.local()  # the last sweep's workspaces; parts share it
 
-    def _hold(self, values: NDArray[Any], weights: Float | None, origin: Float) -> None:
+    def _hold(self, values: NDArray[Any], weights: Float | None, annotations: Annotations, origin: Float) -> None:
         """Set the rows, and what is known of them."""
         # Read-only views: kernels cannot write to the data, and both kinds of array share one compiled pass.
         given = np.empty(0) if weights is None else weights
-        self.rows = Rows(_read_only(values), _read_only(given), _read_only(origin), 0)
+        known = map(_read_only, or_empty(annotations))
+        self.rows = Rows(_read_only(values), _read_only(given), _read_only(origin), 0, *known)
+        self.annotations = annotations
         self.n_rows = len(values)
+        self.n_features = annotations.n_features(values.shape[1])
+        self.restricted = annotations.restricts
         self.total_weight = float(self.n_rows if weights is None else weights.sum())
 
     @property
     def origin(self) -> Float:
-        """What is subtracted from every row (d,)."""
-        return self.rows.origin
+        """What is subtracted from every row (d,); nothing is from projections."""
+        return self.rows.origin if self.annotations.projection is None else np.zeros(self.n_features)
 
     @property
     def most_blocks(self) -> int:
@@ -74,15 +88,23 @@ class ArraySource:
         """Fingerprint of all rows and weights, whatever their layout."""
         result = hashlib.blake2b(digest_size=16)
         for start in range(0, self.n_rows, DIGEST_ROWS):
-            for array in (self.rows.values, self.rows.weights):
+            for array in (self.rows.values, self.rows.weights, *or_empty(self.annotations)):
                 result.update(summary(np.ascontiguousarray(array[start : start + DIGEST_ROWS])))
         return result.hexdigest()
 
-    def holding(self, values: NDArray[Any], weights: Float | None) -> "ArraySource":
+    def holding(self, values: NDArray[Any], weights: Float | None, annotations: Annotations = NOTHING) -> "ArraySource":
         """A source of other rows, read in the same way."""
         source = copy.copy(self)
-        source._hold(values, weights, self.rows.origin)
+        source._hold(values, weights, annotations, self.rows.origin)
         return source
+
+    def among(self, components: NDArray[np.intp]) -> "ArraySource":
+        """The same rows where these are all components."""
+        return self.holding(self.rows.values, self._given_weights, self.annotations.among(components))
+
+    @property
+    def _given_weights(self) -> Float | None:
+        return self.rows.weights if self.rows.weights.size else None
 
     def part(self, selection: slice, share: Float | None = None) -> "ArraySource":
         """Some of the rows, in C order where they are not neighbours; `share` (n,) multiplies their weights."""
@@ -91,11 +113,13 @@ class ArraySource:
             values = np.ascontiguousarray(values)
         if share is not None:
             weights = share * weights if weights.size else share
-        return self.holding(values, np.ascontiguousarray(weights) if weights.size else None)
+        weights_or_none = np.ascontiguousarray(weights) if weights.size else None
+        return self.holding(values, weights_or_none, self.annotations.take(selection))
 
     def reordered(self, order: NDArray[Any]) -> "ArraySource":
         """A copy of the rows in another order."""
-        return self.holding(self.rows.values[order], self.rows.weights[order] if self.rows.weights.size else None)
+        weights = self.rows.weights[order] if self.rows.weights.size else None
+        return self.holding(self.rows.values[order], weights, self.annotations.take(order))
 
     def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator["ArraySource"]:
         """The rows in runs of equal length but for one row, in the given order."""
@@ -128,7 +152,7 @@ class ArraySource:
         start = 0
         for block in blocks:
             stop = start + len(block)
-            rows = self.rows._replace(values=self.rows.values[start:stop], weights=self.rows.weights[start:stop])
+            rows = self.part(slice(start, stop)).rows
             responsibilities = np.ascontiguousarray(block, dtype=self.precision)
             part = self._fold(passes, rows, mixture, responsibilities, n_stats, parallel=False)
             sweep = part if sweep is None else sweep + part
@@ -146,13 +170,16 @@ class ArraySource:
         parallel: bool | None,
         marks: Marks = NO_MARKS,
     ) -> Sweep:
-        bounds = self._bounds(len(rows.values), mixture, n_stats)
+        family = passes.family
+        n_sums = n_stats if family.n_raw is None else family.n_raw(self.n_features, mixture.weights.size)
+        bounds = self._bounds(passes, len(rows.values), mixture, n_sums)
         n_slabs = len(bounds) - 1
         mass = np.zeros((n_slabs, mixture.weights.size))
-        stats = np.zeros((n_slabs, n_stats))
+        stats = aligned((n_slabs, n_sums), np.float64)
+        stats.fill(0.0)
         log_likelihood = np.zeros(n_slabs)
-        workspaces = self._workspaces(mixture, self._n_workers(n_slabs, n_stats, parallel))
-        fixed = (rows, self._weighted_params(mixture), given, marks)
+        workspaces = self._workspaces(passes, mixture, self._n_workers(n_slabs, n_sums, parallel))
+        fixed = (rows, self._weighted_params(passes, mixture), given, marks)
         if len(workspaces) > 1:
             passes.fused.parallel(*fixed, workspaces, bounds, mass, stats, log_likelihood)
         else:
@@ -160,7 +187,10 @@ class ArraySource:
                 log_likelihood[p] = passes.fused.slab(
                     *fixed, workspaces[0], bounds[p], bounds[p + 1], mass[p], stats[p]
                 )
-        return Sweep(mass.sum(axis=0), stats.sum(axis=0), float(log_likelihood.sum()))
+        total_mass, total = mass.sum(axis=0), stats.sum(axis=0)
+        if family.finish is not None:
+            total = family.finish(total_mass, total, mixture.params)
+        return Sweep(total_mass, total, float(log_likelihood.sum()))
 
     def score(
         self,
@@ -174,7 +204,7 @@ class ArraySource:
         wanted = Wanted() if wanted is None else wanted
         n_components, dtype = mixture.weights.size, self.rows.values.dtype
         n_stats = n_components * self.n_features
-        bounds = self._bounds(self.n_rows, mixture, n_stats)
+        bounds = self._bounds(passes, self.n_rows, mixture, n_stats)
         n_slabs = len(bounds) - 1
         by_row = RowScores(
             np.empty(self.n_rows if wanted.densities else 0, dtype),
@@ -182,8 +212,8 @@ class ArraySource:
             np.empty((self.n_rows if wanted.responsibilities else 0, n_components), dtype),
         )
         sums = np.zeros((n_slabs, 2))
-        workspaces = self._workspaces(mixture, self._n_workers(n_slabs, n_stats, parallel))
-        fixed = (self.rows, self._weighted_params(mixture), mixture.log_weights)
+        workspaces = self._workspaces(passes, mixture, self._n_workers(n_slabs, n_stats, parallel))
+        fixed = (self.rows, self._weighted_params(passes, mixture), mixture.log_weights)
         if len(workspaces) > 1:
             passes.score.parallel(*fixed, workspaces, bounds, wanted, by_row, sums)
         else:
@@ -191,16 +221,19 @@ class ArraySource:
                 passes.score.slab(*fixed, workspaces[0], bounds[p], bounds[p + 1], wanted, by_row, sums[p])
         return Scores(by_row, *map(float, sums.sum(axis=0)))
 
-    def _weighted_params(self, mixture: Mixture) -> Params:
+    def _weighted_params(self, passes: Passes, mixture: Mixture) -> Params:
         """Parameters with the weights in their constants, in the type that rows are evaluated in."""
-        params = mixture.params
+        prepare = passes.family.prepare
+        params = mixture.params if prepare is None else prepare(mixture.params, self.rows)
         return _cast(params._replace(log_constant=params.log_constant + mixture.log_weights), self.precision)
 
-    def _bounds(self, n_rows: int, mixture: Mixture, n_stats: int) -> NDArray[np.int64]:
+    def _bounds(self, passes: Passes, n_rows: int, mixture: Mixture, n_stats: int) -> NDArray[np.int64]:
         """Where slabs begin and the last one ends."""
-        return np.array([0, n_rows]) if self._whole else slab_bounds(n_rows, self._tile_rows(mixture), n_stats)
+        return np.array([0, n_rows]) if self._whole else slab_bounds(n_rows, self._tile_rows(passes, mixture), n_stats)
 
-    def _tile_rows(self, mixture: Mixture) -> int:
+    def _tile_rows(self, passes: Passes, mixture: Mixture) -> int:
+        if passes.family.scratch_rows is not None:
+            return FACTOR_TILE_ROWS
         return tile_rows(self.n_rows, self.n_features, mixture.weights.size, self.precision)
 
     def _n_workers(self, n_slabs: int, n_stats: int, parallel: bool | None) -> int:
@@ -211,16 +244,17 @@ class ArraySource:
             parallel = n_slabs > 1 and self.n_rows * (n_stats + 8) >= PARALLEL_WORK and _jit.n_threads() > 1
         return max(2, min(n_slabs, _jit.n_threads())) if parallel else 1
 
-    def _workspaces(self, mixture: Mixture, n_workers: int) -> NDArray[Any]:
-        """Memory of each thread (W, R, b); it starts where a cache line does, for no load to need two of them."""
-        shape = (n_workers, workspace_rows(self.n_features, mixture.weights.size), self._tile_rows(mixture))
+    def _workspaces(self, passes: Passes, mixture: Mixture, n_workers: int) -> NDArray[Any]:
+        """Memory of each thread (W, R, b)."""
+        n_components, b = mixture.weights.size, self._tile_rows(passes, mixture)
+        n_rows = workspace_rows(self.n_features, n_components)
+        if passes.family.scratch_rows is not None:
+            scratch = passes.family.scratch_rows(self.rows.values.shape[1], self.n_features, n_components, b)
+            n_rows = self.rows.width + n_components + 4 + scratch
+        shape = (n_workers, n_rows, b)
         kept: NDArray[Any] | None = getattr(self._memory, "workspaces", None)
         if kept is None or kept.shape != shape:
-            n_bytes = math.prod(shape) * np.dtype(self.precision).itemsize
-            buffer = np.empty(n_bytes + CACHE_LINE, np.uint8)
-            first = -buffer.ctypes.data % CACHE_LINE
-            kept = buffer[first : first + n_bytes].view(self.precision).reshape(shape)
-            self._memory.workspaces = kept
+            kept = self._memory.workspaces = aligned(shape, self.precision)
         return kept
 
 

@@ -30,15 +30,24 @@ class ChunkSource:
         Subtracted from every row as it is read.
     single : bool, default=False
         Whether rows are evaluated in float32, see `single_suffices`.
+    kind : type, default=ArraySource
+        What each block is.
     """
 
-    def __init__(self, reader: Reader, total_weight: float, origin: Float, *, single: bool = False) -> None:
+    def __init__(
+        self,
+        reader: Reader,
+        total_weight: float,
+        origin: Float,
+        *,
+        single: bool = False,
+        kind: type[ArraySource] = ArraySource,
+    ) -> None:
         self.reader = reader
         self.n_features = reader.n_features
+        self.restricted = False
         self.total_weight = total_weight
-        self._block = ArraySource(
-            np.empty((0, reader.n_features), reader.dtype), None, origin, single=single, whole=True
-        )
+        self._block = kind(np.empty((0, reader.n_features), reader.dtype), None, origin, single=single, whole=True)
 
     @property
     def n_rows(self) -> int:

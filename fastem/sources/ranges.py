@@ -18,11 +18,13 @@ class Range(NamedTuple):
 
     def __or__(self, other: "Range") -> "Range":
         """Range of both."""
-        return Range(np.minimum(self.low, other.low), np.maximum(self.high, other.high))
+        return Range(np.fmin(self.low, other.low), np.fmax(self.high, other.high))
 
 
-def range_of(values: NDArray[Any]) -> Range:
-    """Range of rows (n, d), of which there is at least one."""
+def range_of(values: NDArray[Any], *, missing: bool = False) -> Range:
+    """Range of rows (n, d), of which there is at least one; of the values that are there, if some may be missing."""
+    if missing:
+        return Range(np.fmin.reduce(values, axis=0), np.fmax.reduce(values, axis=0))
     return Range(values.min(axis=0), values.max(axis=0))
 
 

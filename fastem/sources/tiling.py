@@ -1,6 +1,7 @@
 """How rows are cut into tiles and slabs: by the data's shape only, or results would depend on the machine."""
 
 import functools
+import math
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 TILE_BYTES = 40 * 1024  # most of a first-level cache
 MIN_TILE_BLOCKS, MAX_TILE_BLOCKS = 9, 13  # smaller tiles sum their lanes too often, larger ones gain nothing
+FACTOR_TILE_ROWS = 32  # where each row has matrices of its own: they stay in the second-level cache
 MAX_SLABS = 64  # enough for 64 threads; a power of two, so that 2, 4, 8 ... threads get equal shares
 CACHE_LINE = 64
 SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
@@ -29,6 +31,14 @@ def tile_rows(n_rows: int, n_features: int, n_components: int, precision: Any) -
     fitting = TILE_BYTES // ((n_features + n_components) * np.dtype(precision).itemsize * block)
     best = min(max(fitting - 1 + fitting % 2, MIN_TILE_BLOCKS), MAX_TILE_BLOCKS)
     return block * min(best, -(-n_rows // block))
+
+
+def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Memory that starts where a cache line does: vectors that lie across two of them take twice as long."""
+    n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
+    buffer = np.empty(n_bytes + CACHE_LINE, np.uint8)
+    first = -buffer.ctypes.data % CACHE_LINE
+    return buffer[first : first + n_bytes].view(dtype).reshape(shape)
 
 
 @functools.lru_cache(maxsize=64)  # an iteration over a hundred rows is shorter than its bounds take

@@ -1,0 +1,162 @@
+"""Checks of what a user knows of rows beside their values: labels, errors, projections."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastem.annotations import Annotations, Float
+
+CHECK_ROWS = 16384  # whose covariances are checked at once
+
+
+class Known(NamedTuple):
+    """What a user gives beside X and its weights, see `GaussianMixture.fit`."""
+
+    labels: ArrayLike | None = None
+    noise: ArrayLike | None = None
+    projection: ArrayLike | None = None
+
+    @property
+    def errors(self) -> bool:
+        """Whether values have errors, or are projections."""
+        return self.noise is not None or self.projection is not None
+
+
+def annotate(known: Known, shape: tuple[int, int], n_components: int, weights: Float | None = None) -> Annotations:
+    """Annotations of rows (n, m), checked.
+
+    Raises
+    ------
+    ValueError
+        If labels, noise or projections have the wrong shape, or values that mean nothing; with the first such row.
+    """
+    hard, soft = check_labels(known.labels, shape[0], n_components, weights)
+    projections = check_projection(known.projection, shape)
+    errors = check_noise(known.noise, shape)
+    if errors is not None and projections is None and not errors.any():
+        errors = None  # values without errors
+    return Annotations(hard, soft, errors, projections)
+
+
+def check_labels(
+    labels: ArrayLike | None, n_rows: int, n_components: int, weights: Float | None
+) -> tuple[NDArray[np.int64] | None, Float | None]:
+    """Labels (n,) or plausibilities (n, K), whichever is given."""
+    if labels is None:
+        return None, None
+    array = np.asarray(labels)
+    if array.shape not in ((n_rows,), (n_rows, n_components)):
+        raise ValueError(
+            f"labels has shape {array.shape}: it needs ({n_rows},), a component or -1 for each row, or "
+            f"({n_rows}, {n_components}), the plausibility of each component"
+        )
+    present = np.ones(n_rows, bool) if weights is None else weights > 0.0
+    if array.ndim == 1:
+        if array.dtype.kind not in "iu":
+            raise ValueError(f"labels must be integers, -1 where they are not known, not {array.dtype}")
+        wrong = (array < -1) | (array >= n_components)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"labels holds {array[row]} in row {row}: with {n_components} components labels are 0 to "
+                f"{n_components - 1}, and -1 where they are not known"
+            )
+        if (array[present] >= 0).all():
+            _check_possible(np.bincount(array[present], minlength=n_components) > 0)
+        return np.ascontiguousarray(array, dtype=np.int64), None
+    if array.dtype.kind not in "biuf":
+        raise ValueError(f"labels of shape (n_samples, n_components) must be numbers, not {array.dtype}")
+    wrong = ~(np.isfinite(array) & (array >= 0))
+    if wrong.any():
+        row, column = np.argwhere(wrong)[0]
+        raise ValueError(f"labels holds {array[row, column]} in row {row}, column {column}: plausibilities are >= 0")
+    impossible = present & ~(array > 0).any(axis=1)
+    if impossible.any():
+        raise ValueError(f"labels allows no component for row {int(np.argmax(impossible))}")
+    _check_possible(np.asarray((array[present] > 0).any(axis=0)))
+    return None, np.ascontiguousarray(array, dtype=np.float64)
+
+
+def _check_possible(possible: NDArray[np.bool_]) -> None:
+    if not possible.all():
+        raise ValueError(f"labels leaves no row for component {int(np.argmin(possible))}")
+
+
+def check_projection(projection: ArrayLike | None, shape: tuple[int, int]) -> Float | None:
+    """Projections as (n, m * d) or (1, m * d)."""
+    if projection is None:
+        return None
+    array = np.asarray(projection, dtype=np.float64)
+    n_rows, n_columns = shape
+    if array.ndim == 2:
+        array = array[None]
+    if array.ndim != 3 or array.shape[0] not in (1, n_rows) or array.shape[1] != n_columns or not array.shape[2]:
+        raise ValueError(
+            f"projection has shape {np.shape(projection)}: it needs ({n_rows}, {n_columns}, n_features), a matrix for "
+            f"each row, or ({n_columns}, n_features)"
+        )
+    finite = np.isfinite(array).all(axis=(1, 2))
+    if not finite.all():
+        raise ValueError(f"projection holds NaN or infinity in row {int(np.argmin(finite))}")
+    return np.ascontiguousarray(array.reshape(len(array), -1))
+
+
+def check_noise(noise: ArrayLike | None, shape: tuple[int, int]) -> Float | None:
+    """Variances as (n, m), covariances as (n, m * m) or (1, m * m)."""
+    if noise is None:
+        return None
+    array = np.asarray(noise, dtype=np.float64)
+    n_rows, m = shape
+    if array.shape == (m, m) and n_rows == m and m > 1:
+        raise ValueError(
+            f"noise of shape {array.shape} may be variances of {m} rows or a covariance of all: give shape "
+            f"({n_rows}, {m}, {m}) or (1, {m}, {m})"
+        )
+    if array.shape == (m, m) and array.shape != (n_rows, m):
+        array = array[None]
+    if array.shape not in ((n_rows, m), (n_rows, m, m), (1, m, m)):
+        raise ValueError(
+            f"noise has shape {array.shape}: it needs ({n_rows}, {m}), variances, or ({n_rows}, {m}, {m}), covariances "
+            f"of each row, or ({m}, {m}), the covariance of all"
+        )
+    finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+    if not finite.all():
+        raise ValueError(
+            f"noise holds NaN or infinity in row {int(np.argmin(finite))}: a value that was not measured is NaN in X, "
+            "with missing='marginalize'"
+        )
+    if array.ndim == 2:
+        if (array < 0.0).any():
+            row, column = np.argwhere(array < 0.0)[0]
+            raise ValueError(f"noise holds the variance {array[row, column]} in row {row}, column {column}")
+        return np.ascontiguousarray(array)
+    for start in range(0, len(array), CHECK_ROWS):
+        _check_semidefinite(array[start : start + CHECK_ROWS], start)
+    return np.ascontiguousarray(array.reshape(len(array), -1))
+
+
+def _check_semidefinite(matrices: Float, first: int) -> None:
+    """Raise ValueError for the first of the matrices (n, m, m) that is not symmetric positive semi-definite."""
+    m = matrices.shape[1]
+    scale = np.abs(matrices).max(axis=(1, 2))
+    slack = 1e-10 * scale
+    asymmetry = np.abs(matrices - np.swapaxes(matrices, 1, 2)).max(axis=(1, 2))
+    wrong = asymmetry > slack
+    if wrong.any():
+        raise ValueError(f"noise is not symmetric in row {first + int(np.argmax(wrong))}")
+    rest = np.moveaxis(matrices, 0, 2).copy()  # all matrices at once, entry by entry
+    for j in range(m):
+        pivot = rest[j, j]
+        zero = pivot <= slack
+        wrong |= pivot < -slack
+        column = rest[j + 1 :, j]
+        # beside a pivot of zero all entries are zero, up to what the others' roots allow
+        wrong |= zero & (np.abs(column) > 1e-5 * scale).any(axis=0)
+        factor = np.where(zero, 0.0, column / np.where(zero, 1.0, pivot))
+        for i in range(j + 1, m):
+            rest[i, j + 1 : i + 1] -= factor[i - j - 1] * column[: i - j]
+    if wrong.any():
+        raise ValueError(f"noise is not positive semi-definite in row {first + int(np.argmax(wrong))}")

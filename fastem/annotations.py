@@ -1,0 +1,85 @@
+"""What may be known of a row beside its values and its weight."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float = NDArray[np.float64]
+
+
+class Annotations(NamedTuple):
+    """What is known of some rows; None where there is nothing.
+
+    Attributes
+    ----------
+    labels : ndarray of int64 of shape (n,)
+        The component of each row, -1 where it is not known.
+    plausibility : ndarray of shape (n, K)
+        Factors of each row's densities: how plausible each component is for it, 0 where it is excluded.
+    noise : ndarray of shape (n, m) or (n, m * m), or (1, m * m)
+        Variances or covariances of the errors in each row's values; one for all.
+    projection : ndarray of shape (n, m * d) or (1, m * d)
+        What each row's values see of the d features; one for all.
+    """
+
+    labels: NDArray[np.int64] | None = None
+    plausibility: Float | None = None
+    noise: Float | None = None
+    projection: Float | None = None
+
+    @property
+    def restricts(self) -> bool:
+        """Whether anything is known of the rows' components."""
+        return self.labels is not None or self.plausibility is not None
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether values have errors, or are projections."""
+        return self.noise is not None or self.projection is not None
+
+    @property
+    def telling(self) -> NDArray[np.bool_] | None:
+        """Which rows may not be of all components (n,); None if nothing is known."""
+        if self.labels is not None:
+            return np.asarray(self.labels >= 0)
+        return None if self.plausibility is None else np.asarray(~(self.plausibility > 0.0).all(axis=1))
+
+    def plausible(self, n_components: int) -> Float | None:
+        """Plausibilities of all rows (n, K), whichever way they were given."""
+        if self.labels is None:
+            return self.plausibility
+        return np.where((self.labels < 0)[:, None], 1.0, np.eye(n_components)[self.labels])
+
+    def take(self, selection: Any) -> Annotations:
+        """The same of some of the rows."""
+        labels, plausibility = (None if array is None else array[selection] for array in self[:2])
+        noise, projection = (array if array is None or len(array) == 1 else array[selection] for array in self[2:])
+        parts = (labels, plausibility, noise, projection)
+        return Annotations(*(None if array is None else np.ascontiguousarray(array) for array in parts))
+
+    def among(self, components: NDArray[Any]) -> Annotations:
+        """The same where these are all components, in ascending order; labels of others allow none."""
+        labels, plausibility = self.labels, self.plausibility
+        if labels is not None:
+            place = np.minimum(np.searchsorted(components, labels), len(components) - 1)
+            known = np.where(components[place] == labels, place, len(components))
+            labels = np.where(labels < 0, labels, known)
+        if plausibility is not None:
+            plausibility = np.ascontiguousarray(plausibility[:, components])
+        return self._replace(labels=labels, plausibility=plausibility)
+
+    def n_features(self, n_columns: int) -> int:
+        """Number of features that rows of so many columns are observations of."""
+        return n_columns if self.projection is None else self.projection.shape[1] // n_columns
+
+
+NOTHING = Annotations()
+EMPTY = (np.empty(0, np.int64), np.empty((0, 0)), np.empty((0, 0)), np.empty((0, 0)))
+
+
+def or_empty(annotations: Annotations) -> list[NDArray[Any]]:
+    """The fields, with arrays of length zero for what is not known."""
+    return [empty if given is None else given for given, empty in zip(annotations, EMPTY, strict=True)]

@@ -1,0 +1,181 @@
+"""Gaussian components of values that are seen incompletely: some missing, some with errors, some only in projection.
+
+Made from any Gaussian family: its parameters, statistics and M-step stay what they are. Passes evaluate each row with a
+covariance of its own, see `fastem.kernels.incomplete`, and what they sum becomes the expected statistics of the values.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem._jit import inlined
+from fastem.families import _gaussian
+from fastem.families._contract import Family, Float, Params, PatternAlgebra
+from fastem.kernels.incomplete import APART, add_statistics, load_errors, log_densities
+from fastem.kernels.vectors import GROUP, VECTOR_BYTES
+
+LANES = GROUP * VECTOR_BYTES // 8
+
+
+class IncompleteParams(NamedTuple):
+    """What passes read; matrices are padded to an even size."""
+
+    centres: Float  # (K, d)
+    covariances: Float  # (K, d, d)
+    lower: Float  # (K, d, d), Cholesky factors of the covariances
+    log_constant: Float  # (K,)
+    layout: NDArray[np.int64]  # observed columns, features, whether there are errors, whether there are projections
+
+
+@inlined
+def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """Component log-densities of a tile, without powers of 2 pi."""
+    log_densities(params, tile, scratch, out)
+
+
+@inlined
+def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """Per component and lane: first moments, and second ones less the covariance, in units of its factor."""
+    add_statistics(params, tile, resp, mass, scratch, stats)
+
+
+def prepare(params: Params, rows: Any) -> IncompleteParams:
+    """Parameters for rows of a kind."""
+    centres, lower = factors_of(params)
+    n_components, n_features = centres.shape
+    size = _even(n_features)
+    padded = np.tile(np.eye(size), (n_components, 1, 1))
+    padded[:, :n_features, :n_features] = lower
+    covariances = padded @ np.swapaxes(padded, 1, 2)
+    kind = (rows.values.shape[1], n_features, rows.has_errors, rows.projection.shape[0] > 0)
+    return IncompleteParams(centres, covariances, padded, np.zeros(n_components), np.array(kind, dtype=np.int64))
+
+
+def factors_of(params: Params) -> tuple[Float, Float]:
+    """Means (K, d) that densities have, whatever their statistics are about, and factors L of V = L L' (K, d, d)."""
+    n_components, n_features = params.means.shape
+    if hasattr(params, "lower"):
+        inverses = params.lower.reshape(-1, n_features, n_features)
+        factors = np.stack([_gaussian.triangular_inverse(inverse) for inverse in inverses])
+        lower = np.broadcast_to(factors, (n_components, n_features, n_features))
+        return np.einsum("kij,kj->ki", lower, params.offset), lower
+    inverses = np.broadcast_to(params.inverse_deviation.reshape(n_components, -1), (n_components, n_features))
+    centres = params.centres if hasattr(params, "centres") else params.offset / inverses
+    return centres, np.eye(n_features) / inverses[:, :, None]
+
+
+def n_raw(n_features: int, n_components: int) -> int:
+    """Numbers that a pass sums: each lane by itself."""
+    size = _even(n_features)
+    return n_components * (size + size**2) * LANES
+
+
+def finish(base: Family, mass: Float, raw: Float, params: Params) -> Float:
+    """Expected statistics of the values, as the family without anything missing would have summed them."""
+    centres, lower = factors_of(params)
+    n_components, n_features = centres.shape
+    size = _even(n_features)
+    sums = raw.reshape(n_components, size + size**2, LANES).sum(axis=2)
+    first = np.einsum("kij,kj->ki", lower, sums[:, :n_features])
+    excess = sums[:, size:].reshape(n_components, size, size)[:, :n_features, :n_features]
+    excess = _gaussian.symmetric(excess) + mass[:, None, None] * np.eye(n_features)
+    second = lower @ excess @ np.swapaxes(lower, 1, 2)
+    return base.shift(mass, _arrange(base.name, first, second), centres, params.means)
+
+
+def _arrange(name: str, first: Float, second: Float) -> Float:
+    """First moments (K, d) and second moments (K, d, d) as statistics of a Gaussian family."""
+    n_components = len(first)
+    if name == "gaussian-full":
+        return np.concatenate([first[:, None], second], axis=1).ravel()
+    if name == "gaussian-tied":
+        return np.concatenate([first.ravel(), np.zeros(n_components**2), second.sum(axis=0).ravel()])
+    return np.stack([first, np.einsum("kii->ki", second)], axis=1).ravel()
+
+
+class PatternParams(NamedTuple):
+    """Complete rows' parameters of P patterns with m values each, by the names that full covariances have."""
+
+    means: Float  # (P, K, m)
+    lower: Float  # (P, K, m, m)
+    offset: Float  # (P, K, m)
+    log_constant: Float  # (P, K)
+
+
+class OnePattern(NamedTuple):
+    """Those of one of them."""
+
+    means: Float
+    lower: Float
+    offset: Float
+    log_constant: Float
+
+
+@inlined
+def pick(params, p):  # type: ignore[no-untyped-def]
+    """Parameters of a pattern."""
+    return OnePattern(params.means[p], params.lower[p], params.offset[p], params.log_constant[p])
+
+
+def marginal(params: Params, log_weights: Float, columns: NDArray[np.int64]) -> PatternParams:
+    """Parameters of the values that rows of each pattern have, with the weights, without powers of 2 pi."""
+    centres, lower = factors_of(params)
+    within = _blocks(lower, columns)[1]
+    inverses = np.tril(np.linalg.inv(np.linalg.cholesky(within)))
+    means = np.ascontiguousarray(np.moveaxis(centres[:, columns], 0, 1))
+    offset = np.einsum("pkij,pkj->pki", inverses, means)
+    log_constant = log_weights + np.log(np.einsum("pkii->pki", inverses)).sum(axis=2)
+    return PatternParams(means, inverses, offset, log_constant)
+
+
+def _blocks(lower: Float, columns: NDArray[np.int64]) -> tuple[Float, Float]:
+    """Covariances of all features with those of each pattern (P, K, d, m), and of these (P, K, m, m)."""
+    covariances = lower @ np.swapaxes(lower, 1, 2)
+    across = np.moveaxis(covariances[:, :, columns], 2, 0)
+    return across, np.take_along_axis(across, columns[:, None, :, None], axis=2)
+
+
+def expand(base: Family, masses: Float, sums: Float, params: Params, columns: NDArray[np.int64]) -> Float:
+    """Expected statistics of all features from those of the values that rows of each pattern have."""
+    centres, lower = factors_of(params)
+    n_patterns, m = columns.shape
+    moments = sums.reshape(n_patterns, len(centres), m + 1, m)
+    across, within = _blocks(lower, columns)
+    gain = np.swapaxes(np.linalg.solve(within, np.swapaxes(across, 2, 3)), 2, 3)
+    first = np.einsum("pkdm,pkm->kd", gain, moments[:, :, 0])
+    excess = _gaussian.symmetric(moments[:, :, 1:]) - masses[:, :, None, None] * within
+    second = (gain @ excess @ np.swapaxes(gain, 2, 3)).sum(axis=0)
+    mass = masses.sum(axis=0)
+    second += mass[:, None, None] * (lower @ np.swapaxes(lower, 1, 2))
+    return base.shift(mass, _arrange(base.name, first, second), centres, params.means)
+
+
+def scratch_rows(n_observed: int, n_features: int, n_components: int, tile_rows: int) -> int:
+    """Rows of scratch memory, see `fastem.kernels.incomplete.areas`."""
+    m, d = _even(n_observed), _even(n_features)
+    factors = n_components * (m * (m - 1) // 2 + 2 * m)
+    work = m + m * (m + 1) // 2 + 2 * (m + 1) * d + APART + 2 * m
+    return factors + -(-work * LANES // tile_rows) + 1
+
+
+def vary(base: Family) -> Family:
+    """The family for rows that are seen incompletely."""
+    return base._replace(
+        name=f"{base.name}.incomplete",
+        log_prob=log_prob,
+        accumulate=accumulate,
+        load_errors=load_errors,
+        prepare=prepare,
+        n_raw=n_raw,
+        finish=functools.partial(finish, base),
+        scratch_rows=scratch_rows,
+        patterns=PatternAlgebra("gaussian-full", marginal, pick, functools.partial(expand, base)),
+        log_base=_gaussian.log_base,
+        single=False,
+    )
+
+
+def _even(n: int) -> int:
+    return n + n % 2

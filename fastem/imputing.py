@@ -1,0 +1,151 @@
+"""What a fitted mixture knows of values that were not seen, or not exactly."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from fastem.annotating import Known, annotate
+from fastem.annotations import NOTHING, Annotations
+from fastem.fitted import NOTHING_KNOWN, FittedMixture, Float
+from fastem.latent import components_of, draws, mixed_expectations
+from fastem.sources import Wanted
+
+
+class Imputing(FittedMixture):
+    """Filling in missing values."""
+
+    @abstractmethod
+    def _expected(self, responsibilities: Float, values: Float) -> Float:
+        """Expected values (n, d) of all cells of rows, given those that are there."""
+
+    @abstractmethod
+    def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
+        """Draws (n_draws, n, d) of all cells of rows, given those that are there."""
+
+    def _shares(self, X: Any, known: Known = NOTHING_KNOWN) -> Float:
+        """Responsibilities in float64, NaN standing for a missing value."""
+        rows = self._evaluate(X, Wanted(responsibilities=True), known=known, missing=True).scores.rows
+        return rows.responsibilities.astype(np.float64)
+
+    def impute(self, X: ArrayLike, n_draws: int | None = None) -> NDArray[Any]:
+        """Fill in missing values: by their expectation given the row's other values, or by draws.
+
+        Draws keep the spread that expectations lose: what is computed from each of them and then averaged has the right
+        uncertainty (Rubin, 1987, Multiple imputation for nonresponse in surveys).
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, NaN where a value is missing.
+        n_draws : int, default=None
+            Number of draws from the conditional distribution; None gives its mean. `random_state` seeds them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), or (n_draws, n_samples, n_features)
+            The rows with all values; those that were there are as they were.
+
+        Raises
+        ------
+        ValueError
+            If `n_draws` is not positive, or X has another number of features or infinite values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastem import GaussianMixture
+        >>> X = np.random.default_rng(0).multivariate_normal([0, 0], [[1.0, 0.8], [0.8, 1.0]], size=10000)
+        >>> model = GaussianMixture(random_state=0).fit(X)
+        >>> model.impute([[2.0, np.nan]]).round(1)
+        array([[2. , 1.6]])
+        >>> round(float(model.impute([[2.0, np.nan]], n_draws=1000)[:, 0, 1].std()), 1)
+        0.6
+        """
+        check_is_fitted(self, "weights_")
+        if n_draws is not None and (isinstance(n_draws, bool) or not isinstance(n_draws, int) or n_draws < 1):
+            raise ValueError(f"n_draws must be None or an integer above 0, not {n_draws!r}")
+        values = self._values(X, NOTHING_KNOWN, missing=True)
+        shares = self._shares(X)
+        missing = np.isnan(values)
+        incomplete = missing.any(axis=1)
+        some = values[incomplete].astype(np.float64)
+        if n_draws is None:
+            result = values.copy()
+            found = self._expected(shares[incomplete], some)
+            result[incomplete] = np.where(missing[incomplete], found, some)
+            return result
+        random_state = check_random_state(self.random_state)
+        result = np.repeat(values[None], n_draws, axis=0)
+        found = self._drawn(shares[incomplete], some, n_draws, random_state)
+        result[:, incomplete] = np.where(missing[incomplete], found, some)
+        return result
+
+
+class Denoising(Imputing):
+    """Of Gaussian mixtures, errors of measurement too."""
+
+    def denoise(
+        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
+    ) -> tuple[Float, Float]:
+        """Posterior means and covariances of the values behind rows that were measured with errors.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            What was measured, NaN where nothing was; of as many columns as projections have rows, if there are any.
+        noise : array-like, default=None
+            Variances or covariances of the errors, see `fit`.
+        projection : array-like of shape (n_samples, n_columns, n_features), default=None
+            What the columns of X see of the features, see `fit`.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_features)
+            Expectation of each row's value, given what was measured.
+        covariance : ndarray of shape (n_samples, n_features, n_features)
+            Of its posterior distribution, which is a mixture again, about that mean.
+
+        Raises
+        ------
+        ValueError
+            If noise or projections have the wrong shape or are none.
+
+        References
+        ----------
+        J. Bovy, D. W. Hogg and S. T. Roweis (2011), Extreme deconvolution: inferring complete distribution functions
+        from noisy, heterogeneous and incomplete observations, Annals of Applied Statistics 5, 1657-1677.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastem import GaussianMixture
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.normal(scale=2.0, size=(10000, 1)) + rng.normal(size=(10000, 1))
+        >>> model = GaussianMixture().fit(X, noise=[[1.0]])
+        >>> mean, covariance = model.denoise([[5.0]], noise=[[1.0]])
+        >>> mean.round(1).tolist(), covariance.round(1).tolist()
+        ([[4.0]], [[[0.8]]])
+        """
+        check_is_fitted(self, "weights_")
+        known = Known(None, noise, projection)
+        values = self._values(X, known, missing=True).astype(np.float64)
+        annotations = annotate(known, values.shape, self.n_components)
+        return mixed_expectations(*self._posterior_of(self._shares(X, known), values, annotations))
+
+    def _posterior_of(self, shares: Float, values: Float, annotations: Annotations = NOTHING) -> tuple[Any, ...]:
+        """What `fastem.latent` needs of the mixture, and of rows."""
+        components = components_of(self._recover(np.zeros(self._locations().shape[1])).params)
+        return components, shares, values, annotations
+
+    def _expected(self, responsibilities: Float, values: Float) -> Float:
+        return mixed_expectations(*self._posterior_of(responsibilities, values))[0]
+
+    def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
+        components, shares, rows, nothing = self._posterior_of(responsibilities, values)
+        return draws(components, shares, rows, nothing, n_draws, random_state)

@@ -1,0 +1,93 @@
+"""Densities and sums over tiles in which some cells are missing, NaN: each column counts where it is there."""
+
+from fastem._jit import kernel
+from fastem.kernels.shuffles import total
+from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store, where
+
+
+@kernel
+def log_densities(inverse_deviation, offset, log_scale, constant, tile, out):
+    """out[k, c] = constant[k] + sum over what is there of log_scale - (inverse_deviation x - offset)^2 / 2."""
+    n_components, b = out.shape
+    d = tile.shape[0]
+    step = lanes(tile)
+    zero, minus_half = splat(0.0, tile), splat(-0.5, tile)
+    for k in range(n_components):
+        level = broadcast(constant, k)
+        for c in range(0, b, 2 * step):
+            c1 = c + step
+            s0 = level
+            s1 = level
+            for j in range(d):
+                x0 = load(tile, j, c)
+                x1 = load(tile, j, c1)
+                a, h, scale = (
+                    broadcast(inverse_deviation, k, j),
+                    zero - broadcast(offset, k, j),
+                    broadcast(log_scale, k, j),
+                )
+                u0 = multiply_add(a, x0, h)
+                u1 = multiply_add(a, x1, h)
+                s0 = s0 + where(x0 >= x0, multiply_add(minus_half * u0, u0, scale), zero)
+                s1 = s1 + where(x1 >= x1, multiply_add(minus_half * u1, u1, scale), zero)
+            store(s0, out, k, c)
+            store(s1, out, k, c1)
+
+
+@kernel
+def log_counts(log_rates, rates, constant, tile, out):
+    """out[k, c] = constant[k] + sum over what is there of x log_rate - rate; a count of 0 has none of the first."""
+    n_components, b = out.shape
+    d = tile.shape[0]
+    step = lanes(tile)
+    zero = splat(0.0, tile)
+    for k in range(n_components):
+        level = broadcast(constant, k)
+        for c in range(0, b, step):
+            s = level
+            for j in range(d):
+                x = load(tile, j, c)
+                rate = broadcast(rates, k, j)
+                term = multiply_add(x, where(x > zero, broadcast(log_rates, k, j), zero), zero - rate)
+                s = s + where(x >= x, term, zero)
+            store(s, out, k, c)
+
+
+@kernel
+def weighted_moments(resp, active, tile, centre, first, stats):
+    """Mass, first and second moments of tile - centre of what is there: three runs of d sums, from stats[first] on."""
+    d = tile.shape[0]
+    zero = splat(0.0, tile)
+    for j in range(d):
+        m = broadcast(centre, j)
+        n = zero
+        s = zero
+        q = zero
+        for c in active:
+            x = load(tile, j, c)
+            w = where(x >= x, load(resp, c), zero)
+            u = where(x >= x, x - m, zero)
+            p = w * u
+            n = n + w
+            s = s + p
+            q = multiply_add(p, u, q)
+        stats[first + j] += total(n)
+        stats[first + d + j] += total(s)
+        stats[first + 2 * d + j] += total(q)
+
+
+@kernel
+def weighted_counts(resp, active, tile, first, stats):
+    """Mass, and sums of the counts where cells are there: two runs of d sums, from stats[first] on."""
+    d = tile.shape[0]
+    zero = splat(0.0, tile)
+    for j in range(d):
+        n = zero
+        s = zero
+        for c in active:
+            x = load(tile, j, c)
+            w = where(x >= x, load(resp, c), zero)
+            n = n + w
+            s = multiply_add(w, where(x >= x, x, zero), s)
+        stats[first + j] += total(n)
+        stats[first + d + j] += total(s)

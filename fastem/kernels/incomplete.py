@@ -1,0 +1,215 @@
+"""Gaussians seen incompletely: rows with missing values, errors of measurement and projections, each in its own way.
+
+A row x = R v + error sees a value v ~ N(mu, V) through a projection R, the identity where none is given, with an error
+of covariance S; a missing value is a row of R that is not there. With V = L L', A = R L, T = A A' + S and q = x - R mu,
+
+    log N(q; 0, T),    u = A' T^-1 q,    P = A' T^-1 A
+
+are all that is needed: given the row, v has mean mu + L u and covariance L (I - P) L' (Bovy, Hogg and Roweis, 2011). So
+passes sum u and u u' - P, whose entries are of order one, and L comes in once a sweep.
+
+T = U D U' with unit triangular U is factored without square roots, and a missing value is a pivot whose inverse is set
+to zero, so that it tells nothing about the others. Then W = U^-1 A and e = U^-1 q give u = W' D^-1 e and P = W' D^-1 W.
+What the density found, U, D^-1 and e, is kept for the statistics.
+
+A tile has the values (m), and behind them, if there are errors or projections, the lower triangles of S
+(m (m + 1) / 2) and R (m d). Odd dimensions are padded with one that is always missing.
+
+Bovy, Hogg and Roweis (2011), Extreme deconvolution, Annals of Applied Statistics 5, 1657-1677.
+"""
+
+from fastem._jit import kernel
+from fastem.kernels.lane_matrices import add_moments, factor_rows, factorise, padded, solve_dense, solve_triangular
+from fastem.kernels.posterior import NEGLIGIBLE
+from fastem.kernels.vectors import (
+    GROUP,
+    alike,
+    any_lane,
+    broadcast_group,
+    lanes,
+    load_group,
+    multiply_add,
+    store,
+    where,
+)
+
+APART = 7  # vectors between what is read and what is written: stores hold up loads a multiple of 4096 bytes away
+
+
+@kernel
+def load_errors(rows, start, stop, part):
+    """Fill `part` (m (m + 1) / 2 + m d, b) with the errors' covariances and the projections of rows start..stop."""
+    if part.shape[0] == 0:
+        return
+    m = rows.values.shape[1]
+    noise, projection = rows.noise, rows.projection
+    size = m * (m + 1) // 2
+    for c in range(part.shape[1]):
+        row = start + (c if c < stop - start else 0)
+        if noise.shape[0] == 0:
+            for i in range(size):
+                part[i, c] = 0.0
+        else:
+            source = noise[row if noise.shape[0] > 1 else 0]
+            whole = source.size == m * m
+            for i in range(m):
+                for j in range(i):
+                    part[i * (i + 1) // 2 + j, c] = source[i * m + j] if whole else 0.0
+                part[i * (i + 1) // 2 + i, c] = source[i * m + i] if whole else source[i]
+        if projection.shape[0] > 0:
+            source = projection[row if projection.shape[0] > 1 else 0]
+            for i in range(source.size):
+                part[size + i, c] = source[i]
+
+
+@kernel
+def areas(scratch, layout, n_components, step, b):
+    """Scratch memory as vectors: factors of all rows and components, then `seen`, T, W and what is weighted."""
+    m, d = padded(layout[0]), padded(layout[1])
+    size = factor_rows(m)
+    flat = scratch.reshape(-1)
+    vectors = flat[: flat.size // step * step].reshape(flat.size // step, step)
+    first = n_components * (b // step) * size
+    factors, seen, rest = vectors[:first], vectors[first : first + m], vectors[first + m :]
+    n_work = m * (m + 1) // 2
+    last = n_work + (m + 1) * d
+    w, weighted = rest[n_work:last], rest[last + APART :]
+    return factors, seen, rest[:n_work], w, weighted
+
+
+@kernel
+def see(tile, c, centre, seen, factor, first_e):
+    """Which values are there (m,), and their residuals x - mu, zero for the others."""
+    like = load_group(tile, 0, c)
+    zero, one = alike(0.0, like), alike(1.0, like)
+    n_features = centre.size
+    for i in range(n_features):
+        x = load_group(tile, i, c)
+        there = x >= x
+        store(where(there, one, zero), seen, i, 0)
+        store(where(there, x - broadcast_group(centre, i), zero), factor, first_e + i, 0)
+    for i in range(n_features, seen.shape[0]):
+        store(zero, seen, i, 0)
+        store(zero, factor, first_e + i, 0)
+
+
+@kernel
+def add_errors(tile, c, m, work):
+    """Add the lower triangles of S to T."""
+    for i in range(m * (m + 1) // 2):
+        store(load_group(work, i, 0) + load_group(tile, m + i, c), work, i, 0)
+
+
+@kernel
+def assemble(covariance, work):
+    """T = V."""
+    m = covariance.shape[0]
+    for i in range(m):
+        for j in range(i + 1):
+            store(broadcast_group(covariance, i, j), work, i * (i + 1) // 2 + j, 0)
+
+
+@kernel
+def project(tile, c, layout, lower, w):
+    """A = R L (m, d)."""
+    m, d = layout[0], layout[1]
+    zero = alike(0.0, load_group(w, 0, 0))
+    width = padded(d)
+    first = m + m * (m + 1) // 2
+    for i in range(padded(m)):
+        for j in range(width):
+            a = zero
+            if i < m and j < d:
+                for p in range(j, d):
+                    a = multiply_add(load_group(tile, first + i * d + p, c), broadcast_group(lower, p, j), a)
+            store(a, w, i * width + j, 0)
+
+
+@kernel
+def see_projected(tile, c, layout, centre, seen, factor, first_e):
+    """Which values are there (m,), and their residuals x - R mu, zero for the others."""
+    m, d = layout[0], layout[1]
+    like = load_group(tile, 0, c)
+    zero, one = alike(0.0, like), alike(1.0, like)
+    first = m + m * (m + 1) // 2
+    for i in range(m):
+        x = load_group(tile, i, c)
+        there = x >= x
+        residual = x
+        for p in range(d):
+            residual = residual - load_group(tile, first + i * d + p, c) * broadcast_group(centre, p)
+        store(where(there, one, zero), seen, i, 0)
+        store(where(there, residual, zero), factor, first_e + i, 0)
+    for i in range(m, seen.shape[0]):
+        store(zero, seen, i, 0)
+        store(zero, factor, first_e + i, 0)
+
+
+@kernel
+def assemble_projected(w, layout, work):
+    """T = A A'."""
+    m, d = padded(layout[0]), padded(layout[1])
+    zero = alike(0.0, load_group(w, 0, 0))
+    for i in range(m):
+        for j in range(i + 1):
+            t = zero
+            for p in range(d):
+                t = multiply_add(load_group(w, i * d + p, 0), load_group(w, j * d + p, 0), t)
+            store(t, work, i * (i + 1) // 2 + j, 0)
+
+
+@kernel
+def log_densities(params, tile, scratch, out):
+    """out[k, c] = constant[k] + log N(q; 0, T) without the powers of 2 pi; factors remain in `scratch`."""
+    n_components, b = out.shape
+    step = GROUP * lanes(tile)
+    layout = params.layout
+    m = layout[0]
+    size = factor_rows(padded(m))
+    first_e = size - padded(m)
+    factors, seen, work, w, _ = areas(scratch, layout, n_components, step, b)
+    like = load_group(tile, 0, 0)
+    minus_half = alike(-0.5, like)
+    for k in range(n_components):
+        centre, covariance, lower = params.centres[k], params.covariances[k], params.lower[k]
+        constant = broadcast_group(params.log_constant, k)
+        for c in range(0, b, step):
+            at = (c // step * n_components + k) * size
+            if layout[3]:
+                see_projected(tile, c, layout, centre, seen, factors, at + first_e)
+                project(tile, c, layout, lower, w)
+                assemble_projected(w, layout, work)
+            else:
+                see(tile, c, centre, seen, factors, at + first_e)
+                assemble(covariance, work)
+            if layout[2]:
+                add_errors(tile, c, m, work)
+            value = factorise(padded(m), seen, work, factors, at)
+            store(multiply_add(minus_half, value, constant), out, k, c)
+
+
+@kernel
+def add_statistics(params, tile, resp, mass, scratch, stats):
+    """Add r u (d) and r (u u' - P) (d, d) of each component, lane by lane, from what `log_densities` left."""
+    n_components, b = resp.shape
+    step = GROUP * lanes(tile)
+    layout = params.layout
+    m, d = padded(layout[0]), padded(layout[1])
+    size = factor_rows(m)
+    factors, _, _, w, weighted = areas(scratch, layout, n_components, step, b)
+    sums = stats.reshape(n_components, d + d * d, step)
+    like = load_group(tile, 0, 0)
+    for k in range(n_components):
+        limit = alike(NEGLIGIBLE * mass[k], like)
+        lower, own = params.lower[k], sums[k]
+        for c in range(0, b, step):
+            responsibility = load_group(resp, k, c)
+            if not any_lane(responsibility > limit):
+                continue
+            at = (c // step * n_components + k) * size
+            if layout[3]:
+                project(tile, c, layout, lower, w)
+                solve_dense(m, d, factors, at, w)
+            else:
+                solve_triangular(m, lower, factors, at, w)
+            add_moments(m, d, not layout[3], responsibility, factors, at, w, weighted, own)

@@ -1,0 +1,223 @@
+"""Small matrices, one in each lane: a vector works on as many rows of the data at once as it has lanes.
+
+Matrices lie in memory as (rows * columns, lanes), triangles by rows. Loops go over 2 x 2 blocks, which loads each
+number half as often; sizes are even, see `padded`.
+"""
+
+from fastem._jit import kernel
+from fastem.kernels.vecmath import log_and_quotient
+from fastem.kernels.vectors import alike, broadcast_group, load_group, multiply_add, store, where
+
+
+@kernel
+def padded(n):
+    """The next even number."""
+    return n + n % 2
+
+
+@kernel
+def factor_rows(m):
+    """Vectors that `factorise` leaves: U below the diagonal, by rows, then D^-1 and e."""
+    return m * (m - 1) // 2 + 2 * m
+
+
+@kernel
+def factorise(m, seen, work, factor, at):
+    """Factor T = U D U' in `work`, its lower triangle by rows, and solve U e = q; returns log det D + e' D^-1 e.
+
+    `seen` (m,) has ones, and zeros for what is missing: such pivots are left out. `factor` has, from `at` on, U, D^-1
+    and e, which is q on entry. T is written over by -U D.
+    """
+    like = load_group(work, 0, 0)
+    zero, one, minus_one = alike(0.0, like), alike(1.0, like), alike(-1.0, like)
+    first_inverse = at + m * (m - 1) // 2
+    first_e = first_inverse + m
+    result = zero
+    product = one
+    for j in range(0, m, 2):
+        row_j, row_j1 = j * (j + 1) // 2, (j + 1) * (j + 2) // 2  # in work
+        unit_j, unit_j1 = at + j * (j - 1) // 2, at + (j + 1) * j // 2  # in factor
+        a = load_group(work, row_j + j, 0)
+        b = load_group(work, row_j1 + j, 0)
+        g = load_group(work, row_j1 + j + 1, 0)
+        e0 = load_group(factor, first_e + j, 0)
+        e1 = load_group(factor, first_e + j + 1, 0)
+        for p in range(j):
+            u0 = load_group(factor, unit_j + p, 0)
+            u1 = load_group(factor, unit_j1 + p, 0)
+            v1 = load_group(work, row_j1 + p, 0)
+            a = multiply_add(load_group(work, row_j + p, 0), u0, a)
+            b = multiply_add(v1, u0, b)
+            g = multiply_add(v1, u1, g)
+            e = zero - load_group(factor, first_e + p, 0)
+            e0 = multiply_add(e, u0, e0)
+            e1 = multiply_add(e, u1, e1)
+        seen0 = load_group(seen, j, 0) > zero
+        seen1 = load_group(seen, j + 1, 0) > zero
+        # both pivots from one division, which takes as long as thirty-two multiplications
+        a = where(seen0, a, one)
+        negative = where(seen0, zero - b, zero)
+        determinant = multiply_add(negative, negative * minus_one, a * g)
+        determinant = where(seen1, determinant, a)
+        quotient = one / (a * determinant)
+        inverse0 = where(seen0, quotient * determinant, zero)
+        inverse1 = where(seen1, quotient * a * a, zero)
+        unit = b * inverse0
+        e1 = multiply_add(zero - e0, unit, e1)
+        store(unit, factor, unit_j1 + j, 0)
+        store(negative, work, row_j1 + j, 0)
+        store(inverse0, factor, first_inverse + j, 0)
+        store(inverse1, factor, first_inverse + j + 1, 0)
+        store(e0, factor, first_e + j, 0)
+        store(e1, factor, first_e + j + 1, 0)
+        result = multiply_add(e0 * e0, inverse0, result)
+        result = multiply_add(e1 * e1, inverse1, result)
+        product = product * determinant
+        if j % 4 == 2 or j + 2 == m:  # four at a time do not leave the range of the numbers
+            logarithm, _ = log_and_quotient(product, one)
+            result = result + logarithm
+            product = one
+        for i in range(j + 2, m, 2):
+            row_i, row_i1 = i * (i + 1) // 2, (i + 1) * (i + 2) // 2
+            t00 = load_group(work, row_i + j, 0)
+            t01 = load_group(work, row_i + j + 1, 0)
+            t10 = load_group(work, row_i1 + j, 0)
+            t11 = load_group(work, row_i1 + j + 1, 0)
+            for p in range(j):
+                v0 = load_group(work, row_i + p, 0)
+                v1 = load_group(work, row_i1 + p, 0)
+                u0 = load_group(factor, unit_j + p, 0)
+                u1 = load_group(factor, unit_j1 + p, 0)
+                t00 = multiply_add(v0, u0, t00)
+                t01 = multiply_add(v0, u1, t01)
+                t10 = multiply_add(v1, u0, t10)
+                t11 = multiply_add(v1, u1, t11)
+            n00 = zero - t00
+            n10 = zero - t10
+            t01 = multiply_add(n00, unit, t01)
+            t11 = multiply_add(n10, unit, t11)
+            store(n00, work, row_i + j, 0)
+            store(n10, work, row_i1 + j, 0)
+            store(zero - t01, work, row_i + j + 1, 0)
+            store(zero - t11, work, row_i1 + j + 1, 0)
+            unit_i, unit_i1 = at + i * (i - 1) // 2, at + (i + 1) * i // 2
+            store(t00 * inverse0, factor, unit_i + j, 0)
+            store(t10 * inverse0, factor, unit_i1 + j, 0)
+            store(t01 * inverse1, factor, unit_i + j + 1, 0)
+            store(t11 * inverse1, factor, unit_i1 + j + 1, 0)
+    return result
+
+
+@kernel
+def solve_triangular(m, lower, factor, at, w):
+    """Set W (m, m) = U^-1 L for lower-triangular L (m, m), with zeros above the diagonal of 2 x 2 blocks."""
+    zero = alike(0.0, load_group(w, 0, 0))
+    for j in range(0, m, 2):
+        for i in range(j, m, 2):
+            unit_i, unit_i1 = at + i * (i - 1) // 2, at + (i + 1) * i // 2
+            w00 = broadcast_group(lower, i, j)
+            w01 = broadcast_group(lower, i, j + 1)
+            w10 = broadcast_group(lower, i + 1, j)
+            w11 = broadcast_group(lower, i + 1, j + 1)
+            for p in range(j, i):
+                u0 = zero - load_group(factor, unit_i + p, 0)
+                u1 = zero - load_group(factor, unit_i1 + p, 0)
+                x0 = load_group(w, p * m + j, 0)
+                x1 = load_group(w, p * m + j + 1, 0)
+                w00 = multiply_add(u0, x0, w00)
+                w01 = multiply_add(u0, x1, w01)
+                w10 = multiply_add(u1, x0, w10)
+                w11 = multiply_add(u1, x1, w11)
+            unit = zero - load_group(factor, unit_i1 + i, 0)
+            w10 = multiply_add(unit, w00, w10)
+            w11 = multiply_add(unit, w01, w11)
+            store(w00, w, i * m + j, 0)
+            store(w01, w, i * m + j + 1, 0)
+            store(w10, w, (i + 1) * m + j, 0)
+            store(w11, w, (i + 1) * m + j + 1, 0)
+
+
+@kernel
+def solve_dense(m, d, factor, at, w):
+    """Replace A (m, d) in `w` by W = U^-1 A."""
+    zero = alike(0.0, load_group(w, 0, 0))
+    for i in range(0, m, 2):
+        unit_i, unit_i1 = at + i * (i - 1) // 2, at + (i + 1) * i // 2
+        unit = zero - load_group(factor, unit_i1 + i, 0)
+        for j in range(0, d, 2):
+            w00 = load_group(w, i * d + j, 0)
+            w01 = load_group(w, i * d + j + 1, 0)
+            w10 = load_group(w, (i + 1) * d + j, 0)
+            w11 = load_group(w, (i + 1) * d + j + 1, 0)
+            for p in range(i):
+                u0 = zero - load_group(factor, unit_i + p, 0)
+                u1 = zero - load_group(factor, unit_i1 + p, 0)
+                x0 = load_group(w, p * d + j, 0)
+                x1 = load_group(w, p * d + j + 1, 0)
+                w00 = multiply_add(u0, x0, w00)
+                w01 = multiply_add(u0, x1, w01)
+                w10 = multiply_add(u1, x0, w10)
+                w11 = multiply_add(u1, x1, w11)
+            w10 = multiply_add(unit, w00, w10)
+            w11 = multiply_add(unit, w01, w11)
+            store(w00, w, i * d + j, 0)
+            store(w01, w, i * d + j + 1, 0)
+            store(w10, w, (i + 1) * d + j, 0)
+            store(w11, w, (i + 1) * d + j + 1, 0)
+
+
+@kernel
+def add_moments(m, d, triangular, responsibility, factor, at, w, weighted, sums):
+    """Add r u to the first d vectors of `sums`, and r (u u' - P) to the d^2 that follow, the lower 2 x 2 blocks.
+
+    W gets a last row, u, and `weighted` its rows times -r D^-1, the last times r: so that all terms are of one kind.
+    Behind them `weighted` has memory for D^-1 e and -r D^-1.
+    """
+    zero = alike(0.0, responsibility)
+    first_inverse = at + m * (m - 1) // 2
+    first_e = first_inverse + m
+    first_f = (m + 1) * d
+    for p in range(m):
+        inverse = load_group(factor, first_inverse + p, 0)
+        store(inverse * load_group(factor, first_e + p, 0), weighted, first_f + p, 0)
+        store(zero - responsibility * inverse, weighted, first_f + m + p, 0)
+    for i in range(0, d, 2):
+        first = i if triangular else 0
+        u0 = zero
+        u1 = zero
+        for p in range(first, m):
+            f = load_group(weighted, first_f + p, 0)
+            scale = load_group(weighted, first_f + m + p, 0)
+            w0 = load_group(w, p * d + i, 0)
+            w1 = load_group(w, p * d + i + 1, 0)
+            u0 = multiply_add(f, w0, u0)
+            u1 = multiply_add(f, w1, u1)
+            store(scale * w0, weighted, p * d + i, 0)
+            store(scale * w1, weighted, p * d + i + 1, 0)
+        store(u0, w, m * d + i, 0)
+        store(u1, w, m * d + i + 1, 0)
+        r0 = responsibility * u0
+        r1 = responsibility * u1
+        store(r0, weighted, m * d + i, 0)
+        store(r1, weighted, m * d + i + 1, 0)
+        store(load_group(sums, i, 0) + r0, sums, i, 0)
+        store(load_group(sums, i + 1, 0) + r1, sums, i + 1, 0)
+        for j in range(0, i + 2, 2):
+            row, next_row = d + i * d + j, d + (i + 1) * d + j
+            s00 = load_group(sums, row, 0)
+            s01 = load_group(sums, row + 1, 0)
+            s10 = load_group(sums, next_row, 0)
+            s11 = load_group(sums, next_row + 1, 0)
+            for p in range(first, m + 1):
+                a0 = load_group(weighted, p * d + i, 0)
+                a1 = load_group(weighted, p * d + i + 1, 0)
+                b0 = load_group(w, p * d + j, 0)
+                b1 = load_group(w, p * d + j + 1, 0)
+                s00 = multiply_add(a0, b0, s00)
+                s01 = multiply_add(a0, b1, s01)
+                s10 = multiply_add(a1, b0, s10)
+                s11 = multiply_add(a1, b1, s11)
+            store(s00, sums, row, 0)
+            store(s01, sums, row + 1, 0)
+            store(s10, sums, next_row, 0)
+            store(s11, sums, next_row + 1, 0)

@@ -1,0 +1,137 @@
+"""What is behind rows that are seen incompletely: expectations and draws of their values, given a mixture.
+
+The same algebra as in the passes, see `fastem.kernels.incomplete`, in numpy: for each row and component
+
+    q = x - R mu,  T = R V R' + S,  E[v] = mu + V R' T^-1 q,  cov[v] = V - V R' T^-1 R V.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from fastem.annotations import Annotations, Float
+from fastem.families._contract import Params
+
+BLOCK_NUMBERS = 2**21  # of covariances that exist at once
+
+
+class Components(NamedTuple):
+    """Means (K, d) and covariances (K, d, d)."""
+
+    means: Float
+    covariances: Float
+
+
+def components_of(params: Params) -> Components:
+    """Components of any Gaussian family."""
+    from fastem.families.incomplete import factors_of
+
+    centres, lower = factors_of(params)
+    return Components(centres, lower @ np.swapaxes(lower, 1, 2))
+
+
+class Observed(NamedTuple):
+    """Some rows: values (n, m), where they are (n, m), projections (n, m, d) and covariances of errors (n, m, m)."""
+
+    values: Float
+    there: Float
+    projection: Float
+    noise: Float
+
+
+def observed(values: Float, annotations: Annotations) -> Observed:
+    """Rows with what was left out filled in; missing values have no part in any feature, and errors of their own."""
+    m = values.shape[1]
+    d = annotations.n_features(m)
+    there = (~np.isnan(values)).astype(np.float64)
+    projection = np.eye(m)[None] if annotations.projection is None else annotations.projection.reshape(-1, m, d)
+    noise = np.zeros((1, m, m)) if annotations.noise is None else annotations.noise
+    if noise.ndim == 2:
+        noise = noise.reshape(-1, m, m) if noise.shape[1] == m * m and m > 1 else noise[:, :, None] * np.eye(m)
+    noise = noise * there[:, :, None] * there[:, None, :] + (1.0 - there)[:, :, None] * np.eye(m)
+    return Observed(np.where(there > 0.0, values, 0.0), there, projection * there[:, :, None], noise)
+
+
+def expectations(components: Components, rows: Observed) -> tuple[Float, Float]:
+    """Conditional means (n, K, d) and covariances (n, K, d, d) of the values behind rows, by component."""
+    gain, residual = gains(components, rows)
+    means = components.means + np.einsum("nkdm,nkm->nkd", gain, residual)
+    seen = np.einsum("nmd,kde->nkme", rows.projection, components.covariances)
+    covariances = components.covariances - np.einsum("nkdm,nkme->nkde", gain, seen)
+    return means, 0.5 * (covariances + np.swapaxes(covariances, 2, 3))
+
+
+def gains(components: Components, rows: Observed) -> tuple[Float, Float]:
+    """V R' T^-1 (n, K, d, m) and residuals q (n, K, m)."""
+    seen = np.einsum("nmd,kde->nkme", rows.projection, components.covariances)
+    total = np.einsum("nkme,nle->nkml", seen, rows.projection) + rows.noise[:, None]
+    residual = rows.values[:, None] - np.einsum("nmd,kd->nkm", rows.projection, components.means)
+    return np.swapaxes(np.linalg.solve(total, seen), 2, 3), residual * rows.there[:, None]
+
+
+def blocks(components: Components, values: Float, annotations: Annotations) -> Iterator[tuple[slice, Observed]]:
+    """Rows in so small runs that their matrices fit into memory."""
+    n_components, d = components.means.shape
+    n_rows = max(1, BLOCK_NUMBERS // (n_components * d * max(d, values.shape[1])))
+    for start in range(0, len(values), n_rows):
+        part = slice(start, start + n_rows)
+        yield part, observed(values[part], annotations.take(part))
+
+
+def mixed_expectations(
+    components: Components, responsibilities: Float, values: Float, annotations: Annotations
+) -> tuple[Float, Float]:
+    """Posterior means (n, d) and covariances (n, d, d) of the values behind rows."""
+    d = components.means.shape[1]
+    mean, covariance = np.empty((len(values), d)), np.empty((len(values), d, d))
+    for part, rows in blocks(components, values, annotations):
+        means, covariances = expectations(components, rows)
+        share = responsibilities[part]
+        mean[part] = np.einsum("nk,nkd->nd", share, means)
+        spread = means - mean[part, None]
+        covariance[part] = np.einsum("nk,nkde->nde", share, covariances)
+        covariance[part] += np.einsum("nk,nkd,nke->nde", share, spread, spread)
+    return mean, covariance
+
+
+def draws(
+    components: Components,
+    responsibilities: Float,
+    values: Float,
+    annotations: Annotations,
+    n_draws: int,
+    random_state: np.random.RandomState,
+) -> Float:
+    """Draws (n_draws, n, d) of the values behind rows from their posterior.
+
+    A component is drawn first; then a value and an observation of it from the component, which is corrected for what
+    was seen instead (Hoffman and Ribak, 1991, Constrained realizations of Gaussian fields, Astrophysical Journal 380,
+    L5-L8): no covariance that may be singular is factored.
+    """
+    d = components.means.shape[1]
+    result = np.empty((n_draws, len(values), d))
+    factors = _roots(components.covariances)
+    for part, rows in blocks(components, values, annotations):
+        gain, _ = gains(components, rows)
+        cumulated = np.cumsum(responsibilities[part], axis=1)
+        index = np.arange(len(rows.values))
+        noise_factors = _roots(rows.noise)
+        for draw in range(n_draws):
+            uniform = random_state.uniform(size=(len(index), 1)) * cumulated[:, -1:]
+            k = np.minimum((uniform >= cumulated).sum(axis=1), len(factors) - 1)
+            normal = random_state.standard_normal(size=(len(index), d))
+            value = components.means[k] + np.einsum("nde,ne->nd", factors[k], normal)
+            error = np.einsum("nml,nl->nm", noise_factors, random_state.standard_normal(size=rows.values.shape))
+            seen = np.einsum("nmd,nd->nm", rows.projection, value) + error
+            missed = (rows.values - seen) * rows.there
+            result[draw, part] = value + np.einsum("ndm,nm->nd", gain[index, k], missed)
+    return result
+
+
+def _roots(covariances: Float) -> Float:
+    """Matrices whose products with their transposes are the covariances, which may be singular."""
+    values, vectors = np.linalg.eigh(covariances)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])
