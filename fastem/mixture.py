@@ -26,10 +26,12 @@ from fastem.priors import Moments
 from fastem.problem import check_domain
 from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.schemes.stepwise import State, begin
+from fastem.sources import Mixture
 from fastem.threads import limit_threads
 from fastem.unfitted import UnfittedMixture
 
 INIT_SIZE = 100_000
+BACKGROUND_ATTRIBUTES = frozenset({"background_", "background_log_density_"})
 
 
 class BaseMixture(CallbackSupportMixin, UnfittedMixture):
@@ -133,8 +135,13 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         problem, _ = self._under_prior(posed.problem, Moments())
         starts = self._starts(posed._replace(problem=problem), random_state)
         origin, dtype = problem.source.origin, posed.dtype
+        place = self._placed(posed.extent, dtype)
         problem = replace(problem, policy=scheme.policy, prior=self._fixed_prior(problem.prior, origin))
         control = driver.Control(self.max_iter, self.tol, self.lower_bound_ if self._continues() else -math.inf)
+
+        def publish(mixture: Mixture) -> dict[str, Any]:
+            return {**self._publish(mixture, origin, dtype), **place}
+
         observers: list[driver.Observer] = []
         if self.verbose:
             observers.append(driver.ConsoleReport(self.verbose, self.verbose_interval))
@@ -143,7 +150,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             bridge = CallbackBridge(
                 self,
                 self.n_init,
-                lambda mixture: self._publish(mixture, origin, dtype),
+                publish,
                 X,
                 y,
                 sample_weight,
@@ -156,9 +163,9 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             raise self._explain(error, dtype) from None
         except driver.Interrupted as interruption:
             if interruption.best is not None:
-                self._set_run(interruption.best, interruption.history, origin, dtype)
+                self._set_run(interruption.best, interruption.history, publish(interruption.best.mixture))
             raise KeyboardInterrupt from None
-        self._set_run(run, history, origin, dtype)
+        self._set_run(run, history, publish(run.mixture))
         if hasattr(self, "_stream"):
             del self._stream
         if bridge is not None:
@@ -210,12 +217,14 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         stream: tuple[State, Float, Moments] | None = getattr(self, "_stream", None)
         fitted = hasattr(self, "weights_")
         values, weights = self._validate(X, sample_weight, first=not fitted)
+        extent = None
         if stream is None:
             random_state = check_random_state(self.random_state)
             posed = self._checked(pose_array(self._model(), values, weights, self.init_size, random_state))
             problem, moments = self._under_prior(posed.problem, Moments())
             origin = problem.source.origin
             posed = posed._replace(problem=problem)
+            extent = None if fitted else posed.extent
             state = begin(self._recover(origin) if fitted else next(self._starts(posed, random_state))())
         else:
             state, origin, moments = stream
@@ -230,7 +239,8 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             raise self._explain(error, values.dtype) from None
         bound = (log_likelihood + problem.base) / problem.source.total_weight + log_prior / state.seen
         run = driver.Run(0, state.mixture, bound, stop_reason="max_iter")
-        self._set_run(run, [], origin, values.dtype)
+        place = self._placed(extent, values.dtype)
+        self._set_run(run, [], {**self._publish(run.mixture, origin, values.dtype), **place})
         self.n_iter_ = state.n_batches
         self._stream = state, origin, moments
         return self
@@ -261,9 +271,11 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         """
         return self.fit(X, y, sample_weight=sample_weight).predict(X)
 
-    def _set_run(self, run: driver.Run, history: list[driver.HistoryRecord], origin: Float, dtype: Any) -> None:
-        """Set the fitted attributes."""
-        for name, value in self._publish(run.mixture, origin, dtype).items():
+    def _set_run(self, run: driver.Run, history: list[driver.HistoryRecord], attributes: dict[str, Any]) -> None:
+        """Set the fitted attributes; those of a background that the mixture no longer has go."""
+        for name in vars(self).keys() & BACKGROUND_ATTRIBUTES - attributes.keys():
+            delattr(self, name)
+        for name, value in attributes.items():
             setattr(self, name, value)
         self.converged_ = run.converged
         self.n_iter_ = len(run.bounds)

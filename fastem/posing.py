@@ -12,7 +12,7 @@ from fastem.families._contract import Float, Prior
 from fastem.initialize import Reservoir, Sample, draw_sample
 from fastem.problem import Problem, check_domain, source_for, sum_log_base
 from fastem.reading import Reader
-from fastem.sources import ChunkSource, Range, common_origin, range_of, single_suffices
+from fastem.sources import ChunkSource, Range, common_origin, range_of, range_of_present, single_suffices
 
 ORIGIN_ROWS = 1000  # of an array, that the origin is chosen by: near the data is near enough
 
@@ -29,12 +29,15 @@ class Posed(NamedTuple):
         Draws the rows that a start is made from.
     dtype : dtype
         Type of the data.
+    extent : Range, optional
+        Of the rows of positive weight, if the family has a background.
     """
 
     problem: Problem
     n_present: int
     sample: Callable[[], Sample]
     dtype: Any
+    extent: Range | None = None
 
 
 class Model(NamedTuple):
@@ -60,6 +63,7 @@ def pose_array(
         _n_present(values, weights),
         lambda: draw_sample(values, weights, init_size, random_state),
         values.dtype,
+        range_of_present(values, weights) if model.family.background else None,
     )
 
 
@@ -80,6 +84,7 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
     family = model.family
     reservoir = Reservoir(init_size, random_state)
     extent: Range | None = None
+    present: Range | None = None
     total_weight = base = 0.0
     n_present = 0
     with closing(reader.blocks()) as blocks:
@@ -88,6 +93,9 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
             check_domain(family, values, model.name, block.place)
             if family.centred:
                 extent = range_of(values) if extent is None else extent | range_of(values)
+            if family.background:
+                found = range_of_present(values, weights)
+                present = found if present is None else present | found
             reservoir.add(values, weights)
             base += sum_log_base(family, values, weights)
             total_weight += float(len(values) if weights is None else weights.sum())
@@ -95,7 +103,7 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
     origin = np.zeros(reader.n_features) if extent is None else common_origin(extent)
     single = family.single and extent is not None and single_suffices(extent, origin)
     source = ChunkSource(reader, total_weight, origin, single=single)
-    return Posed(Problem(family, source, model.prior, base), n_present, reservoir.sample, reader.dtype)
+    return Posed(Problem(family, source, model.prior, base), n_present, reservoir.sample, reader.dtype, present)
 
 
 def _n_present(values: NDArray[Any], weights: Float | None) -> int:

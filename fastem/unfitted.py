@@ -15,13 +15,13 @@ from fastem import checks
 from fastem.families import ComponentError
 from fastem.families._contract import Prior
 from fastem.fitted import FittedMixture, Float
-from fastem.initialize import Blocks, Sample, draw_responsibilities
+from fastem.initialize import Blocks, Sample, draw_responsibilities, start_beside_background
 from fastem.posing import Model, Posed, pose_array, pose_source
 from fastem.priors import Moments
 from fastem.problem import Problem, check_squares
 from fastem.reading import Reader, as_source
 from fastem.records import encode_all, version
-from fastem.sources import Mixture
+from fastem.sources import Mixture, Range
 from fastem.threads import limit_threads
 
 UNIDENTIFYING = ("verbose", "verbose_interval", "n_jobs")  # parameters that change no result
@@ -55,6 +55,14 @@ class UnfittedMixture(FittedMixture):
     @abstractmethod
     def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
         """Fitted attributes that describe `mixture`, in the data's coordinates and type."""
+
+    def _surrounded(self, mixture: Mixture, extent: Range | None) -> Mixture:
+        """The mixture with a background for data of this extent, if it is to have one."""
+        return mixture
+
+    def _placed(self, extent: Range | None, dtype: Any) -> dict[str, Any]:
+        """Fitted attributes that tell where the background is, if there is one; None lets it be where it was."""
+        return {}
 
     def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
         """Error that tells which component failed, and what to do."""
@@ -144,14 +152,17 @@ class UnfittedMixture(FittedMixture):
         """What makes the start of each restart."""
         origin, family, prior = posed.problem.source.origin, posed.problem.family, posed.problem.prior
 
+        def draw(sample: Sample) -> Mixture:
+            blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
+            return self._surrounded(self._start(sample, origin, blocks, prior), posed.extent)
+
         def start() -> Mixture:
             if self._initial_parameters_suffice():
-                return self._start(None, origin, None, prior)
+                return self._surrounded(self._start(None, origin, None, prior), posed.extent)
             sample = posed.sample()
             if family.centred:
                 check_squares(sample.values, origin)
-            blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
-            return self._start(sample, origin, blocks, prior)
+            return start_beside_background(family, sample, origin, draw) if family.background else draw(sample)
 
         if self._continues():
             if self._locations().shape != (self.n_components, origin.size):
@@ -159,5 +170,9 @@ class UnfittedMixture(FittedMixture):
                     f"warm_start cannot continue from parameters of shape {self._locations().shape} with "
                     f"n_components = {self.n_components} and n_features = {origin.size}"
                 )
-            return iter([lambda: self._recover(origin)])
+            if len(self.weights_) != self._n_weights():
+                raise ValueError(
+                    f"warm_start cannot continue from {len(self.weights_)} weights, where a fit has {self._n_weights()}"
+                )
+            return iter([lambda: self._surrounded(self._recover(origin), posed.extent)])
         return iter([start] * self.n_init)

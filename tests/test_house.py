@@ -30,6 +30,7 @@ callbacks iteration checkpoint
 fitted
 unfitted
 mixture conditioning
+background
 gaussian_mixture poisson_mixture
 fastem
 warmup environment _plot_shapes
