@@ -1,9 +1,9 @@
 """The one place that chooses compilation options, disk caching and threads.
 
 Nothing above this file names a numba option. `kernel` is the decorator of code over tiles, `inlined` that of code with
-one caller. `specialise` turns a template, a function whose globals name kernels that are yet to be bound, into a cached
-compiled function. None lets LLVM reorder sums: kernels say themselves what is done in parallel, see
-`fastem.kernels.vectors`.
+one caller, `bound` that of such code made from other kernels. `specialise` turns a template, a function whose globals
+name kernels that are yet to be bound, into a cached compiled function. None lets LLVM reorder sums: kernels say
+themselves what is done in parallel, see `fastem.kernels.vectors`.
 """
 
 import functools
@@ -40,6 +40,20 @@ def kernel(function: Function) -> Function:
 def inlined(function: Function) -> Function:
     """Compile code as a part of the pass that calls it, rather than by itself first and once more in the pass."""
     return _njit(function, **OPTIONS, inline="always")
+
+
+def bound(template: Function, bindings: Mapping[str, Function]) -> Function:
+    """`inlined`, with the global names in `bindings` bound to other kernels.
+
+    Globals, because kernels that are held in closures make numba's disk cache miss: its key would hold their addresses.
+    """
+    return inlined(_with_globals(template, bindings))
+
+
+def _with_globals(template: Function, bindings: Mapping[str, Function]) -> FunctionType:
+    """A copy of a function whose globals are its own and `bindings`."""
+    namespace = {**template.__globals__, **bindings}
+    return FunctionType(template.__code__, namespace, template.__name__, template.__defaults__)
 
 
 @functools.cache
@@ -82,8 +96,7 @@ def specialise(
     function
         The dispatcher, cached on disk where numba finds a writable folder.
     """
-    namespace = {**template.__globals__, **bindings}
-    function = FunctionType(template.__code__, namespace, template.__name__, template.__defaults__)
+    function = _with_globals(template, bindings)
     twin = "parallel" if parallel else "serial"
     function.__qualname__ = f"{template.__name__}.{label}.{twin}.{fingerprint()}"
     function.__module__ = template.__module__

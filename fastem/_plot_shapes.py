@@ -22,6 +22,7 @@ class Shape(Protocol):
     """What a family of distributions has to say about its picture."""
 
     means: Floats
+    background: Floats | None  # its density in each column (d,), if there is one
     height: str
     contours: tuple[str, str]
 
@@ -45,6 +46,10 @@ class GaussianShape:
     def __init__(self, model: GaussianMixture) -> None:
         self.means: Floats = np.asarray(model.means_, dtype=np.float64)
         self.covariances = full_covariances(model)
+        self.background: Floats | None = None
+        if model.background:
+            low, high = np.asarray(model.background_, dtype=np.float64)
+            self.background = 1.0 / (high - low) if len(low) > 1 else np.exp([model.background_log_density_])
 
     def _deviations(self, column: int) -> Floats:
         return np.sqrt(self.covariances[:, column, column])
@@ -66,7 +71,9 @@ class GaussianShape:
         deviations = self._deviations(column)[:, None]
         standard = (grid - self.means[:, column, None]) / deviations
         result: Floats = np.exp(-0.5 * standard**2) / (deviations * np.sqrt(2 * np.pi))
-        return result
+        if self.background is None:
+            return result
+        return np.vstack([result, np.full(len(grid), self.background[column])])
 
     def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None:
         axes.hist(
@@ -94,6 +101,7 @@ class GaussianShape:
 
 
 class PoissonShape:
+    background: Floats | None = None
     height = "probability"
     contours = ("± 1 sd", "± 2 sd")
 

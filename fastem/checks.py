@@ -1,6 +1,6 @@
 """Checks of what a user gives: data, weights, initial parameters; in scikit-learn's words."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -64,8 +64,10 @@ def at_least_two(n_rows: int) -> None:
         raise ValueError(f"Found a source with {n_rows} sample(s) while a minimum of 2 is required.")
 
 
-def fixed_components(fixed: Any, names: Collection[str], n_components: int) -> dict[str, NDArray[np.bool_]]:
-    """Which components' parameters are fixed (K,), by name, from a name, several, or a mapping to truth values.
+def fixed_components(fixed: Any, sizes: Mapping[str, int]) -> dict[str, NDArray[np.bool_]]:
+    """Which components' parameters are fixed, by name, from a name, several, or a mapping to truth values.
+
+    `sizes` tells how many components have the parameter.
 
     Raises
     ------
@@ -78,8 +80,9 @@ def fixed_components(fixed: Any, names: Collection[str], n_components: int) -> d
     wanted = dict(several) if isinstance(several, Mapping) else dict.fromkeys(several, True)
     masks = {}
     for name, which in wanted.items():
-        if name not in names:
-            raise ValueError(f"fixed names {name!r}, where there are {', '.join(map(repr, names))}")
+        if name not in sizes:
+            raise ValueError(f"fixed names {name!r}, where there are {', '.join(map(repr, sizes))}")
+        n_components = sizes[name]
         mask = np.full(n_components, which) if isinstance(which, bool) else np.asarray(which)
         if mask.dtype != bool or mask.shape != (n_components,):
             raise ValueError(

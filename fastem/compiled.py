@@ -37,7 +37,7 @@ def get_passes(family_name: str, policy: str = "soft", record: str = "ignore", r
     Parameters
     ----------
     family_name : str
-        One of `fastem.families.NAMES`.
+        One of `fastem.families.NAMES`, or that of the same with a background.
     policy : str, default="soft"
         Name of a kernel in `fastem.kernels.posterior`.
     record : {"ignore", "mark"}, default="ignore"

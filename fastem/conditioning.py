@@ -54,7 +54,7 @@ class Conditioning(FittedMixture):
         Raises
         ------
         ValueError
-            If a column does not exist or appears twice, or there is none.
+            If a column does not exist or appears twice, or there is none; if a background is given by its volume.
 
         Examples
         --------
@@ -88,7 +88,8 @@ class Conditioning(FittedMixture):
         Raises
         ------
         ValueError
-            If a column does not exist or appears twice, if none or all are given, or a value is not finite.
+            If a column does not exist or appears twice, if none or all are given, or a value is not finite; if a
+            background is given by its volume.
 
         Examples
         --------
@@ -126,7 +127,8 @@ class Conditioning(FittedMixture):
         Raises
         ------
         ValueError
-            If a column does not exist or appears twice, if none or all are targets, or X has another width.
+            If a column does not exist or appears twice, if none or all are targets, or X has another width; if a
+            background is given by its volume.
 
         Examples
         --------
@@ -175,7 +177,7 @@ class Conditioning(FittedMixture):
         X : ndarray of shape (n_samples, n_features)
             The rows, ordered by component.
         y : ndarray of shape (n_samples,)
-            The component of each row.
+            The component of each row; -1 for the background, which comes last.
 
         Examples
         --------

@@ -88,7 +88,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
                 return self._evaluate_source(source, wanted)
             values = self._values(X, known, missing=missing)
             weights = checks.sample_weights(sample_weight, values)
-            rows = Sample(values, weights, annotate(known, values.shape, self.n_components))
+            rows = Sample(values, weights, annotate(known, values.shape, self._n_weights()))
             return self._evaluate_rows(rows, wanted)
 
     def _evaluate_source(self, source: Source, wanted: Wanted) -> _Evaluation:
@@ -219,7 +219,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         Returns
         -------
         labels : ndarray of shape (n_samples,)
-            Indices of components.
+            Indices of components; -1 for the background, if the mixture has one.
 
         Examples
         --------
@@ -229,14 +229,14 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> model.predict([[0.2], [10.2]])
         array([1, 0])
         """
-        return self._evaluate(
-            X, Wanted(labels=True, posterior=False), known=Known(None, noise, projection)
-        ).scores.rows.labels
+        wanted = Wanted(labels=True, posterior=False)
+        labels = self._evaluate(X, wanted, known=Known(None, noise, projection)).scores.rows.labels
+        return self._labels()[labels] if self._family().background else labels
 
     def predict_proba(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
     ) -> NDArray[Any]:
-        """Compute the responsibilities: the probability of each component, given the row.
+        """Compute the responsibilities: the probability of each component, given the row; the background's is the last.
 
         Parameters
         ----------
@@ -375,17 +375,29 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _n_parameters(self) -> int:
         """Number of free parameters."""
         n_components, n_features = self._locations().shape
-        total = self._family().n_parameters(n_components, n_features)
-        n_free = dict.fromkeys(self.FIXABLE, int(n_components))
+        total = self._family().n_parameters(len(self.weights_), n_features)
+        n_free = {**dict.fromkeys(self.FIXABLE, int(n_components)), "weights": len(self.weights_)}
         n_free.update({name: int((~mask).sum()) for name, mask in self._fixed().items()})
         n_located = n_free["means" if "means" in n_free else "rates"] * n_features
         shared = total - n_components * n_features  # of all components' covariances
         n_covariances = shared * n_free.get("covariances", 0) // n_components
         return int(n_located + n_covariances + max(n_free["weights"] - 1, 0))
 
+    def _n_weights(self) -> int:
+        """Number of components that a fit has, the background among them."""
+        return int(self.n_components) + int(self._family().background)
+
+    def _labels(self) -> NDArray[np.int64]:
+        """What rows of each component are labelled with."""
+        labels = np.arange(len(self.weights_))
+        if self._family().background:
+            labels[-1] = -1
+        return labels
+
     def _fixed(self) -> dict[str, NDArray[np.bool_]]:
-        """Which components' parameters are fixed (K,), by name."""
-        return checks.fixed_components(self.fixed, self.FIXABLE, self.n_components)
+        """Which components' parameters are fixed (K,), by name; the background's weight may be as well (K + 1,)."""
+        sizes = {**dict.fromkeys(self.FIXABLE, int(self.n_components)), "weights": self._n_weights()}
+        return checks.fixed_components(self.fixed, sizes)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -401,7 +413,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         weights = self.weights_.astype(np.float64)
         counts = random_state.multinomial(n_samples, weights / weights.sum())
         rows = [self._sample_component(k, int(n), random_state) for k, n in enumerate(counts)]
-        return np.vstack(rows), np.repeat(np.arange(len(counts)), counts)
+        return np.vstack(rows), np.repeat(self._labels(), counts)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a JSON file, whole or not at all; `fastem.load` reads it back exactly.

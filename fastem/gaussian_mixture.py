@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
 
@@ -10,17 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
 from fastem import checks, priors
+from fastem.background import Background
 from fastem.conditioning import Conditioning, Regression
-from fastem.families import ComponentError, Family, get_family
+from fastem.families import BACKGROUND, ComponentError, Family, get_family
 from fastem.families._contract import Prior
 from fastem.fitted import Float
 from fastem.imputing import Denoising
-from fastem.initialize import Blocks, Sample, given_blocks, start_from
+from fastem.initialize import Blocks, Sample, given_blocks, improved, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
 from fastem.posing import problem_of
 from fastem.priors import Moments, NormalInverseWishart
 from fastem.problem import Problem
-from fastem.sources import Mixture
+from fastem.sources import Mixture, range_of
 
 ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -30,7 +32,7 @@ ILL_DEFINED = (
 USE_FLOAT64 = " The numerical accuracy can also be improved by passing float64 data instead of float32."
 
 
-class GaussianMixture(Conditioning, Denoising, BaseMixture):
+class GaussianMixture(Conditioning, Denoising, Background, BaseMixture):
     """Mixture of normal distributions.
 
     A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes, methods, defaults and warnings,
@@ -56,7 +58,7 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
         How a run starts: from the clusters of k-means, from rows chosen by k-means++, from random responsibilities, or
         from rows chosen at random.
     weights_init : array-like of shape (n_components,), default=None
-        Mixing weights to start from.
+        Mixing weights to start from; with a background its weight is the last of n_components + 1.
     means_init : array-like of shape (n_components, n_features), default=None
         Means to start from.
     precisions_init : array-like, default=None
@@ -76,14 +78,21 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
         (``python asv_benchmarks/init_size.py``).
     fixed : str, list of str, or dict, default=None
         Parameters that keep their initial values, of 'weights', 'means' and 'covariances' (`precisions_init`): by name,
-        or as a mapping of names to truth values, one for each component. Maximum likelihood estimates what is left.
+        or as a mapping of names to truth values, one for each component; a background has a weight only. Maximum
+        likelihood estimates what is left.
     prior : {'conjugate'} or NormalInverseWishart, default=None
         Prior of means and covariances, which keeps every component from being singular: 'conjugate' is
         `fastem.NormalInverseWishart` with its defaults, after Fraley and Raftery. None estimates by maximum likelihood.
     weights_prior : float or array-like of shape (n_components,), default=None
         Concentration of a Dirichlet prior of the weights, for all components or each: weights are proportional to the
         components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
-        of the posterior is estimated, see `lower_bound_`.
+        of the posterior is estimated, see `lower_bound_`. With a background its entry is the last of n_components + 1.
+    background : bool or float, default=False
+        Whether there is one more component, for outliers, with the uniform density 1 / V: a background, as `noise` is
+        in mclust (Banfield and Raftery, 1993). True takes for V the volume of the box that holds the rows of positive
+        weight; a number is V itself, in units of the data. The density is the same everywhere, outside of the box too:
+        what is far from all components belongs to the background. `partial_fit` takes the box of the first batch.
+        `prior` does not concern it: the defaults count `n_components`, and have the moments of all rows.
     missing : {'raise', 'marginalize'}, default='raise'
         What NaN in X means: an error, or a value that is missing at random. Then the likelihood is that of the values
         that are there, and nothing is filled in.
@@ -100,7 +109,7 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
-        Mixing weights.
+        Mixing weights; with a background its weight is the last of n_components + 1.
     means_ : ndarray of shape (n_components, n_features)
         Means of the components.
     covariances_ : ndarray
@@ -111,6 +120,10 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
     precisions_cholesky_ : ndarray
         Upper-triangular factors U of the precisions U U' (inverse standard deviations if 'diag' or 'spherical'), of the
         same shape.
+    background_ : ndarray of shape (2, n_features)
+        Lower and upper corner of the box that holds the data, if there is a background: it is sampled from the box.
+    background_log_density_ : float
+        Logarithm of the background's density.
     converged_ : bool
         Whether the best run converged.
     n_iter_ : int
@@ -138,6 +151,7 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
     ----------
     A. P. Dempster, N. M. Laird and D. B. Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
     Journal of the Royal Statistical Society B 39, 1-38.
+    J. D. Banfield and A. E. Raftery (1993), Model-based Gaussian and non-Gaussian clustering, Biometrics 49, 803-821.
 
     Examples
     --------
@@ -150,6 +164,16 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
            [ 1.,  2.]])
     >>> model.predict([[0, 0], [12, 3]])
     array([1, 0])
+
+    With a background rows that are far from all components are labelled -1:
+
+    >>> random = np.random.default_rng(0)
+    >>> X = np.vstack([random.normal(size=(200, 2)), random.uniform(-20, 20, size=(50, 2))])
+    >>> model = GaussianMixture(1, background=True, random_state=0).fit(X)
+    >>> model.weights_.round(1)
+    array([0.8, 0.2])
+    >>> model.predict([[0, 0], [12, 3]])
+    array([ 0, -1])
     """
 
     FIXABLE: ClassVar[dict[str, str]] = {
@@ -164,6 +188,7 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "means_init": ["array-like", None],
         "precisions_init": ["array-like", None],
+        "background": ["boolean", Interval(Real, 0.0, None, closed="neither")],
     }
 
     def __init__(
@@ -187,6 +212,7 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
         fixed: Any = None,
         prior: str | NormalInverseWishart | None = None,
         weights_prior: float | ArrayLike | None = None,
+        background: bool | float = False,
         missing: str = "raise",
         algorithm: Any = "em",
         acceleration: str | None = None,
@@ -210,22 +236,28 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
         self.fixed = fixed
         self.prior = prior
         self.weights_prior = weights_prior
+        self.background = background
         self.missing = missing
         self.algorithm = algorithm
         self.acceleration = acceleration
         self.n_jobs = n_jobs
 
     def _family(self) -> Family:
+        return get_family(self._components().name + (BACKGROUND if self.background else ""))
+
+    def _components(self) -> Family:
+        """Family of the components without the background."""
         return get_family(f"gaussian-{self.covariance_type}")
 
     def _prior(self) -> Prior:
-        return Prior(float(self.reg_covar), concentration=priors.concentration(self.weights_prior, self.n_components))
+        return Prior(float(self.reg_covar), concentration=priors.concentration(self.weights_prior, self._n_weights()))
 
     def _prior_from(self, problem: Problem, moments: Moments) -> tuple[Prior, Moments]:
         if self.prior is None:
             return self._prior(), moments
         given = priors.checked(self.prior, self.covariance_type, problem.source.n_features)
-        moments = priors.supplied(moments, given, problem, self.covariance_type)
+        plain = replace(problem, family=self._components())
+        moments = priors.supplied(moments, given, plain, self.covariance_type)
         conjugate = priors.conjugate(given, self.n_components, problem.source.origin, moments)
         return self._prior()._replace(conjugate=conjugate), moments
 
@@ -237,7 +269,7 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
 
     def _check_initial_parameters(self, n_features: int) -> None:
         if self.weights_init is not None:
-            checks.check_weights(self.weights_init, self.n_components)
+            checks.check_weights(self.weights_init, self._n_weights())
         if self.means_init is not None:
             checks.check_locations(self.means_init, self.n_components, n_features, "means")
         if self.precisions_init is not None:
@@ -248,10 +280,14 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
         return all(parameter is not None for parameter in given)
 
     def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
-        family = self._family()
-        weights, described = self.weights_init, {}
+        family = self._components()
+        weights: Any = None if self.weights_init is None else np.asarray(self.weights_init)[: self.n_components]
+        described: dict[str, Any] = {}
         if sample is not None and blocks is not None:
             mixture = start_from(family, sample, origin, blocks, prior)
+            if self.background and mixture.weights.sum() < 1.0 - 1e-12:
+                # Components of a row each, all but points, would leave every other row to the background.
+                mixture = improved(family, sample, origin, mixture, prior)
             weights = mixture.weights if weights is None else weights
             described = family.describe(mixture.params)
             partial = prior.conjugate is None and sample.latent is None and mixture.weights.sum() < 1.0 - 1e-12
@@ -268,9 +304,12 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
 
     def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
         described = self._family().describe(mixture.params)
+        log_density = described.pop("background_log_density", None)
         described["means"] = described["means"] + origin
         described["precisions"] = self._precisions(described["precisions_cholesky"])
-        attributes = {f"{name}_": value.astype(dtype) for name, value in described.items()}
+        attributes: dict[str, Any] = {f"{name}_": value.astype(dtype) for name, value in described.items()}
+        if log_density is not None:
+            attributes["background_log_density_"] = float(log_density)
         return {"weights_": mixture.weights.astype(dtype), **attributes}
 
     def _recover(self, origin: Float) -> Mixture:
@@ -281,6 +320,8 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
             if hasattr(self, f"{name}_")
         }
         described["means"] = described["means"] - origin
+        if self.background:
+            described["background_log_density"] = np.array(self.background_log_density_, dtype=np.float64)
         weights = np.ascontiguousarray(self.weights_, dtype=np.float64)
         return Mixture(weights, self._family().restore(described))
 
@@ -295,6 +336,8 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
         return means
 
     def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+        if component == len(self.means_):
+            return self._sample_background(n_samples, random_state)
         mean = self.means_[component]
         if self.covariance_type == "tied":
             return random_state.multivariate_normal(mean, self.covariances_, n_samples)
@@ -313,19 +356,24 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
             covariances = covariances[:, columns]
         described = {"covariances": np.ascontiguousarray(covariances, dtype=np.float64)}
         described["precisions_cholesky"] = _factors(described["covariances"], self.covariance_type)
-        return self._parameters_from({"means": self.means_[:, columns], **described})
+        return self._parameters_from({"means": self.means_[:, columns], **described}, columns)
 
     def _conditional_attributes(self, rest: list[int], given: list[int], values: Float) -> dict[str, Any]:
         if self.covariance_type in ("diag", "spherical"):
             return self._marginal_attributes(rest)
-        parts = self._regression(rest, given)
+        parts = self._component_regression(rest, given)
         means = parts.intercept + parts.slope @ values
         precisions = self._float64_precisions()[..., rest, :][..., rest]
         return self._parameters_from(
-            {"means": means, "precisions_cholesky": checks.precisions_cholesky(precisions, self.covariance_type)}
+            {"means": means, "precisions_cholesky": checks.precisions_cholesky(precisions, self.covariance_type)}, rest
         )
 
     def _regression(self, target: list[int], given: list[int]) -> Regression:
+        parts = self._component_regression(target, given)
+        return self._background_regression(parts, target) if self.background else parts
+
+    def _component_regression(self, target: list[int], given: list[int]) -> Regression:
+        """How all other columns depend on the given ones in each component, the background aside."""
         means = self.means_.astype(np.float64)
         shape = (len(means), len(target), len(given))
         if self.covariance_type in ("diag", "spherical"):
@@ -342,13 +390,19 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
         """Precision matrices from their factors, which a user may have set."""
         return self._precisions(self.precisions_cholesky_.astype(np.float64))
 
-    def _parameters_from(self, described: dict[str, Any]) -> dict[str, Any]:
-        """Fitted attributes of components, described in part, in the type of this mixture; without the weights."""
+    def _parameters_from(self, described: dict[str, Any], columns: list[int]) -> dict[str, Any]:
+        """Fitted attributes of some columns of components, described in part, in the type of this mixture.
+
+        They are without the weights.
+        """
+        place = {}
+        if self.background:
+            place["background_"], described["background_log_density"] = self._background_of(columns)
         described = {name: np.ascontiguousarray(value, dtype=np.float64) for name, value in described.items()}
         mixture = Mixture(self.weights_.astype(np.float64), self._family().restore(described))
         attributes = self._publish(mixture, np.zeros(described["means"].shape[1]), self.means_.dtype)
         del attributes["weights_"]
-        return attributes
+        return {**attributes, **place}
 
     def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
         message = ILL_DEFINED + (USE_FLOAT64 if dtype == np.float32 else "")
@@ -367,9 +421,11 @@ class GaussianMixture(Conditioning, Denoising, BaseMixture):
         origin = np.zeros(values.shape[1])
         blocks = None if resp is None else given_blocks(resp)
         rows = Sample(values, None)
+        extent = range_of(values) if self.background else None
         problem, _ = self._under_prior(problem_of(self._model(), rows, origin), Moments())
-        mixture = self._start(rows, origin, blocks, problem.prior)
-        for name, value in self._publish(mixture, origin, values.dtype).items():
+        mixture = self._surrounded(self._start(rows, origin, blocks, problem.prior), extent)
+        attributes = self._publish(mixture, origin, values.dtype)
+        for name, value in {**attributes, **self._placed(extent, values.dtype)}.items():
             setattr(self, name, value)
 
     def _get_parameters(self) -> tuple[NDArray[Any], ...]:

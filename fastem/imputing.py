@@ -135,7 +135,7 @@ class Denoising(Imputing):
         check_is_fitted(self, "weights_")
         known = Known(None, noise, projection)
         values = self._values(X, known, missing=True).astype(np.float64)
-        annotations = annotate(known, values.shape, self.n_components)
+        annotations = annotate(known, values.shape, self._n_weights())
         return mixed_expectations(*self._posterior_of(self._shares(X, known), values, annotations))
 
     def _posterior_of(self, shares: Float, values: Float, annotations: Annotations = NOTHING) -> tuple[Any, ...]:

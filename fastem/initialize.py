@@ -18,11 +18,12 @@ from fastem.compiled import get_passes
 from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior, safe_ratio
 from fastem.problem import has_nan, maximise_params
-from fastem.sources import ArraySource, Mixture
+from fastem.sources import ArraySource, Mixture, Wanted
 from fastem.threads import one_thread
 
 BLOCK_ROWS = 16384  # rows whose responsibilities exist at once
 SMALLEST_SHARE = 1e-3  # of a column's variance, that a component starts with where rows are incomplete
+REDRAWS = 2  # of a start beside a background: a third mends one in a hundred
 
 Blocks = Callable[[], Iterator[NDArray[Any]]]
 
@@ -49,7 +50,19 @@ class Sample:
     def take(self, selection: NDArray[np.intp]) -> "Sample":
         """Some of the rows."""
         weights = None if self.weights is None else self.weights[selection]
-        return Sample(self.values[selection], weights, self.annotations.take(selection))
+        latent = None if self.latent is None else self.latent[selection]
+        return Sample(self.values[selection], weights, self.annotations.take(selection), latent)
+
+    def source(self, origin: Float) -> ArraySource:
+        """Its rows with their errors, whatever is known of their components."""
+        errors = self.annotations._replace(labels=None, plausibility=None)
+        about = origin if errors.projection is None else np.zeros(self.values.shape[1])
+        return ArraySource(self.values, self.weights, about, annotations=errors)
+
+    def family(self, family: Family) -> Family:
+        """The variation of a family that goes with the rows."""
+        missing = self.latent is not None and has_nan(self.values)
+        return family_for(family, missing=missing, errors=self.annotations.has_errors)
 
     @property
     def features(self) -> Float:
@@ -147,7 +160,7 @@ def draw_responsibilities(
         Moved on by the draw.
     """
     values, weights = sample.values, sample.weights
-    plausible = sample.annotations.plausible(n_components)
+    plausible = _plausible(sample.annotations, n_components)
     if method == "random":
         return _uniform(len(values), n_components, random_state, plausible)
     if plausible is not None or sample.latent is not None:
@@ -169,6 +182,17 @@ def draw_responsibilities(
     return _one_row_each(chosen, len(values))
 
 
+def _plausible(annotations: Annotations, n_components: int) -> Float | None:
+    """Plausibilities of the components (n, K); of all alike where only a background is plausible."""
+    if annotations.labels is None and annotations.plausibility is None:
+        return None
+    largest = 0 if annotations.labels is None else int(annotations.labels.max())
+    plausible = annotations.plausible(max(n_components, largest + 1))
+    assert plausible is not None
+    plausible = plausible[:, :n_components]
+    return np.where((plausible > 0.0).any(axis=1, keepdims=True), plausible, 1.0)
+
+
 def given_blocks(responsibilities: NDArray[Any]) -> Blocks:
     """Yield the blocks of an array (n, K)."""
 
@@ -185,12 +209,7 @@ def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, pr
     Means come first, then second moments about them, so that nothing cancels. Weights are the mass per unit of weight,
     which is below one in total where not every row is assigned.
     """
-    errors = sample.annotations._replace(labels=None, plausibility=None)
-    missing = sample.latent is not None and has_nan(sample.values)
-    family = family_for(family, missing=missing, errors=errors.has_errors)
-    n_columns = sample.values.shape[1]
-    about = origin if errors.projection is None else np.zeros(n_columns)
-    source = ArraySource(sample.values, sample.weights, about, annotations=errors)
+    family, source = sample.family(family), sample.source(origin)
     if sample.latent is None:
         params = family.params_at(_weighted_means(source, blocks))
     else:
@@ -200,6 +219,45 @@ def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, pr
     mixture = Mixture(np.full(n_components, 1.0 / n_components), params)
     sweep = source.given(get_passes(family.name), mixture, n_stats, blocks())
     return Mixture(sweep.mass / source.total_weight, maximise_params(family, sweep, params, prior))
+
+
+def improved(family: Family, sample: Sample, origin: Float, mixture: Mixture, prior: Prior) -> Mixture:
+    """A mixture after an EM step on `sample`."""
+    family, source = sample.family(family), sample.source(origin)
+    n_stats = family.n_stats(source.n_features, mixture.weights.size)
+    sweep = source.sweep(get_passes(family.name), mixture, n_stats)
+    return Mixture(sweep.mass / sweep.mass.sum(), maximise_params(family, sweep, mixture.params, prior))
+
+
+def start_beside_background(
+    family: Family, sample: Sample, origin: Float, draw: Callable[[Sample], Mixture]
+) -> Mixture:
+    """A start from rows that are not the background's, which are found by making starts.
+
+    k-means gives clusters of their own to outliers that are far out, and EM does not leave them. So a start is drawn
+    from all rows, anew from those that it does not label background, and so on until the labels stay.
+
+    Parameters
+    ----------
+    family : Family
+        One with a background.
+    sample : Sample
+    origin : ndarray of shape (d,)
+    draw : callable (Sample) -> Mixture
+        Makes a start from some rows.
+    """
+    source, telling = sample.source(origin), sample.annotations.telling
+    mixture, kept = draw(sample), np.ones(len(sample.values), dtype=np.bool_)
+    last = mixture.weights.size - 1
+    for _ in range(REDRAWS):
+        wanted = Wanted(labels=True, posterior=False)
+        inside = source.score(get_passes(family.name), mixture, wanted).rows.labels < last
+        inside = inside if telling is None else inside | telling
+        if (inside == kept).all() or np.count_nonzero(inside) < last * (source.n_features + 1):
+            break
+        kept = inside
+        mixture = draw(sample.take(np.flatnonzero(kept)))
+    return mixture
 
 
 def _weighted_means(source: ArraySource, blocks: Blocks) -> Float:

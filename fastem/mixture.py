@@ -27,10 +27,12 @@ from fastem.priors import Moments
 from fastem.problem import check_domain
 from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.schemes.stepwise import State, begin
+from fastem.sources import Mixture
 from fastem.threads import limit_threads
 from fastem.unfitted import UnfittedMixture
 
 INIT_SIZE = 100_000
+BACKGROUND_ATTRIBUTES = frozenset({"background_", "background_log_density_"})
 
 
 class BaseMixture(CallbackSupportMixin, UnfittedMixture):
@@ -96,8 +98,8 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         labels : array-like of shape (n_samples,) or (n_samples, n_components), default=None
             What is known of the rows' components: an index for each row, or -1 where it is not known, which is kept to
             throughout the fit; or how plausible each component is for each row, a factor of its densities, such as 1
-            for those that are allowed and 0 for the others. Not named `y`, which pipelines pass to estimators that must
-            ignore it.
+            for those that are allowed and 0 for the others. A background comes after the components. Not named `y`,
+            which pipelines pass to estimators that must ignore it.
         noise : array-like, default=None
             Covariances of the errors with which rows were measured, of shape (n_samples, n_features, n_features), or
             (n_features, n_features) if all rows share one, or variances, of shape (n_samples, n_features). The mixture
@@ -151,8 +153,13 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         problem, _ = self._under_prior(posed.problem, Moments())
         starts = self._starts(posed._replace(problem=problem), random_state)
         origin, dtype = problem.source.origin, posed.dtype
+        place = self._placed(posed.extent, dtype)
         problem = replace(problem, policy=scheme.policy, prior=self._fixed_prior(problem.prior, origin))
         control = driver.Control(self.max_iter, self.tol, self.lower_bound_ if self._continues() else -math.inf)
+
+        def publish(mixture: Mixture) -> dict[str, Any]:
+            return {**self._publish(mixture, origin, dtype), **place}
+
         observers: list[driver.Observer] = []
         if self.verbose:
             observers.append(driver.ConsoleReport(self.verbose, self.verbose_interval))
@@ -161,7 +168,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             bridge = CallbackBridge(
                 self,
                 self.n_init,
-                lambda mixture: self._publish(mixture, origin, dtype),
+                publish,
                 X,
                 y,
                 sample_weight,
@@ -174,9 +181,9 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             raise self._explain(error, dtype) from None
         except driver.Interrupted as interruption:
             if interruption.best is not None:
-                self._set_run(interruption.best, interruption.history, origin, dtype)
+                self._set_run(interruption.best, interruption.history, publish(interruption.best.mixture))
             raise KeyboardInterrupt from None
-        self._set_run(run, history, origin, dtype)
+        self._set_run(run, history, publish(run.mixture))
         if hasattr(self, "_stream"):
             del self._stream
         if bridge is not None:
@@ -239,13 +246,14 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         stream: tuple[State, Float, Moments] | None = getattr(self, "_stream", None)
         fitted = hasattr(self, "weights_")
         rows = self._validate(X, sample_weight, Known(labels, noise, projection), first=not fitted)
-        dtype = rows.values.dtype
+        dtype, extent = rows.values.dtype, None
         if stream is None:
             random_state = check_random_state(self.random_state)
             posed = self._checked(pose_array(self._model(), rows, self.init_size, random_state))
             problem, moments = self._under_prior(posed.problem, Moments())
             origin = problem.source.origin
             posed = posed._replace(problem=problem)
+            extent = None if fitted else posed.extent
             state = begin(self._recover(origin) if fitted else next(self._starts(posed, random_state))())
         else:
             state, origin, moments = stream
@@ -261,7 +269,8 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             raise self._explain(error, dtype) from None
         bound = (log_likelihood + problem.base) / problem.source.total_weight + log_prior / state.seen
         run = driver.Run(0, state.mixture, bound, stop_reason="max_iter")
-        self._set_run(run, [], origin, dtype)
+        attributes = {**self._publish(run.mixture, origin, dtype), **self._placed(extent, dtype)}
+        self._set_run(run, [], attributes)
         self.n_iter_ = state.n_batches
         self._stream = state, origin, moments
         return self
@@ -308,11 +317,13 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         plausible = annotate(Known(labels), shares.shape, shares.shape[1]).plausible(shares.shape[1])
         assert plausible is not None
         allowed = np.where(plausible > 0.0, np.maximum(shares * plausible, np.finfo(np.float64).tiny), 0.0)
-        return np.asarray(allowed.argmax(axis=1))
+        return self._labels()[allowed.argmax(axis=1)]
 
-    def _set_run(self, run: driver.Run, history: list[driver.HistoryRecord], origin: Float, dtype: Any) -> None:
-        """Set the fitted attributes."""
-        for name, value in self._publish(run.mixture, origin, dtype).items():
+    def _set_run(self, run: driver.Run, history: list[driver.HistoryRecord], attributes: dict[str, Any]) -> None:
+        """Set the fitted attributes; those of a background that the mixture no longer has go."""
+        for name in vars(self).keys() & BACKGROUND_ATTRIBUTES - attributes.keys():
+            delattr(self, name)
+        for name, value in attributes.items():
             setattr(self, name, value)
         self.converged_ = run.converged
         self.n_iter_ = len(run.bounds)

@@ -26,6 +26,7 @@ MAX_COLUMNS = 6
 # is kept for the whole mixture and its yellow is too pale for lines on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
 INK = "#222222"
+BACKGROUND = "#7F7F7F"
 
 
 def plot_mixture(
@@ -44,7 +45,8 @@ def plot_mixture(
     ellipses at one and two standard deviations. Three to six give a grid of
     both: histograms on the diagonal and a scatter for each pair below it.
     Counts under a Poisson mixture are shown as bars, their scatters jittered,
-    with a cross of one and two standard deviations at the rates.
+    with a cross of one and two standard deviations at the rates. A background
+    is grey.
 
     Parameters
     ----------
@@ -107,7 +109,7 @@ def plot_mixture(
             _draw_densities(axes, shape, model.weights_, column, limits[column])
         else:
             axes.set_ylim(limits[row])
-            _draw_points(axes, points[:, [column, row]], labels)
+            _draw_points(axes, points[:, [column, row]], labels, len(shape.means))
             _draw_components(axes, shape, column, row)
     _label_axes(panels, names, shape.height)
     _draw_legend(figure, shape, model.weights_, n_columns)
@@ -177,7 +179,7 @@ def _draw_densities(axes: Axes, shape: Shape, weights: Floats, column: int, limi
     # Counts are marked one by one as long as the marks can be told apart.
     marker = "o" if shape.height == "probability" and len(grid) <= 60 else ""
     for component, part in enumerate(parts):
-        colour = _colour(component)
+        colour = _colour(component) if component < len(shape.means) else BACKGROUND
         axes.plot(grid, part, color=colour, linewidth=2, marker=marker, markersize=4)
         if not marker:
             axes.fill_between(grid, part, color=colour, alpha=0.15, linewidth=0)
@@ -187,8 +189,8 @@ def _draw_densities(axes: Axes, shape: Shape, weights: Floats, column: int, limi
     axes.set_ylim(bottom=0)
 
 
-def _draw_points(axes: Axes, points: Floats, labels: NDArray[np.intp]) -> None:
-    colours = np.array([_colour(component) for component in range(labels.max() + 1)])
+def _draw_points(axes: Axes, points: Floats, labels: NDArray[np.intp], n_components: int) -> None:
+    colours = np.array([*map(_colour, range(n_components)), BACKGROUND])  # whose label is -1
     axes.scatter(
         points[:, 0],
         points[:, 1],
@@ -245,9 +247,11 @@ def _draw_legend(figure: Figure, shape: Shape, weights: Floats, n_columns: int) 
     from matplotlib.patches import Patch
 
     entries: list[Line2D | Patch] = [
-        Line2D([], [], color=_colour(component), linewidth=3, label=_title(component, weight))
-        for component, weight in enumerate(weights)
+        Line2D([], [], color=_colour(component), linewidth=3, label=_title(f"component {component}", weight))
+        for component, weight in enumerate(weights[: len(shape.means)])
     ]
+    if shape.background is not None:
+        entries.append(Line2D([], [], color=BACKGROUND, linewidth=3, label=_title("background", weights[-1])))
     if n_columns != 2:
         if len(weights) > 1:
             entries.append(Line2D([], [], color=INK, linewidth=2, linestyle=":", label="mixture"))
@@ -265,8 +269,8 @@ def _draw_legend(figure: Figure, shape: Shape, weights: Floats, n_columns: int) 
     )
 
 
-def _title(component: int, weight: float) -> str:
-    return f"component {component}: {100 * weight:.3g} %"
+def _title(name: str, weight: float) -> str:
+    return f"{name}: {100 * weight:.3g} %"
 
 
 def _colour(component: int) -> str:

@@ -22,6 +22,7 @@ from fastem.sources import (
     Range,
     common_origin,
     range_of,
+    range_of_present,
     single_suffices,
 )
 
@@ -41,12 +42,15 @@ class Posed(NamedTuple):
         Draws the rows that a start is made from.
     dtype : dtype
         Type of the data.
+    extent : Range, optional
+        Of the rows of positive weight, if the family has a background.
     """
 
     problem: Problem
     n_present: int
     sample: Callable[[], Sample]
     dtype: Any
+    extent: Range | None = None
 
 
 class Model(NamedTuple):
@@ -90,7 +94,8 @@ def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.rand
     def sample() -> Sample:
         return with_features(draw_sample(rows, init_size, random_state), problem)
 
-    return Posed(problem, _n_present(values, weights), sample, values.dtype)
+    extent = range_of_present(values, weights) if model.family.background else None
+    return Posed(problem, _n_present(values, weights), sample, values.dtype, extent)
 
 
 def problem_of(model: Model, rows: Sample, origin: Float) -> Problem:
@@ -148,6 +153,7 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
     family = family_for(model.family, missing=model.missing, errors=False)
     reservoir = Reservoir(init_size, random_state)
     extent: Range | None = None
+    present: Range | None = None
     total_weight = base = 0.0
     n_present = 0
     missing, there = False, np.zeros(0, dtype=bool)
@@ -165,6 +171,9 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
             if family.centred:
                 own = range_of(values, missing=some)
                 extent = own if extent is None else extent | own
+            if family.background:
+                found = range_of_present(values, weights)
+                present = found if present is None else present | found
             reservoir.add(values, weights)
             base += sum_log_base(family, values, weights)
             total_weight += float(len(values) if weights is None else weights.sum())
@@ -177,7 +186,7 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
     kind = ArraySource if family.patterns is None else PatternSource
     source = ChunkSource(reader, total_weight, origin, single=single, kind=kind)
     problem = Problem(family, source, model.prior, base)
-    return Posed(problem, n_present, lambda: with_features(reservoir.sample(), problem), reader.dtype)
+    return Posed(problem, n_present, lambda: with_features(reservoir.sample(), problem), reader.dtype, present)
 
 
 def _n_present(values: NDArray[Any], weights: Float | None) -> int:

@@ -16,13 +16,13 @@ from fastem.annotating import Known, annotate
 from fastem.families import ComponentError
 from fastem.families._contract import Prior
 from fastem.fitted import FittedMixture, Float
-from fastem.initialize import Blocks, Sample, draw_responsibilities
+from fastem.initialize import Blocks, Sample, draw_responsibilities, start_beside_background
 from fastem.posing import Model, Posed, pose_array, pose_source
 from fastem.priors import Moments
 from fastem.problem import Problem, check_squares
 from fastem.reading import Reader, as_source
 from fastem.records import encode_all, version
-from fastem.sources import Mixture
+from fastem.sources import Mixture, Range
 from fastem.threads import limit_threads
 
 UNIDENTIFYING = ("verbose", "verbose_interval", "n_jobs")  # parameters that change no result
@@ -57,6 +57,14 @@ class UnfittedMixture(FittedMixture):
     def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
         """Fitted attributes that describe `mixture`, in the data's coordinates and type."""
 
+    def _surrounded(self, mixture: Mixture, extent: Range | None) -> Mixture:
+        """The mixture with a background for data of this extent, if it is to have one."""
+        return mixture
+
+    def _placed(self, extent: Range | None, dtype: Any) -> dict[str, Any]:
+        """Fitted attributes that tell where the background is, if there is one; None lets it be where it was."""
+        return {}
+
     def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
         """Error that tells which component failed, and what to do."""
         return ValueError(str(error))
@@ -71,7 +79,7 @@ class UnfittedMixture(FittedMixture):
         """Check data and what is known of them; a batch that is not the first may be small."""
         values = self._values(X, known, first=first, ensure_min_samples=2 if first else 1)
         weights = checks.sample_weights(sample_weight, values)
-        rows = Sample(values, weights, annotate(known, values.shape, self.n_components, weights))
+        rows = Sample(values, weights, annotate(known, values.shape, self._n_weights(), weights))
         if first and known.projection is not None:  # features are not the columns of X
             self.n_features_in_ = rows.annotations.n_features(values.shape[1])
             if hasattr(self, "feature_names_in_"):
@@ -150,14 +158,17 @@ class UnfittedMixture(FittedMixture):
         """What makes the start of each restart."""
         origin, family, prior = posed.problem.source.origin, posed.problem.family, posed.problem.prior
 
+        def draw(sample: Sample) -> Mixture:
+            blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
+            return self._surrounded(self._start(sample, origin, blocks, prior), posed.extent)
+
         def start() -> Mixture:
             if self._initial_parameters_suffice():
-                return self._start(None, origin, None, prior)
+                return self._surrounded(self._start(None, origin, None, prior), posed.extent)
             sample = posed.sample()
             if family.centred:
                 check_squares(sample.features, origin)
-            blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
-            return self._start(sample, origin, blocks, prior)
+            return start_beside_background(family, sample, origin, draw) if family.background else draw(sample)
 
         if self._continues():
             if self._locations().shape != (self.n_components, origin.size):
@@ -165,5 +176,9 @@ class UnfittedMixture(FittedMixture):
                     f"warm_start cannot continue from parameters of shape {self._locations().shape} with "
                     f"n_components = {self.n_components} and n_features = {origin.size}"
                 )
-            return iter([lambda: self._recover(origin)])
+            if len(self.weights_) != self._n_weights():
+                raise ValueError(
+                    f"warm_start cannot continue from {len(self.weights_)} weights, where a fit has {self._n_weights()}"
+                )
+            return iter([lambda: self._surrounded(self._recover(origin), posed.extent)])
         return iter([start] * self.n_init)

@@ -54,6 +54,30 @@ def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tm
         assert sum(f"fold_slab.{name}.soft.ignore.all_allowed.serial" in file for file in names) == 1
 
 
+BACKGROUNDS = """
+import json
+import numpy as np
+from reference import rows_for
+from fastem import GaussianMixture
+from fastem.compiled import get_passes
+
+values, stats = [], []
+for covariance_type in ("diag", "full"):
+    model = GaussianMixture(2, covariance_type=covariance_type, background=True, random_state=0).fit(rows_for("full"))
+    values.append([model.weights_.tolist(), model.means_.tolist(), model.lower_bounds_])
+    dispatcher = get_passes(f"gaussian-{covariance_type}.background").fused.slab
+    stats.append([sum(getattr(dispatcher.stats, kind).values()) for kind in ("cache_hits", "cache_misses")])
+print(json.dumps([values, stats]))
+"""
+
+
+def test_kernels_made_of_other_kernels_are_found_too(tmp_path):
+    first, second = (python(BACKGROUNDS, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert first[1] == [[0, 1], [0, 1]]
+    assert second[1] == [[1, 0], [1, 0]]
+    assert first[0] == second[0]
+
+
 TWINS = """
 import json
 import numpy as np

@@ -31,6 +31,7 @@ callbacks iteration checkpoint
 fitted
 unfitted
 mixture conditioning imputing
+background
 gaussian_mixture poisson_mixture
 fastem
 warmup environment _plot_shapes

@@ -5,8 +5,8 @@ import pytest
 from scipy.special import logsumexp
 
 from fastem import _jit
-from fastem.kernels import columns, linalg, posterior, small, tiles, vecmath, vectors
 from fastem.compiled import get_passes
+from fastem.kernels import columns, linalg, posterior, small, tiles, vecmath, vectors
 from fastem.sources import ArraySource, Mixture, workspace_rows
 
 LANES = 64

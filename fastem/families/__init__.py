@@ -1,8 +1,10 @@
 """Families of component distributions, by name.
 
-A family is one file. It is imported when it is first used, because its kernels need numba.
+A family is one file. It is imported when it is first used, because its kernels need numba. A name that ends in
+`BACKGROUND` is of a family and a background.
 """
 
+import functools
 from importlib import import_module
 
 from fastem.families._contract import ComponentError, Family
@@ -16,16 +18,20 @@ _MODULES = {
 }
 
 NAMES = tuple(_MODULES)
+BACKGROUND = ".background"
 
-__all__ = ["NAMES", "ComponentError", "Family", "family_for", "get_family"]
+__all__ = ["BACKGROUND", "NAMES", "ComponentError", "Family", "family_for", "get_family"]
 
 
+@functools.cache
 def get_family(name: str) -> Family:
-    """Return the family called `name`: one of `NAMES`, or with a variation, such as "gaussian-full.incomplete"."""
-    basic, _, variation = name.partition(".")
-    family: Family = import_module(f"{__name__}.{_MODULES[basic]}").FAMILY
-    if variation:
-        family = import_module(f"{__name__}.{variation}").vary(family)
+    """Return the family called `name`: one of `NAMES`, or with variations, such as "gaussian-full.background"."""
+    basic, _, variation = name.rpartition(".")
+    family: Family
+    if basic:
+        family = import_module(f"{__name__}.{variation}").vary(get_family(basic))
+    else:
+        family = import_module(f"{__name__}.{_MODULES[name]}").FAMILY
     return family
 
 
@@ -33,4 +39,8 @@ def family_for(family: Family, *, missing: bool, errors: bool) -> Family:
     """Variation of a family for rows with missing values, with errors or projections, or both."""
     if not (missing or errors):
         return family
-    return get_family(f"{family.name}.{'incomplete' if errors else family.if_missing}")
+    if family.background and missing:
+        raise ValueError("a background needs complete rows: its density has no part for each value")
+    name = family.name.removesuffix(BACKGROUND)
+    varied = f"{name}.{'incomplete' if errors else family.if_missing}"
+    return get_family(varied + (BACKGROUND if family.background else ""))

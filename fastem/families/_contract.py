@@ -118,7 +118,8 @@ class Family(NamedTuple):
     accumulate : kernel (params, tile (d, b), weight (b,), resp (K, b), mass (K,), scratch, stats (S,))
         Add the tile's expected sufficient statistics. Second moments are about the component's current mean: never
         E[x^2] - mu^2. `resp` carries the rows' weights; `mass` is its sum up to and with this tile, so that negligible
-        rows can be left out. `scratch` has d + max(d, K) + 8 rows of b.
+        rows can be left out. `weight` is the sum of `resp` over the components, and may be written over. `scratch` has
+        d + max(d, K) + 8 rows of b.
     n_stats : (d, K) -> S
     params_at : (means (K, d), variances (K, d) or None) -> Params
         Some parameters with these means, and variances where they have any: the first statistics of a fit are taken
@@ -147,6 +148,9 @@ class Family(NamedTuple):
         Number of free parameters, mixing weights aside.
     log_prior : (params, Conjugate) -> float, or None
         Logarithm of the prior density of the parameters, which `m_step` maximises too; None if there is no such prior.
+    background : bool
+        Whether the last component is a background, see `fastem.families.background`: it has a weight and a constant
+        density, no other parameters, and belongs to every selection.
     centred : bool
         Whether densities do not change when data and parameters are shifted together.
     single : bool
@@ -188,6 +192,7 @@ class Family(NamedTuple):
     restore: Callable[[dict[str, Float]], Params]
     n_parameters: Callable[[int, int], int]
     centred: bool
+    background: bool = False
     single: bool = False
     log_prior: Callable[[Params, Conjugate], float] | None = None
     log_base: Callable[[NDArray[Any]], Float] | None = None

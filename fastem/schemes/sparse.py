@@ -169,6 +169,7 @@ def _plausible(
     """Components that matter to the rows of each label, as far as a part of the rows tells."""
     n_components = mixture.weights.size
     everything = np.arange(n_components)
+    always = everything[-1:] if problem.family.background else everything[:0]
     if threshold == 0.0:
         return [everything] * n_components
     some = slice(None, None, max(1, len(labels) // (SAMPLE_ROWS * n_components)))
@@ -178,7 +179,9 @@ def _plausible(
     sets = []
     for k, (first, last) in enumerate(itertools.pairwise(ends)):
         found = responsibilities[order[first:last]]
-        sets.append(np.union1d(np.flatnonzero(found.mean(axis=0) > threshold), k) if len(found) else everything)
+        sets.append(
+            np.union1d(np.flatnonzero(found.mean(axis=0) > threshold), [k, *always]) if len(found) else everything
+        )
     return sets
 
 

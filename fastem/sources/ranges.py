@@ -28,6 +28,17 @@ def range_of(values: NDArray[Any], *, missing: bool = False) -> Range:
     return Range(values.min(axis=0), values.max(axis=0))
 
 
+def range_of_present(values: NDArray[Any], weights: Float | None) -> Range:
+    """Range of the rows of positive weight; from inf to -inf if there is none."""
+    if weights is None or weights.all():
+        return range_of(values)
+    present = weights[:, None] > 0.0
+    return Range(
+        values.min(axis=0, where=present, initial=np.inf),
+        values.max(axis=0, where=present, initial=-np.inf),
+    )
+
+
 def single_suffices(extent: Range, origin: Float) -> bool:
     """Whether rows may be evaluated in float32: they are float32, and their squares neither overflow nor vanish.
 

@@ -45,7 +45,7 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 def slab_bounds(n_rows: int, rows_of_tile: int, n_stats: int) -> NDArray[np.int64]:
     """Where slabs begin: a function of shapes only, or results would depend on the machine."""
     n_tiles = -(-n_rows // rows_of_tile)
-    limit = min(MAX_SLABS, n_tiles // TILES_PER_SLAB, SLAB_BYTES // (8 * n_stats))
+    limit = min(MAX_SLABS, n_tiles // TILES_PER_SLAB, SLAB_BYTES // (8 * max(n_stats, 1)))
     n_slabs = 1 << max(limit, 1).bit_length() - 1
     tiles = n_tiles * np.arange(n_slabs + 1, dtype=np.int64) // n_slabs
     return np.minimum(tiles * rows_of_tile, n_rows)

@@ -1,0 +1,83 @@
+"""A background beside the components of a mixture: a uniform density, which takes what is far from all of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.conditioning import Regression
+from fastem.fitted import Float
+from fastem.sources import Mixture, Range
+from fastem.unfitted import UnfittedMixture
+
+START_WEIGHT = 0.5  # of a background when a fit begins: much, to take the outliers that a start has among its clusters
+
+
+class Background(UnfittedMixture):
+    """What the parameter `background` adds to a mixture."""
+
+    background: Any
+
+    def _volume(self) -> float | None:
+        """The volume that the user gave; None if it is that of the data's box."""
+        return None if isinstance(self.background, bool | np.bool_) else float(self.background)
+
+    def _surrounded(self, mixture: Mixture, extent: Range | None) -> Mixture:
+        if extent is None:
+            return mixture
+        from fastem.families.background import surround
+
+        box, volume, weights = _box(extent), self._volume(), mixture.weights
+        log_density = _log_density(box) if volume is None else -np.log(volume)
+        if len(weights) == self.n_components:  # a start, to which a background is yet to come
+            weights = np.append((1.0 - START_WEIGHT) / weights.sum() * weights, START_WEIGHT)
+            weights = weights if self.weights_init is None else np.array(self.weights_init, dtype=np.float64)
+        return Mixture(weights, surround(mixture.params, log_density))
+
+    def _placed(self, extent: Range | None, dtype: Any) -> dict[str, Any]:
+        if not self.background:
+            return {}
+        return {"background_": self.background_ if extent is None else _box(extent).astype(dtype)}
+
+    def _background_of(self, columns: list[int]) -> tuple[Float, float]:
+        """Box of some columns, and the log-density that the background has in them."""
+        if self._volume() is not None:
+            raise ValueError(
+                f"background={self.background!r} is a volume, which cannot be divided between columns: "
+                "only the box of background=True can"
+            )
+        box = self.background_[:, columns]
+        return box, _log_density(box)
+
+    def _background_regression(self, parts: Regression, target: list[int]) -> Regression:
+        """The components' regression, and the background's: targets are uniform in the box, whatever is given."""
+        low, high = self._background_of(target)[0].astype(np.float64)
+        return Regression(
+            np.vstack([parts.intercept, 0.5 * (low + high)]),
+            np.concatenate([parts.slope, np.zeros((1, *parts.slope.shape[1:]))]),
+            np.vstack([parts.variances, (high - low) ** 2 / 12.0]),
+        )
+
+    def _sample_background(self, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+        """Draw rows from the box."""
+        low, high = self.background_.astype(np.float64)
+        return random_state.uniform(low, high, size=(n_samples, len(low)))
+
+
+def _box(extent: Range) -> NDArray[Any]:
+    """Lower and upper corner (2, d)."""
+    return np.stack(extent)
+
+
+def _log_density(box: NDArray[Any]) -> float:
+    """Minus the logarithm of a box's volume."""
+    low, high = box.astype(np.float64)
+    flat = np.flatnonzero(~(high > low))
+    if flat.size:
+        raise ValueError(
+            f"The box that holds the data has no volume: column {flat[0]} (counted from 0) is {low[flat[0]]!s} in all "
+            "rows. A background needs columns that vary, or its volume as a number."
+        )
+    return -float(np.log(high - low).sum())

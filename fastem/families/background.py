@@ -1,0 +1,141 @@
+"""A family and a background: one more component, the last, whose density is the same everywhere.
+
+J. D. Banfield and A. E. Raftery (1993), Model-based Gaussian and non-Gaussian clustering, Biometrics 49, 803-821, have
+outliers in a mixture as a Poisson process of constant intensity; C. Fraley and A. E. Raftery (2002), Model-based
+clustering, discriminant analysis, and density estimation, Journal of the American Statistical Association 97, 611-631.
+
+Parameters are those of the family, and `log_constant` (K + 1,) has the background's log-density as its last entry: so
+passes fold its weight into it as into any other's. It has no statistics beside its mass.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastem._jit import bound
+from fastem.families._contract import Conjugate, Family, Float, Params, Prior
+from fastem.families._gaussian import LOG_2_PI
+from fastem.kernels.uniform import claimed, log_density
+
+__placeholders__ = ("log_prob_of_others", "accumulate_others")
+
+
+def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """Component log-densities of a tile."""
+    last = out.shape[0] - 1
+    log_prob_of_others(params, tile, scratch, out[:last])  # type: ignore[name-defined]  # noqa: F821
+    log_density(params.log_constant, last, out)
+
+
+def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """The statistics of the others, for which a row counts as much as they have of it."""
+    last = resp.shape[0] - 1
+    claimed(resp[:last], weight)
+    accumulate_others(params, tile, weight, resp[:last], mass[:last], scratch, stats)  # type: ignore[name-defined]  # noqa: F821
+
+
+def surround(params: Params, log_density: Any) -> Params:
+    """Parameters of a family, or of a family and a background, with a background of this log-density."""
+    others = params.log_constant[: len(params.means)]
+    return params._replace(log_constant=np.append(others, log_density))
+
+
+def others_of(params: Params) -> Params:
+    """The parameters without the background."""
+    return params._replace(log_constant=params.log_constant[:-1])
+
+
+def vary(family: Family) -> Family:
+    """A family of K + 1 components, of which the first K are of `family` and the last is a background.
+
+    Numbers of components count it, and selections hold it as their last.
+    """
+    return family._replace(
+        name=f"{family.name}.background",
+        background=True,
+        log_prob=bound(log_prob, {"log_prob_of_others": family.log_prob}),
+        accumulate=bound(accumulate, {"accumulate_others": family.accumulate}),
+        n_stats=lambda n_features, n_components: family.n_stats(n_features, n_components - 1),
+        n_parameters=lambda n_components, n_features: family.n_parameters(n_components - 1, n_features),
+        params_at=lambda means, variances=None: surround(family.params_at(means, variances), 0.0),
+        shift=lambda mass, stats, means, to: family.shift(mass[:-1], stats, means, to),
+        expected=_expected(family),
+        m_step=_m_step(family),
+        select=_select(family),
+        embed=_embed(family),
+        pack=lambda params: family.pack(others_of(params)),
+        unpack=lambda vector, params: surround(family.unpack(vector, others_of(params)), params.log_constant[-1]),
+        describe=lambda params: {
+            **family.describe(others_of(params)),
+            "background_log_density": params.log_constant[-1],
+        },
+        log_prior=_log_prior(family),
+        restore=lambda described: surround(family.restore(described), described["background_log_density"]),
+        prepare=None if family.prepare is None else _prepare(family),
+        n_raw=None if family.n_raw is None else _n_raw(family),
+        finish=None if family.finish is None else _finish(family),
+        patterns=None,
+    )
+
+
+def _prepare(family: Family) -> Callable[[Params, Any], Params]:
+    of_others = family.prepare
+    assert of_others is not None
+
+    def prepare(params: Params, rows: Any) -> Params:
+        prepared = of_others(others_of(params), rows)
+        # the powers of 2 pi that such a family's densities leave out, the background's does not have
+        left_out = 0.5 * rows.values.shape[1] * LOG_2_PI
+        return prepared._replace(log_constant=np.append(prepared.log_constant, params.log_constant[-1] + left_out))
+
+    return prepare
+
+
+def _n_raw(family: Family) -> Callable[[int, int], int]:
+    of_others = family.n_raw
+    assert of_others is not None
+    return lambda n_features, n_components: of_others(n_features, n_components - 1)
+
+
+def _finish(family: Family) -> Callable[[Float, Float, Params], Float]:
+    of_others = family.finish
+    assert of_others is not None
+    return lambda mass, raw, params: of_others(mass[:-1], raw, others_of(params))
+
+
+def _expected(family: Family) -> Callable[[Float, Float, Params], float]:
+    def expected(mass: Float, stats: Float, params: Params) -> float:
+        others = family.expected(mass[:-1], stats, others_of(params))
+        return others + float(mass[-1] * params.log_constant[-1])
+
+    return expected
+
+
+def _m_step(family: Family) -> Callable[[Float, Float, Params, Prior], Params]:
+    def m_step(mass: Float, stats: Float, params: Params, prior: Prior) -> Params:
+        with np.errstate(invalid="ignore", divide="ignore"):  # where the background has all rows
+            others = family.m_step(mass[:-1], stats, others_of(params), prior)
+        return surround(others, params.log_constant[-1])
+
+    return m_step
+
+
+def _log_prior(family: Family) -> Callable[[Params, Conjugate], float] | None:
+    of_others = family.log_prior
+    return None if of_others is None else lambda params, conjugate: of_others(others_of(params), conjugate)
+
+
+def _select(family: Family) -> Callable[[Params, Any], Params]:
+    def select(params: Params, components: Any) -> Params:
+        return surround(family.select(others_of(params), components[:-1]), params.log_constant[-1])
+
+    return select
+
+
+def _embed(family: Family) -> Callable[[Float, Any, Float, int, int], None]:
+    def embed(some: Float, components: Any, stats: Float, n_features: int, n_components: int) -> None:
+        if len(components) > 1:
+            family.embed(some, components[:-1], stats, n_features, n_components - 1)
+
+    return embed
