@@ -23,12 +23,15 @@ class Annotations(NamedTuple):
         Variances or covariances of the errors in each row's values; one for all.
     projection : ndarray of shape (n, m * d) or (1, m * d)
         What each row's values see of the d features; one for all.
+    log_widths : ndarray of shape (1, m)
+        Logarithms of the widths of a background's box: what a value that is missing has no part in.
     """
 
     labels: NDArray[np.int64] | None = None
     plausibility: Float | None = None
     noise: Float | None = None
     projection: Float | None = None
+    log_widths: Float | None = None
 
     @property
     def restricts(self) -> bool:
@@ -56,8 +59,8 @@ class Annotations(NamedTuple):
     def take(self, selection: Any) -> Annotations:
         """The same of some of the rows."""
         labels, plausibility = (None if array is None else array[selection] for array in self[:2])
-        noise, projection = (array if array is None or len(array) == 1 else array[selection] for array in self[2:])
-        parts = (labels, plausibility, noise, projection)
+        noise, projection = (array if array is None or len(array) == 1 else array[selection] for array in self[2:4])
+        parts = (labels, plausibility, noise, projection, self.log_widths)
         return Annotations(*(None if array is None else np.ascontiguousarray(array) for array in parts))
 
     def by_row(self, n_rows: int) -> Annotations:
@@ -74,7 +77,8 @@ class Annotations(NamedTuple):
     def joined(self, other: Annotations) -> Annotations:
         """Of these rows and then of others, of which the same is known, row by row."""
         pairs: Any = zip(self, other, strict=True)
-        return Annotations(*(None if a is None else np.concatenate([a, b]) for a, b in pairs))
+        joined = Annotations(*(None if a is None else np.concatenate([a, b]) for a, b in pairs))
+        return joined._replace(log_widths=self.log_widths)
 
     def among(self, components: NDArray[Any]) -> Annotations:
         """The same where these are all components, in ascending order; labels of others allow none."""
@@ -93,7 +97,7 @@ class Annotations(NamedTuple):
 
 
 NOTHING = Annotations()
-EMPTY = (np.empty(0, np.int64), np.empty((0, 0)), np.empty((0, 0)), np.empty((0, 0)))
+EMPTY = (np.empty(0, np.int64), *[np.empty((0, 0))] * 4)
 
 
 def or_empty(annotations: Annotations) -> list[NDArray[Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,15 @@ from numpy.typing import NDArray
 
 from fastem.conditioning import Regression
 from fastem.fitted import Float
-from fastem.sources import Mixture, Range
+from fastem.imputing import Denoising
+from fastem.initialize import Sample
+from fastem.sources import Mixture, Range, log_widths
 from fastem.unfitted import UnfittedMixture
 
 START_WEIGHT = 0.5  # of a background when a fit begins: much, to take the outliers that a start has among its clusters
 
 
-class Background(UnfittedMixture):
+class Background(Denoising, UnfittedMixture):
     """What the parameter `background` adds to a mixture."""
 
     background: Any
@@ -35,6 +38,15 @@ class Background(UnfittedMixture):
             weights = np.append((1.0 - START_WEIGHT) / weights.sum() * weights, START_WEIGHT)
             weights = weights if self.weights_init is None else np.array(self.weights_init, dtype=np.float64)
         return Mixture(weights, surround(mixture.params, log_density))
+
+    def _divisible(self) -> bool:
+        return self._volume() is None
+
+    def _boxed(self, rows: Sample) -> Sample:
+        if not self.background or not self._divisible():
+            return rows
+        widths = log_widths(Range(*self.background_))
+        return replace(rows, annotations=rows.annotations._replace(log_widths=widths))
 
     def _placed(self, extent: Range | None, dtype: Any) -> dict[str, Any]:
         if not self.background:
@@ -59,6 +71,25 @@ class Background(UnfittedMixture):
             np.concatenate([parts.slope, np.zeros((1, *parts.slope.shape[1:]))]),
             np.vstack([parts.variances, (high - low) ** 2 / 12.0]),
         )
+
+    def _expected(self, responsibilities: Float, values: Float) -> Float:
+        """Of the background's rows, what is missing is expected in the middle of the box."""
+        if not self.background:
+            return super()._expected(responsibilities, values)
+        expected = super()._expected(responsibilities[:, :-1], values)
+        middle: Float = self.background_.astype(np.float64).mean(axis=0)
+        return expected + responsibilities[:, -1:] * middle
+
+    def _drawn(
+        self, responsibilities: Float, values: Float, n_draws: int, random_state: np.random.RandomState
+    ) -> Float:
+        """Of the background's rows, what is missing is drawn from the box."""
+        if not self.background:
+            return super()._drawn(responsibilities, values, n_draws, random_state)
+        drawn = super()._drawn(responsibilities[:, :-1], values, n_draws, random_state)
+        far = random_state.uniform(size=drawn.shape[:2]) < responsibilities[:, -1]
+        drawn[far] = self._sample_background(int(far.sum()), random_state)
+        return drawn
 
     def _sample_background(self, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
         """Draw rows from the box."""

@@ -70,6 +70,10 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             return checks.native(check_array(X, **options))
         return checks.native(validate_data(self, X, reset=first, **options))
 
+    def _boxed(self, rows: Sample) -> Sample:
+        """Rows that know the box of a background that has been fitted, if there is one."""
+        return rows
+
     def _evaluate(
         self,
         X: Any,
@@ -110,8 +114,9 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         self, rows: Sample, wanted: Wanted, place: Callable[[int], str] = "row {}".format
     ) -> _Evaluation:
         """Score checked rows, with the terms of log-densities that a pass leaves out."""
-        values, annotations, locations = rows.values, rows.annotations, self._locations()
-        family = family_for(self._family(), missing=has_nan(values), errors=annotations.has_errors)
+        values, missing, locations = rows.values, has_nan(rows.values), self._locations()
+        annotations = self._boxed(rows).annotations if missing else rows.annotations
+        family = family_for(self._family(), missing=missing, errors=annotations.has_errors)
         check_domain(family, values, type(self).__name__, place)
         if annotations.n_features(values.shape[1]) != locations.shape[1]:  # parameters may have been set by hand
             raise ValueError(

@@ -16,7 +16,6 @@ from fastem.conditioning import Conditioning, Regression
 from fastem.families import BACKGROUND, ComponentError, Family, get_family
 from fastem.families._contract import Prior
 from fastem.fitted import Float
-from fastem.imputing import Denoising
 from fastem.initialize import Blocks, Sample, given_blocks, improved, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
 from fastem.posing import problem_of
@@ -32,7 +31,7 @@ ILL_DEFINED = (
 USE_FLOAT64 = " The numerical accuracy can also be improved by passing float64 data instead of float32."
 
 
-class GaussianMixture(Conditioning, Denoising, Background, BaseMixture):
+class GaussianMixture(Conditioning, Background, BaseMixture):
     """Mixture of normal distributions.
 
     A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes, methods, defaults and warnings,

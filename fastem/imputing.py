@@ -114,7 +114,7 @@ class Denoising(Imputing):
         Raises
         ------
         ValueError
-            If noise or projections have the wrong shape or are none.
+            If noise or projections have the wrong shape or are none; if the mixture has a background.
 
         References
         ----------
@@ -133,6 +133,8 @@ class Denoising(Imputing):
         ([[4.0]], [[[0.8]]])
         """
         check_is_fitted(self, "weights_")
+        if self._family().background:
+            raise ValueError("denoise is not for mixtures with a background: behind its rows any value is as probable")
         known = Known(None, noise, projection)
         values = self._values(X, known, missing=True).astype(np.float64)
         annotations = annotate(known, values.shape, self._n_weights())

@@ -246,6 +246,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         stream: tuple[State, Float, Moments] | None = getattr(self, "_stream", None)
         fitted = hasattr(self, "weights_")
         rows = self._validate(X, sample_weight, Known(labels, noise, projection), first=not fitted)
+        rows = self._boxed(rows) if fitted else rows
         dtype, extent = rows.values.dtype, None
         if stream is None:
             random_state = check_random_state(self.random_state)

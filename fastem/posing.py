@@ -22,6 +22,7 @@ from fastem.sources import (
     PatternSource,
     Range,
     common_origin,
+    log_widths,
     range_of,
     range_of_present,
     single_suffices,
@@ -69,6 +70,8 @@ class Model(NamedTuple):
         Whether NaN stands for a missing value.
     names : sequence of str, optional
         Of the columns.
+    divisible : bool
+        Whether a background has a part for each column.
     """
 
     family: Family
@@ -76,6 +79,7 @@ class Model(NamedTuple):
     name: str
     missing: bool
     names: Any = None
+    divisible: bool = True
 
 
 def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.random.RandomState) -> Posed:
@@ -90,12 +94,16 @@ def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.rand
         step = -(-len(values) // ORIGIN_ROWS)
         some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
         origin = common_origin(range_of(some, missing=missing)) if len(some) else origin
+    extent = None
+    if model.family.background:
+        extent = range_of_present(values, weights, missing=missing)
+        if missing and model.divisible and rows.annotations.log_widths is None:
+            rows = replace(rows, annotations=rows.annotations._replace(log_widths=log_widths(extent)))
     problem = problem_of(model, rows, origin)
 
     def sample() -> Sample:
         return with_features(draw_sample(rows, init_size, random_state), problem)
 
-    extent = range_of_present(values, weights) if model.family.background else None
     return Posed(problem, _n_present(values, weights), sample, values.dtype, extent)
 
 
@@ -177,7 +185,7 @@ def pose_source(
                 own = range_of(values, missing=some)
                 extent = own if extent is None else extent | own
             if family.background:
-                found = range_of_present(values, weights)
+                found = range_of_present(values, weights, missing=some)
                 present = found if present is None else present | found
             if annotations.restricts:
                 possible |= check_labels(annotations, n_components, weights, block.place)
@@ -196,11 +204,14 @@ def pose_source(
     single = family.single and extent is not None and single_suffices(extent, origin)
     patterned = family.patterns is not None and not reader.known.has_errors
     kind = PatternSource if patterned else ArraySource
-    source = ChunkSource(reader, total_weight, origin, single=single, kind=kind)
+    widths = log_widths(present) if present is not None and missing and model.divisible else None
+    source = ChunkSource(reader, total_weight, origin, single=single, kind=kind, log_widths=widths)
     problem = Problem(family, source, model.prior, base)
 
     def sample() -> Sample:
-        return with_features(reservoir.sample(), problem)
+        drawn = reservoir.sample()
+        boxed = replace(drawn, annotations=drawn.annotations._replace(log_widths=widths))
+        return with_features(boxed, problem)
 
     return Posed(problem, n_present, sample, reader.dtype, present)
 

@@ -61,6 +61,10 @@ class UnfittedMixture(FittedMixture):
         """The mixture with a background for data of this extent, if it is to have one."""
         return mixture
 
+    def _divisible(self) -> bool:
+        """Whether a background, if there is one, has a part for each column."""
+        return True
+
     def _placed(self, extent: Range | None, dtype: Any) -> dict[str, Any]:
         """Fitted attributes that tell where the background is, if there is one; None lets it be where it was."""
         return {}
@@ -73,7 +77,8 @@ class UnfittedMixture(FittedMixture):
 
     def _model(self) -> Model:
         names = getattr(self, "feature_names_in_", None)
-        return Model(self._family(), self._prior(), type(self).__name__, self.missing == "marginalize", names)
+        missing = self.missing == "marginalize"
+        return Model(self._family(), self._prior(), type(self).__name__, missing, names, self._divisible())
 
     def _validate(self, X: ArrayLike, sample_weight: ArrayLike | None, known: Known, *, first: bool = True) -> Sample:
         """Check data and what is known of them; a batch that is not the first may be small."""

@@ -39,8 +39,6 @@ def family_for(family: Family, *, missing: bool, errors: bool) -> Family:
     """Variation of a family for rows with missing values, with errors or projections, or both."""
     if not (missing or errors):
         return family
-    if family.background and missing:
-        raise ValueError("a background needs complete rows: its density has no part for each value")
     name = family.name.removesuffix(BACKGROUND)
     varied = f"{name}.{'incomplete' if errors else family.if_missing}"
     return get_family(varied + (BACKGROUND if family.background else ""))

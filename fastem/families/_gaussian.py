@@ -35,6 +35,11 @@ def log_base(values: NDArray[Any]) -> Float:
     return base
 
 
+def by_component(values: Float) -> Float:
+    """Numbers of each feature (K, d), or one for all features as (K, 1)."""
+    return values if values.ndim == 2 else values[:, None]
+
+
 def triangular_inverse(lower: Float) -> Float:
     """Inverse of a lower-triangular matrix (d, d)."""
     inverse: Float = np.tril(lapack.dtrtri(lower, lower=1)[0])

@@ -15,9 +15,12 @@ import numpy as np
 
 from fastem._jit import bound
 from fastem.families._contract import Conjugate, Family, Float, Params, Prior
-from fastem.families._gaussian import LOG_2_PI
-from fastem.kernels.uniform import claimed, log_density
+from fastem.kernels.uniform import claimed, log_density, log_density_of_parts
 
+VOLUME = (
+    "a background whose volume is a number cannot be divided between the values that a row has and those that are "
+    "missing: only the box of background=True can"
+)
 __placeholders__ = ("log_prob_of_others", "accumulate_others")
 
 
@@ -33,6 +36,13 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
     last = resp.shape[0] - 1
     claimed(resp[:last], weight)
     accumulate_others(params, tile, weight, resp[:last], mass[:last], scratch, stats)  # type: ignore[name-defined]  # noqa: F821
+
+
+def log_prob_of_parts(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """The same for rows of which parts are seen."""
+    last = out.shape[0] - 1
+    log_prob_of_others(params, tile, scratch, out[:last])  # type: ignore[name-defined]  # noqa: F821
+    log_density_of_parts(params.log_constant, params.log_widths, last, tile, out)
 
 
 def surround(params: Params, log_density: Any) -> Params:
@@ -54,7 +64,9 @@ def vary(family: Family) -> Family:
     return family._replace(
         name=f"{family.name}.background",
         background=True,
-        log_prob=bound(log_prob, {"log_prob_of_others": family.log_prob}),
+        log_prob=bound(
+            log_prob if family.prepare is None else log_prob_of_parts, {"log_prob_of_others": family.log_prob}
+        ),
         accumulate=bound(accumulate, {"accumulate_others": family.accumulate}),
         n_stats=lambda n_features, n_components: family.n_stats(n_features, n_components - 1),
         n_parameters=lambda n_components, n_features: family.n_parameters(n_components - 1, n_features),
@@ -85,11 +97,19 @@ def _prepare(family: Family) -> Callable[[Params, Any], Params]:
 
     def prepare(params: Params, rows: Any) -> Params:
         prepared = of_others(others_of(params), rows)
-        # the powers of 2 pi that such a family's densities leave out, the background's does not have
-        left_out = 0.5 * rows.values.shape[1] * LOG_2_PI
-        return prepared._replace(log_constant=np.append(prepared.log_constant, params.log_constant[-1] + left_out))
+        log_constant = np.append(prepared.log_constant, params.log_constant[-1])
+        return prepared._replace(log_constant=log_constant, log_widths=_log_widths(rows))
 
     return prepare
+
+
+def _log_widths(rows: Any) -> Float:
+    """Of each value's part in the box; zeros if none is missing, of the powers of 2 pi that others leave out anyway."""
+    if rows.log_widths.size:
+        return np.array(rows.log_widths[0], dtype=np.float64)
+    if np.isnan(rows.values).any():
+        raise ValueError(VOLUME)
+    return np.zeros(rows.values.shape[1])
 
 
 def _n_raw(family: Family) -> Callable[[int, int], int]:

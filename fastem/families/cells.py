@@ -24,6 +24,7 @@ class CellParams(NamedTuple):
     offset: Float  # (K, d)
     log_scale: Float  # (K, d), logarithms of the inverse deviations
     log_constant: Float  # (K,)
+    log_widths: Float  # (d,), of a background, see `fastem.families.background`
 
 
 class CellRates(NamedTuple):
@@ -71,7 +72,8 @@ def accumulate_counts(params, tile, weight, resp, mass, scratch, stats):  # type
 def prepare(params: Params, rows: Any) -> CellParams:
     """Gaussian columns one by one."""
     centres, inverse = _columns(params)
-    return CellParams(centres, inverse, centres * inverse, np.log(inverse), np.zeros(len(centres)))
+    constant, widths = np.zeros(len(centres)), np.zeros(centres.shape[1])
+    return CellParams(centres, inverse, centres * inverse, np.log(inverse), constant, widths)
 
 
 def prepare_counts(params: Params, rows: Any) -> CellRates:
@@ -82,7 +84,7 @@ def prepare_counts(params: Params, rows: Any) -> CellRates:
 def _columns(params: Params) -> tuple[Float, Float]:
     """Means that densities have, whatever statistics are about, and inverse deviations (K, d)."""
     shape = params.means.shape
-    inverse = np.ascontiguousarray(np.broadcast_to(params.inverse_deviation.reshape(len(params.means), -1), shape))
+    inverse = np.ascontiguousarray(np.broadcast_to(_gaussian.by_component(params.inverse_deviation), shape))
     return params.centres if hasattr(params, "centres") else params.offset / inverse, inverse
 
 
@@ -103,7 +105,7 @@ def vary(base: Family) -> Family:
 
     def finish(mass: Float, raw: Float, params: Params) -> Float:
         centres, inverse = _columns(params)
-        count, first, second = np.moveaxis(raw.reshape(len(centres), 3, -1), 1, 0)
+        count, first, second = np.moveaxis(raw.reshape(len(centres), 3, centres.shape[1]), 1, 0)
         missing = np.maximum(mass[:, None] - count, 0.0)
         stats = np.stack([first, second + missing / inverse**2], axis=1).ravel()
         return base.shift(mass, stats, centres, params.means)

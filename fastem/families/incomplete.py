@@ -26,6 +26,7 @@ class IncompleteParams(NamedTuple):
     covariances: Float  # (K, d, d)
     lower: Float  # (K, d, d), Cholesky factors of the covariances
     log_constant: Float  # (K,)
+    log_widths: Float  # (m,), of a background, see `fastem.families.background`
     layout: NDArray[np.int64]  # observed columns, features, whether there are errors, whether there are projections
 
 
@@ -50,7 +51,8 @@ def prepare(params: Params, rows: Any) -> IncompleteParams:
     padded[:, :n_features, :n_features] = lower
     covariances = padded @ np.swapaxes(padded, 1, 2)
     kind = (rows.values.shape[1], n_features, rows.has_errors, rows.projection.shape[0] > 0)
-    return IncompleteParams(centres, covariances, padded, np.zeros(n_components), np.array(kind, dtype=np.int64))
+    constant, widths = np.zeros(n_components), np.zeros(rows.values.shape[1])
+    return IncompleteParams(centres, covariances, padded, constant, widths, np.array(kind, dtype=np.int64))
 
 
 def factors_of(params: Params) -> tuple[Float, Float]:
@@ -58,10 +60,10 @@ def factors_of(params: Params) -> tuple[Float, Float]:
     n_components, n_features = params.means.shape
     if hasattr(params, "lower"):
         inverses = params.lower.reshape(-1, n_features, n_features)
-        factors = np.stack([_gaussian.triangular_inverse(inverse) for inverse in inverses])
-        lower = np.broadcast_to(factors, (n_components, n_features, n_features))
+        factors = np.array([_gaussian.triangular_inverse(inverse) for inverse in inverses])
+        lower = np.broadcast_to(factors.reshape(inverses.shape), (n_components, n_features, n_features))
         return np.einsum("kij,kj->ki", lower, params.offset), lower
-    inverses = np.broadcast_to(params.inverse_deviation.reshape(n_components, -1), (n_components, n_features))
+    inverses = np.broadcast_to(_gaussian.by_component(params.inverse_deviation), params.means.shape)
     centres = params.centres if hasattr(params, "centres") else params.offset / inverses
     return centres, np.eye(n_features) / inverses[:, :, None]
 

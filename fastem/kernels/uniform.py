@@ -4,6 +4,8 @@ from fastem._jit import kernel
 from fastem.kernels.posterior import NEGLIGIBLE
 from fastem.kernels.vectors import broadcast, lanes, load, splat, store, where
 
+HALF_LOG_2_PI = 0.9189385332046727
+
 
 @kernel
 def log_density(constant, k, out):
@@ -11,6 +13,21 @@ def log_density(constant, k, out):
     level = broadcast(constant, k)
     for c in range(0, out.shape[1], lanes(out)):
         store(level, out, k, c)
+
+
+@kernel
+def log_density_of_parts(constant, log_widths, k, tile, out):
+    """out[k, c] = constant[k], and for each value log sqrt(2 pi) if it is there and its log width if it is missing.
+
+    The powers of 2 pi are what the densities of components beside it leave out.
+    """
+    level, zero, there = broadcast(constant, k), splat(0.0, out), splat(HALF_LOG_2_PI, out)
+    for c in range(0, out.shape[1], lanes(out)):
+        density = level
+        for j in range(log_widths.size):
+            x = load(tile, j, c)
+            density = density + where(x >= x, there, zero + broadcast(log_widths, j))
+        store(density, out, k, c)
 
 
 @kernel

@@ -38,6 +38,7 @@ class Rows(NamedTuple):
     plausibility: Float
     noise: Float
     projection: Float
+    log_widths: Float
 
     @property
     def has_errors(self) -> bool:

@@ -32,6 +32,8 @@ class ChunkSource:
         Whether rows are evaluated in float32, see `single_suffices`.
     kind : type, default=ArraySource
         What each block is.
+    log_widths : ndarray of shape (1, n_features), optional
+        Of a background's box, see `Annotations`.
     """
 
     def __init__(
@@ -42,7 +44,9 @@ class ChunkSource:
         *,
         single: bool = False,
         kind: type[ArraySource] = ArraySource,
+        log_widths: Float | None = None,
     ) -> None:
+        self._log_widths = log_widths
         self.reader = reader
         self.n_features = reader.known.n_features(reader.n_features)
         self.restricted = reader.known.restricts
@@ -74,7 +78,8 @@ class ChunkSource:
         """Blocks, each with the number of rows before it; so many are valid at the same time."""
         with closing(self.reader.blocks(held)) as blocks:
             for block in blocks:
-                yield block.first, self._block.holding(block.values, block.weights, block.annotations)
+                known = block.annotations._replace(log_widths=self._log_widths)
+                yield block.first, self._block.holding(block.values, block.weights, known)
 
     def sweep(
         self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None

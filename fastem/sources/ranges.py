@@ -28,15 +28,21 @@ def range_of(values: NDArray[Any], *, missing: bool = False) -> Range:
     return Range(values.min(axis=0), values.max(axis=0))
 
 
-def range_of_present(values: NDArray[Any], weights: Float | None) -> Range:
+def range_of_present(values: NDArray[Any], weights: Float | None, *, missing: bool = False) -> Range:
     """Range of the rows of positive weight; from inf to -inf if there is none."""
     if weights is None or weights.all():
-        return range_of(values)
+        return range_of(values, missing=missing)
     present = weights[:, None] > 0.0
     return Range(
-        values.min(axis=0, where=present, initial=np.inf),
-        values.max(axis=0, where=present, initial=-np.inf),
+        np.fmin.reduce(values, axis=0, where=present, initial=np.inf),
+        np.fmax.reduce(values, axis=0, where=present, initial=-np.inf),
     )
+
+
+def log_widths(extent: Range) -> Float:
+    """Logarithms of the widths of a box (1, d)."""
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(extent.high.astype(np.float64) - extent.low))[None]
 
 
 def single_suffices(extent: Range, origin: Float) -> bool:
