@@ -80,7 +80,7 @@ def lift_singletons(variances: Float, means: Float, mass: Float) -> Float:
 
 def shift_squares(mass: Float, stats: Float, means: Float, to: Float) -> Float:
     """Move first and second moments of each feature by itself from about `means` to about `to`."""
-    moments = stats.reshape(len(means), 2, -1)
+    moments = stats.reshape(len(means), 2, means.shape[1])
     difference, weight = to - means, mass[:, None]
     first = moments[:, 0] - weight * difference
     second = moments[:, 1] - difference * (moments[:, 0] + first)
