@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
-from fastem.families._contract import Family, Float, Params, PatternAlgebra
+from fastem.families._contract import ComponentError, Family, Float, Params, PatternAlgebra
 from fastem.kernels.incomplete import APART, add_statistics, load_errors, log_densities
 from fastem.kernels.vectors import GROUP, VECTOR_BYTES
 
@@ -124,12 +124,20 @@ def pick(params, p):  # type: ignore[no-untyped-def]
 def marginal(params: Params, log_weights: Float, columns: NDArray[np.int64]) -> PatternParams:
     """Parameters of the values that rows of each pattern have, with the weights, without powers of 2 pi."""
     centres, lower = factors_of(params)
-    within = _blocks(lower, columns)[1]
-    inverses = np.tril(np.linalg.inv(np.linalg.cholesky(within)))
+    inverses = np.tril(np.linalg.inv(_cholesky(_blocks(lower, columns)[1])))
     means = np.ascontiguousarray(np.moveaxis(centres[:, columns], 0, 1))
     offset = np.einsum("pkij,pkj->pki", inverses, means)
     log_constant = log_weights + np.log(np.einsum("pkii->pki", inverses)).sum(axis=2)
     return PatternParams(means, inverses, offset, log_constant)
+
+
+def _cholesky(covariances: Float) -> Float:
+    """Cholesky factors (P, K, m, m); ComponentError if a matrix is not numerically positive definite."""
+    try:
+        return np.asarray(np.linalg.cholesky(covariances), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        least = np.linalg.eigvalsh(covariances).min(axis=(0, 2))
+        raise ComponentError(int(least.argmin())) from None
 
 
 def _blocks(lower: Float, columns: NDArray[np.int64]) -> tuple[Float, Float]:
