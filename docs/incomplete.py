@@ -84,21 +84,29 @@ def missing():
         outline(ax, every, color=BLACK, ls="--", lw=1.4)
         outline(ax, dropped, color=ORANGE)
         outline(ax, fit, color=BLUE)
-        neither = f"; {(~there).all(axis=1).sum()} have none" if not there.any(axis=1).all() else ""
+        neither = (~there).all(axis=1).sum()
         entries = [
             line(f"all values: weights {weights_of(every)}", color=BLACK, ls="--", lw=1.4),
             line(f"values that are there: {weights_of(fit)}", color=BLUE),
             line(f"complete rows only: {weights_of(dropped)}", color=ORANGE),
             dots(f"{complete.sum()} complete rows", color=GREY, mew=0),
-            dots(f"{part.sum()} rows with one value (ticks), imputed{neither}", mfc="none", mec=BLUE),
+            dots(f"{part.sum()} rows with one value (ticks), imputed", mfc="none", mec=BLUE),
         ]
+        if neither:
+            entries.append(dots(f"{neither} rows without any", marker=""))
         ax.legend(handles=entries, loc="upper left", fontsize=8.5, frameon=False)
         ax.set(title=f"{title}: {1 - there.mean():.0%}", xlim=(1.1, 5.6), ylim=(33, 125), **FAITHFUL)
     ax, wait = panels[2], np.linspace(33, 110, 300)
     for model, style in ((every, {"color": BLACK, "ls": "--"}), (dropped, {"color": ORANGE}), (fit, {"color": BLUE})):
         ax.plot(wait, np.exp(model.marginal([1]).score_samples(wait[:, None])), lw=1.8, **style)
-    ax.set(title="all waits, by the fits of the middle", xlabel=FAITHFUL["ylabel"], ylabel="density", xlim=(33, 110))
-    ax.set_ylim(bottom=0)
+    ax.set(title="all waits, by the fits in the middle", xlabel=FAITHFUL["ylabel"], ylabel="density", xlim=(33, 110))
+    ax.set_ylim(bottom=0, top=0.062)
+    entries = [
+        line("all values", color=BLACK, ls="--"),
+        line("values that are there", color=BLUE),
+        line("complete rows only", color=ORANGE),
+    ]
+    ax.legend(handles=entries, loc="upper left", fontsize=8.5, frameon=False)
     save(figure, "missing.png")
 
 
@@ -134,7 +142,9 @@ def deconvolved():
         line("fit of the measurements with their errors", color=BLUE),
         line("fit that takes measurements for exact", color=ORANGE),
     ]
-    for ax, entries, title in zip(panels, (observations, values), ("measured", "what was measured"), strict=True):
+    for ax, entries, title in zip(
+        panels, (observations, values), ("measurements", "the values behind them"), strict=True
+    ):
         ax.legend(handles=entries, loc="upper left", fontsize=8.5, frameon=False)
         ax.set(title=title, xlim=(0.2, 6.2), ylim=(15, 140), **FAITHFUL)
     save(figure, "deconvolved.png")
@@ -157,19 +167,18 @@ def labelled():
             ax.add_patch(ellipse(mean, covariance, color=colour, lw=1.8))
         ax.set(xlim=(-4, 4), ylim=(-4, 4.6))
     zoom = panels[2]
-    side = np.linspace(-2.5, 2.5, 300)
-    grid = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    x, y = np.linspace(-2, 2, 200), np.linspace(-2, 1.2, 160)
+    grid = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     for model, style in ((without, "--"), (only, ":"), (both, "-")):
-        share = model.predict_proba(grid)[:, 1].reshape(len(side), len(side))
-        zoom.contour(side, side, share, levels=[0.5], colors=BLACK, linestyles=style, linewidths=1.5)
+        share = model.predict_proba(grid)[:, 1].reshape(len(y), len(x))
+        zoom.contour(x, y, share, levels=[0.5], colors=BLACK, linestyles=style, linewidths=1.5)
     for ax in panels[1:]:
         for k, colour in enumerate(colours):
             ax.plot(*X[labels == k].T, "o", color=colour, ms=4.5, mec="white", mew=0.4)
     across = np.flatnonzero(known & (without.predict(X) != labels))
     zoom.plot(*X[across].T, "o", mfc="none", mec=BLACK, ms=10, mew=1)
     for row, share in zip(across, without.predict_proba(X[across]), strict=True):
-        text = f"label {labels[row]}, by its place {share[labels[row]]:.2f}"
-        zoom.annotate(text, X[row], (9, 4), textcoords="offset points", fontsize=8.5)
+        zoom.annotate(f"{share[labels[row]]:.2f}", X[row], (7, 6), textcoords="offset points", fontsize=8.5)
     legends = (
         [
             dots("1000 points without labels", color=GREY, mew=0),
@@ -186,10 +195,10 @@ def labelled():
             line("1000 points without labels", color=BLACK, ls="--", lw=1.5),
             line("100 labelled points only", color=BLACK, ls=":", lw=1.5),
             line("all 1100 points", color=BLACK, lw=1.5),
-            dots(f"{len(across)} labels on the other side", mfc="none", mec=BLACK, ms=9),
+            dots("labels of the other side, and their\nprobability without labels", mfc="none", mec=BLACK, ms=9),
         ],
     )
-    titles = "without labels", "labels that are kept to", "where both components are as probable"
+    titles = "without labels", "labels that are kept to", "where the components are equally probable"
     for ax, entries, title in zip(panels, legends, titles, strict=True):
         ax.legend(handles=entries, loc="upper left", fontsize=8.5, frameon=False)
         ax.set(title=title, xlabel="x1", ylabel="x2")
