@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -33,54 +34,84 @@ def annotate(known: Known, shape: tuple[int, int], n_components: int, weights: F
     ValueError
         If labels, noise or projections have the wrong shape, or values that mean nothing; with the first such row.
     """
-    hard, soft = check_labels(known.labels, shape[0], n_components, weights)
+    annotations = read(known, shape)
+    if annotations.restricts:
+        check_possible(check_labels(annotations, n_components, weights))
+    return annotations
+
+
+def read(known: Known, shape: tuple[int, int], *, sparing: bool = True) -> Annotations:
+    """Annotations of rows (n, m), checked but for what depends on the number of components.
+
+    `sparing` leaves out noise that is zero.
+    """
+    hard, soft = _read_labels(known.labels, shape[0])
     projections = check_projection(known.projection, shape)
     errors = check_noise(known.noise, shape)
-    if errors is not None and projections is None and not errors.any():
+    if sparing and errors is not None and projections is None and not errors.any():
         errors = None  # values without errors
     return Annotations(hard, soft, errors, projections)
 
 
-def check_labels(
-    labels: ArrayLike | None, n_rows: int, n_components: int, weights: Float | None
-) -> tuple[NDArray[np.int64] | None, Float | None]:
+def _read_labels(labels: ArrayLike | None, n_rows: int) -> tuple[NDArray[np.int64] | None, Float | None]:
     """Labels (n,) or plausibilities (n, K), whichever is given."""
     if labels is None:
         return None, None
     array = np.asarray(labels)
-    if array.shape not in ((n_rows,), (n_rows, n_components)):
+    if array.ndim not in (1, 2) or len(array) != n_rows:
         raise ValueError(
             f"labels has shape {array.shape}: it needs ({n_rows},), a component or -1 for each row, or "
-            f"({n_rows}, {n_components}), the plausibility of each component"
+            f"({n_rows}, n_components), the plausibility of each component"
         )
-    present = np.ones(n_rows, bool) if weights is None else weights > 0.0
     if array.ndim == 1:
         if array.dtype.kind not in "iu":
             raise ValueError(f"labels must be integers, -1 where they are not known, not {array.dtype}")
-        wrong = (array < -1) | (array >= n_components)
-        if wrong.any():
-            row = int(np.argmax(wrong))
-            raise ValueError(
-                f"labels holds {array[row]} in row {row}: with {n_components} components labels are 0 to "
-                f"{n_components - 1}, and -1 where they are not known"
-            )
-        if (array[present] >= 0).all():
-            _check_possible(np.bincount(array[present], minlength=n_components) > 0)
         return np.ascontiguousarray(array, dtype=np.int64), None
     if array.dtype.kind not in "biuf":
         raise ValueError(f"labels of shape (n_samples, n_components) must be numbers, not {array.dtype}")
-    wrong = ~(np.isfinite(array) & (array >= 0))
-    if wrong.any():
-        row, column = np.argwhere(wrong)[0]
-        raise ValueError(f"labels holds {array[row, column]} in row {row}, column {column}: plausibilities are >= 0")
-    impossible = present & ~(array > 0).any(axis=1)
-    if impossible.any():
-        raise ValueError(f"labels allows no component for row {int(np.argmax(impossible))}")
-    _check_possible(np.asarray((array[present] > 0).any(axis=0)))
     return None, np.ascontiguousarray(array, dtype=np.float64)
 
 
-def _check_possible(possible: NDArray[np.bool_]) -> None:
+def check_labels(
+    annotations: Annotations,
+    n_components: int,
+    weights: Float | None = None,
+    place: Callable[[int], str] = "row {}".format,
+) -> NDArray[np.bool_]:
+    """Check what is known of components; returns which of them (K,) some row may be of."""
+    labels, plausibility = annotations.labels, annotations.plausibility
+    if labels is not None:
+        present = np.ones(len(labels), dtype=bool) if weights is None else weights > 0.0
+        wrong = (labels < -1) | (labels >= n_components)
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"labels holds {labels[row]} in {place(row)}: with {n_components} components labels are 0 to "
+                f"{n_components - 1}, and -1 where they are not known"
+            )
+        if (labels[present] < 0).any():
+            return np.ones(n_components, dtype=bool)
+        return np.asarray(np.bincount(labels[present], minlength=n_components) > 0)
+    assert plausibility is not None
+    if plausibility.shape[1] != n_components:
+        raise ValueError(
+            f"labels has {plausibility.shape[1]} columns, where there are {n_components} components to be plausible"
+        )
+    present = np.ones(len(plausibility), dtype=bool) if weights is None else weights > 0.0
+    wrong = ~(np.isfinite(plausibility) & (plausibility >= 0))
+    if wrong.any():
+        row, column = (int(index) for index in np.argwhere(wrong)[0])
+        raise ValueError(
+            f"labels holds {plausibility[row, column]} in {place(row)}, column {column}: plausibilities are >= 0"
+        )
+    impossible = present & ~(plausibility > 0).any(axis=1)
+    if impossible.any():
+        raise ValueError(f"labels allows no component for {place(int(np.argmax(impossible)))}")
+    return np.asarray((plausibility[present] > 0).any(axis=0))
+
+
+def check_possible(possible: NDArray[np.bool_]) -> None:
+    """Raise ValueError that names a component that no row may be of."""
     if not possible.all():
         raise ValueError(f"labels leaves no row for component {int(np.argmin(possible))}")
 

@@ -60,6 +60,22 @@ class Annotations(NamedTuple):
         parts = (labels, plausibility, noise, projection)
         return Annotations(*(None if array is None else np.ascontiguousarray(array) for array in parts))
 
+    def by_row(self, n_rows: int) -> Annotations:
+        """The same with errors and projections for each row, where all share one."""
+        labels, plausibility, *errors = self
+        by_row = (array if array is None or len(array) == n_rows else np.repeat(array, n_rows, 0) for array in errors)
+        return Annotations(labels, plausibility, *by_row)
+
+    def part(self, start: int, stop: int) -> Annotations:
+        """Views of what is known row by row."""
+        arrays: list[Any] = [None if array is None else array[start:stop] for array in self]
+        return Annotations(*arrays)
+
+    def joined(self, other: Annotations) -> Annotations:
+        """Of these rows and then of others, of which the same is known, row by row."""
+        pairs: Any = zip(self, other, strict=True)
+        return Annotations(*(None if a is None else np.concatenate([a, b]) for a, b in pairs))
+
     def among(self, components: NDArray[Any]) -> Annotations:
         """The same where these are all components, in ascending order; labels of others allow none."""
         labels, plausibility = self.labels, self.plausibility

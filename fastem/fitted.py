@@ -96,9 +96,10 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         reader = Reader(source, missing=self.missing == "marginalize")
 
         def evaluate(block: Block) -> _Evaluation:
-            if not block.first:
+            if not block.first and block.annotations.projection is None:
                 validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=False)
-            return self._evaluate_rows(Sample(block.values, block.weights), wanted, block.place)
+            errors = block.annotations._replace(labels=None, plausibility=None)
+            return self._evaluate_rows(Sample(block.values, block.weights, errors), wanted, block.place)
 
         with closing(reader.blocks(held_tasks())) as blocks:
             parts = list(pipelined(evaluate, blocks))

@@ -53,6 +53,21 @@ class Sample:
         latent = None if self.latent is None else self.latent[selection]
         return Sample(self.values[selection], weights, self.annotations.take(selection), latent)
 
+    def joined(self, other: "Sample") -> "Sample":
+        """These rows and then others, of which the same is known."""
+        weights = None
+        if self.weights is not None and other.weights is not None:
+            weights = np.concatenate([self.weights, other.weights])
+        values = np.concatenate([self.values, other.values])
+        return Sample(values, weights, self.annotations.joined(other.annotations))
+
+    def put(self, places: NDArray[np.intp], rows: "Sample") -> None:
+        """Write rows over others."""
+        mine: Any = (self.values, self.weights, *self.annotations)
+        for array, other in zip(mine, (rows.values, rows.weights, *rows.annotations), strict=True):
+            if array is not None:
+                array[places] = other
+
     def source(self, origin: Float) -> ArraySource:
         """Its rows with their errors, whatever is known of their components."""
         errors = self.annotations._replace(labels=None, plausibility=None)
@@ -101,39 +116,57 @@ class Reservoir:
         self.size = size
         self.random_state = random_state
         self.n_seen = 0
-        self._values: NDArray[Any] | None = None
-        self._weights: Float | None = None
+        self._rows: Sample | None = None
 
-    def add(self, values: NDArray[Any], weights: Float | None) -> None:
+    def add(self, rows: Sample) -> None:
         """Take in more rows."""
-        if weights is not None and not weights.all():
-            present = np.flatnonzero(weights)
-            values, weights = values[present], weights[present]
-        if not self.size or not len(values):
+        if rows.weights is not None and not rows.weights.all():
+            rows = rows.take(np.flatnonzero(rows.weights))
+        n_rows = len(rows.values)
+        if not self.size or not n_rows:
             return
-        n_first = min(max(self.size - self.n_seen, 0), len(values))
+        n_first = min(max(self.size - self.n_seen, 0), n_rows)
         if n_first:
-            self._values = _extended(self._values, values[:n_first])
-            self._weights = None if weights is None else _extended(self._weights, weights[:n_first])
-        if n_first < len(values):
-            drawn = self.random_state.randint(self.n_seen + 1 + np.arange(n_first, len(values)), dtype=np.int64)
+            some = rows.take(np.arange(n_first))
+            self._rows = some if self._rows is None else self._rows.joined(some)
+        if n_first < n_rows:
+            drawn = self.random_state.randint(self.n_seen + 1 + np.arange(n_first, n_rows), dtype=np.int64)
             chosen = np.flatnonzero(drawn < self.size)
             places, last = np.unique(drawn[chosen][::-1], return_index=True)  # of several for a place the last stays
-            rows = n_first + chosen[::-1][last]
-            assert self._values is not None
-            self._values[places] = values[rows]
-            if self._weights is not None and weights is not None:
-                self._weights[places] = weights[rows]
-        self.n_seen += len(values)
+            assert self._rows is not None
+            self._rows.put(places, rows.take(n_first + chosen[::-1][last]))
+        self.n_seen += n_rows
 
     def sample(self) -> Sample:
         """The rows."""
-        assert self._values is not None
-        return Sample(self._values, self._weights)
+        assert self._rows is not None
+        return self._rows
 
 
-def _extended(rows: NDArray[Any] | None, more: NDArray[Any]) -> NDArray[Any]:
-    return more.copy() if rows is None else np.concatenate([rows, more])
+class LabelledReservoir:
+    """The same where something is known of rows' components: up to half of the sample are rows that tell something."""
+
+    def __init__(self, size: int, random_state: np.random.RandomState) -> None:
+        self.size = size
+        self._telling = Reservoir(size // 2, random_state)
+        self._others = Reservoir(size, random_state)
+
+    def add(self, rows: Sample) -> None:
+        """Take in more rows."""
+        telling = rows.annotations.telling
+        if telling is None:
+            self._others.add(rows)
+        else:
+            self._telling.add(rows.take(np.flatnonzero(telling)))
+            self._others.add(rows.take(np.flatnonzero(~telling)))
+
+    def sample(self) -> Sample:
+        """The rows."""
+        parts = [reservoir.sample() for reservoir in (self._telling, self._others) if reservoir.n_seen]
+        if len(parts) == 1:
+            return parts[0]
+        n_others = min(self.size - len(parts[0].values), len(parts[1].values))
+        return parts[0].joined(parts[1].take(np.arange(n_others)))
 
 
 def _one_of_each_run(n_rows: int, n_runs: int, random_state: np.random.RandomState) -> NDArray[np.int64]:

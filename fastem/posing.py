@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastem.annotating import check_labels, check_possible
 from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior
-from fastem.initialize import Reservoir, Sample, draw_sample
+from fastem.initialize import LabelledReservoir, Sample, draw_sample
 from fastem.latent import components_of, mixed_expectations
 from fastem.problem import Problem, check_domain, has_nan, source_for, sum_log_base
 from fastem.reading import Reader
@@ -142,7 +143,9 @@ def check_columns(there: NDArray[np.bool_], names: Any) -> None:
     )
 
 
-def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.random.RandomState) -> Posed:
+def pose_source(
+    model: Model, reader: Reader, n_components: int, init_size: int, random_state: np.random.RandomState
+) -> Posed:
     """Problem of a source, which is read once for that; all starts are made from one sample.
 
     Raises
@@ -150,8 +153,9 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
     ValueError
         If the source is empty, a chunk does not go with the others, or holds what the family does not allow.
     """
-    family = family_for(model.family, missing=model.missing, errors=False)
-    reservoir = Reservoir(init_size, random_state)
+    family = model.family
+    reservoir = LabelledReservoir(init_size, random_state)
+    possible = np.zeros(n_components, dtype=bool)
     extent: Range | None = None
     present: Range | None = None
     total_weight = base = 0.0
@@ -159,7 +163,8 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
     missing, there = False, np.zeros(0, dtype=bool)
     with closing(reader.blocks()) as blocks:
         for block in blocks:
-            values, weights = block.values, block.weights
+            values, weights, annotations = block.values, block.weights, block.annotations
+            family = family_for(model.family, missing=model.missing, errors=annotations.has_errors)
             check_domain(family, values, model.name, block.place)
             some = model.missing and has_nan(values)
             missing |= some
@@ -174,19 +179,30 @@ def pose_source(model: Model, reader: Reader, init_size: int, random_state: np.r
             if family.background:
                 found = range_of_present(values, weights)
                 present = found if present is None else present | found
-            reservoir.add(values, weights)
+            if annotations.restricts:
+                possible |= check_labels(annotations, n_components, weights, block.place)
+            reservoir.add(Sample(values, weights, annotations))
             base += sum_log_base(family, values, weights)
             total_weight += float(len(values) if weights is None else weights.sum())
             n_present += _n_present(values, weights)
     check_columns(there, model.names)
-    origin = np.zeros(reader.n_features) if extent is None else common_origin(extent)
-    if not missing:
+    if reader.known.restricts:
+        check_possible(possible)
+    projected = reader.known.projection is not None
+    n_features = reader.known.n_features(reader.n_features)
+    origin = np.zeros(n_features) if extent is None or projected else common_origin(extent)
+    if not missing and not reader.known.has_errors:
         family, base = model.family, base if model.family.log_base is not None else 0.0
     single = family.single and extent is not None and single_suffices(extent, origin)
-    kind = ArraySource if family.patterns is None else PatternSource
+    patterned = family.patterns is not None and not reader.known.has_errors
+    kind = PatternSource if patterned else ArraySource
     source = ChunkSource(reader, total_weight, origin, single=single, kind=kind)
     problem = Problem(family, source, model.prior, base)
-    return Posed(problem, n_present, lambda: with_features(reservoir.sample(), problem), reader.dtype, present)
+
+    def sample() -> Sample:
+        return with_features(reservoir.sample(), problem)
+
+    return Posed(problem, n_present, sample, reader.dtype, present)
 
 
 def _n_present(values: NDArray[Any], weights: Float | None) -> int:

@@ -98,8 +98,11 @@ class UnfittedMixture(FittedMixture):
             checks.nothing_beside(sample_weight, known)
             reader = Reader(source, missing=self.missing == "marginalize")
             size = 0 if self._initial_parameters_suffice() or self._continues() else self.init_size
-            posed = pose_source(self._model(), reader, size, random_state)
-            validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=True)
+            posed = pose_source(self._model(), reader, self._n_weights(), size, random_state)
+            header = source.header(reader.n_features)
+            if reader.known.projection is not None:
+                header = np.empty((0, posed.problem.source.n_features))
+            validate_data(self, header, skip_check_array=True, reset=True)
             checks.at_least_two(reader.n_rows)
         return self._checked(posed)
 

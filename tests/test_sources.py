@@ -15,7 +15,7 @@ from models import difference, fitted_names
 from reference import FAMILIES, rows_for, start_at
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Source, Stepwise
-from fastem.initialize import Reservoir
+from fastem.initialize import Reservoir, Sample
 from fastem.reading import Reader, as_source
 
 ROUNDING = 1e-10
@@ -152,7 +152,7 @@ def test_a_sample_of_a_source_is_fair():
     for _ in range(2000):
         reservoir = Reservoir(10, random_state)
         for rows in np.split(np.arange(50.0)[:, None], [7, 8, 30]):
-            reservoir.add(rows, None)
+            reservoir.add(Sample(rows, None))
         drawn = reservoir.sample().values.ravel().astype(int)
         assert len(set(drawn)) == 10
         counts[drawn] += 1
@@ -163,7 +163,7 @@ def test_a_sample_holds_no_rows_without_weight(blobs, rng):
     weights = (rng.random(N_ROWS) < 0.5).astype(float)
     reservoir = Reservoir(100, np.random.RandomState(0))
     for pair in zip(chunks_of(blobs, 6), chunks_of(weights, 6), strict=True):
-        reservoir.add(*pair)
+        reservoir.add(Sample(*pair))
     present = {tuple(row) for row in blobs[weights > 0]}
     assert {tuple(row) for row in reservoir.sample().values} <= present
 

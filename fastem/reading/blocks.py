@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastem.annotating import read
+from fastem.annotations import Annotations
 from fastem.reading.chunks import Chunk
 from fastem.reading.source import Source
 
@@ -35,11 +37,13 @@ class Block(NamedTuple):
     weights: NDArray[np.float64] | None
     first: int  # number of rows before
     places: list[Place]
+    annotations: Annotations
 
     def part(self, start: int, stop: int) -> Block:
         """Some of its rows, before it is told where they are from."""
         weights = None if self.weights is None else self.weights[start:stop]
-        return self._replace(values=self.values[start:stop], weights=weights)
+        known = self.annotations.part(start, stop)
+        return self._replace(values=self.values[start:stop], weights=weights, annotations=known)
 
     def place(self, row: int) -> str:
         """Where a row of the block is from."""
@@ -60,6 +64,7 @@ class _Buffer:
     def __init__(self) -> None:
         self._values: NDArray[Any] | None = None
         self._weights: NDArray[np.float64] | None = None
+        self._annotations: Annotations | None = None
 
     def values(self, shape: tuple[int, int], dtype: Any, *, by_column: bool) -> NDArray[Any]:
         """Rows (n, d) in C order; or columns that never quite touch, so that blocks of all sizes are of one layout."""
@@ -74,6 +79,13 @@ class _Buffer:
         if self._weights is None:
             self._weights = np.empty(n_rows)
         return self._weights
+
+    def annotations(self, n_rows: int, like: Annotations) -> Annotations:
+        """What is known of so many rows, with the widths of `like`."""
+        if self._annotations is None:
+            arrays = (None if array is None else np.empty((n_rows, *array.shape[1:]), array.dtype) for array in like)
+            self._annotations = Annotations(*arrays)
+        return self._annotations
 
 
 class _Abandoned(Exception):
@@ -105,6 +117,7 @@ class Reader:
         self.dtype: Any = None
         self.kind = ""
         self.weighted = False
+        self.known = Annotations()  # what is known of the first rows
         self._ledger: list[Entry] | None = None
 
     @property
@@ -173,7 +186,7 @@ class Reader:
         ledger: list[Entry] = []
         n_rows = filled = 0
         for name, chunk in self.source.chunks():
-            self._admit(name, chunk)
+            known = self._admit(name, chunk)
             digest = hashlib.blake2b(digest_size=8)
             start = 0
             while start < chunk.shape[0]:
@@ -181,7 +194,8 @@ class Reader:
                     buffer, places = take(), list[Place]()
                 count = min(chunk.shape[0] - start, self.block_rows - filled)
                 view = chunk.view(start, start + count) if count == self.block_rows else None
-                block = Block(*self._memory(buffer, chunk, view), n_rows - filled, places)
+                annotations = buffer.annotations(self.block_rows, self.known)
+                block = Block(*self._memory(buffer, chunk, view), n_rows - filled, places, annotations)
                 part = block.part(filled, filled + count)
                 if view is None:
                     chunk.fill(part.values, start)
@@ -189,6 +203,10 @@ class Reader:
                     assert chunk.weights is not None
                     part.weights[:] = chunk.weights[start : start + count]
                     digest.update(summary(part.weights))
+                for target, array in zip(part.annotations, known, strict=True):
+                    if target is not None and array is not None:
+                        target[:] = array[start : start + count]
+                        digest.update(summary(target))
                 if self._ledger is None:
                     _check_finite(part.values, name, start, missing=self.missing)
                 digest.update(summary(part.values))
@@ -211,9 +229,10 @@ class Reader:
         values = buffer.values(shape, self.dtype, by_column=chunk.by_column) if view is None else view
         return values, buffer.weights(self.block_rows) if self.weighted else None
 
-    def _admit(self, name: str, chunk: Chunk) -> None:
-        """Check what can be known of a chunk before it is read."""
-        if not self.n_features:
+    def _admit(self, name: str, chunk: Chunk) -> Annotations:
+        """Check what can be known of a chunk before it is read; returns what is known of its rows, row by row."""
+        first = not self.n_features
+        if first:
             if not chunk.shape[1]:
                 raise ValueError(f"{name} has no columns")
             self.n_features, self.kind, self.weighted = chunk.shape[1], chunk.kind, chunk.weights is not None
@@ -227,6 +246,21 @@ class Reader:
             raise ValueError(f"{name} has {have}, where the first chunk {has}")
         if chunk.weights is not None:
             _check_weights(chunk.weights, chunk.shape[0], name)
+        return self._admit_known(name, chunk, first)
+
+    def _admit_known(self, name: str, chunk: Chunk, first: bool) -> Annotations:
+        """What is known of the rows of a chunk, which must be what is known of the first chunk's."""
+        try:
+            known = read(chunk.known, chunk.shape, sparing=False).by_row(chunk.shape[0])
+        except ValueError as error:
+            raise ValueError(f"{name}: {error}") from None
+        if first:
+            self.known = known
+        for field, here, before in zip(known._fields, known, self.known, strict=True):
+            shapes = [None if array is None else array.shape[1:] for array in (here, before)]
+            if shapes[0] != shapes[1]:
+                raise ValueError(f"{name} has other {field} than the first chunk, or one of the two has none")
+        return known
 
     def _compare(self, index: int, entry: Entry, name: str) -> None:
         """A later reading must find what the first one found."""

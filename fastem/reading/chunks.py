@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastem.annotating import Known
+
+KEYS = ("X", "sample_weight", *Known._fields)
+NOTHING = Known()
 
 
 class Chunk(Protocol):
@@ -16,6 +21,7 @@ class Chunk(Protocol):
     shape: tuple[int, int]
     kind: str  # what the values are: chunks of one source are of one kind
     weights: NDArray[Any] | None
+    known: Known  # what else is known of the rows
     by_column: bool  # whether it is columns that follow each other in memory, or rows
 
     def view(self, start: int, stop: int) -> NDArray[Any] | None:
@@ -30,8 +36,11 @@ class ArrayChunk:
 
     by_column = False
 
-    def __init__(self, values: Any, weights: NDArray[Any] | None = None, *, lasting: bool = False) -> None:
+    def __init__(
+        self, values: Any, weights: NDArray[Any] | None = None, known: Known = NOTHING, *, lasting: bool = False
+    ) -> None:
         self.values = values
+        self.known = known
         self.lasting = lasting and isinstance(values, np.ndarray)
         self.shape = (int(values.shape[0]), int(values.shape[1]))
         self.kind = np.dtype(values.dtype).name
@@ -54,8 +63,11 @@ class TableChunk:
 
     by_column = True
 
-    def __init__(self, columns: Sequence[NDArray[Any]], kind: str, weights: NDArray[Any] | None) -> None:
+    def __init__(
+        self, columns: Sequence[NDArray[Any]], kind: str, weights: NDArray[Any] | None, known: Known = NOTHING
+    ) -> None:
         self.columns = columns
+        self.known = known
         self.shape = (len(columns[0]), len(columns))
         self.kind = kind
         self.weights = weights
@@ -71,25 +83,33 @@ class TableChunk:
 
 
 def array_chunk(item: Any, name: str, *, lasting: bool = False) -> ArrayChunk:
-    """Chunk of an array-like (n, d), or of a pair of one and its weights; `lasting` if it is not written over.
+    """Chunk of an array-like (n, d), of a pair of one and its weights, or of a mapping; `lasting` if it stays as it is.
 
     Raises
     ------
     ValueError
-        If the item is neither.
+        If the item is none of these.
     """
-    pair = isinstance(item, tuple) and len(item) == 2
-    values, weights = item if pair else (item, None)
+    known = NOTHING
+    if isinstance(item, Mapping):
+        unknown = [repr(key) for key in item if key not in KEYS]
+        if unknown or "X" not in item:
+            raise ValueError(f"{name} is a mapping {'with ' + unknown[0] if unknown else 'without X'}: it has {KEYS}")
+        values, weights = item["X"], item.get("sample_weight")
+        known = Known(*(item.get(key) for key in Known._fields))
+    else:
+        pair = isinstance(item, tuple) and len(item) == 2
+        values, weights = item if pair else (item, None)
     if not (isinstance(getattr(values, "dtype", None), np.dtype) and hasattr(values, "__getitem__")):
         values = np.asarray(values)  # data frames, lists
     if len(values.shape) != 2:
         raise ValueError(
             f"{name} has {len(values.shape)} dimension{'s' * (len(values.shape) != 1)}, not 2: a source yields arrays "
-            "of shape (n_samples, n_features), or pairs of one and its weights"
+            "of shape (n_samples, n_features), pairs of one and its weights, or mappings"
         )
     if np.dtype(values.dtype).kind not in "biuf":
         raise ValueError(f"{name} holds {values.dtype}, not real numbers")
-    return ArrayChunk(values, None if weights is None else np.asarray(weights), lasting=lasting)
+    return ArrayChunk(values, None if weights is None else np.asarray(weights), known, lasting=lasting)
 
 
 def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
@@ -122,6 +142,10 @@ class DatasetChunks:
         The features; None takes all columns but the weight.
     weight : str, optional
         Column of the weights.
+    label : str, optional
+        Column of the labels.
+    noise : list of str, optional
+        Columns of the variances of the features' errors.
 
     Raises
     ------
@@ -129,12 +153,22 @@ class DatasetChunks:
         If a column is missing or not numeric.
     """
 
-    def __init__(self, dataset: Any, columns: Sequence[str] | None, weight: str | None) -> None:
+    def __init__(
+        self,
+        dataset: Any,
+        columns: Sequence[str] | None,
+        weight: str | None,
+        label: str | None = None,
+        noise: Sequence[str] | None = None,
+    ) -> None:
         names = dataset.schema.names
         self.dataset = dataset
-        self.columns = [name for name in names if name != weight] if columns is None else list(columns)
-        self.weight = weight
-        wanted = [*self.columns, *([] if weight is None else [weight])]
+        self.weight, self.label, self.noise = weight, label, [] if noise is None else list(noise)
+        others = [name for name in (weight, label) if name is not None] + self.noise
+        self.columns = [name for name in names if name not in others] if columns is None else list(columns)
+        if self.noise and len(self.noise) != len(self.columns):
+            raise ValueError(f"noise names {len(self.noise)} columns of variances, where there are {len(self.columns)}")
+        self.wanted = wanted = [*self.columns, *others]
         if not self.columns:
             raise ValueError("the dataset has no columns of features")
         for name in wanted:
@@ -153,16 +187,20 @@ class DatasetChunks:
 
     def chunks(self, n_rows: int) -> Iterator[tuple[str, Chunk]]:
         """Batches of at most `n_rows`, in the order of the dataset."""
-        wanted = [*self.columns, *([] if self.weight is None else [self.weight])]
         scanner = self.dataset.scanner(
-            columns=wanted, batch_size=n_rows, batch_readahead=2, fragment_readahead=1, **_frugal(self.dataset)
+            columns=self.wanted, batch_size=n_rows, batch_readahead=2, fragment_readahead=1, **_frugal(self.dataset)
         )
         for index, tagged in enumerate(scanner.scan_batches()):
             path = getattr(tagged.fragment, "path", None)
             name = f"chunk {index}" + (f" ({path!r})" if path else "")
-            arrays = [_numbers(column) for column in tagged.record_batch.columns]
-            weights = None if self.weight is None else arrays.pop()
-            yield name, TableChunk(arrays, self.kind, weights)
+            arrays = dict(zip(self.wanted, map(_numbers, tagged.record_batch.columns), strict=True))
+            labels = None if self.label is None else _integers(arrays[self.label])
+            noise = np.column_stack([arrays[column] for column in self.noise]) if self.noise else None
+            weights = None if self.weight is None else arrays[self.weight]
+            yield (
+                name,
+                TableChunk([arrays[column] for column in self.columns], self.kind, weights, Known(labels, noise)),
+            )
 
 
 def _frugal(dataset: Any) -> dict[str, Any]:
@@ -187,6 +225,14 @@ def _check_numeric(name: str, kind: Any) -> None:
             f"column {name!r} of the dataset holds {kind}, not numbers: choose others by "
             "fastem.Source(dataset, columns=[...])"
         )
+
+
+def _integers(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels, -1 where they are missing."""
+    if labels.dtype.kind != "f":
+        return labels
+    whole = np.where(np.isnan(labels), -1.0, labels)
+    return whole.astype(np.int64) if (whole == np.floor(whole)).all() else whole
 
 
 def _numbers(column: Any) -> NDArray[Any]:

@@ -13,8 +13,8 @@ from fastem.reading.chunks import Chunk, DatasetChunks, array_chunk, chunks_of_f
 CHUNK_BYTES = 2**22  # milliseconds of work, and some of them stay in a cache
 
 KINDS = (
-    "an iterable of arrays or (array, weights) pairs, a pyarrow.dataset.Dataset, a list of .npy paths, or an array "
-    "that is sliced, such as a memory map"
+    "an iterable of arrays, (array, weights) pairs or mappings, a pyarrow.dataset.Dataset, a list of .npy paths, or an "
+    "array that is sliced, such as a memory map"
 )
 
 
@@ -27,14 +27,19 @@ class Source:
     Parameters
     ----------
     data : iterable, pyarrow.dataset.Dataset, list of paths, or sliceable array
-        Arrays of shape (n_samples, n_features), or pairs of such an array and weights of shape (n_samples,), from an
+        Arrays of shape (n_samples, n_features), pairs of such an array and weights of shape (n_samples,), or mappings
+        with 'X' and any of 'sample_weight', 'labels', 'noise' and 'projection', see `GaussianMixture.fit`, from an
         object that can be iterated over again and again, and then yields the same rows; a dataset of Parquet, CSV or
         Feather files; .npy files; or whatever has a shape and a dtype and is sliced like an array: a memory map, an
         HDF5 dataset. Chunks are float32 all or float64; other numbers become float64.
     columns : list of str, default=None
-        Columns of a dataset that are the features; None takes all but the weight.
+        Columns of a dataset that are the features; None takes all but those named below.
     weight : str, default=None
         Column of a dataset that holds the rows' weights.
+    label : str, default=None
+        Column of a dataset that holds the rows' labels, -1 or null where they are not known.
+    noise : list of str, default=None
+        Columns of a dataset that hold the variances of the features' errors, in the order of the features.
     chunk_bytes : int, default=4194304
         Size of the blocks that rows come in, whatever the sizes of the chunks; as many are kept as there are threads
         and three more. Results are the same to the last bit for the same rows and `chunk_bytes`.
@@ -63,6 +68,8 @@ class Source:
         *,
         columns: Sequence[str] | None = None,
         weight: str | None = None,
+        label: str | None = None,
+        noise: Sequence[str] | None = None,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         if isinstance(chunk_bytes, bool) or not isinstance(chunk_bytes, int | np.integer) or chunk_bytes < 1:
@@ -71,9 +78,9 @@ class Source:
         self.chunk_bytes = int(chunk_bytes)
         self._dataset: DatasetChunks | None = None
         if _is_dataset(data):
-            self._dataset = DatasetChunks(data, columns, weight)
-        elif columns is not None or weight is not None:
-            raise ValueError("columns and weight are options for a pyarrow.dataset.Dataset")
+            self._dataset = DatasetChunks(data, columns, weight, label, noise)
+        elif any(option is not None for option in (columns, weight, label, noise)):
+            raise ValueError("columns, weight, label and noise are options for a pyarrow.dataset.Dataset")
         elif isinstance(data, Iterator):
             raise TypeError(
                 f"a source is read several times, but a {type(data).__name__} can be read only once: give an object "
@@ -128,6 +135,8 @@ def _is_sliced(data: Any) -> bool:
 
 
 def _is_chunk(item: Any) -> bool:
-    """Whether an item of a list is an array of rows, or a pair of one and its weights."""
+    """Whether an item of a list is an array of rows, a pair of one and its weights, or a mapping of them."""
+    if isinstance(item, Mapping):
+        return True
     values = item[0] if isinstance(item, tuple) and len(item) == 2 else item
     return len(getattr(values, "shape", ())) == 2

@@ -44,10 +44,12 @@ class ChunkSource:
         kind: type[ArraySource] = ArraySource,
     ) -> None:
         self.reader = reader
-        self.n_features = reader.n_features
-        self.restricted = False
+        self.n_features = reader.known.n_features(reader.n_features)
+        self.restricted = reader.known.restricts
         self.total_weight = total_weight
-        self._block = kind(np.empty((0, reader.n_features), reader.dtype), None, origin, single=single, whole=True)
+        about = origin if reader.known.projection is None else np.zeros(reader.n_features)
+        nothing = np.empty((0, reader.n_features), reader.dtype)
+        self._block = kind(nothing, None, about, single=single, whole=True)
 
     @property
     def n_rows(self) -> int:
@@ -56,8 +58,8 @@ class ChunkSource:
 
     @property
     def origin(self) -> Float:
-        """What is subtracted from every row (d,)."""
-        return self._block.origin
+        """What is subtracted from every row (d,); nothing is from projections."""
+        return self._block.origin if self.reader.known.projection is None else np.zeros(self.n_features)
 
     @property
     def most_blocks(self) -> int:
@@ -72,7 +74,7 @@ class ChunkSource:
         """Blocks, each with the number of rows before it; so many are valid at the same time."""
         with closing(self.reader.blocks(held)) as blocks:
             for block in blocks:
-                yield block.first, self._block.holding(block.values, block.weights)
+                yield block.first, self._block.holding(block.values, block.weights, block.annotations)
 
     def sweep(
         self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
