@@ -4,12 +4,13 @@ Fits take turns in one process, start from the same parameters and make as many 
 missing is part of a fit's first iteration, and so not of the median.
 """
 
-import functools
+import statistics
+import time
 
 import numpy as np
 from sklearn.base import clone
 
-from .common import COVARIANCE_TYPES, Suite, dataset, median_seconds, mixture, require_threads
+from .common import COVARIANCE_TYPES, Suite, dataset, mixture, require_threads
 
 ITERATIONS = 5
 
@@ -42,15 +43,14 @@ class Iterations(Suite):
             clone(model).set_params(max_iter=1).fit(X, **known)
 
     def ratio(self):
-        """Median time of an iteration over that of the plain fit."""
-        seconds = [[] for _ in self.fits]
-
-        def fit(number):
-            model, X, known = self.fits[number]
-            seconds[number] += [record.seconds for record in model.fit(X, **known).history_]
-
-        median_seconds(*(functools.partial(fit, number) for number in range(len(self.fits))))
-        return float(np.median(seconds[0]) / np.median(seconds[1]))
+        """Time of an iteration over that of the plain fit: medians of each two fits that follow one another."""
+        ratios, begin = [], time.perf_counter()
+        while len(ratios) < 5 or time.perf_counter() - begin < 3.0:
+            medians = []
+            for model, X, known in self.fits:
+                medians.append(statistics.median(record.seconds for record in model.fit(X, **known).history_))
+            ratios.append(medians[0] / medians[1])
+        return statistics.median(ratios)
 
 
 class Missing(Iterations):
@@ -67,7 +67,7 @@ class Missing(Iterations):
         self.prepare((clone(model).set_params(missing="marginalize"), with_holes(X), {}), (model, X, {}))
 
     def track_over_complete(self, *params):
-        """Median time of an iteration over that of complete rows: at most 6."""
+        """Time of an iteration over that of complete rows: at most 6."""
         return self.ratio()
 
 
@@ -85,7 +85,7 @@ class MissingRarely(Missing):
     shape = (20_000, 24, 4)
 
     def track_over_complete(self, *params):
-        """Median time of an iteration over that of complete rows."""
+        """Time of an iteration over that of complete rows."""
         return self.ratio()
 
 
@@ -124,7 +124,7 @@ class Noise(Iterations):
         self.prepare((model, exact + drawn, known[noise]), (model, exact + drawn, {}))
 
     def track_over_plain(self, *params):
-        """Median time of an iteration over that of the plain fit."""
+        """Time of an iteration over that of the plain fit."""
         return self.ratio()
 
 
@@ -153,5 +153,5 @@ class Beside(Iterations):
         self.prepare((model, X, {"labels": known[what]} if what in known else {}), (plain, X, {}))
 
     def track_over_plain(self, *params):
-        """Median time of an iteration over that of the plain fit."""
+        """Time of an iteration over that of the plain fit."""
         return self.ratio()
