@@ -23,10 +23,11 @@ class Task(NamedTuple):
     covariances: NDArray[np.float64]
     covariance_type: str
     iterations: int
+    errors: NDArray[np.float64] | None = None  # covariances of each row's
 
 
 class Library:
-    """A library that fits mixtures of Gaussians."""
+    """A library that fits mixtures of Gaussians; "noisy" are full covariances of rows that have errors."""
 
     name: ClassVar[str]
     packages: ClassVar[tuple[str, ...]]  # whose versions tell what has run
@@ -45,6 +46,10 @@ class Library:
         """Do the task: this is timed."""
         raise NotImplementedError
 
+    def log_likelihood(self) -> float | None:
+        """Log-likelihood of all rows where the last fit ended, if the library is asked for it."""
+        return None
+
 
 class ScikitLearn(Library):
     """`sklearn.mixture`, and the interface of its GaussianMixture."""
@@ -60,10 +65,11 @@ class ScikitLearn(Library):
 
     def load(self, task: Task) -> None:
         super().load(task)
-        matrices = task.covariance_type in ("full", "tied")
+        form = "full" if task.errors is not None else task.covariance_type
+        matrices = form in ("full", "tied")
         self.model = self.GaussianMixture(
             len(task.weights),
-            covariance_type=task.covariance_type,
+            covariance_type=form,
             tol=0.0,
             reg_covar=0.0,
             max_iter=task.iterations,
@@ -82,12 +88,23 @@ class Fastem(ScikitLearn):
 
     name = "fastem"
     packages = ("fastem", "numba")
+    covariance_types = (*ScikitLearn.covariance_types, "noisy")
     note = ""
 
     def __init__(self, threads: int) -> None:
         from fastem import GaussianMixture
 
         self.GaussianMixture = GaussianMixture
+
+    def fit(self) -> Parameters:
+        errors = {} if self.task.errors is None else {"noise": self.task.errors}
+        self.model.fit(self.task.X, **errors)
+        return self.model.weights_, self.model.means_, self.model.covariances_
+
+    def log_likelihood(self) -> float | None:
+        if self.task.errors is None:
+            return None
+        return float(self.model.score_samples(self.task.X, noise=self.task.errors).sum())
 
 
 class OneDAL(Library):
@@ -198,6 +215,35 @@ class TorchGMM(Torch):
         return model.component_probs, model.means, model.covariances
 
 
+class AstroML(Library):
+    """`astroML.density_estimation.XDGMM`: extreme deconvolution."""
+
+    name = "astroML"
+    packages = ("astroML", "scipy")
+    requirements = ("astroML==1.0.2.post1",)
+    covariance_types = ("noisy",)
+    note = (
+        "astroML's `fit` takes no start, and computes the log-likelihood after each iteration; here its `_EMstep` is "
+        "called, from the same parameters as fastem, and nothing else is timed."
+    )
+
+    def __init__(self, threads: int) -> None:
+        from astroML.density_estimation import XDGMM
+
+        self.XDGMM = XDGMM
+
+    def fit(self) -> Parameters:
+        task = self.task
+        self.model = model = self.XDGMM(len(task.weights))
+        model.alpha, model.mu, model.V = task.weights, task.means, task.covariances
+        for _ in range(task.iterations):
+            model._EMstep(task.X, task.errors)
+        return model.alpha, model.mu, model.V
+
+    def log_likelihood(self) -> float | None:
+        return float(self.model.logL(self.task.X, self.task.errors))
+
+
 LIBRARIES: dict[str, type[Library]] = {
-    library.name: library for library in (Fastem, ScikitLearn, OneDAL, Pomegranate, TorchGMM)
+    library.name: library for library in (Fastem, ScikitLearn, OneDAL, Pomegranate, TorchGMM, AstroML)
 }

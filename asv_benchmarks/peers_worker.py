@@ -138,11 +138,13 @@ class Fitter:
         self.library.load(task)
         weights, means, covariances = (np.stack([np.asarray(row) for row in part]) for part in self.library.fit())
         shapes = task.weights.shape, task.means.shape, task.covariances.shape
+        log_likelihood = self.library.log_likelihood()
         np.savez(
             result,
             weights=weights.reshape(shapes[0]),
             means=means.reshape(shapes[1]),
             covariances=covariances.reshape(shapes[2]),
+            **({} if log_likelihood is None else {"log_likelihood": log_likelihood}),
         )
 
     def fit(self) -> float:

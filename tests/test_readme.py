@@ -4,6 +4,8 @@ import doctest
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 
@@ -15,17 +17,22 @@ def test_the_example_gives_what_it_shows(tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-def test_the_guide_to_sources_does_what_it_shows(tmp_path, monkeypatch):
+@pytest.mark.parametrize("guide", ["sources", "incomplete"])
+def test_guides_do_what_they_show(guide, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    result = doctest.testfile(str(ROOT / "docs" / "sources.md"), module_relative=False)
+    result = doctest.testfile(str(ROOT / "docs" / f"{guide}.md"), module_relative=False)
     assert result.attempted >= 8
     assert result.failed == 0
 
 
+def linked(text):
+    return [part.partition(")")[0] for part in text.split("](")[1:]]
+
+
 def test_the_pictures_are_there():
-    pictures = [part.partition(")")[0] for part in README.read_text().split("](")[1:]]
-    assert "tests/data/faithful.png" in pictures
-    assert all((ROOT / name).exists() for name in pictures)
+    assert "tests/data/faithful.png" in linked(README.read_text())
+    for page in (README, *(ROOT / "docs").glob("*.md")):
+        assert all((page.parent / name).exists() for name in linked(page.read_text())), page
 
 
 def test_the_commands_are_the_extras_that_exist():

@@ -40,7 +40,7 @@ def fit(
         str,
         typer.Argument(
             metavar="DATA",
-            help="A .csv, .tsv, .parquet, .feather, .arrow or .npy file, or: faithful, galaxies, iris.",
+            help="A .csv, .tsv, .parquet, .feather, .arrow or .npy file, or: faithful, galaxies, iris, xu.",
             show_default=False,
         ),
     ],

@@ -1,4 +1,4 @@
-"""Three small data sets that come with the package.
+"""Four small data sets that come with the package.
 
 They are the usual first examples for mixture models; see each loader for what
 was measured and by whom.
@@ -10,9 +10,9 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DATASETS", "Dataset", "load_dataset", "load_faithful", "load_galaxies", "load_iris"]
+__all__ = ["DATASETS", "Dataset", "load_dataset", "load_faithful", "load_galaxies", "load_iris", "load_xu"]
 
-DATASETS = ("faithful", "galaxies", "iris")
+DATASETS = ("faithful", "galaxies", "iris", "xu")
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +31,8 @@ class Dataset:
         What was measured.
     source : str
         Where the numbers were published.
+    labels : ndarray of shape (n_samples,), int64, optional
+        The group of each row, -1 where it is not known; None if no group is.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Dataset:
     columns: tuple[str, ...]
     description: str
     source: str
+    labels: NDArray[np.int64] | None = None
 
 
 def load_faithful() -> Dataset:
@@ -131,12 +134,42 @@ def load_galaxies() -> Dataset:
     )
 
 
+def load_xu() -> Dataset:
+    """Load 1100 points of two overlapping groups, of which 100 are labelled.
+
+    Returns
+    -------
+    Dataset
+        `values` of shape (1100, 2), without units; `labels` are -1 for the first 1000 rows, and 0 or 1
+        for the last 100.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastem.datasets import load_xu
+    >>> xu = load_xu()
+    >>> xu.values.shape, np.unique(xu.labels, return_counts=True)[1].tolist()
+    ((1100, 2), [1000, 43, 57])
+    """
+    return _read(
+        "xu",
+        description=(
+            "Points in the plane, drawn from two overlapping normal distributions: 1000 of unknown group, then 100 "
+            "whose group is known, an example of semi-supervised learning."
+        ),
+        source=(
+            "V. Xu (2020), Implement expectation-maximization algorithm (EM) in Python from scratch, Towards Data "
+            "Science: em/data/unlabeled.csv, then em/data/labeled.csv, of github.com/VXU1230/Medium-Tutorials."
+        ),
+    )
+
+
 def load_dataset(name: str) -> Dataset:
     """Load a built-in data set by its name.
 
     Parameters
     ----------
-    name : {"faithful", "galaxies", "iris"}
+    name : {"faithful", "galaxies", "iris", "xu"}
         Which one.
 
     Returns
@@ -155,7 +188,7 @@ def load_dataset(name: str) -> Dataset:
     >>> load_dataset("iris").columns
     ('sepal_length', 'sepal_width', 'petal_length', 'petal_width')
     """
-    loaders = {"faithful": load_faithful, "galaxies": load_galaxies, "iris": load_iris}
+    loaders = {"faithful": load_faithful, "galaxies": load_galaxies, "iris": load_iris, "xu": load_xu}
     if name not in loaders:
         raise ValueError(f"no data set is called {name!r}; there are {', '.join(DATASETS)}")
     return loaders[name]()
@@ -165,4 +198,6 @@ def _read(name: str, *, description: str, source: str) -> Dataset:
     with (resources.files(__name__) / f"{name}.csv").open(encoding="utf-8") as file:
         columns = tuple(file.readline().strip().split(","))
         values = np.loadtxt(file, delimiter=",", dtype=np.float64, ndmin=2)
-    return Dataset(name, values, columns, description, source)
+    if columns[-1] != "label":
+        return Dataset(name, values, columns, description, source)
+    return Dataset(name, values[:, :-1].copy(), columns[:-1], description, source, values[:, -1].astype(np.int64))

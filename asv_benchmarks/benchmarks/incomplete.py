@@ -1,0 +1,157 @@
+"""What rows that are known in part cost, and priors and a background: iterations over those of plain fits.
+
+Fits take turns in one process, start from the same parameters and make as many iterations. Sorting rows by what is
+missing is part of a fit's first iteration, and so not of the median.
+"""
+
+import statistics
+import time
+
+import numpy as np
+from sklearn.base import clone
+
+from .common import COVARIANCE_TYPES, Suite, dataset, mixture, require_threads
+
+ITERATIONS = 5
+
+
+def with_holes(X, share=0.3):
+    """Rows of which each value is missing with the same probability."""
+    return np.where(np.random.default_rng(1).random(X.shape) < share, np.nan, X)
+
+
+def errors(shape):
+    """Draw a covariance matrix for each row, and errors from it."""
+    n_samples, n_features, _ = shape
+    generator = np.random.default_rng(1)
+    factors = 0.3 * generator.normal(size=(n_samples, n_features, n_features))
+    drawn = np.einsum("nij,nj->ni", factors, generator.normal(size=(n_samples, n_features)))
+    return factors @ np.swapaxes(factors, 1, 2), drawn
+
+
+class Iterations(Suite):
+    """Compares what `setup` puts into `fits`: a fit and a plain one, as (model, X, keywords)."""
+
+    unit = "times"
+    fits = ()
+
+    def prepare(self, *fits):
+        """Take fits, each for some iterations, and compile them."""
+        self.fits = [(clone(model).set_params(max_iter=ITERATIONS, tol=0.0), X, known) for model, X, known in fits]
+        for model, X, known in self.fits:
+            require_threads(model.n_jobs)
+            clone(model).set_params(max_iter=1).fit(X, **known)
+
+    def ratio(self):
+        """Time of an iteration over that of the plain fit: medians of each two fits that follow one another."""
+        ratios, begin = [], time.perf_counter()
+        while len(ratios) < 5 or time.perf_counter() - begin < 3.0:
+            medians = []
+            for model, X, known in self.fits:
+                medians.append(statistics.median(record.seconds for record in model.fit(X, **known).history_))
+            ratios.append(medians[0] / medians[1])
+        return statistics.median(ratios)
+
+
+class Missing(Iterations):
+    """30 % of the values are missing; the model of the same rows without holes is the plain one."""
+
+    params = (COVARIANCE_TYPES, (1, 2))
+    param_names = ("covariance_type", "n_jobs")
+    shape = (100_000, 8, 4)
+
+    def setup(self, covariance_type, n_jobs):
+        """Make holes."""
+        X = dataset("full", self.shape)
+        model = mixture(covariance_type, X, self.shape[-1], n_jobs=n_jobs)
+        self.prepare((clone(model).set_params(missing="marginalize"), with_holes(X), {}), (model, X, {}))
+
+    def track_over_complete(self, *params):
+        """Time of an iteration over that of complete rows: at most 6."""
+        return self.ratio()
+
+
+class MissingInMillion(Missing):
+    """The same of a million rows."""
+
+    params = (("full",), (1, 2))
+    shape = (1_000_000, 8, 4)
+
+
+class MissingRarely(Missing):
+    """24 features: hardly two rows have the same values, so that each is factored by itself."""
+
+    params = (("full", "diag"), (1,))
+    shape = (20_000, 24, 4)
+
+    def track_over_complete(self, *params):
+        """Time of an iteration over that of complete rows."""
+        return self.ratio()
+
+
+class MissingAFewColumns(Missing):
+    """24 features of which 4 have holes: 16 patterns."""
+
+    params = (("full",), (1,))
+    shape = (100_000, 24, 4)
+
+    def setup(self, covariance_type, n_jobs):
+        """Make holes in the last columns."""
+        X = dataset("full", self.shape)
+        holes = np.hstack([X[:, :-4], with_holes(X[:, -4:])])
+        model = mixture(covariance_type, X, self.shape[-1], n_jobs=n_jobs)
+        self.prepare((clone(model).set_params(missing="marginalize"), holes, {}), (model, X, {}))
+
+
+class Noise(Iterations):
+    """Rows with errors; a fit that does not know of them is the plain one."""
+
+    params = (("covariance of each row", "variances of each row", "covariance of all", "projections"), (1, 2))
+    param_names = ("noise", "n_jobs")
+    shape = (100_000, 4, 5)
+
+    def setup(self, noise, n_jobs):
+        """Draw errors, and what is known of them."""
+        exact = dataset("full", self.shape)
+        covariances, drawn = errors(self.shape)
+        known = {
+            "covariance of each row": {"noise": covariances},
+            "variances of each row": {"noise": np.einsum("nii->ni", covariances)},
+            "covariance of all": {"noise": covariances.mean(axis=0)},
+            "projections": {"noise": covariances, "projection": np.tile(np.eye(self.shape[1]), (len(exact), 1, 1))},
+        }
+        model = mixture("full", exact, self.shape[-1], n_jobs=n_jobs)
+        self.prepare((model, exact + drawn, known[noise]), (model, exact + drawn, {}))
+
+    def track_over_plain(self, *params):
+        """Time of an iteration over that of the plain fit."""
+        return self.ratio()
+
+
+class Beside(Iterations):
+    """Labels, a background and priors, each beside complete and exact rows."""
+
+    params = (("labels", "plausibilities", "background", "prior", "fixed"), (1,))
+    param_names = ("what", "n_jobs")
+    shape = (100_000, 8, 4)
+
+    def setup(self, what, n_jobs):
+        """Draw labels of a tenth of the rows, or set parameters."""
+        X = dataset("full", self.shape)
+        n_components = self.shape[-1]
+        generator = np.random.default_rng(1)
+        labels = np.where(generator.random(len(X)) < 0.1, generator.integers(n_components, size=len(X)), -1)
+        plain = mixture("full", X, n_components, n_jobs=n_jobs)
+        with_background = {"background": True, "weights_init": np.full(n_components + 1, 1 / (n_components + 1))}
+        parameters = {
+            "background": with_background,
+            "prior": {"prior": "conjugate", "weights_prior": 2.0},
+            "fixed": {"fixed": "means"},
+        }
+        known = {"labels": labels, "plausibilities": generator.random((len(X), n_components))}
+        model = clone(plain).set_params(**parameters.get(what, {}))
+        self.prepare((model, X, {"labels": known[what]} if what in known else {}), (plain, X, {}))
+
+    def track_over_plain(self, *params):
+        """Time of an iteration over that of the plain fit."""
+        return self.ratio()
