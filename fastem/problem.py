@@ -217,7 +217,12 @@ def source_for(
     origin: NDArray[np.float64],
     annotations: Annotations = NOTHING,
 ) -> ArraySource:
-    """Rows about `origin`, evaluated in float32 where family and data allow it."""
+    """Rows about `origin` (d,), evaluated in float32 where family and data allow it."""
+    if annotations.projection is not None:
+        n_columns = values.shape[1]
+        if origin.any():  # what the rows see of it
+            values = values - annotations.projection.reshape(-1, n_columns, len(origin)) @ origin
+        origin = np.zeros(n_columns)
     missing = family.finish is not None
     single = family.single and values.dtype == np.float32 and single_suffices(range_of(values, missing=missing), origin)
     kind = PatternSource if family.patterns is not None and not annotations.has_errors else ArraySource
