@@ -255,8 +255,9 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         if self.prior is None:
             return self._prior(), moments
         given = priors.checked(self.prior, self.covariance_type, problem.source.n_features)
-        plain = replace(problem, family=self._components())
-        moments = priors.supplied(moments, given, plain, self.covariance_type)
+        plain = get_family(problem.family.name.removesuffix(BACKGROUND))
+        single = replace(problem.unrestricted(), family=plain)
+        moments = priors.supplied(moments, given, single, self.covariance_type)
         conjugate = priors.conjugate(given, self.n_components, problem.source.origin, moments)
         return self._prior()._replace(conjugate=conjugate), moments
 

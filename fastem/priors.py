@@ -104,9 +104,11 @@ def _data_moments(problem: Problem, covariance_type: str, with_covariance: bool)
     family, n_features = problem.family, problem.source.n_features
     kept = None if with_covariance else np.ones(1, dtype=bool)
     plain = replace(problem, prior=Prior(problem.prior.reg_covar, covariances=kept))
-    single = Mixture(np.ones(1), family.params_at(np.zeros((1, n_features))))
+    incomplete = family.finish is not None
+    variances = problem.start_variances() if incomplete else None
+    single = Mixture(np.ones(1), family.params_at(np.zeros((1, n_features)), variances))
     try:
-        for _ in range(1 if family.finish is None else INCOMPLETE_STEPS):
+        for _ in range(INCOMPLETE_STEPS if incomplete else 1):
             single = plain.maximise(plain.expect(single), single)
         described = family.describe(single.params)
     except ComponentError:

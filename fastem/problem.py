@@ -26,6 +26,7 @@ from fastem.sources import (
     single_suffices,
 )
 
+TINY = 1e-100
 BASE_ROWS = 16384  # rows at once where numpy evaluates the terms common to all components
 
 OVERFLOW = (
@@ -131,6 +132,29 @@ class Problem:
         source = self.check_array("a selection of components")
         return replace(self, source=source.among(components)) if source.restricted else self
 
+    def unrestricted(self) -> "Problem":
+        """The same where nothing is known of the rows' components."""
+        if not self.source.restricted:
+            return self
+        source = self.check_array("labels")
+        errors = source.annotations._replace(labels=None, plausibility=None)
+        weights = source.rows.weights if source.rows.weights.size else None
+        return replace(self, source=source.holding(source.rows.values, weights, errors))
+
+    def start_variances(self) -> NDArray[np.float64]:
+        """Variances (1, d) that a single component of incomplete rows can start with, whatever their units."""
+        source = self.source
+        if not (isinstance(source, ArraySource) and source.annotations.has_errors):
+            return np.full((1, source.n_features), TINY)  # the first M-step then has what is there, and nothing else
+        present = source.rows.weights > 0.0 if source.rows.weights.size else slice(None)
+        squares = (source.rows.values[present] - source.rows.origin) ** 2
+        there = ~np.isnan(squares)
+        means = np.where(there, squares, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+        projection = source.annotations.projection
+        if projection is not None:
+            means = np.full(source.n_features, means.mean() / max(np.mean(projection**2), TINY) / source.n_features)
+        return np.where(means > 0.0, means, 1.0)[None]
+
     def reordered(self, order: NDArray[Any]) -> "Problem":
         """The same for the same rows in another order: a copy."""
         return replace(self, source=self.check_array("a copy in another order").reordered(order), base=0.0)
@@ -193,7 +217,12 @@ def source_for(
     origin: NDArray[np.float64],
     annotations: Annotations = NOTHING,
 ) -> ArraySource:
-    """Rows about `origin`, evaluated in float32 where family and data allow it."""
+    """Rows about `origin` (d,), evaluated in float32 where family and data allow it."""
+    if annotations.projection is not None:
+        n_columns = values.shape[1]
+        if origin.any():  # what the rows see of it
+            values = values - annotations.projection.reshape(-1, n_columns, len(origin)) @ origin
+        origin = np.zeros(n_columns)
     missing = family.finish is not None
     single = family.single and values.dtype == np.float32 and single_suffices(range_of(values, missing=missing), origin)
     kind = PatternSource if family.patterns is not None and not annotations.has_errors else ArraySource

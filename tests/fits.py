@@ -21,9 +21,9 @@ def precisions_of(start):
     return np.linalg.inv(start.covariances) if start.family in ("full", "tied") else 1 / start.covariances
 
 
-def run(model, X, n_iter, sample_weight=None):
-    """Exactly `n_iter` iterations, which by design leave a model unconverged."""
+def run(model, X, n_iter, sample_weight=None, **known):
+    """Exactly `n_iter` iterations, which by design leave a model unconverged; `known` is what `fit` takes of rows."""
     model.set_params(max_iter=n_iter, tol=0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return model.fit(X, sample_weight=sample_weight)
+        return model.fit(X, sample_weight=sample_weight, **known)

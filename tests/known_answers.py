@@ -26,6 +26,31 @@ EARTHQUAKES = (
     *(8, 7, 18, 16, 13, 12, 13, 20, 15, 16, 12, 18, 15, 16, 13, 15, 16, 11, 11),
 )
 
+NAN = float("nan")
+
+# Oxygen consumption, run time and run pulse of 31 men, of which some were not taken down: SAS/STAT's Fitness1.
+FITNESS = (
+    *((44.609, 11.37, 178), (45.313, 10.07, 185), (54.297, 8.65, 156), (59.571, NAN, NAN), (49.874, 9.22, NAN)),
+    *((44.811, 11.63, 176), (NAN, 11.95, 176), (NAN, 10.85, NAN), (39.442, 13.08, 174), (60.055, 8.63, 170)),
+    *((50.541, NAN, NAN), (37.388, 14.03, 186), (44.754, 11.12, 176), (47.273, NAN, NAN), (51.855, 10.33, 166)),
+    *((49.156, 8.95, 180), (40.836, 10.95, 168), (46.672, 10, NAN), (46.774, 10.25, NAN), (50.388, 10.08, 168)),
+    *((39.407, 12.63, 174), (46.08, 11.17, 156), (45.441, 9.63, 164), (NAN, 8.92, NAN), (45.118, 11.08, NAN)),
+    *((39.203, 12.88, 168), (45.79, 10.47, 186), (50.545, 9.93, 148), (48.673, 9.4, 186), (47.92, 11.5, 170)),
+    (47.467, 10.5, 170),
+)
+FITNESS_LOG_LIKELIHOOD = "-198.918606"
+FITNESS_MEAN = ("47.104076", "10.554857", "171.381639")
+FITNESS_COVARIANCE = ("27.797921", "-6.457980", "2.015517", "-18.031416", "3.516328", "97.766958")  # lower triangle
+
+# Of Johnson and Wichern, Applied Multivariate Statistical Analysis: one EM step from the moments of what is there.
+FOUR_ROWS = ((NAN, 0, 3), (7, 2, 6), (5, 1, 2), (NAN, NAN, 5))
+FOUR_ROWS_MEAN = ("6.031818", "1.075", "4")
+
+# xu_labeled, whose labels are kept to, and xu_unlabeled; computed.
+LABELLED_LOG_LIKELIHOOD = "-2836.032405"
+LABELLED_WEIGHT = ".586348"
+LABELLED_MEANS = ("-1.043615", "-1.041140", ".990029", ".994020")
+
 
 @dataclass(frozen=True)
 class Answer:
