@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from fastem.conditioning import Regression
 from fastem.fitted import Float
 from fastem.imputing import Denoising
-from fastem.initialize import Sample
+from fastem.samples import Sample
 from fastem.sources import Mixture, Range, log_widths
 from fastem.unfitted import UnfittedMixture
 

@@ -19,9 +19,9 @@ from fastem import checks, persistence
 from fastem.annotating import Known, annotate
 from fastem.compiled import get_passes
 from fastem.families import Family, family_for
-from fastem.initialize import Sample
 from fastem.problem import BASE_ROWS, check_domain, has_nan, source_for, sum_log_base
 from fastem.reading import Block, Reader, Source, as_source
+from fastem.samples import Sample
 from fastem.sources import Mixture, Scores, Wanted, common_origin, range_of
 from fastem.threads import held_tasks, limit_threads, pipelined
 

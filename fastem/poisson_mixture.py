@@ -13,9 +13,10 @@ from fastem.families import Family, get_family
 from fastem.families._contract import Prior
 from fastem.fitted import Float
 from fastem.imputing import Imputing
-from fastem.initialize import Blocks, Sample, start_from
+from fastem.initialize import Blocks, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
 from fastem.priors import concentration
+from fastem.samples import Sample
 from fastem.sources import Mixture
 
 

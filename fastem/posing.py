@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from fastem.annotating import check_labels, check_possible
 from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior
-from fastem.initialize import LabelledReservoir, Sample, draw_sample
 from fastem.latent import components_of, mixed_expectations
 from fastem.problem import Problem, check_domain, has_nan, source_for, sum_log_base
 from fastem.reading import Reader
+from fastem.samples import LabelledReservoir, Sample, draw_sample
 from fastem.sources import (
     ArraySource,
     ChunkSource,

@@ -16,12 +16,13 @@ from fastem.annotating import Known, annotate
 from fastem.families import ComponentError
 from fastem.families._contract import Prior
 from fastem.fitted import FittedMixture, Float
-from fastem.initialize import Blocks, Sample, draw_responsibilities, start_beside_background
+from fastem.initialize import Blocks, draw_responsibilities, start_beside_background
 from fastem.posing import Model, Posed, pose_array, pose_source
 from fastem.priors import Moments
 from fastem.problem import Problem, check_squares
 from fastem.reading import Reader, as_source
 from fastem.records import encode_all, version
+from fastem.samples import Sample
 from fastem.sources import Mixture, Range
 from fastem.threads import limit_threads
 

@@ -25,6 +25,7 @@ compiled
 threads
 sources
 problem extrapolation latent
+samples
 schemes initialize priors
 posing
 driver

@@ -6,7 +6,7 @@ from fits import run
 from threadpoolctl import threadpool_limits
 
 from fastem import GaussianMixture
-from fastem.initialize import Sample, draw_sample
+from fastem.samples import Sample, draw_sample
 
 N_ROWS, SIZE = 1003, 100
 

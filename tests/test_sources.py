@@ -15,8 +15,8 @@ from models import difference, fitted_names
 from reference import FAMILIES, rows_for, start_at
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Source, Stepwise
-from fastem.initialize import Reservoir, Sample
 from fastem.reading import Reader, as_source
+from fastem.samples import Reservoir, Sample
 
 ROUNDING = 1e-10
 N_ROWS = 4000
