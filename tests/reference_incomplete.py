@@ -1,7 +1,8 @@
 """Extreme deconvolution with missing values, a row at a time: Bovy, Hogg and Roweis (2011), equations 10 to 16.
 
 A row is x = R v + error: v is of a Gaussian mixture, R the row's projection and S the covariance of its error. A
-missing value is a row of R, and a row and column of S, that are left out. With T = R V R' + S, for each row and component
+missing value is a row of R, and a row and column of S, that are left out. With
+T = R V R' + S, for each row and component
 
     q = N(x; R m, T),   b = m + V R' T^-1 (x - R m),   B = V - V R' T^-1 R V
 

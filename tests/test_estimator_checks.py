@@ -12,7 +12,7 @@ class QuasiPoissonMixture(PoissonMixture):
         return super()._family()._replace(in_domain=lambda values: values >= 0, domain="non-negative numbers")
 
 
-ESTIMATORS = [GaussianMixture(), QuasiPoissonMixture()]
+ESTIMATORS = [GaussianMixture(), QuasiPoissonMixture(), GaussianMixture(missing="marginalize")]
 
 
 @parametrize_with_checks(ESTIMATORS)

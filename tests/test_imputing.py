@@ -75,7 +75,7 @@ def test_a_row_of_which_nothing_is_there_is_expected_to_be_the_mean():
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_draws_have_the_moments_of_the_conditional(family):
-    n_draws = 40_000
+    n_draws = 8000
     model, X = fitted(family, 3)
     X = X[np.isnan(X).sum(axis=1) == 2][:3]
     mean, covariance = naive.denoised(naive.Rows(X), found(model, family))
@@ -90,7 +90,7 @@ def test_draws_have_the_moments_of_the_conditional(family):
 
 
 def test_draws_of_counts_are_those_of_the_conditional():
-    n_draws = 40_000
+    n_draws = 8000
     model, X = fitted("poisson", 2)
     X = X[np.isnan(X).sum(axis=1) == 2][:3]
     draws = model.impute(X, n_draws=n_draws)
@@ -114,7 +114,7 @@ def naive_rows(model, X):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_draws_average_to_the_probabilities_of_the_incomplete_row(family):
     """The law of total probability."""
-    n_draws = 2000
+    n_draws = 1000
     model, X = fitted(family, missing="marginalize")
     X = X[:12]
     draws = model.impute(X, n_draws=n_draws)

@@ -209,7 +209,7 @@ def test_the_order_of_columns_and_their_units_do_not_matter(family):
 @pytest.mark.parametrize("options", [{"prior": "conjugate"}, {"fixed": {"means": [True, False]}}], ids=str)
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_no_neighbour_is_better(family, options, rng):
-    """Under priors and with means fixed, too: the bound, at parameters where a fit begins, is least changed at its end."""
+    """Under priors and with means fixed, too: the bound where a fit begins is greatest where one ends."""
     X, start = incomplete_rows(family, 200)
     model = marginal(start, tol=1e-14, max_iter=5000, **options).fit(X)
     end = found(model, family)

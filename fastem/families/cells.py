@@ -107,7 +107,7 @@ def vary(base: Family) -> Family:
         centres, inverse = _columns(params)
         count, first, second = np.moveaxis(raw.reshape(len(centres), 3, centres.shape[1]), 1, 0)
         missing = np.maximum(mass[:, None] - count, 0.0)
-        stats = np.stack([first, second + missing / inverse**2], axis=1).ravel()
+        stats = np.stack([first, second + missing * (1.0 / inverse) ** 2], axis=1).ravel()
         return base.shift(mass, stats, centres, params.means)
 
     return base._replace(

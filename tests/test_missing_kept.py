@@ -1,0 +1,301 @@
+"""Missing values, errors and labels go with all else: weights, threads, chunks, files, breaks, streams."""
+
+import pickle
+
+import numpy as np
+import pandas as pd
+import pytest
+import sklearn
+from fits import model_at, run
+from models import learned
+from reference import FAMILIES, rows_for, start_at
+from test_checkpoint import Killed, bits, killed_after
+from test_missing import holes, incomplete_rows, marginal
+
+from fastem import GaussianMixture, Incremental, PoissonMixture, Source, Stepwise, load
+from fastem.annotations import NOTHING
+from fastem.families import get_family
+from fastem.families._contract import Prior
+from fastem.problem import Problem
+from fastem.sources import ArraySource, Mixture, PatternSource
+from fastem.sources.patterns import find_patterns
+
+
+def assert_same(model, other, tolerance=0.0):
+    for name, expected in learned(other).items():
+        np.testing.assert_allclose(learned(model)[name], expected, rtol=tolerance, atol=tolerance)
+
+
+def everything(n_rows=300, seed=0):
+    """Rows with holes, and all that may be known of them."""
+    rng = np.random.default_rng(seed)
+    X = rows_for("full", n_rows)
+    start = start_at("full", X, X[:2] + 0.5)
+    labels = np.where(rng.uniform(size=n_rows) < 0.2, rng.integers(2, size=n_rows), -1)
+    return holes(X, rng, 0.2), start, {"noise": rng.uniform(size=X.shape), "labels": labels}
+
+
+# Patterns
+
+
+@pytest.mark.parametrize("n_columns", [3, 70])
+@pytest.mark.parametrize("family", ["full", "tied"])
+def test_patterns_rare_and_common_give_the_statistics_of_rows_one_by_one(family, n_columns):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(900, n_columns))
+    common = rng.uniform(size=(5, n_columns)) < 0.3
+    missing = np.vstack([np.repeat(common, 160, axis=0), rng.uniform(size=(100, n_columns)) < 0.5])
+    missing[-3:] = True
+    X[missing] = np.nan
+    X, weights = X[rng.permutation(900)], rng.uniform(size=900)
+    base = get_family(f"gaussian-{family}")
+    varied = get_family(f"gaussian-{family}.incomplete")
+    mixture = Mixture(
+        np.array([0.3, 0.7]), base.params_at(rng.normal(size=(2, n_columns)), np.full((2, n_columns), 2.0))
+    )
+    patterns = find_patterns(X, weights, NOTHING, np.zeros(n_columns))
+    assert 50 <= len(patterns.rest) < 400
+    assert sum(len(group.values) for group in patterns.groups) + len(patterns.rest) == 900
+    sweeps = [Problem(varied, kind(X, weights), Prior()).expect(mixture) for kind in (PatternSource, ArraySource)]
+    np.testing.assert_allclose(sweeps[0].stats, sweeps[1].stats, rtol=1e-10, atol=1e-9)
+    np.testing.assert_allclose(sweeps[0].mass, sweeps[1].mass, rtol=1e-10)
+    assert sweeps[0].log_likelihood == pytest.approx(sweeps[1].log_likelihood, rel=1e-10)
+
+
+# Weights
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_weight_is_a_number_of_rows(family):
+    X, start = incomplete_rows(family, 200)
+    counts = np.arange(200) % 3
+    weighted = run(marginal(start), X, 6, counts)
+    assert_same(run(marginal(start), np.repeat(X, counts, axis=0), 6), weighted, 1e-9)
+    assert_same(run(marginal(start), X[counts > 0], 6, counts[counts > 0]), weighted, 1e-9)
+    for value in (0.0, 1e300, np.finfo(float).max):
+        absent = np.where(np.isnan(X), np.nan, value)
+        more = np.vstack([X, absent])
+        model = run(marginal(start), more, 6, np.concatenate([counts, np.zeros(200)]))
+        assert_same(model, weighted, 1e-9)
+        assert model.bic(more, sample_weight=np.r_[counts, np.zeros(200)]) == pytest.approx(
+            weighted.bic(X, sample_weight=counts), rel=1e-9
+        )
+
+
+def test_weights_labels_and_errors_of_repeated_rows():
+    X, start, known = everything()
+    counts = np.arange(300) % 3
+    weighted = run(marginal(start), X, 6, counts, **known)
+    repeated = {name: np.repeat(array, counts, axis=0) for name, array in known.items()}
+    assert_same(run(marginal(start), np.repeat(X, counts, axis=0), 6, **repeated), weighted, 1e-9)
+
+
+# Types, threads, chunks
+
+
+@pytest.mark.parametrize("family", ["full", "diag", "poisson"])
+def test_float32_order_and_threads(family, monkeypatch):
+    monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)  # threads pay at once
+    X, start = incomplete_rows(family, 30_000)
+    model = run(marginal(start, n_jobs=1), X, 3)
+    assert_same(run(marginal(start, n_jobs=2), X, 3), model)
+    assert_same(run(marginal(start), np.asfortranarray(X), 3), model)
+    single = run(marginal(start), X.astype(np.float32), 3)
+    assert_same(single, model, 2e-3)
+    assert single.score_samples(X.astype(np.float32)).dtype == np.float32
+
+
+def test_threads_with_everything(monkeypatch):
+    monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)
+    X, start, known = everything(9000)
+    model = run(marginal(start, n_jobs=1), X, 3, **known)
+    assert_same(run(marginal(start, n_jobs=2), X, 3, **known), model)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_chunks_are_one_array(family):
+    X, start = incomplete_rows(family, 600)
+    whole = run(marginal(start), X, 5)
+    source, other = (Source(np.array_split(X, n), chunk_bytes=4000) for n in (7, 3))
+    chunked = run(marginal(start), source, 5)
+    assert_same(chunked, whole, 1e-10)
+    assert_same(run(marginal(start), other, 5), chunked)
+    assert (chunked.score_samples(other) == chunked.score_samples(X)).all()
+    assert chunked.bic(source) == pytest.approx(chunked.bic(X), rel=1e-12)
+    late = np.vstack([np.nan_to_num(X[:400], nan=1.0), X[400:]])  # the first chunks are complete
+    assert_same(run(marginal(start), Source(np.array_split(late, 6)), 5), run(marginal(start), late, 5), 1e-10)
+    kind = PoissonMixture if family == "poisson" else GaussianMixture
+    started = [kind(2, missing="marginalize", random_state=0) for _ in range(2)]
+    assert_same(run(started[0], source, 3), run(started[1], X, 3), 1e-9)
+
+
+def test_a_source_without_anything_missing_is_the_plain_fit():
+    X = rows_for("full", 300)
+    start = start_at("full", X, X[:2] + 0.5)
+    source = Source(np.array_split(X, 3))
+    assert_same(run(marginal(start), source, 5), run(model_at(start), source, 5))
+
+
+# What is kept
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"algorithm": Incremental(3)}, {"algorithm": "stochastic"}, {"acceleration": "squarem"}], ids=str
+)
+@pytest.mark.parametrize("errors", [False, True])
+def test_a_fit_that_is_resumed_has_the_same_bits(options, errors, tmp_path, monkeypatch):
+    X, start, known = everything()
+    known = known if errors else {"labels": known["labels"]}
+    path = tmp_path / "run.ckpt"
+
+    def fit(**more):
+        return run(marginal(start, random_state=0, **options), X, 10, **known, **more)
+
+    expected = bits(fit())
+    for n_writings in (1, 4):
+        path.unlink(missing_ok=True)
+        with monkeypatch.context() as patch:
+            killed_after(n_writings, patch)
+            with pytest.raises(Killed):
+                fit(checkpoint=path)
+        assert bits(fit(checkpoint=path, resume=True)) == expected
+
+
+def test_a_checkpoint_knows_what_it_is_of(tmp_path, monkeypatch):
+    X, start, known = everything()
+    path = tmp_path / "run.ckpt"
+    with monkeypatch.context() as patch:
+        killed_after(2, patch)
+        with pytest.raises(Killed):
+            run(marginal(start), X, 10, checkpoint=path, **known)
+    changed = [
+        {**known, "labels": np.full(300, -1)},
+        {**known, "noise": known["noise"] * 1.5},
+        {"noise": known["noise"]},
+        {**known, "projection": np.eye(3)},
+    ]
+    for other in changed:
+        with pytest.raises(ValueError, match="fingerprint of X"):
+            run(marginal(start), X, 10, checkpoint=path, resume=True, **other)
+
+
+def test_copies_and_files(tmp_path):
+    X, start, known = everything()
+    model = run(marginal(start), X, 3, **known)
+    model.save(tmp_path / "model.json")
+    for copy in (load(tmp_path / "model.json"), pickle.loads(pickle.dumps(model))):
+        assert copy.missing == "marginalize"
+        assert (copy.score_samples(X) == model.score_samples(X)).all()
+        assert (copy.impute(X) == model.impute(X)).all()
+    assert sklearn.clone(model).missing == "marginalize"
+
+
+def test_a_warm_start_goes_on():
+    X, start, known = everything()
+    once = run(marginal(start), X, 6, **known)
+    twice = run(marginal(start, warm_start=True), X, 3, **known)
+    assert_same(run(twice, X, 3, **known), once, 1e-8)
+
+
+@pytest.mark.parametrize("kind", ["missing", "everything"])
+def test_a_stream_of_batches(kind):
+    X, start, known = everything(600)
+    known = known if kind == "everything" else {}
+    model = marginal(start)
+    for part in np.array_split(np.arange(600), 6):
+        model.partial_fit(X[part], **{name: array[part] for name, array in known.items()})
+    assert model.n_iter_ == 6
+    assert model.score(X) > run(marginal(start), X, 1).score(X) - 0.5
+    whole = marginal(start).partial_fit(X, **known)
+    assert_same(whole, run(marginal(start, algorithm=Stepwise(600)), X, 1, **known), 1e-10)
+    assert_same(whole, run(marginal(start), X, 1, **known), 1e-9)
+
+
+def test_batches_may_differ_in_what_is_known():
+    X = rows_for("full", 400)
+    rng = np.random.default_rng(0)
+    model = GaussianMixture(2, missing="marginalize", random_state=0).partial_fit(X[:100])
+    model.partial_fit(holes(X[100:200], rng))
+    model.partial_fit(X[200:300], noise=np.ones((100, 3)))
+    model.partial_fit(np.full((5, 3), np.nan), labels=[0, 1, -1, -1, 0])
+    model.partial_fit(X[300:], noise=np.ones((100, 3)), projection=np.eye(3))
+    assert np.isfinite(model.score(X))
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_start(family, init_params):
+    """Two groups far apart are found, but not always from noise."""
+    X = rows_for(family, 400, 4) + 100.0 * (np.arange(400) % 2)[:, None]
+    X = holes(X, np.random.default_rng(0), 0.3)
+    kind = PoissonMixture if family == "poisson" else GaussianMixture
+    options = {} if family == "poisson" else {"covariance_type": family}
+    model = kind(
+        2, missing="marginalize", init_params=init_params, n_init=5, max_iter=1000, random_state=0, **options
+    ).fit(X)
+    assert np.diff(model.lower_bounds_).min() > -1e-10
+    if init_params == "random":
+        return
+    rates = np.sort(model._locations().mean(axis=1))
+    np.testing.assert_allclose(rates[1] - rates[0], 100.0, atol=10.0)
+
+
+# What is wrong says so
+
+
+@pytest.mark.parametrize("kind", [GaussianMixture, PoissonMixture])
+def test_wrong_values_are_named(kind):
+    X = np.abs(rows_for("poisson", 50))
+    model = kind(missing="marginalize").fit(X)
+    before = learned(model)
+    X[3, 1] = np.nan
+    with pytest.raises(ValueError, match="contains NaN"):
+        kind().fit(X)
+    with pytest.raises(ValueError, match="contains NaN"):
+        kind().fit(np.nan_to_num(X)).predict(X)
+    infinite = X.copy()
+    infinite[5, 2] = np.inf
+    with pytest.raises(ValueError, match="infinity"):
+        model.fit(infinite)
+    with pytest.raises(ValueError, match="infinit"):
+        model.fit(Source([infinite]))
+    gone = X.copy()
+    gone[:, [0, 2]] = np.nan
+    frame = pd.DataFrame(gone, columns=["a", "b", "c"])
+    for data, message in (
+        (gone, "columns 0, 2 of X"),
+        (frame, "columns 'a', 'c' of X"),
+        (Source([gone]), "columns 0, 2"),
+    ):
+        with pytest.raises(ValueError, match=f"all values are missing in {message}"):
+            kind(missing="marginalize").fit(data)
+    weights = np.arange(50) >= 10.0
+    only_weightless = X.copy()
+    only_weightless[10:, 1] = np.nan
+    with pytest.raises(ValueError, match="all values are missing in column 1 of X"):
+        model.fit(only_weightless, sample_weight=weights.astype(float))
+    with pytest.raises(ValueError, match="'missing' parameter of"):
+        kind(missing="impute").fit(X)
+    assert all(learned(model)[name] is value for name, value in before.items())
+
+
+def test_a_count_that_is_none_is_named():
+    X = rows_for("poisson", 50)
+    X[3, 1], X[7, 2] = np.nan, 0.5
+    with pytest.raises(ValueError, match="row 7, column 2"):
+        PoissonMixture(missing="marginalize").fit(X)
+
+
+def test_a_background_needs_complete_rows():
+    X = holes(rows_for("full", 50), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="a background needs complete rows"):
+        GaussianMixture(missing="marginalize", background=True).fit(X)
+
+
+@pytest.mark.parametrize("family", ["full", "diag", "spherical"])
+def test_a_component_without_spread_is_named(family):
+    X = np.vstack([np.zeros((30, 2)), rows_for("full", 30, 2) + 50])
+    X[::3, 1] = np.nan
+    model = GaussianMixture(2, covariance_type=family, missing="marginalize", reg_covar=0.0, random_state=0)
+    with pytest.raises(ValueError, match="component"):
+        model.set_params(max_iter=500, tol=0.0).fit(X)
