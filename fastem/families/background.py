@@ -106,7 +106,9 @@ def _prepare(family: Family) -> Callable[[Params, Any], Params]:
 def _log_widths(rows: Any) -> Float:
     """Of each value's part in the box; zeros if none is missing, of the powers of 2 pi that others leave out anyway."""
     if rows.projection.shape[0] > 0:
-        raise ValueError("a background takes no projections: its density is that of features, which are not the columns")
+        raise ValueError(
+            "a background takes no projections: its density is that of features, which are not the columns"
+        )
     if rows.log_widths.size:
         return np.array(rows.log_widths[0], dtype=np.float64)
     if np.isnan(rows.values).any():
