@@ -25,15 +25,17 @@ class Known(NamedTuple):
         return self.noise is not None or self.projection is not None
 
 
-def annotate(known: Known, shape: tuple[int, int], n_components: int, weights: Float | None = None) -> Annotations:
-    """Annotations of rows (n, m), checked.
+def annotate(
+    known: Known, shape: tuple[int, int], n_components: int, weights: Float | None = None, *, whole: bool = True
+) -> Annotations:
+    """Annotations of rows (n, m), checked; those of a batch of a stream, if not `whole`, need no row for a component.
 
     Raises
     ------
     ValueError
         If labels, noise or projections have the wrong shape, or values that mean nothing; with the first such row.
     """
-    hard, soft = check_labels(known.labels, shape[0], n_components, weights)
+    hard, soft = check_labels(known.labels, shape[0], n_components, weights, whole=whole)
     projections = check_projection(known.projection, shape)
     errors = check_noise(known.noise, shape)
     if errors is not None and projections is None and not errors.any():
@@ -42,7 +44,7 @@ def annotate(known: Known, shape: tuple[int, int], n_components: int, weights: F
 
 
 def check_labels(
-    labels: ArrayLike | None, n_rows: int, n_components: int, weights: Float | None
+    labels: ArrayLike | None, n_rows: int, n_components: int, weights: Float | None, *, whole: bool = True
 ) -> tuple[NDArray[np.int64] | None, Float | None]:
     """Labels (n,) or plausibilities (n, K), whichever is given."""
     if labels is None:
@@ -64,7 +66,7 @@ def check_labels(
                 f"labels holds {array[row]} in row {row}: with {n_components} components labels are 0 to "
                 f"{n_components - 1}, and -1 where they are not known"
             )
-        if (array[present] >= 0).all():
+        if whole and (array[present] >= 0).all():
             _check_possible(np.bincount(array[present], minlength=n_components) > 0)
         return np.ascontiguousarray(array, dtype=np.int64), None
     if array.dtype.kind not in "biuf":
@@ -76,7 +78,8 @@ def check_labels(
     impossible = present & ~(array > 0).any(axis=1)
     if impossible.any():
         raise ValueError(f"labels allows no component for row {int(np.argmax(impossible))}")
-    _check_possible(np.asarray((array[present] > 0).any(axis=0)))
+    if whole:
+        _check_possible(np.asarray((array[present] > 0).any(axis=0)))
     return None, np.ascontiguousarray(array, dtype=np.float64)
 
 

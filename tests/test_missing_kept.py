@@ -122,8 +122,8 @@ def test_chunks_are_one_array(family):
     assert_same(run(marginal(start), other, 5), chunked)
     assert (chunked.score_samples(other) == chunked.score_samples(X)).all()
     assert chunked.bic(source) == pytest.approx(chunked.bic(X), rel=1e-12)
-    late = np.vstack([np.nan_to_num(X[:400], nan=1.0), X[400:]])  # the first chunks are complete
-    assert_same(run(marginal(start), Source(np.array_split(late, 6)), 5), run(marginal(start), late, 5), 1e-10)
+    X[:400] = np.nan_to_num(X[:400], nan=1.0)  # the first chunks are complete
+    assert_same(run(marginal(start), Source(np.array_split(X, 6)), 5), run(marginal(start), X, 5), 1e-10)
     kind = PoissonMixture if family == "poisson" else GaussianMixture
     started = [kind(2, missing="marginalize", random_state=0) for _ in range(2)]
     assert_same(run(started[0], source, 3), run(started[1], X, 3), 1e-9)
@@ -269,11 +269,9 @@ def test_wrong_values_are_named(kind):
     ):
         with pytest.raises(ValueError, match=f"all values are missing in {message}"):
             kind(missing="marginalize").fit(data)
-    weights = np.arange(50) >= 10.0
-    only_weightless = X.copy()
-    only_weightless[10:, 1] = np.nan
+    X[10:, 1] = np.nan  # what is there has no weight
     with pytest.raises(ValueError, match="all values are missing in column 1 of X"):
-        model.fit(only_weightless, sample_weight=weights.astype(float))
+        model.fit(X, sample_weight=(np.arange(50) >= 10) * 1.0)
     with pytest.raises(ValueError, match="'missing' parameter of"):
         kind(missing="impute").fit(X)
     assert all(learned(model)[name] is value for name, value in before.items())
@@ -290,6 +288,8 @@ def test_a_background_needs_complete_rows():
     X = holes(rows_for("full", 50), np.random.default_rng(0))
     with pytest.raises(ValueError, match="a background needs complete rows"):
         GaussianMixture(missing="marginalize", background=True).fit(X)
+    with pytest.raises(ValueError, match="a background needs rows that are no projections"):
+        GaussianMixture(background=True).fit(np.nan_to_num(X), projection=np.eye(3))
 
 
 @pytest.mark.parametrize("family", ["full", "diag", "spherical"])
