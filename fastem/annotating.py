@@ -26,8 +26,10 @@ class Known(NamedTuple):
         return self.noise is not None or self.projection is not None
 
 
-def annotate(known: Known, shape: tuple[int, int], n_components: int, weights: Float | None = None) -> Annotations:
-    """Annotations of rows (n, m), checked.
+def annotate(
+    known: Known, shape: tuple[int, int], n_components: int, weights: Float | None = None, *, whole: bool = True
+) -> Annotations:
+    """Annotations of rows (n, m), checked; those of a batch of a stream, if not `whole`, need no row for a component.
 
     Raises
     ------
@@ -36,7 +38,9 @@ def annotate(known: Known, shape: tuple[int, int], n_components: int, weights: F
     """
     annotations = read(known, shape)
     if annotations.restricts:
-        check_possible(check_labels(annotations, n_components, weights))
+        possible = check_labels(annotations, n_components, weights)
+        if whole:
+            check_possible(possible)
     return annotations
 
 

@@ -45,10 +45,10 @@ class Annotations(NamedTuple):
 
     @property
     def telling(self) -> NDArray[np.bool_] | None:
-        """Which rows may not be of all components (n,); None if nothing is known."""
+        """Of which rows some components are more plausible than others (n,); None if nothing is known."""
         if self.labels is not None:
             return np.asarray(self.labels >= 0)
-        return None if self.plausibility is None else np.asarray(~(self.plausibility > 0.0).all(axis=1))
+        return None if self.plausibility is None else tells(self.plausibility)
 
     def plausible(self, n_components: int) -> Float | None:
         """Plausibilities of all rows (n, K), whichever way they were given."""
@@ -94,6 +94,11 @@ class Annotations(NamedTuple):
     def n_features(self, n_columns: int) -> int:
         """Number of features that rows of so many columns are observations of."""
         return n_columns if self.projection is None else self.projection.shape[1] // n_columns
+
+
+def tells(plausibility: Float) -> NDArray[np.bool_]:
+    """Of which rows some components are more plausible than others (n,)."""
+    return np.asarray((plausibility != plausibility[:, :1]).any(axis=1))
 
 
 NOTHING = Annotations()

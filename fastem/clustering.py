@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.cluster import kmeans_plusplus
 
+from fastem.annotations import tells
+
 Float = NDArray[np.float64]
 
 MAX_ITER, TOL = 300, 1e-4  # scikit-learn's
@@ -24,8 +26,8 @@ def cluster(
         NaN where a value is missing; no column is missing wholly.
     weights : ndarray of shape (n,), optional
     plausible : ndarray of shape (n, n_clusters), optional
-        Positive where a row may be of a cluster. Rows that are not allowed all clusters give their clusters' first
-        centres, the others k-means++.
+        Positive where a row may be of a cluster. Rows of which one cluster is the most plausible give the clusters'
+        first centres; k-means++ gives the others, among rows that may be of them.
     n_clusters : int
     random_state : RandomState
 
@@ -72,16 +74,21 @@ def choose_rows(
     share = np.full(len(values), 1.0 / len(values)) if weights is None else weights / weights.sum()
     chosen = np.full(n_clusters, -1)
     if plausible is not None:
-        telling = ~(plausible > 0.0).all(axis=1)
+        telling = tells(plausible)
         for k in range(n_clusters):
             belongs = np.where(telling, plausible[:, k] * share, 0.0)
+            rivals = chosen[:k][chosen[:k] >= 0]
+            rivals = rivals[plausible[rivals, k] > 0.0]  # which might be of this cluster, too
+            if spread and rivals.size:
+                belongs *= _nearest(filled, filled[rivals])
+            belongs[rivals] = 0.0
             if belongs.sum() > 0.0:
                 chosen[k] = random_state.choice(len(values), p=belongs / belongs.sum())
     for free in np.flatnonzero(chosen < 0):
         chance = share.copy()
         taken = chosen[chosen >= 0]
         if spread and taken.size:
-            chance *= np.min([((filled - filled[row]) ** 2).sum(axis=1) for row in taken], axis=0)
+            chance *= _nearest(filled, filled[taken])
         chance[taken] = 0.0
         chosen[free] = random_state.choice(len(values), p=chance / chance.sum() if chance.sum() > 0.0 else None)
     return chosen
@@ -90,24 +97,33 @@ def choose_rows(
 def _first_centres(
     filled: Float, weights: Float | None, plausible: Float | None, n_clusters: int, random_state: np.random.RandomState
 ) -> Float:
-    """Means of the rows that are known to belong to a cluster, and rows chosen by k-means++ for the other clusters."""
+    """Means of the rows of which a cluster is the most plausible, and rows chosen by k-means++ for other clusters."""
     if plausible is None:
         return np.asarray(kmeans_plusplus(filled, n_clusters, sample_weight=weights, random_state=random_state)[0])
-    telling = ~(plausible > 0.0).all(axis=1)
-    shares = plausible[telling] / plausible[telling].sum(axis=1, keepdims=True)
-    if weights is not None:
-        shares = shares * weights[telling, None]
+    telling = tells(plausible)
+    sure = telling & ((plausible == plausible.max(axis=1, keepdims=True)).sum(axis=1) == 1)
+    share = np.ones(len(filled)) if weights is None else weights
+    shares = plausible[sure] / plausible[sure].sum(axis=1, keepdims=True) * share[sure, None]
     totals = shares.sum(axis=0)
-    seeded = totals > 0.0
+    seeded = (plausible[sure] == plausible[sure].max(axis=1, keepdims=True, initial=0.0)).any(axis=0)
     centres = np.zeros((n_clusters, filled.shape[1]))
-    centres[seeded] = (shares.T @ filled[telling])[seeded] / totals[seeded, None]
-    free = filled if telling.all() else filled[~telling]
-    share = None if weights is None else weights if telling.all() else weights[~telling]
-    nearest = np.min([((free - centre) ** 2).sum(axis=1) for centre in centres[seeded]] or [np.ones(len(free))], axis=0)
+    centres[seeded] = (shares.T @ filled[sure])[seeded] / totals[seeded, None]
     for k in np.flatnonzero(~seeded):
-        chance = nearest if share is None else nearest * share
+        possible = plausible[:, k] > 0.0
+        for rows in (possible & telling & ~sure, possible & ~telling, possible):  # those that tell most, if any
+            if rows.any():
+                break
+        chance = _nearest(filled, centres[seeded]) * np.where(rows, share, 0.0)
         total = chance.sum()
-        row = random_state.choice(len(free), p=chance / total if total > 0.0 else None)
-        centres[k] = free[row]
-        nearest = np.minimum(nearest, ((free - centres[k]) ** 2).sum(axis=1))
+        row = random_state.choice(len(filled), p=chance / total if total > 0.0 else rows / rows.sum())
+        centres[k] = filled[row]
+        seeded[k] = True
     return centres
+
+
+def _nearest(values: Float, centres: Float) -> Float:
+    """Squared distances (n,) to the nearest of some centres; one if there is none."""
+    nearest = np.full(len(values), np.inf)
+    for centre in centres:
+        nearest = np.minimum(nearest, ((values - centre) ** 2).sum(axis=1))
+    return nearest if len(centres) else np.ones(len(values))

@@ -14,7 +14,7 @@ from fastem.annotating import Known, annotate
 from fastem.annotations import NOTHING, Annotations
 from fastem.fitted import NOTHING_KNOWN, FittedMixture, Float
 from fastem.latent import components_of, draws, mixed_expectations
-from fastem.sources import Wanted
+from fastem.sources import Wanted, common_origin, range_of
 
 
 class Imputing(FittedMixture):
@@ -37,7 +37,8 @@ class Imputing(FittedMixture):
         """Fill in missing values: by their expectation given the row's other values, or by draws.
 
         Draws keep the spread that expectations lose: what is computed from each of them and then averaged has the right
-        uncertainty (Rubin, 1987, Multiple imputation for nonresponse in surveys).
+        uncertainty (Rubin, 1987, Multiple imputation for nonresponse in surveys). Draws of counts are whole, the
+        expectation of a count need not be.
 
         Parameters
         ----------
@@ -138,16 +139,24 @@ class Denoising(Imputing):
         known = Known(None, noise, projection)
         values = self._values(X, known, missing=True).astype(np.float64)
         annotations = annotate(known, values.shape, self._n_weights())
-        return mixed_expectations(*self._posterior_of(self._shares(X, known), values, annotations))
+        return self._posterior(self._shares(X, known), values, annotations)
 
-    def _posterior_of(self, shares: Float, values: Float, annotations: Annotations = NOTHING) -> tuple[Any, ...]:
-        """What `fastem.latent` needs of the mixture, and of rows."""
-        components = components_of(self._recover(np.zeros(self._locations().shape[1])).params)
-        return components, shares, values, annotations
+    def _posterior(self, shares: Float, values: Float, annotations: Annotations) -> tuple[Float, Float]:
+        """Means and covariances of the values behind rows, computed about an origin near the means."""
+        means = self._locations()
+        origin = np.zeros(means.shape[1]) if annotations.projection is not None else common_origin(range_of(means))
+        components = components_of(self._recover(origin).params)
+        shift = 0.0 if annotations.projection is not None else origin
+        found, covariances = mixed_expectations(components, shares, values - shift, annotations)
+        return found + origin, covariances
 
     def _expected(self, responsibilities: Float, values: Float) -> Float:
-        return mixed_expectations(*self._posterior_of(responsibilities, values))[0]
+        weight = responsibilities.sum(axis=1, keepdims=True)  # of the components, beside a background
+        share = np.where(weight > 0.0, responsibilities / np.where(weight > 0.0, weight, 1.0), 0.0)
+        return weight * self._posterior(share, values, NOTHING)[0]
 
     def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
-        components, shares, rows, nothing = self._posterior_of(responsibilities, values)
-        return draws(components, shares, rows, nothing, n_draws, random_state)
+        origin = common_origin(range_of(self._locations()))
+        components = components_of(self._recover(origin).params)
+        drawn = draws(components, responsibilities, values - origin, NOTHING, n_draws, random_state)
+        return np.asarray(drawn + origin)

@@ -315,8 +315,10 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         if labels is None:
             return self.predict(X, noise=noise, projection=projection)
         shares = self.predict_proba(X, noise=noise, projection=projection).astype(np.float64)
-        plausible = annotate(Known(labels), shares.shape, shares.shape[1]).plausible(shares.shape[1])
+        weights = checks.sample_weights(sample_weight, shares)
+        plausible = annotate(Known(labels), shares.shape, shares.shape[1], weights).plausible(shares.shape[1])
         assert plausible is not None
+        plausible = np.where((plausible > 0.0).any(axis=1, keepdims=True), plausible, 1.0)  # rows without weight
         allowed = np.where(plausible > 0.0, np.maximum(shares * plausible, np.finfo(np.float64).tiny), 0.0)
         return self._labels()[allowed.argmax(axis=1)]
 

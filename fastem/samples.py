@@ -161,5 +161,5 @@ def _one_of_each_run(n_rows: int, n_runs: int, random_state: np.random.RandomSta
 
     Rows that are ordered in some way are sampled evenly, and memory maps are read from their beginning to their end.
     """
-    bounds = np.arange(n_runs + 1) * n_rows // n_runs
+    bounds = np.arange(n_runs + 1) * n_rows // max(n_runs, 1)
     return bounds[:-1] + random_state.randint(np.diff(bounds), dtype=np.int64)

@@ -85,7 +85,9 @@ class UnfittedMixture(FittedMixture):
         """Check data and what is known of them; a batch that is not the first may be small."""
         values = self._values(X, known, first=first, ensure_min_samples=2 if first else 1)
         weights = checks.sample_weights(sample_weight, values)
-        rows = Sample(values, weights, annotate(known, values.shape, self._n_weights(), weights))
+        whole = first or not hasattr(self, "_stream")
+        annotations = annotate(known, values.shape, self._n_weights(), weights, whole=whole)
+        rows = Sample(values, weights, annotations)
         if first and known.projection is not None:  # features are not the columns of X
             self.n_features_in_ = rows.annotations.n_features(values.shape[1])
             if hasattr(self, "feature_names_in_"):

@@ -15,8 +15,8 @@ PACKAGE = Path(fastem.__file__).parent
 
 # From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
 LAYERS = """
-_jit datasets records annotations clustering
-annotating
+_jit datasets records annotations
+annotating clustering
 reading
 checks persistence
 kernels

@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from test_missing import ALGORITHMS, found, holes
 
-from fastem import GaussianMixture, Incremental, PoissonMixture, Source, Sparse, Stepwise
+from fastem import GaussianMixture, PoissonMixture, Source, Sparse, Stepwise
 
 N_ROWS = 240
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
@@ -158,6 +158,15 @@ def test_components_are_in_the_order_of_their_labels(init_params, rng):
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++"])
+def test_doubtful_labels_decide_the_order_too(init_params, rng):
+    group = rng.integers(2, size=400)
+    X = rng.normal(size=(400, 2)) + 6.0 * group[:, None]
+    plausible = np.where(rng.random(400)[:, None] < 0.9, 1.0, np.where(np.eye(2)[1 - group] > 0, 0.9, 0.1))
+    means = GaussianMixture(2, init_params=init_params, random_state=0).fit(X, labels=plausible).means_
+    assert means[0].mean() > means[1].mean()
+
+
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++"])
 def test_labels_of_some_components_leave_the_others_to_be_found(init_params, rng):
     truth = rng.integers(3, size=600)
     X = 20.0 * truth[:, None] + rng.normal(size=(600, 2))
@@ -175,6 +184,37 @@ def test_allowed_sets(rng):
     model = GaussianMixture(3, random_state=0).fit(X, labels=allowed)
     assert (model.fit_predict(X, labels=allowed)[truth == 2] != 0).all()
     assert np.isfinite(model.lower_bound_)
+
+
+@pytest.mark.parametrize("n_free", [0, 2, 10])
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++"])
+def test_components_that_are_allowed_together_start_apart(init_params, n_free, rng):
+    truth = rng.integers(3, size=600)
+    X = 20.0 * truth[:, None] + rng.normal(size=(600, 2))
+    allowed = np.where((truth == 2)[:, None], [False, False, True], [True, True, False])
+    allowed[rng.integers(10, size=600) < n_free] = True
+    model = GaussianMixture(3, init_params=init_params, random_state=0).fit(X, labels=allowed)
+    np.testing.assert_allclose(np.sort(model.means_[:, 0]), [0, 20, 40], atol=0.5)
+    if n_free < 10:
+        np.testing.assert_allclose(model.means_[2], [40, 40], atol=0.5)
+
+
+@pytest.mark.parametrize("init_params", STARTS)
+def test_a_start_from_a_single_row(init_params):
+    X, _, _ = problem_of("full")
+    labels = np.where(np.arange(N_ROWS) % 2, 0, -1)
+    model = GaussianMixture(1, init_size=1, init_params=init_params, random_state=0).fit(X, labels=labels)
+    np.testing.assert_allclose(model.means_, [X.mean(axis=0)], rtol=1e-9)
+
+
+def test_batches_may_lack_a_component(rng):
+    truth = rng.integers(2, size=400)
+    X = 10.0 * truth[:, None] + rng.normal(size=(400, 2))
+    model = GaussianMixture(2, random_state=0).partial_fit(X, labels=truth)
+    for k in (0, 1, 0, 1):
+        model.partial_fit(X[truth == k], labels=truth[truth == k])
+        model.partial_fit(X[truth == k], labels=np.eye(2)[truth[truth == k]])
+    np.testing.assert_allclose(model.means_, [[0, 0], [10, 10]], atol=0.5)
 
 
 def test_a_background_comes_after_the_components(rng):
@@ -200,6 +240,11 @@ def test_fit_predict_returns_what_is_known(family):
     assert (predicted[labels >= 0] == labels[labels >= 0]).all()
     assert (predicted[labels < 0] == model.predict(X)[labels < 0]).all()
     assert (model_at(start).fit_predict(X, labels=one_hot(labels)) == predicted).all()
+    plausible, weights = one_hot(labels), np.where(np.arange(N_ROWS) == 5, 0.0, 1.0)
+    plausible[5] = 0.0  # a row without weight may be of no component
+    model = model_at(start)
+    predicted = model.fit_predict(X, sample_weight=weights, labels=plausible)
+    assert predicted[5] == model.predict(X[5:6])
 
 
 def test_rows_of_weight_zero_have_no_labels_to_keep():
@@ -230,7 +275,8 @@ WRONG = {
     "labels holds -2 in row 3": np.where(AT_3, -2, 0),
     "labels must be integers, -1 where they are not known, not float64": np.zeros(N_ROWS),
     "labels has shape (239,)": np.zeros(N_ROWS - 1, int),
-    "labels has shape (240, 3)": np.ones((N_ROWS, 3)),
+    "labels has shape (240, 2, 1)": np.ones((N_ROWS, 2, 1)),
+    "labels has 3 columns, where there are 2 components": np.ones((N_ROWS, 3)),
     "labels leaves no row for component 1": np.zeros(N_ROWS, int),
     "labels leaves no row for component 0": K2 * [0.0, 1.0],
     "labels allows no component for row 3": np.where(AT_3[:, None], 0.0, K2),
@@ -256,10 +302,3 @@ def test_labels_go_with_arrays():
     X, start, labels = problem_of("full")
     with pytest.raises(ValueError, match="labels goes with an array"):
         model_at(start).fit(Source([X]), labels=labels)
-
-
-def test_blocks_keep_their_rows_labels():
-    X, start, labels = problem_of("diag")
-    batch = model_at(start, tol=1e-13, max_iter=3000).fit(X, labels=labels)
-    model = model_at(start, tol=1e-13, max_iter=3000, algorithm=Incremental(5, "random"), random_state=0)
-    assert_same(model.fit(X, labels=labels), batch, 1e-5)

