@@ -134,26 +134,16 @@ class Problem:
 
     def unrestricted(self) -> "Problem":
         """The same where nothing is known of the rows' components."""
-        if not self.source.restricted:
-            return self
-        source = self.check_array("labels")
-        errors = source.annotations._replace(labels=None, plausibility=None)
-        weights = source.rows.weights if source.rows.weights.size else None
-        return replace(self, source=source.holding(source.rows.values, weights, errors))
+        return replace(self, source=self.source.unrestricted()) if self.source.restricted else self
 
     def start_variances(self) -> NDArray[np.float64]:
         """Variances (1, d) that a single component of incomplete rows can start with, whatever their units."""
-        source = self.source
-        if not (isinstance(source, ArraySource) and source.annotations.has_errors):
-            return np.full((1, source.n_features), TINY)  # the first M-step then has what is there, and nothing else
-        present = source.rows.weights > 0.0 if source.rows.weights.size else slice(None)
-        squares = (source.rows.values[present] - source.rows.origin) ** 2
-        there = ~np.isnan(squares)
-        means = np.where(there, squares, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-        projection = source.annotations.projection
-        if projection is not None:
-            means = np.full(source.n_features, means.mean() / max(np.mean(projection**2), TINY) / source.n_features)
-        return np.where(means > 0.0, means, 1.0)[None]
+        squares = self.source.mean_squares()
+        if squares is None:
+            return np.full(
+                (1, self.source.n_features), TINY
+            )  # the first M-step then has what is there, and nothing else
+        return np.where(squares > 0.0, squares, 1.0)[None]
 
     def reordered(self, order: NDArray[Any]) -> "Problem":
         """The same for the same rows in another order: a copy."""

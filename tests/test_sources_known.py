@@ -128,3 +128,19 @@ def test_what_is_wrong_is_named(rows):
     assert "with 'label': it has" in failure(lambda chunk: chunk.update(label=1), 0)
     with pytest.raises(ValueError, match="labels goes with an array: a source yields it with its chunks"):
         GaussianMixture(K).fit([rows["X"]], labels=rows["labels"])
+
+
+@pytest.mark.parametrize("names", [["labels"], ["noise"], ["labels", "noise", "sample_weight"], ["projection"]])
+def test_a_prior_s_defaults_are_moments_of_all_chunks(rows, names):
+    """Of the values behind errors, whatever their units, and of all rows, whatever their labels."""
+    scale = 2.0**-40
+    kept = {name: rows[name] * (scale if name == "X" else scale**2 if name == "noise" else 1) for name in ["X", *names]}
+    options = {"n_components": K, "prior": "conjugate", "reg_covar": 0.0, "random_state": 0}
+    source = Source(chunks_of(kept), chunk_bytes=24 * 100)
+    precisions = [np.eye(D) / scale**2] * K
+    given = {"weights_init": [0.5, 0.5], "means_init": [np.zeros(D), np.full(D, 4.0 * scale)]}
+    streamed = run(GaussianMixture(precisions_init=precisions, **given, **options), source, 4)
+    known = {name: array for name, array in kept.items() if name not in ("X", "sample_weight")}
+    whole = GaussianMixture(precisions_init=precisions, **given, **options)
+    whole = run(whole, kept["X"], 4, kept.get("sample_weight"), **known)
+    assert difference(streamed, whole) < 1e-9

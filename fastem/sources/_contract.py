@@ -144,6 +144,12 @@ class RowSource(Sweepable, Protocol):
     ) -> Scores:
         """Evaluate every row at `mixture`."""
 
+    def unrestricted(self) -> "RowSource":
+        """The same rows where nothing is known of their components."""
+
+    def mean_squares(self) -> Float | None:
+        """Mean square of each feature (d,) about the origin, if rows have errors; None if not."""
+
     def digest(self) -> str:
         """Fingerprint of all rows and weights, in their order."""
 

@@ -98,6 +98,15 @@ class ArraySource:
         source._hold(values, weights, annotations, self.rows.origin)
         return source
 
+    def unrestricted(self) -> "ArraySource":
+        """The same rows where nothing is known of their components."""
+        errors = self.annotations._replace(labels=None, plausibility=None)
+        return self.holding(self.rows.values, self._given_weights, errors)
+
+    def mean_squares(self) -> Float | None:
+        """Mean square of each feature (d,) about the origin, if rows have errors; None if not."""
+        return mean_squares([self])
+
     def among(self, components: NDArray[np.intp]) -> "ArraySource":
         """The same rows where these are all components."""
         return self.holding(self.rows.values, self._given_weights, self.annotations.among(components))
@@ -256,6 +265,27 @@ class ArraySource:
         if kept is None or kept.shape != shape:
             kept = self._memory.workspaces = aligned(shape, self.precision)
         return kept
+
+
+def mean_squares(sources: Iterable[ArraySource]) -> Float | None:
+    """Mean squares of what is there, of the rows of positive weight; of all features alike if rows are projections."""
+    counts: Any = 0.0
+    sums: Any = 0.0
+    scale, n_rows, n_features = 0.0, 0, 0
+    for source in sources:
+        rows, annotations, n_features = source.rows, source.annotations, source.n_features
+        if not annotations.has_errors:
+            return None
+        present = rows.weights > 0.0 if rows.weights.size else slice(None)
+        squares = (rows.values[present] - rows.origin) ** 2
+        there = ~np.isnan(squares)
+        counts = counts + there.sum(axis=0)
+        sums = sums + np.where(there, squares, 0.0).sum(axis=0)
+        if annotations.projection is not None:
+            scale += float(np.mean(annotations.projection**2)) * source.n_rows
+        n_rows += source.n_rows
+    means: Float = sums / np.maximum(counts, 1)
+    return np.full(n_features, means.mean() * n_rows / (scale * n_features)) if scale > 0.0 else means
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:

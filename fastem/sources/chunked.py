@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import itertools
 import operator
@@ -14,7 +15,7 @@ from fastem.compiled import Passes
 from fastem.families._contract import Float
 from fastem.reading import Reader
 from fastem.sources._contract import Mixture, Scores, Sweep, Wanted
-from fastem.sources.array import ArraySource
+from fastem.sources.array import ArraySource, mean_squares
 from fastem.threads import held_tasks, pipelined
 
 
@@ -70,6 +71,17 @@ class ChunkSource:
         """Number of blocks that are read."""
         return -(-self.n_rows // self.reader.block_rows)
 
+    def unrestricted(self) -> ChunkSource:
+        """The same rows where nothing is known of their components."""
+        source = copy.copy(self)
+        source.restricted = False
+        return source
+
+    def mean_squares(self) -> Float | None:
+        """Mean square of each feature (d,) about the origin, if rows have errors; None if not."""
+        with closing(self._read()) as blocks:
+            return mean_squares(block for _, block in blocks)
+
     def digest(self) -> str:
         """Fingerprint of all chunks."""
         return self.reader.digest()
@@ -79,6 +91,8 @@ class ChunkSource:
         with closing(self.reader.blocks(held)) as blocks:
             for block in blocks:
                 known = block.annotations._replace(log_widths=self._log_widths)
+                if not self.restricted:
+                    known = known._replace(labels=None, plausibility=None)
                 yield block.first, self._block.holding(block.values, block.weights, known)
 
     def sweep(
