@@ -64,8 +64,6 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         """Checked values of an array; `first` if they are to be fitted to, `missing` if NaN is allowed in any case."""
         if known.errors and not self._family().centred:
             raise ValueError(f"noise and projection are for Gaussian mixtures: {type(self).__name__} has none")
-        if known.projection is not None and self._family().background:
-            raise ValueError("a background needs rows that are no projections: its density is that of all features")
         finite = "allow-nan" if missing or self.missing == "marginalize" else True
         options = {"dtype": checks.float_types(X), "ensure_all_finite": finite, **options}
         if known.projection is not None and not first:  # columns are not features

@@ -111,3 +111,16 @@ def test_a_volume_has_no_parts(rows):
         ValueError, match="cannot be divided between the values that a row has and those that are missing"
     ):
         GaussianMixture(K, **{**KEPT, "background": 1e4}).fit(rows)
+
+
+def test_a_background_takes_no_projections(rows):
+    complete = np.nan_to_num(rows)
+    projection = np.broadcast_to(np.eye(D), (N, D, D))
+    model = GaussianMixture(K, background=True).fit(complete)
+    for use in (
+        lambda: GaussianMixture(K, background=True).fit(complete, projection=projection),
+        lambda: GaussianMixture(K, background=True).fit([{"X": complete, "projection": projection}]),
+        lambda: model.score_samples(complete, projection=projection),
+    ):
+        with pytest.raises(ValueError, match="a background takes no projections"):
+            use()

@@ -259,14 +259,6 @@ def test_a_count_that_is_none_is_named():
         PoissonMixture(missing="marginalize").fit(X)
 
 
-def test_a_background_needs_complete_rows():
-    X = holes(rows_for("full", 50), np.random.default_rng(0))
-    with pytest.raises(ValueError, match="a background needs complete rows"):
-        GaussianMixture(missing="marginalize", background=True).fit(X)
-    with pytest.raises(ValueError, match="a background needs rows that are no projections"):
-        GaussianMixture(background=True).fit(np.nan_to_num(X), projection=np.eye(3))
-
-
 @pytest.mark.parametrize("family", ["full", "diag", "spherical"])
 def test_a_component_without_spread_is_named(family):
     X = np.vstack([np.zeros((30, 2)), rows_for("full", 30, 2) + 50])
