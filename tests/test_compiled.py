@@ -30,7 +30,7 @@ def test_both_twins_of_a_pass_give_the_same_bits(family, shape, rng):
     assert serial.log_likelihood == parallel.log_likelihood
     np.testing.assert_array_equal(serial.mass, parallel.mass)
     np.testing.assert_array_equal(serial.stats, parallel.stats)
-    assert len(slab_bounds(n_rows, source._tile_rows(passes, mixture), n_stats)) > 2
+    assert len(slab_bounds(n_rows, source._tile_rows(passes, n_components), n_stats)) > 2
 
 
 # Threads. Results are compared by the bits of all that they are.

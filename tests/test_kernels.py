@@ -7,7 +7,7 @@ from scipy.special import logsumexp
 from fastem import _jit
 from fastem.compiled import get_passes
 from fastem.kernels import columns, linalg, posterior, small, tiles, vecmath, vectors
-from fastem.sources import ArraySource, Mixture, workspace_rows
+from fastem.sources import ArraySource, workspace_rows
 
 LANES = 64
 EVERY_VECTOR = np.arange(0, LANES, vectors.lanes(np.empty(0)))
@@ -194,10 +194,9 @@ def test_vectors_without_a_responsibility_worth_the_work_are_left_out(rng):
 
 @pytest.mark.parametrize("single", [False, True])
 def test_workspaces_start_where_a_vector_may(single):
-    mixture = Mixture(np.full(2, 0.5), None)
     for n_rows in range(100, 106):
         source = ArraySource(np.zeros((n_rows, 3)), single=single)
-        for workspace in source._workspaces(get_passes("gaussian-full"), mixture, 3):
+        for workspace in source._workspaces(get_passes("gaussian-full"), 2, 3):
             assert workspace.shape == (workspace_rows(3, 2), 128)
             assert workspace.dtype == (np.float32 if single else np.float64)
             assert workspace.ctypes.data % vectors.VECTOR_BYTES == 0

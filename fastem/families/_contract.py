@@ -214,15 +214,20 @@ class PatternAlgebra(NamedTuple):
     ----------
     family : str
         Name of that family.
-    marginal : (params, log_weights (K,), columns (P, m)) -> its parameters, of P patterns one after the other
+    factors : (params) -> what the others need of the parameters
+    marginal : (factors, log_weights (K,), columns (P, m)) -> that family's parameters of P patterns
     pick : kernel (parameters, p) -> those of pattern p
-    expand : (masses (P, K), its statistics (P, S'), params, columns (P, m)) -> expected stats (S,) of all features
+    expand : (masses (P, K), its statistics (P, S'), parameters) -> first (K, d), excess (K, d, d)
+        Expected moments of all features, which are summed over patterns.
+    collect : (mass (K,), first, excess, factors, params) -> stats (S,)
     """
 
     family: str
-    marginal: Callable[[Params, Float, NDArray[np.int64]], Params]
+    factors: Callable[[Params], Any]
+    marginal: Callable[[Any, Float, NDArray[np.int64]], Params]
     pick: Callable[..., Params]
-    expand: Callable[[Float, Float, Params, NDArray[np.int64]], Float]
+    expand: Callable[[Float, Float, Params], tuple[Float, Float]]
+    collect: Callable[[Float, Float, Float, Any, Params], Float]
 
 
 def select_rows(params: Params, components: Any) -> Params:

@@ -5,7 +5,7 @@ covariance of its own, see `fastem.kernels.incomplete`, and what they sum become
 """
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from fastem.families._contract import ComponentError, Family, Float, Params, Pat
 from fastem.kernels.incomplete import APART, add_statistics, load_errors, log_densities
 from fastem.kernels.vectors import GROUP, VECTOR_BYTES
 
+Factors: TypeAlias = tuple[Float, Float]  # means (K, d) and factors (K, d, d) of covariances
 LANES = GROUP * VECTOR_BYTES // 8
 
 
@@ -55,7 +56,7 @@ def prepare(params: Params, rows: Any) -> IncompleteParams:
     return IncompleteParams(centres, covariances, padded, constant, widths, np.array(kind, dtype=np.int64))
 
 
-def factors_of(params: Params) -> tuple[Float, Float]:
+def factors_of(params: Params) -> Factors:
     """Means (K, d) that densities have, whatever their statistics are about, and factors L of V = L L' (K, d, d)."""
     n_components, n_features = params.means.shape
     if hasattr(params, "lower"):
@@ -98,12 +99,16 @@ def _arrange(name: str, first: Float, second: Float) -> Float:
 
 
 class PatternParams(NamedTuple):
-    """Complete rows' parameters of P patterns with m values each, by the names that full covariances have."""
+    """Complete rows' parameters of P patterns with m values each, by the names that full covariances have.
+
+    `lower` are the inverse Cholesky factors L of their covariances V, and `loading` is what V L' of all features is.
+    """
 
     means: Float  # (P, K, m)
     lower: Float  # (P, K, m, m)
     offset: Float  # (P, K, m)
     log_constant: Float  # (P, K)
+    loading: Float  # (P, K, d, m)
 
 
 class OnePattern(NamedTuple):
@@ -121,14 +126,17 @@ def pick(params, p):  # type: ignore[no-untyped-def]
     return OnePattern(params.means[p], params.lower[p], params.offset[p], params.log_constant[p])
 
 
-def marginal(params: Params, log_weights: Float, columns: NDArray[np.int64]) -> PatternParams:
+def marginal(factors: Factors, log_weights: Float, columns: NDArray[np.int64]) -> PatternParams:
     """Parameters of the values that rows of each pattern have, with the weights, without powers of 2 pi."""
-    centres, lower = factors_of(params)
-    inverses = np.tril(np.linalg.inv(_cholesky(_blocks(lower, columns)[1])))
+    centres, lower = factors
+    covariances = lower @ np.swapaxes(lower, 1, 2)
+    across = np.moveaxis(covariances[:, :, columns], 2, 0)
+    within = np.take_along_axis(across, columns[:, None, :, None], axis=2)
+    inverses = np.tril(np.linalg.inv(_cholesky(within)))
     means = np.ascontiguousarray(np.moveaxis(centres[:, columns], 0, 1))
-    offset = np.einsum("pkij,pkj->pki", inverses, means)
+    offset = (inverses @ means[:, :, :, None])[:, :, :, 0]
     log_constant = log_weights + np.log(np.einsum("pkii->pki", inverses)).sum(axis=2)
-    return PatternParams(means, inverses, offset, log_constant)
+    return PatternParams(means, inverses, offset, log_constant, across @ np.swapaxes(inverses, 2, 3))
 
 
 def _cholesky(covariances: Float) -> Float:
@@ -140,25 +148,21 @@ def _cholesky(covariances: Float) -> Float:
         raise ComponentError(int(least.argmin())) from None
 
 
-def _blocks(lower: Float, columns: NDArray[np.int64]) -> tuple[Float, Float]:
-    """Covariances of all features with those of each pattern (P, K, d, m), and of these (P, K, m, m)."""
-    covariances = lower @ np.swapaxes(lower, 1, 2)
-    across = np.moveaxis(covariances[:, :, columns], 2, 0)
-    return across, np.take_along_axis(across, columns[:, None, :, None], axis=2)
+def expand(masses: Float, sums: Float, patterns: PatternParams) -> tuple[Float, Float]:
+    """First moments (K, d) of all features, and second moments (K, d, d) less their covariances times the mass."""
+    n_patterns, n_components, m = patterns.means.shape
+    moments = sums.reshape(n_patterns, n_components, m + 1, m)
+    lower, loading = patterns.lower, patterns.loading
+    first = (loading @ (lower @ moments[:, :, 0, :, None])).sum(axis=0)[:, :, 0]
+    white = lower @ _gaussian.symmetric(moments[:, :, 1:]) @ np.swapaxes(lower, 2, 3)
+    white -= masses[:, :, None, None] * np.eye(m)
+    return first, (loading @ white @ np.swapaxes(loading, 2, 3)).sum(axis=0)
 
 
-def expand(base: Family, masses: Float, sums: Float, params: Params, columns: NDArray[np.int64]) -> Float:
-    """Expected statistics of all features from those of the values that rows of each pattern have."""
-    centres, lower = factors_of(params)
-    n_patterns, m = columns.shape
-    moments = sums.reshape(n_patterns, len(centres), m + 1, m)
-    across, within = _blocks(lower, columns)
-    gain = np.swapaxes(np.linalg.solve(within, np.swapaxes(across, 2, 3)), 2, 3)
-    first = np.einsum("pkdm,pkm->kd", gain, moments[:, :, 0])
-    excess = _gaussian.symmetric(moments[:, :, 1:]) - masses[:, :, None, None] * within
-    second = (gain @ excess @ np.swapaxes(gain, 2, 3)).sum(axis=0)
-    mass = masses.sum(axis=0)
-    second += mass[:, None, None] * (lower @ np.swapaxes(lower, 1, 2))
+def collect(base: Family, mass: Float, first: Float, excess: Float, factors: Factors, params: Params) -> Float:
+    """Statistics (S,) from what `expand` found, summed over patterns."""
+    centres, lower = factors
+    second = excess + mass[:, None, None] * (lower @ np.swapaxes(lower, 1, 2))
     return base.shift(mass, _arrange(base.name, first, second), centres, params.means)
 
 
@@ -181,7 +185,7 @@ def vary(base: Family) -> Family:
         n_raw=n_raw,
         finish=functools.partial(finish, base),
         scratch_rows=scratch_rows,
-        patterns=PatternAlgebra("gaussian-full", marginal, pick, functools.partial(expand, base)),
+        patterns=PatternAlgebra("gaussian-full", factors_of, marginal, pick, expand, functools.partial(collect, base)),
         log_base=_gaussian.log_base,
         single=False,
     )

@@ -181,13 +181,13 @@ class ArraySource:
     ) -> Sweep:
         family = passes.family
         n_sums = n_stats if family.n_raw is None else family.n_raw(self.n_features, mixture.weights.size)
-        bounds = self._bounds(passes, len(rows.values), mixture, n_sums)
+        bounds = self._bounds(passes, len(rows.values), mixture.weights.size, n_sums)
         n_slabs = len(bounds) - 1
         mass = np.zeros((n_slabs, mixture.weights.size))
         stats = aligned((n_slabs, n_sums), np.float64)
         stats.fill(0.0)
         log_likelihood = np.zeros(n_slabs)
-        workspaces = self._workspaces(passes, mixture, self._n_workers(n_slabs, n_sums, parallel))
+        workspaces = self._workspaces(passes, mixture.weights.size, self._n_workers(n_slabs, n_sums, parallel))
         fixed = (rows, self._weighted_params(passes, mixture), given, marks)
         if len(workspaces) > 1:
             passes.fused.parallel(*fixed, workspaces, bounds, mass, stats, log_likelihood)
@@ -213,7 +213,7 @@ class ArraySource:
         wanted = Wanted() if wanted is None else wanted
         n_components, dtype = mixture.weights.size, self.rows.values.dtype
         n_stats = n_components * self.n_features
-        bounds = self._bounds(passes, self.n_rows, mixture, n_stats)
+        bounds = self._bounds(passes, self.n_rows, n_components, n_stats)
         n_slabs = len(bounds) - 1
         by_row = RowScores(
             np.empty(self.n_rows if wanted.densities else 0, dtype),
@@ -221,7 +221,7 @@ class ArraySource:
             np.empty((self.n_rows if wanted.responsibilities else 0, n_components), dtype),
         )
         sums = np.zeros((n_slabs, 2))
-        workspaces = self._workspaces(passes, mixture, self._n_workers(n_slabs, n_stats, parallel))
+        workspaces = self._workspaces(passes, mixture.weights.size, self._n_workers(n_slabs, n_stats, parallel))
         fixed = (self.rows, self._weighted_params(passes, mixture), mixture.log_weights)
         if len(workspaces) > 1:
             passes.score.parallel(*fixed, workspaces, bounds, wanted, by_row, sums)
@@ -236,14 +236,18 @@ class ArraySource:
         params = mixture.params if prepare is None else prepare(mixture.params, self.rows)
         return _cast(params._replace(log_constant=params.log_constant + mixture.log_weights), self.precision)
 
-    def _bounds(self, passes: Passes, n_rows: int, mixture: Mixture, n_stats: int) -> NDArray[np.int64]:
+    def _bounds(self, passes: Passes, n_rows: int, n_components: int, n_stats: int) -> NDArray[np.int64]:
         """Where slabs begin and the last one ends."""
-        return np.array([0, n_rows]) if self._whole else slab_bounds(n_rows, self._tile_rows(passes, mixture), n_stats)
+        return (
+            np.array([0, n_rows])
+            if self._whole
+            else slab_bounds(n_rows, self._tile_rows(passes, n_components), n_stats)
+        )
 
-    def _tile_rows(self, passes: Passes, mixture: Mixture) -> int:
+    def _tile_rows(self, passes: Passes, n_components: int) -> int:
         if passes.family.scratch_rows is not None:
             return FACTOR_TILE_ROWS
-        return tile_rows(self.n_rows, self.n_features, mixture.weights.size, self.precision)
+        return tile_rows(self.n_rows, self.n_features, n_components, self.precision)
 
     def _n_workers(self, n_slabs: int, n_stats: int, parallel: bool | None) -> int:
         """Number of threads that share the slabs; `parallel` overrules what would pay."""
@@ -253,9 +257,9 @@ class ArraySource:
             parallel = n_slabs > 1 and self.n_rows * (n_stats + 8) >= PARALLEL_WORK and _jit.n_threads() > 1
         return max(2, min(n_slabs, _jit.n_threads())) if parallel else 1
 
-    def _workspaces(self, passes: Passes, mixture: Mixture, n_workers: int) -> NDArray[Any]:
+    def _workspaces(self, passes: Passes, n_components: int, n_workers: int) -> NDArray[Any]:
         """Memory of each thread (W, R, b)."""
-        n_components, b = mixture.weights.size, self._tile_rows(passes, mixture)
+        b = self._tile_rows(passes, n_components)
         n_rows = workspace_rows(self.n_features, n_components)
         if passes.family.scratch_rows is not None:
             scratch = passes.family.scratch_rows(self.rows.values.shape[1], self.n_features, n_components, b)

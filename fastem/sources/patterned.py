@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastem.annotations import Annotations
 from fastem.compiled import Passes, get_passes, get_pattern_passes
-from fastem.families._contract import Float
+from fastem.families._contract import Float, Params
 from fastem.sources._contract import Mixture, Sweep
 from fastem.sources.array import NO_MARKS, ArraySource
 from fastem.sources.patterns import Group, Patterns, find_patterns
@@ -38,40 +38,47 @@ class PatternSource(ArraySource):
             self._sorted = True
         if self._patterns is None:
             return super().sweep(passes, mixture, n_stats, key=key, parallel=parallel)
-        sweeps = []
+        algebra = passes.family.patterns
+        assert algebra is not None
+        factors = algebra.factors(mixture.params)
+        mass: Any = 0.0
+        first: Any = 0.0
+        excess: Any = 0.0
+        log_likelihood = 0.0
         for group in self._patterns.groups:
-            sweeps.append(self._sweep_group(group, passes, mixture, key, parallel))
+            patterns = algebra.marginal(factors, mixture.log_weights, group.columns)
+            masses, sums, found = self._sweep_group(group, patterns, passes, key, parallel)
+            own_first, own_excess = algebra.expand(masses, sums, patterns)
+            mass, first, excess = mass + masses.sum(axis=0), first + own_first, excess + own_excess
+            log_likelihood += found
             key += len(group.values)
+        total = Sweep(mass, algebra.collect(mass, first, excess, factors, mixture.params), log_likelihood)
         rest = self._patterns.rest
-        if rest.size:
-            plain = ArraySource.sweep
-            sweeps.append(plain(self.reordered(rest), passes, mixture, n_stats, key=key, parallel=parallel))
-        total = sweeps[0]
-        for sweep in sweeps[1:]:
-            total = total + sweep
-        return total
+        if not rest.size:
+            return total
+        plain = ArraySource.sweep
+        return total + plain(self.reordered(rest), passes, mixture, n_stats, key=key, parallel=parallel)
 
-    def _sweep_group(self, group: Group, passes: Passes, mixture: Mixture, key: int, parallel: bool | None) -> Sweep:
-        """Run one pass over the patterns of a group."""
+    def _sweep_group(
+        self, group: Group, patterns: Params, passes: Passes, key: int, parallel: bool | None
+    ) -> tuple[Float, Float, float]:
+        """Run one pass over the patterns of a group: masses (P, K), sums of each, and the log-likelihood."""
         algebra = passes.family.patterns
         assert algebra is not None
         complete = get_passes(algebra.family, passes.policy, "ignore", passes.restrict)
-        n_components, n_slabs = mixture.weights.size, len(group.which)
+        n_components, n_slabs = patterns.log_constant.shape[1], len(group.which)
         n_sums = complete.family.n_stats(group.columns.shape[1], n_components)
         rows = ArraySource(group.values, group.weights, annotations=group.annotations)
         rows._memory = self._memory
         mass, log_likelihood = np.zeros((n_slabs, n_components)), np.zeros(n_slabs)
         stats = aligned((n_slabs, n_sums), np.float64)
         stats.fill(0.0)
-        workspaces = rows._workspaces(complete, mixture, rows._n_workers(n_slabs, n_sums, parallel))
+        workspaces = rows._workspaces(complete, n_components, rows._n_workers(n_slabs, n_sums, parallel))
         run = get_pattern_passes(passes.family.name, passes.policy, passes.restrict)[len(workspaces) > 1]
-        params = algebra.marginal(mixture.params, mixture.log_weights, group.columns)
         nothing = np.empty((0, n_components))
         run(
-            *(rows.rows._replace(key=key), params, group.which, nothing, NO_MARKS),
+            *(rows.rows._replace(key=key), patterns, group.which, nothing, NO_MARKS),
             *(workspaces, group.bounds, mass, stats, log_likelihood),
         )
         first = np.searchsorted(group.which, np.arange(len(group.columns)))
-        masses, sums = np.add.reduceat(mass, first), np.add.reduceat(stats, first)
-        expected = algebra.expand(masses, sums, mixture.params, group.columns)
-        return Sweep(mass.sum(axis=0), expected, float(log_likelihood.sum()))
+        return np.add.reduceat(mass, first), np.add.reduceat(stats, first), float(log_likelihood.sum())
