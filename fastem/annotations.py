@@ -44,6 +44,11 @@ class Annotations(NamedTuple):
         return self.noise is not None or self.projection is not None
 
     @property
+    def unrestricted(self) -> Annotations:
+        """The same where nothing is known of the rows' components."""
+        return self._replace(labels=None, plausibility=None)
+
+    @property
     def telling(self) -> NDArray[np.bool_] | None:
         """Of which rows some components are more plausible than others (n,); None if nothing is known."""
         if self.labels is not None:

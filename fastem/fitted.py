@@ -102,8 +102,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         def evaluate(block: Block) -> _Evaluation:
             if not block.first and block.annotations.projection is None:
                 validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=False)
-            errors = block.annotations._replace(labels=None, plausibility=None)
-            return self._evaluate_rows(Sample(block.values, block.weights, errors), wanted, block.place)
+            rows = Sample(block.values, block.weights, block.annotations.unrestricted)
+            return self._evaluate_rows(rows, wanted, block.place)
 
         with closing(reader.blocks(held_tasks())) as blocks:
             parts = list(pipelined(evaluate, blocks))

@@ -12,14 +12,12 @@ from fastem.annotating import check_labels, check_possible
 from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior
 from fastem.latent import components_of, mixed_expectations
-from fastem.problem import Problem, check_domain, has_nan, source_for, sum_log_base
+from fastem.problem import Problem, check_domain, has_nan, kind_of_source, source_for, sum_log_base
 from fastem.reading import Reader
 from fastem.samples import LabelledReservoir, Sample, draw_sample
 from fastem.sources import (
-    ArraySource,
     ChunkSource,
     Mixture,
-    PatternSource,
     Range,
     common_origin,
     log_widths,
@@ -126,9 +124,8 @@ def with_features(sample: Sample, problem: Problem) -> Sample:
 
 def single_component_means(problem: Problem, sample: Sample) -> Float:
     """Expected values of the sample's rows under a mixture of one component, which is fitted to them."""
-    errors = sample.annotations._replace(labels=None, plausibility=None)
-    origin = np.zeros(sample.values.shape[1])
-    source = source_for(problem.family, sample.values, sample.weights, origin, errors)
+    errors = sample.annotations.unrestricted
+    source = sample.source(problem.source.origin)
     one = replace(problem, source=source, prior=Prior(problem.prior.reg_covar))
     assert errors.projection is not None
     values, n_features = sample.values.astype(np.float64), one.source.n_features
@@ -202,8 +199,7 @@ def pose_source(
     if not missing and not reader.known.has_errors:
         family, base = model.family, base if model.family.log_base is not None else 0.0
     single = family.single and extent is not None and single_suffices(extent, origin)
-    patterned = family.patterns is not None and not reader.known.has_errors
-    kind = PatternSource if patterned else ArraySource
+    kind = kind_of_source(family, reader.known)
     widths = log_widths(present) if present is not None and missing and model.divisible else None
     source = ChunkSource(reader, total_weight, origin, single=single, kind=kind, log_widths=widths)
     problem = Problem(family, source, model.prior, base)

@@ -139,10 +139,8 @@ class Problem:
     def start_variances(self) -> NDArray[np.float64]:
         """Variances (1, d) that a single component of incomplete rows can start with, whatever their units."""
         squares = self.source.mean_squares()
-        if squares is None:
-            return np.full(
-                (1, self.source.n_features), TINY
-            )  # the first M-step then has what is there, and nothing else
+        if squares is None:  # the first M-step then has what is there, and nothing else
+            squares = np.full(self.source.n_features, TINY)
         return np.where(squares > 0.0, squares, 1.0)[None]
 
     def reordered(self, order: NDArray[Any]) -> "Problem":
@@ -208,15 +206,16 @@ def source_for(
     annotations: Annotations = NOTHING,
 ) -> ArraySource:
     """Rows about `origin` (d,), evaluated in float32 where family and data allow it."""
-    if annotations.projection is not None:
-        n_columns = values.shape[1]
-        if origin.any():  # what the rows see of it
-            values = values - annotations.projection.reshape(-1, n_columns, len(origin)) @ origin
-        origin = np.zeros(n_columns)
+    if annotations.projection is not None and origin.any():  # what the rows see of it
+        values = values - annotations.projection.reshape(-1, values.shape[1], len(origin)) @ origin
     missing = family.finish is not None
     single = family.single and values.dtype == np.float32 and single_suffices(range_of(values, missing=missing), origin)
-    kind = PatternSource if family.patterns is not None and not annotations.has_errors else ArraySource
-    return kind(values, weights, origin, single=single, annotations=annotations)
+    return kind_of_source(family, annotations)(values, weights, origin, single=single, annotations=annotations)
+
+
+def kind_of_source(family: Family, annotations: Annotations) -> type[ArraySource]:
+    """What holds arrays of rows of which this is known: rows without errors may share what is missing."""
+    return ArraySource if family.patterns is None or annotations.has_errors else PatternSource
 
 
 def has_nan(values: NDArray[Any]) -> bool:

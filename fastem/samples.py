@@ -57,9 +57,7 @@ class Sample:
 
     def source(self, origin: Float) -> ArraySource:
         """Its rows with their errors, whatever is known of their components."""
-        errors = self.annotations._replace(labels=None, plausibility=None)
-        about = origin if errors.projection is None else np.zeros(self.values.shape[1])
-        return ArraySource(self.values, self.weights, about, annotations=errors)
+        return ArraySource(self.values, self.weights, origin, annotations=self.annotations.unrestricted)
 
     def family(self, family: Family) -> Family:
         """The variation of a family that goes with the rows."""

@@ -35,9 +35,11 @@ def log_base(values: NDArray[Any]) -> Float:
     return base
 
 
-def by_component(values: Float) -> Float:
-    """Numbers of each feature (K, d), or one for all features as (K, 1)."""
-    return values if values.ndim == 2 else values[:, None]
+def columns_of(params: Any) -> tuple[Float, Float]:
+    """Means (K, d) of densities of independent columns, whatever statistics are about, and inverse deviations."""
+    inverse = params.inverse_deviation
+    by_column = inverse if inverse.ndim == 2 else np.repeat(inverse[:, None], params.means.shape[1], axis=1)
+    return params.centres if hasattr(params, "centres") else params.offset / by_column, by_column
 
 
 def triangular_inverse(lower: Float) -> Float:

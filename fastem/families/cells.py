@@ -71,7 +71,7 @@ def accumulate_counts(params, tile, weight, resp, mass, scratch, stats):  # type
 
 def prepare(params: Params, rows: Any) -> CellParams:
     """Gaussian columns one by one."""
-    centres, inverse = _columns(params)
+    centres, inverse = _gaussian.columns_of(params)
     constant, widths = np.zeros(len(centres)), np.zeros(centres.shape[1])
     return CellParams(centres, inverse, centres * inverse, np.log(inverse), constant, widths)
 
@@ -79,13 +79,6 @@ def prepare(params: Params, rows: Any) -> CellParams:
 def prepare_counts(params: Params, rows: Any) -> CellRates:
     """Poisson columns one by one."""
     return CellRates(params.rates, params.log_rates, np.zeros(len(params.rates)))
-
-
-def _columns(params: Params) -> tuple[Float, Float]:
-    """Means that densities have, whatever statistics are about, and inverse deviations (K, d)."""
-    shape = params.means.shape
-    inverse = np.ascontiguousarray(np.broadcast_to(_gaussian.by_component(params.inverse_deviation), shape))
-    return params.centres if hasattr(params, "centres") else params.offset / inverse, inverse
 
 
 def vary(base: Family) -> Family:
@@ -104,7 +97,7 @@ def vary(base: Family) -> Family:
         )
 
     def finish(mass: Float, raw: Float, params: Params) -> Float:
-        centres, inverse = _columns(params)
+        centres, inverse = _gaussian.columns_of(params)
         count, first, second = np.moveaxis(raw.reshape(len(centres), 3, centres.shape[1]), 1, 0)
         missing = np.maximum(mass[:, None] - count, 0.0)
         stats = np.stack([first, second + missing * (1.0 / inverse) ** 2], axis=1).ravel()

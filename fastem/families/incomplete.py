@@ -64,8 +64,7 @@ def factors_of(params: Params) -> Factors:
         factors = np.array([_gaussian.triangular_inverse(inverse) for inverse in inverses])
         lower = np.broadcast_to(factors.reshape(inverses.shape), (n_components, n_features, n_features))
         return np.einsum("kij,kj->ki", lower, params.offset), lower
-    inverses = np.broadcast_to(_gaussian.by_component(params.inverse_deviation), params.means.shape)
-    centres = params.centres if hasattr(params, "centres") else params.offset / inverses
+    centres, inverses = _gaussian.columns_of(params)
     return centres, np.eye(n_features) / inverses[:, :, None]
 
 
@@ -82,10 +81,9 @@ def finish(base: Family, mass: Float, raw: Float, params: Params) -> Float:
     size = _even(n_features)
     sums = raw.reshape(n_components, size + size**2, LANES).sum(axis=2)
     first = np.einsum("kij,kj->ki", lower, sums[:, :n_features])
-    excess = sums[:, size:].reshape(n_components, size, size)[:, :n_features, :n_features]
-    excess = _gaussian.symmetric(excess) + mass[:, None, None] * np.eye(n_features)
-    second = lower @ excess @ np.swapaxes(lower, 1, 2)
-    return base.shift(mass, _arrange(base.name, first, second), centres, params.means)
+    white = _gaussian.symmetric(sums[:, size:].reshape(n_components, size, size)[:, :n_features, :n_features])
+    excess = lower @ white @ np.swapaxes(lower, 1, 2)
+    return collect(base, mass, first, excess, (centres, lower), params)
 
 
 def _arrange(name: str, first: Float, second: Float) -> Float:
@@ -160,7 +158,7 @@ def expand(masses: Float, sums: Float, patterns: PatternParams) -> tuple[Float, 
 
 
 def collect(base: Family, mass: Float, first: Float, excess: Float, factors: Factors, params: Params) -> Float:
-    """Statistics (S,) from what `expand` found, summed over patterns."""
+    """Statistics (S,) from first moments, and what second moments exceed the covariances times the mass by."""
     centres, lower = factors
     second = excess + mass[:, None, None] * (lower @ np.swapaxes(lower, 1, 2))
     return base.shift(mass, _arrange(base.name, first, second), centres, params.means)

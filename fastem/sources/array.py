@@ -17,7 +17,7 @@ from fastem.sources._contract import Marks, Mixture, Rows, RowScores, Scores, Sw
 from fastem.sources.tiling import (
     FACTOR_TILE_ROWS,
     PARALLEL_WORK,
-    aligned,
+    aligned_zeros,
     slab_bounds,
     tile_rows,
     workspace_rows,
@@ -37,7 +37,7 @@ class ArraySource:
     weights : ndarray of shape (n_samples,), optional
         Weights of the rows; None counts each row once.
     origin : ndarray of shape (n_features,), optional
-        Subtracted from every row as it is read.
+        Subtracted from every row as it is read; from projections, what they see of it has been.
     single : bool, default=False
         Whether rows are evaluated in float32, see `single_suffices`; sums over tiles are float64 in any case.
     whole : bool, default=False
@@ -56,7 +56,7 @@ class ArraySource:
         whole: bool = False,
         annotations: Annotations = NOTHING,
     ) -> None:
-        origin = np.zeros(values.shape[1]) if origin is None else origin
+        origin = np.zeros(annotations.n_features(values.shape[1])) if origin is None else origin
         self._hold(np.asarray(values), weights, annotations, origin)
         self.precision = np.float32 if single else np.float64
         self._whole = whole
@@ -67,17 +67,14 @@ class ArraySource:
         # Read-only views: kernels cannot write to the data, and both kinds of array share one compiled pass.
         given = np.empty(0) if weights is None else weights
         known = map(_read_only, or_empty(annotations))
-        self.rows = Rows(_read_only(values), _read_only(given), _read_only(origin), 0, *known)
+        about = origin if annotations.projection is None else np.zeros(values.shape[1])
+        self.rows = Rows(_read_only(values), _read_only(given), _read_only(about), 0, *known)
+        self.origin = origin
         self.annotations = annotations
         self.n_rows = len(values)
         self.n_features = annotations.n_features(values.shape[1])
         self.restricted = annotations.restricts
         self.total_weight = float(self.n_rows if weights is None else weights.sum())
-
-    @property
-    def origin(self) -> Float:
-        """What is subtracted from every row (d,); nothing is from projections."""
-        return self.rows.origin if self.annotations.projection is None else np.zeros(self.n_features)
 
     @property
     def most_blocks(self) -> int:
@@ -95,13 +92,12 @@ class ArraySource:
     def holding(self, values: NDArray[Any], weights: Float | None, annotations: Annotations = NOTHING) -> "ArraySource":
         """A source of other rows, read in the same way."""
         source = copy.copy(self)
-        source._hold(values, weights, annotations, self.rows.origin)
+        source._hold(values, weights, annotations, self.origin)
         return source
 
     def unrestricted(self) -> "ArraySource":
         """The same rows where nothing is known of their components."""
-        errors = self.annotations._replace(labels=None, plausibility=None)
-        return self.holding(self.rows.values, self._given_weights, errors)
+        return self.holding(self.rows.values, self._given_weights, self.annotations.unrestricted)
 
     def mean_squares(self) -> Float | None:
         """Mean square of each feature (d,) about the origin, if rows have errors; None if not."""
@@ -184,8 +180,7 @@ class ArraySource:
         bounds = self._bounds(passes, len(rows.values), mixture.weights.size, n_sums)
         n_slabs = len(bounds) - 1
         mass = np.zeros((n_slabs, mixture.weights.size))
-        stats = aligned((n_slabs, n_sums), np.float64)
-        stats.fill(0.0)
+        stats = aligned_zeros((n_slabs, n_sums), np.float64)
         log_likelihood = np.zeros(n_slabs)
         workspaces = self._workspaces(passes, mixture.weights.size, self._n_workers(n_slabs, n_sums, parallel))
         fixed = (rows, self._weighted_params(passes, mixture), given, marks)
@@ -238,11 +233,10 @@ class ArraySource:
 
     def _bounds(self, passes: Passes, n_rows: int, n_components: int, n_stats: int) -> NDArray[np.int64]:
         """Where slabs begin and the last one ends."""
-        return (
-            np.array([0, n_rows])
-            if self._whole
-            else slab_bounds(n_rows, self._tile_rows(passes, n_components), n_stats)
-        )
+        if self._whole:
+            return np.array([0, n_rows])
+        tile = self._tile_rows(passes, n_components)
+        return slab_bounds(n_rows, tile, n_stats)
 
     def _tile_rows(self, passes: Passes, n_components: int) -> int:
         if passes.family.scratch_rows is not None:
@@ -267,7 +261,7 @@ class ArraySource:
         shape = (n_workers, n_rows, b)
         kept: NDArray[Any] | None = getattr(self._memory, "workspaces", None)
         if kept is None or kept.shape != shape:
-            kept = self._memory.workspaces = aligned(shape, self.precision)
+            kept = self._memory.workspaces = aligned_zeros(shape, self.precision)
         return kept
 
 

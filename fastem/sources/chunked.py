@@ -52,9 +52,8 @@ class ChunkSource:
         self.n_features = reader.known.n_features(reader.n_features)
         self.restricted = reader.known.restricts
         self.total_weight = total_weight
-        about = origin if reader.known.projection is None else np.zeros(reader.n_features)
         nothing = np.empty((0, reader.n_features), reader.dtype)
-        self._block = kind(nothing, None, about, single=single, whole=True)
+        self._block = kind(nothing, None, origin, single=single, whole=True)
 
     @property
     def n_rows(self) -> int:
@@ -63,8 +62,8 @@ class ChunkSource:
 
     @property
     def origin(self) -> Float:
-        """What is subtracted from every row (d,); nothing is from projections."""
-        return self._block.origin if self.reader.known.projection is None else np.zeros(self.n_features)
+        """What is subtracted from every row (d,)."""
+        return self._block.origin
 
     @property
     def most_blocks(self) -> int:
@@ -91,8 +90,7 @@ class ChunkSource:
         with closing(self.reader.blocks(held)) as blocks:
             for block in blocks:
                 known = block.annotations._replace(log_widths=self._log_widths)
-                if not self.restricted:
-                    known = known._replace(labels=None, plausibility=None)
+                known = known if self.restricted else known.unrestricted
                 yield block.first, self._block.holding(block.values, block.weights, known)
 
     def sweep(

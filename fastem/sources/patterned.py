@@ -13,7 +13,7 @@ from fastem.families._contract import Float, Params
 from fastem.sources._contract import Mixture, Sweep
 from fastem.sources.array import NO_MARKS, ArraySource
 from fastem.sources.patterns import Group, Patterns, find_patterns
-from fastem.sources.tiling import aligned
+from fastem.sources.tiling import aligned_zeros
 
 
 class PatternSource(ArraySource):
@@ -71,8 +71,7 @@ class PatternSource(ArraySource):
         rows = ArraySource(group.values, group.weights, annotations=group.annotations)
         rows._memory = self._memory
         mass, log_likelihood = np.zeros((n_slabs, n_components)), np.zeros(n_slabs)
-        stats = aligned((n_slabs, n_sums), np.float64)
-        stats.fill(0.0)
+        stats = aligned_zeros((n_slabs, n_sums), np.float64)
         workspaces = rows._workspaces(complete, n_components, rows._n_workers(n_slabs, n_sums, parallel))
         run = get_pattern_passes(passes.family.name, passes.policy, passes.restrict)[len(workspaces) > 1]
         nothing = np.empty((0, n_components))

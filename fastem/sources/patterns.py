@@ -55,9 +55,9 @@ def find_patterns(
 ) -> Patterns | None:
     """Sort rows (n, d) by pattern, less an origin whose subtraction is exact; None if most patterns are rare."""
     missing = np.isnan(values)
-    codes, pattern_of, counts = np.unique(_codes(missing), return_inverse=True, return_counts=True)
-    first = np.full(len(codes), len(values))
-    np.minimum.at(first, pattern_of, np.arange(len(values)))
+    _, first, pattern_of, counts = np.unique(
+        _codes(missing), return_index=True, return_inverse=True, return_counts=True
+    )
     there = ~missing[first]
     common = (counts >= FEWEST_ROWS) & there.any(axis=1)
     if 2 * counts[common].sum() < len(values):

@@ -33,10 +33,10 @@ def tile_rows(n_rows: int, n_features: int, n_components: int, precision: Any) -
     return block * min(best, -(-n_rows // block))
 
 
-def aligned(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Memory that starts where a cache line does: vectors that lie across two of them take twice as long."""
+def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
+    """Zeros that start where a cache line does: vectors that lie across two of them take twice as long."""
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    buffer = np.empty(n_bytes + CACHE_LINE, np.uint8)
+    buffer = np.zeros(n_bytes + CACHE_LINE, np.uint8)
     first = -buffer.ctypes.data % CACHE_LINE
     return buffer[first : first + n_bytes].view(dtype).reshape(shape)
 
