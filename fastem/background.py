@@ -111,4 +111,4 @@ def _log_density(box: NDArray[Any]) -> float:
             f"The box that holds the data has no volume: column {flat[0]} (counted from 0) is {low[flat[0]]!s} in all "
             "rows. A background needs columns that vary, or its volume as a number."
         )
-    return -float(np.log(high - low).sum())
+    return -float(log_widths(Range(low, high)).sum())

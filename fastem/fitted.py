@@ -80,8 +80,6 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         wanted: Wanted,
         sample_weight: ArrayLike | None = None,
         known: Known = NOTHING_KNOWN,
-        *,
-        missing: bool = False,
     ) -> _Evaluation:
         """Run a score pass over an array or a source."""
         check_is_fitted(self, "weights_")
@@ -90,7 +88,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             if source is not None:
                 checks.nothing_beside(sample_weight, known)
                 return self._evaluate_source(source, wanted)
-            values = self._values(X, known, missing=missing)
+            values = self._values(X, known)
             weights = checks.sample_weights(sample_weight, values)
             rows = Sample(values, weights, annotate(known, values.shape, self._n_weights()))
             return self._evaluate_rows(rows, wanted)
@@ -111,10 +109,16 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         return _Evaluation(scores, sum(part.base for part in parts), sum(part.weight for part in parts))
 
     def _evaluate_rows(
-        self, rows: Sample, wanted: Wanted, place: Callable[[int], str] = "row {}".format
+        self,
+        rows: Sample,
+        wanted: Wanted,
+        place: Callable[[int], str] = "row {}".format,
+        *,
+        missing: bool = False,
     ) -> _Evaluation:
-        """Score checked rows, with the terms of log-densities that a pass leaves out."""
-        values, missing, locations = rows.values, has_nan(rows.values), self._locations()
+        """Score checked rows, with the terms of log-densities that a pass leaves out; `missing` if there may be NaN."""
+        values, locations = rows.values, self._locations()
+        missing = (missing or self.missing == "marginalize") and has_nan(values)
         annotations = self._boxed(rows).annotations if missing else rows.annotations
         family = family_for(self._family(), missing=missing, errors=annotations.has_errors)
         check_domain(family, values, type(self).__name__, place)

@@ -14,7 +14,9 @@ from fastem.annotating import Known, annotate
 from fastem.annotations import NOTHING, Annotations
 from fastem.fitted import NOTHING_KNOWN, FittedMixture, Float
 from fastem.latent import components_of, draws, mixed_expectations
+from fastem.samples import Sample
 from fastem.sources import Wanted, common_origin, range_of
+from fastem.threads import limit_threads
 
 
 class Imputing(FittedMixture):
@@ -28,10 +30,11 @@ class Imputing(FittedMixture):
     def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
         """Draws (n_draws, n, d) of all cells of rows, given those that are there."""
 
-    def _shares(self, X: Any, known: Known = NOTHING_KNOWN) -> Float:
+    def _shares(self, rows: Sample) -> Float:
         """Responsibilities in float64, NaN standing for a missing value."""
-        rows = self._evaluate(X, Wanted(responsibilities=True), known=known, missing=True).scores.rows
-        return rows.responsibilities.astype(np.float64)
+        with limit_threads(self.n_jobs):
+            found = self._evaluate_rows(rows, Wanted(responsibilities=True), missing=True)
+        return found.scores.rows.responsibilities.astype(np.float64)
 
     def impute(self, X: ArrayLike, n_draws: int | None = None) -> NDArray[Any]:
         """Fill in missing values: by their expectation given the row's other values, or by draws.
@@ -72,7 +75,7 @@ class Imputing(FittedMixture):
         if n_draws is not None and (isinstance(n_draws, bool) or not isinstance(n_draws, int) or n_draws < 1):
             raise ValueError(f"n_draws must be None or an integer above 0, not {n_draws!r}")
         values = self._values(X, NOTHING_KNOWN, missing=True)
-        shares = self._shares(X)
+        shares = self._shares(Sample(values, None))
         missing = np.isnan(values)
         incomplete = missing.any(axis=1)
         some = values[incomplete].astype(np.float64)
@@ -137,9 +140,10 @@ class Denoising(Imputing):
         if self._family().background:
             raise ValueError("denoise is not for mixtures with a background: behind its rows any value is as probable")
         known = Known(None, noise, projection)
-        values = self._values(X, known, missing=True).astype(np.float64)
+        values = self._values(X, known, missing=True)
         annotations = annotate(known, values.shape, self._n_weights())
-        return self._posterior(self._shares(X, known), values, annotations)
+        shares = self._shares(Sample(values, None, annotations))
+        return self._posterior(shares, values.astype(np.float64), annotations)
 
     def _posterior(self, shares: Float, values: Float, annotations: Annotations) -> tuple[Float, Float]:
         """Means and covariances of the values behind rows, computed about an origin near the means."""

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastem.annotations import Annotations, Float
 from fastem.families._contract import Params
@@ -48,28 +49,26 @@ def observed(values: Float, annotations: Annotations) -> Observed:
     d = annotations.n_features(m)
     there = (~np.isnan(values)).astype(np.float64)
     projection = np.eye(m)[None] if annotations.projection is None else annotations.projection.reshape(-1, m, d)
-    noise = np.zeros((1, m, m)) if annotations.noise is None else annotations.noise
-    if noise.ndim == 2:
-        noise = noise.reshape(-1, m, m) if noise.shape[1] == m * m and m > 1 else noise[:, :, None] * np.eye(m)
+    noise = np.zeros((1, m)) if annotations.noise is None else annotations.noise
+    noise = noise.reshape(-1, m, m) if noise.shape[1] == m * m else noise[:, :, None] * np.eye(m)
     noise = noise * there[:, :, None] * there[:, None, :] + (1.0 - there)[:, :, None] * np.eye(m)
     return Observed(np.where(there > 0.0, values, 0.0), there, projection * there[:, :, None], noise)
 
 
 def expectations(components: Components, rows: Observed) -> tuple[Float, Float]:
     """Conditional means (n, K, d) and covariances (n, K, d, d) of the values behind rows, by component."""
-    gain, residual = gains(components, rows)
-    means = components.means + np.einsum("nkdm,nkm->nkd", gain, residual)
-    seen = np.einsum("nmd,kde->nkme", rows.projection, components.covariances)
+    gain, seen = gains(components, rows)
+    residual = rows.values[:, None] - np.einsum("nmd,kd->nkm", rows.projection, components.means)
+    means = components.means + np.einsum("nkdm,nkm->nkd", gain, residual * rows.there[:, None])
     covariances = components.covariances - np.einsum("nkdm,nkme->nkde", gain, seen)
     return means, 0.5 * (covariances + np.swapaxes(covariances, 2, 3))
 
 
 def gains(components: Components, rows: Observed) -> tuple[Float, Float]:
-    """V R' T^-1 (n, K, d, m) and residuals q (n, K, m)."""
+    """V R' T^-1 (n, K, d, m) and R V (n, K, m, d)."""
     seen = np.einsum("nmd,kde->nkme", rows.projection, components.covariances)
     total = np.einsum("nkme,nle->nkml", seen, rows.projection) + rows.noise[:, None]
-    residual = rows.values[:, None] - np.einsum("nmd,kd->nkm", rows.projection, components.means)
-    return np.swapaxes(np.linalg.solve(total, seen), 2, 3), residual * rows.there[:, None]
+    return np.swapaxes(np.linalg.solve(total, seen), 2, 3), seen
 
 
 def blocks(components: Components, values: Float, annotations: Annotations) -> Iterator[tuple[slice, Observed]]:
@@ -116,12 +115,10 @@ def draws(
     factors = _roots(components.covariances)
     for part, rows in blocks(components, values, annotations):
         gain, _ = gains(components, rows)
-        cumulated = np.cumsum(responsibilities[part], axis=1)
         index = np.arange(len(rows.values))
         noise_factors = _roots(rows.noise)
         for draw in range(n_draws):
-            uniform = random_state.uniform(size=(len(index), 1)) * cumulated[:, -1:]
-            k = np.minimum((uniform >= cumulated).sum(axis=1), len(factors) - 1)
+            k = drawn_components(responsibilities[part], random_state)
             normal = random_state.standard_normal(size=(len(index), d))
             value = components.means[k] + np.einsum("nde,ne->nd", factors[k], normal)
             error = np.einsum("nml,nl->nm", noise_factors, random_state.standard_normal(size=rows.values.shape))
@@ -129,6 +126,13 @@ def draws(
             missed = (rows.values - seen) * rows.there
             result[draw, part] = value + np.einsum("ndm,nm->nd", gain[index, k], missed)
     return result
+
+
+def drawn_components(responsibilities: Float, random_state: np.random.RandomState) -> NDArray[np.int64]:
+    """A component for each row (n,), drawn in proportion to its responsibilities."""
+    cumulated = np.cumsum(responsibilities, axis=1)
+    uniform = random_state.uniform(size=(len(cumulated), 1)) * cumulated[:, -1:]
+    return np.minimum((uniform >= cumulated).sum(axis=1), cumulated.shape[1] - 1)
 
 
 def _roots(covariances: Float) -> Float:

@@ -14,6 +14,7 @@ from fastem.families._contract import Prior
 from fastem.fitted import Float
 from fastem.imputing import Imputing
 from fastem.initialize import Blocks, start_from
+from fastem.latent import drawn_components
 from fastem.mixture import INIT_SIZE, BaseMixture
 from fastem.priors import concentration
 from fastem.samples import Sample
@@ -213,9 +214,7 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         return responsibilities @ self.rates_.astype(np.float64)
 
     def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
-        cumulated = np.cumsum(responsibilities, axis=1)
-        uniform = random_state.uniform(size=(n_draws, len(values), 1)) * cumulated[:, -1:]
-        chosen = np.minimum((uniform >= cumulated).sum(axis=2), len(self.rates_) - 1)
+        chosen = np.stack([drawn_components(responsibilities, random_state) for _ in range(n_draws)])
         return np.asarray(random_state.poisson(self.rates_.astype(np.float64)[chosen]), dtype=np.float64)
 
     def _marginal_attributes(self, columns: list[int]) -> dict[str, Any]:

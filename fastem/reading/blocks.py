@@ -251,7 +251,8 @@ class Reader:
     def _admit_known(self, name: str, chunk: Chunk, first: bool) -> Annotations:
         """What is known of the rows of a chunk, which must be what is known of the first chunk's."""
         try:
-            known = read(chunk.known, chunk.shape, sparing=False).by_row(chunk.shape[0])
+            trusted = self._ledger is not None  # which tells if they are no longer what they were
+            known = read(chunk.known, chunk.shape, sparing=False, trusted=trusted).by_row(chunk.shape[0])
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         if first:
