@@ -19,7 +19,7 @@ Bovy, Hogg and Roweis (2011), Extreme deconvolution, Annals of Applied Statistic
 """
 
 from fastem._jit import kernel
-from fastem.kernels.lane_matrices import add_moments, factor_rows, factorise, padded, solve_dense, solve_triangular
+from fastem.kernels.lane_matrices import add_moments, factor_rows, factorise, padded, solve
 from fastem.kernels.posterior import NEGLIGIBLE
 from fastem.kernels.vectors import (
     GROUP,
@@ -78,17 +78,24 @@ def areas(scratch, layout, n_components, step, b):
 
 
 @kernel
-def see(tile, c, centre, seen, factor, first_e):
-    """Which values are there (m,), and their residuals x - mu, zero for the others."""
+def see(tile, c, layout, centre, seen, factor, first_e):
+    """Which values are there (m,), and their residuals x - R mu, zero for the others."""
+    m, d, projected = layout[0], layout[1], layout[3]
     like = load_group(tile, 0, c)
     zero, one = alike(0.0, like), alike(1.0, like)
-    n_features = centre.size
-    for i in range(n_features):
+    first = m + m * (m + 1) // 2
+    for i in range(m):
         x = load_group(tile, i, c)
         there = x >= x
+        residual = x
+        if projected:
+            for p in range(d):
+                residual = residual - load_group(tile, first + i * d + p, c) * broadcast_group(centre, p)
+        else:
+            residual = residual - broadcast_group(centre, i)
         store(where(there, one, zero), seen, i, 0)
-        store(where(there, x - broadcast_group(centre, i), zero), factor, first_e + i, 0)
-    for i in range(n_features, seen.shape[0]):
+        store(where(there, residual, zero), factor, first_e + i, 0)
+    for i in range(m, seen.shape[0]):
         store(zero, seen, i, 0)
         store(zero, factor, first_e + i, 0)
 
@@ -126,23 +133,12 @@ def project(tile, c, layout, lower, w):
 
 
 @kernel
-def see_projected(tile, c, layout, centre, seen, factor, first_e):
-    """Which values are there (m,), and their residuals x - R mu, zero for the others."""
-    m, d = layout[0], layout[1]
-    like = load_group(tile, 0, c)
-    zero, one = alike(0.0, like), alike(1.0, like)
-    first = m + m * (m + 1) // 2
-    for i in range(m):
-        x = load_group(tile, i, c)
-        there = x >= x
-        residual = x
-        for p in range(d):
-            residual = residual - load_group(tile, first + i * d + p, c) * broadcast_group(centre, p)
-        store(where(there, one, zero), seen, i, 0)
-        store(where(there, residual, zero), factor, first_e + i, 0)
-    for i in range(m, seen.shape[0]):
-        store(zero, seen, i, 0)
-        store(zero, factor, first_e + i, 0)
+def spread(lower, w):
+    """A = L (d, d), its lower 2 x 2 blocks."""
+    d = lower.shape[0]
+    for i in range(d):
+        for j in range(i // 2 * 2 + 2):
+            store(broadcast_group(lower, i, j), w, i * d + j, 0)
 
 
 @kernel
@@ -175,12 +171,11 @@ def log_densities(params, tile, scratch, out):
         constant = broadcast_group(params.log_constant, k)
         for c in range(0, b, step):
             at = (c // step * n_components + k) * size
+            see(tile, c, layout, centre, seen, factors, at + first_e)
             if layout[3]:
-                see_projected(tile, c, layout, centre, seen, factors, at + first_e)
                 project(tile, c, layout, lower, w)
                 assemble_projected(w, layout, work)
             else:
-                see(tile, c, centre, seen, factors, at + first_e)
                 assemble(covariance, work)
             if layout[2]:
                 add_errors(tile, c, m, work)
@@ -209,7 +204,7 @@ def add_statistics(params, tile, resp, mass, scratch, stats):
             at = (c // step * n_components + k) * size
             if layout[3]:
                 project(tile, c, layout, lower, w)
-                solve_dense(m, d, factors, at, w)
             else:
-                solve_triangular(m, lower, factors, at, w)
+                spread(lower, w)
+            solve(m, d, not layout[3], factors, at, w)
             add_moments(m, d, not layout[3], responsibility, factors, at, w, weighted, own)

@@ -6,7 +6,7 @@ number half as often; sizes are even, see `padded`.
 
 from fastem._jit import kernel
 from fastem.kernels.vecmath import log_and_quotient
-from fastem.kernels.vectors import alike, broadcast_group, load_group, multiply_add, store, where
+from fastem.kernels.vectors import alike, load_group, multiply_add, store, where
 
 
 @kernel
@@ -109,47 +109,18 @@ def factorise(m, seen, work, factor, at):
 
 
 @kernel
-def solve_triangular(m, lower, factor, at, w):
-    """Set W (m, m) = U^-1 L for lower-triangular L (m, m), with zeros above the diagonal of 2 x 2 blocks."""
-    zero = alike(0.0, load_group(w, 0, 0))
-    for j in range(0, m, 2):
-        for i in range(j, m, 2):
-            unit_i, unit_i1 = at + i * (i - 1) // 2, at + (i + 1) * i // 2
-            w00 = broadcast_group(lower, i, j)
-            w01 = broadcast_group(lower, i, j + 1)
-            w10 = broadcast_group(lower, i + 1, j)
-            w11 = broadcast_group(lower, i + 1, j + 1)
-            for p in range(j, i):
-                u0 = zero - load_group(factor, unit_i + p, 0)
-                u1 = zero - load_group(factor, unit_i1 + p, 0)
-                x0 = load_group(w, p * m + j, 0)
-                x1 = load_group(w, p * m + j + 1, 0)
-                w00 = multiply_add(u0, x0, w00)
-                w01 = multiply_add(u0, x1, w01)
-                w10 = multiply_add(u1, x0, w10)
-                w11 = multiply_add(u1, x1, w11)
-            unit = zero - load_group(factor, unit_i1 + i, 0)
-            w10 = multiply_add(unit, w00, w10)
-            w11 = multiply_add(unit, w01, w11)
-            store(w00, w, i * m + j, 0)
-            store(w01, w, i * m + j + 1, 0)
-            store(w10, w, (i + 1) * m + j, 0)
-            store(w11, w, (i + 1) * m + j + 1, 0)
-
-
-@kernel
-def solve_dense(m, d, factor, at, w):
-    """Replace A (m, d) in `w` by W = U^-1 A."""
+def solve(m, d, triangular, factor, at, w):
+    """Replace A (m, d) in `w` by W = U^-1 A; of a triangular A only the lower 2 x 2 blocks are there."""
     zero = alike(0.0, load_group(w, 0, 0))
     for i in range(0, m, 2):
         unit_i, unit_i1 = at + i * (i - 1) // 2, at + (i + 1) * i // 2
         unit = zero - load_group(factor, unit_i1 + i, 0)
-        for j in range(0, d, 2):
+        for j in range(0, i + 2 if triangular else d, 2):
             w00 = load_group(w, i * d + j, 0)
             w01 = load_group(w, i * d + j + 1, 0)
             w10 = load_group(w, (i + 1) * d + j, 0)
             w11 = load_group(w, (i + 1) * d + j + 1, 0)
-            for p in range(i):
+            for p in range(j if triangular else 0, i):
                 u0 = zero - load_group(factor, unit_i + p, 0)
                 u1 = zero - load_group(factor, unit_i1 + p, 0)
                 x0 = load_group(w, p * d + j, 0)
