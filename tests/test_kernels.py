@@ -224,7 +224,7 @@ def test_a_tile_holds_the_rows_by_column_about_the_origin_and_pads_with_weight_z
 
 @pytest.mark.parametrize("layout", ["C", "F", "strided"])
 @pytest.mark.parametrize(("of", "into"), [("float64", "float64"), ("float32", "float64"), ("float32", "float32")])
-@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 8, 9, 19])
+@pytest.mark.parametrize("d", [1, 2, 3, 4, 5, 7, 8, 9, 12, 19])
 def test_any_memory_order_and_width_fills_a_tile(d, of, into, layout, rng):
     values = rng.integers(-100, 100, size=(2 * LANES, d)).astype(of)
     if layout != "C":

@@ -5,7 +5,7 @@ whatever the number of features.
 """
 
 from fastem._jit import kernel
-from fastem.kernels.shuffles import block_columns, load_block, load_narrow
+from fastem.kernels.blocks import ask_ahead, block_columns, load_block, load_four, load_narrow
 from fastem.kernels.vectors import lanes
 
 
@@ -23,6 +23,23 @@ def load_nothing(rows, start, stop, part):
 
 
 @kernel
+def load_rows(values, row, origin, tile, lane):
+    """As many rows as a vector has lanes. What remains of the columns is a whole block too: some are loaded twice."""
+    n_features, step = tile.shape[0], lanes(tile)
+    width = block_columns(tile)
+    ask_ahead(values, row, step)
+    if n_features < 4:
+        load_narrow(values, row, origin, tile, lane)
+    elif n_features < width:
+        load_four(values, row, 0, origin, tile, lane)
+        load_four(values, row, n_features - 4, origin, tile, lane)
+    else:
+        for j in range(0, n_features - width, width):
+            load_block(values, row, j, origin, tile, lane)
+        load_block(values, row, n_features - width, origin, tile, lane)
+
+
+@kernel
 def load(rows, start, stop, tile, weight):
     """Fill `tile` (d, b) and `weight` (b,) with rows start..stop; lanes beyond repeat row `start` with weight zero."""
     values = rows.values
@@ -31,21 +48,8 @@ def load(rows, start, stop, tile, weight):
     n_valid = stop - start
     step = lanes(tile)
     whole = n_valid // step * step
-    if n_features <= 4:
-        for first in range(0, whole, step):
-            load_narrow(values, start + first, origin, tile, first)
-    else:
-        width = block_columns(tile)
-        blocks = n_features // width * width
-        for first in range(0, whole, step):
-            for j in range(0, blocks, width):
-                load_block(values, start + first, j, origin, tile, first)
-            part = values[start + first : start + first + step]
-            for j in range(blocks, n_features):
-                shift = origin[j]
-                target = tile[j, first : first + step]
-                for c in range(step):
-                    target[c] = part[c, j] - shift
+    for first in range(0, whole, step):
+        load_rows(values, start + first, origin, tile, first)
     part = values[start:stop]
     for j in range(n_features):
         shift = origin[j]

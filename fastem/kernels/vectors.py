@@ -193,7 +193,7 @@ def _type_multiply_add(context):
 def _lower_multiply_add(context, builder, signature, arguments):
     kind = arguments[0].type
     name = f"llvm.fmuladd.v{kind.count}f{signature.return_type.scalar.bitwidth}"
-    return builder.call(_declare(builder, name, kind, [kind] * 3), arguments)
+    return builder.call(declare(builder, name, kind, [kind] * 3), arguments)
 
 
 def maximum(a, b):
@@ -364,7 +364,7 @@ def spread(builder, number, n_lanes):
     return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
 
 
-def _declare(builder, name, result, arguments):
+def declare(builder, name, result, arguments):
     """A function of LLVM's, declared once in the module."""
     module = builder.module
     if name in module.globals:
