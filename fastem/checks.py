@@ -99,9 +99,21 @@ def check_shape(parameter: NDArray[Any], shape: tuple[int, ...], name: str) -> N
         raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {parameter.shape}")
 
 
+def _floats(parameter: Any, **options: Any) -> NDArray[Any]:
+    """Finite numbers; scikit-learn's `check_array` is called for whatever is no plain array of such.
+
+    It takes 80 microseconds to say that an array is one, three of which are a tenth of a fit to a hundred rows.
+    """
+    plain = type(parameter) is np.ndarray and parameter.dtype in (np.float64, np.float32)
+    if plain and parameter.size and np.isfinite(parameter).all():
+        return parameter
+    array: NDArray[Any] = check_array(parameter, dtype=[np.float64, np.float32], ensure_2d=False, **options)
+    return array
+
+
 def check_weights(weights: ArrayLike, n_components: int) -> NDArray[Any]:
     """Return mixing weights (K,), each in [0, 1] and normalised."""
-    array: NDArray[Any] = check_array(weights, dtype=[np.float64, np.float32], ensure_2d=False)
+    array = _floats(weights)
     check_shape(array, (n_components,), "weights")
     if (array < 0.0).any() or (array > 1.0).any():
         raise ValueError(
@@ -117,19 +129,14 @@ def check_weights(weights: ArrayLike, n_components: int) -> NDArray[Any]:
 
 def check_locations(locations: ArrayLike, n_components: int, n_features: int, name: str) -> NDArray[Any]:
     """Return means or rates (K, d)."""
-    array: NDArray[Any] = check_array(locations, dtype=[np.float64, np.float32], ensure_2d=False)
+    array = _floats(locations)
     check_shape(array, (n_components, n_features), name)
     return array
 
 
 def check_precisions(precisions: ArrayLike, covariance_type: str, n_components: int, n_features: int) -> NDArray[Any]:
     """Return precisions of the shape that goes with `covariance_type`, positive definite."""
-    array: NDArray[Any] = check_array(
-        precisions,
-        dtype=[np.float64, np.float32],
-        ensure_2d=False,
-        allow_nd=covariance_type == "full",
-    )
+    array = _floats(precisions, allow_nd=covariance_type == "full")
     shape = {
         "full": (n_components, n_features, n_features),
         "tied": (n_features, n_features),
@@ -152,7 +159,8 @@ def all_positive_definite(matrices: NDArray[Any]) -> bool:
     unit = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))  # the features' units do not matter
     scaled = matrices * unit[:, :, None] * unit[:, None, :]
     positive = (diagonal > 0.0).all() and (np.linalg.eigvalsh(scaled) > 0.0).all()
-    return bool(positive and np.allclose(scaled, np.swapaxes(scaled, 1, 2)))
+    asymmetry = np.abs(scaled - np.swapaxes(scaled, 1, 2))
+    return bool(positive and (asymmetry <= 1e-8 + 1e-5 * np.abs(scaled)).all())
 
 
 def precisions_cholesky(precisions: NDArray[Any], covariance_type: str) -> NDArray[np.float64]:

@@ -71,7 +71,7 @@ def test_the_written_out_kernels_agree_with_the_blocks(d, rng, tile_of):
 @pytest.mark.parametrize("d", WIDTHS)
 def test_sums_by_column(d, rng, tile_of):
     tile, resp, centre, scale = tile_of(d), rng.random(LANES), rng.normal(size=d), rng.random(d)
-    residual, out = tile - centre[:, None], np.empty(LANES)
+    out = np.empty(LANES)
     several, factors = np.array([0.3, 0.4, 0.5]), np.array([[1.0], [2.0], [-1.0]])
     centres, scales, outs = centre * factors, scale * np.abs(factors), np.empty((3, LANES))
     for n_components in (1, 2, 3):  # which go by two
@@ -93,9 +93,22 @@ def test_sums_by_column(d, rng, tile_of):
     stats = np.zeros(2 * d + 1)
     columns.weighted_sum(resp, EVERY_VECTOR, tile, 1, stats)
     np.testing.assert_allclose(stats[1 : d + 1], tile @ resp, atol=1e-13)
-    stats[:] = 0.0
-    columns.weighted_moments(resp, EVERY_VECTOR, tile, centre, 1, stats)
-    np.testing.assert_allclose(stats, [0.0, *(residual @ resp), *(residual**2 @ resp)], atol=1e-13)
+
+
+@PRECISIONS
+@pytest.mark.parametrize("d", WIDTHS)
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])
+def test_moments_by_column_whether_or_not_components_share_their_rows(shared, d, dtype, rtol, rng, tile_of):
+    tile, centres = tile_of(d).astype(dtype), rng.normal(size=(5, d)).astype(dtype)
+    resp = rng.random((5, LANES)).astype(dtype)
+    common = np.arange(LANES) < shared * LANES
+    resp[::2, ~common & (np.arange(LANES) % 32 < 16)] = 0.0  # whole vectors: those of float32 have sixteen lanes
+    resp[1::2, ~common & (np.arange(LANES) % 32 >= 16)] = 0.0
+    stats = np.ones(10 * d)
+    columns.moments(resp, resp.sum(axis=1).astype(np.float64), centres, tile, np.empty(LANES, np.int64), stats)
+    z = tile.astype(np.float64) - centres[:, :, None]
+    expected = np.stack([(z * resp[:, None]).sum(axis=2), (z**2 * resp[:, None]).sum(axis=2)], axis=1)
+    np.testing.assert_allclose(stats - 1.0, expected.ravel(), atol=100 * rtol)
 
 
 @_jit.kernel

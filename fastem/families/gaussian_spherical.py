@@ -7,8 +7,7 @@ import numpy as np
 from fastem._jit import inlined
 from fastem.families import _gaussian
 from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
-from fastem.kernels.columns import log_densities_spherical, weighted_moments
-from fastem.kernels.posterior import active_vectors
+from fastem.kernels.columns import log_densities_spherical, moments
 
 
 class SphericalParams(NamedTuple):
@@ -37,12 +36,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 @inlined
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component: first moments (d,) and second moments (d,) of the residuals."""
-    n_features = tile.shape[0]
-    vectors = scratch[-1].view(np.int64)
-    for k in range(resp.shape[0]):
-        active = active_vectors(resp[k], mass[k], vectors)
-        if active.size > 0:
-            weighted_moments(resp[k], active, tile, params.means[k], 2 * k * n_features, stats)
+    moments(resp, mass, params.means, tile, scratch[-1].view(np.int64), stats)
 
 
 def n_stats(n_features: int, n_components: int) -> int:

@@ -2,6 +2,7 @@
 
 from fastem._jit import kernel
 from fastem.kernels.linalg import VECTORS
+from fastem.kernels.posterior import active_in_two, active_vectors
 from fastem.kernels.shuffles import add_totals, total
 from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store, where
 
@@ -116,7 +117,75 @@ def weighted_counts(factor, constant, tile, out):
 
 
 @kernel
-def weighted_moments(resp, active, tile, centre, first, stats):
+def moments(resp, mass, centres, tile, vectors, stats):
+    """First and second moments of tile - centres[k] for each component k, weighted by resp[k].
+
+    stats[2 k d + j] and stats[2 k d + d + j] get those of feature j. Two components at a time where most rows that matter
+    to one matter to the other: what they read of the tile may have to come from the second-level cache. `mass` (K,) tells
+    which rows matter, `vectors` is scratch.
+    """
+    n_components, d = centres.shape
+    k = 0
+    while k < n_components:
+        if k + 1 < n_components:
+            either, n_both = active_in_two(resp, mass, k, vectors)
+            if 4 * n_both > either.size:  # or rows without weight would cost more than reading once saves
+                moments_of_two(resp, either, tile, centres, k, stats)
+                k += 2
+                continue
+        active = active_vectors(resp[k], mass[k], vectors)
+        if active.size > 0:
+            moments_of_one(resp[k], active, tile, centres[k], 2 * k * d, stats)
+        k += 1
+
+
+@kernel
+def moments_of_two(resp, active, tile, centres, k, stats):
+    """`moments` of components k and k + 1 over the vectors that begin where `active` tells."""
+    d = tile.shape[0]
+    zero = splat(0.0, tile)
+    first, other = 2 * k * d, 2 * (k + 1) * d
+    whole = d // 4 * 4
+    for j in range(0, whole, 4):
+        m0 = broadcast(centres, k, j); m1 = broadcast(centres, k, j + 1)
+        m2 = broadcast(centres, k, j + 2); m3 = broadcast(centres, k, j + 3)
+        n0 = broadcast(centres, k + 1, j); n1 = broadcast(centres, k + 1, j + 1)
+        n2 = broadcast(centres, k + 1, j + 2); n3 = broadcast(centres, k + 1, j + 3)
+        s0 = zero; s1 = zero; s2 = zero; s3 = zero; q0 = zero; q1 = zero; q2 = zero; q3 = zero
+        t0 = zero; t1 = zero; t2 = zero; t3 = zero; r0 = zero; r1 = zero; r2 = zero; r3 = zero
+        for c in active:
+            w = load(resp, k, c); v = load(resp, k + 1, c)
+            x = load(tile, j, c)
+            u = x - m0; p = w * u; s0 = s0 + p; q0 = multiply_add(p, u, q0)
+            u = x - n0; p = v * u; t0 = t0 + p; r0 = multiply_add(p, u, r0)
+            x = load(tile, j + 1, c)
+            u = x - m1; p = w * u; s1 = s1 + p; q1 = multiply_add(p, u, q1)
+            u = x - n1; p = v * u; t1 = t1 + p; r1 = multiply_add(p, u, r1)
+            x = load(tile, j + 2, c)
+            u = x - m2; p = w * u; s2 = s2 + p; q2 = multiply_add(p, u, q2)
+            u = x - n2; p = v * u; t2 = t2 + p; r2 = multiply_add(p, u, r2)
+            x = load(tile, j + 3, c)
+            u = x - m3; p = w * u; s3 = s3 + p; q3 = multiply_add(p, u, q3)
+            u = x - n3; p = v * u; t3 = t3 + p; r3 = multiply_add(p, u, r3)
+        add_totals(s0, s1, s2, s3, stats, first + j)
+        add_totals(q0, q1, q2, q3, stats, first + d + j)
+        add_totals(t0, t1, t2, t3, stats, other + j)
+        add_totals(r0, r1, r2, r3, stats, other + d + j)
+    for j in range(whole, d):
+        m0 = broadcast(centres, k, j); n0 = broadcast(centres, k + 1, j)
+        s0 = zero; q0 = zero; t0 = zero; r0 = zero
+        for c in active:
+            x = load(tile, j, c)
+            u = x - m0; p = load(resp, k, c) * u; s0 = s0 + p; q0 = multiply_add(p, u, q0)
+            u = x - n0; p = load(resp, k + 1, c) * u; t0 = t0 + p; r0 = multiply_add(p, u, r0)
+        stats[first + j] += total(s0)
+        stats[first + d + j] += total(q0)
+        stats[other + j] += total(t0)
+        stats[other + d + j] += total(r0)
+
+
+@kernel
+def moments_of_one(resp, active, tile, centre, first, stats):
     """First and second moments of tile - centre: stats[first + j] and stats[first + d + j] for each feature j.
 
     Only the vectors that begin where `active` tells are summed.

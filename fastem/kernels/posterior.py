@@ -219,6 +219,21 @@ def active_vectors(responsibilities, mass, active):
 
 
 @kernel
+def active_in_two(responsibilities, mass, k, active):
+    """`active_vectors` of component k or k + 1, and how many of them are active in both."""
+    n_active, n_both = 0, 0
+    limit = splat(NEGLIGIBLE * mass[k], responsibilities)
+    other_limit = splat(NEGLIGIBLE * mass[k + 1], responsibilities)
+    for c in range(0, responsibilities.shape[1], lanes(responsibilities)):
+        active[n_active] = c
+        matters = any_lane(load(responsibilities, k, c) > limit)
+        matters_too = any_lane(load(responsibilities, k + 1, c) > other_limit)
+        n_active += matters | matters_too
+        n_both += matters & matters_too
+    return active[:n_active], n_both
+
+
+@kernel
 def component_mass(resp, mass):
     """Add the sum of each component's responsibilities over a tile to `mass` (K,)."""
     n_components, b = resp.shape
