@@ -9,15 +9,15 @@ from numba.core.cgutils import for_range_slice
 from numba.extending import lower_builtin, type_callable
 
 from fastem.kernels.shuffles import pick
-from fastem.kernels.vectors import declare, is_double, lanes, pointer_to, spread, vector_of
+from fastem.kernels.vectors import declare, lanes, pointer_to, spread, vector_of
 
 LINE = 64  # bytes of the cache
 AHEAD = 4096  # bytes from what is read to what is asked for: processors foresee less, and nothing beyond a page
 
 
 def block_columns(tile):
-    """Number of columns that `load_block` moves at once: as many as fill half of a line of the cache."""
-    return 4 if is_double(tile) else 8
+    """Number of columns that `load_block` moves at once."""
+    return min(lanes(tile), 8)
 
 
 @type_callable(block_columns)
@@ -27,7 +27,7 @@ def _type_block_columns(context):
 
 @lower_builtin(block_columns, types.Array)
 def _lower_block_columns(context, builder, signature, arguments):
-    return context.get_constant(types.intp, 256 // signature.args[0].dtype.bitwidth)
+    return context.get_constant(types.intp, min(vector_of(signature.args[0]).n_lanes, 8))
 
 
 def load_block(values, row, column, origin, tile, lane):
@@ -50,7 +50,7 @@ def _load_in_python(values, row, column, origin, tile, lane, n_columns):
 
 
 def _lower_block(function, columns_in):
-    """Define a block of `columns_in(dtype)` columns."""
+    """Define a block of `columns_in(tile)` columns."""
 
     @type_callable(function)
     def typing(context):
@@ -59,7 +59,7 @@ def _lower_block(function, columns_in):
     @lower_builtin(function, types.Array, types.Integer, types.Integer, types.Array, types.Array, types.Integer)
     def lower(context, builder, signature, arguments):
         block = _Block(context, builder, signature, arguments)
-        n_columns = columns_in(signature.args[4].dtype)
+        n_columns = columns_in(signature.args[4])
         if signature.args[0].layout == "C":
             rows = [block.neighbours(row, n_columns) for row in range(block.n_rows)]
             columns = _transpose(builder, _side_by_side(builder, rows))
@@ -70,8 +70,8 @@ def _lower_block(function, columns_in):
         return context.get_dummy_value()
 
 
-_lower_block(load_block, lambda dtype: 256 // dtype.bitwidth)
-_lower_block(load_four, lambda dtype: 4)
+_lower_block(load_block, lambda tile: min(vector_of(tile).n_lanes, 8))
+_lower_block(load_four, lambda tile: 4)
 
 
 def load_narrow(values, row, origin, tile, lane):

@@ -23,7 +23,7 @@ def log_densities(inverse_deviation, offset, log_scale, constant, tile, out):
                 x1 = load(tile, j, c1)
                 a, h, scale = (
                     broadcast(inverse_deviation, k, j),
-                    zero - broadcast(offset, k, j),
+                    -broadcast(offset, k, j),
                     broadcast(log_scale, k, j),
                 )
                 u0 = multiply_add(a, x0, h)

@@ -81,12 +81,12 @@ def log_densities_diagonal(inverse_deviation, offset, constant, tile, out):
             s0 = zero; s1 = zero; s2 = zero; s3 = zero; t0 = zero; t1 = zero; t2 = zero; t3 = zero
             for j in range(d):
                 x0 = load(tile, j, c); x1 = load(tile, j, c1); x2 = load(tile, j, c2); x3 = load(tile, j, c3)
-                a, h = broadcast(inverse_deviation, k, j), zero - broadcast(offset, k, j)
+                a, h = broadcast(inverse_deviation, k, j), -broadcast(offset, k, j)
                 u0 = multiply_add(a, x0, h); u1 = multiply_add(a, x1, h)
                 u2 = multiply_add(a, x2, h); u3 = multiply_add(a, x3, h)
                 s0 = multiply_add(u0, u0, s0); s1 = multiply_add(u1, u1, s1)
                 s2 = multiply_add(u2, u2, s2); s3 = multiply_add(u3, u3, s3)
-                a, h = broadcast(inverse_deviation, other, j), zero - broadcast(offset, other, j)
+                a, h = broadcast(inverse_deviation, other, j), -broadcast(offset, other, j)
                 u0 = multiply_add(a, x0, h); u1 = multiply_add(a, x1, h)
                 u2 = multiply_add(a, x2, h); u3 = multiply_add(a, x3, h)
                 t0 = multiply_add(u0, u0, t0); t1 = multiply_add(u1, u1, t1)

@@ -26,8 +26,8 @@ def log_density(lower, offset, constant, tile, out):
         c1 = c + step; c2 = c1 + step; c3 = c2 + step
         s0 = zero; s1 = zero; s2 = zero; s3 = zero
         for i in range(0, whole, 4):
-            y00 = zero - broadcast(offset, i); y10 = zero - broadcast(offset, i + 1)
-            y20 = zero - broadcast(offset, i + 2); y30 = zero - broadcast(offset, i + 3)
+            y00 = -broadcast(offset, i); y10 = -broadcast(offset, i + 1)
+            y20 = -broadcast(offset, i + 2); y30 = -broadcast(offset, i + 3)
             y01 = y00; y02 = y00; y03 = y00
             y11 = y10; y12 = y10; y13 = y10
             y21 = y20; y22 = y20; y23 = y20
@@ -75,7 +75,7 @@ def log_density(lower, offset, constant, tile, out):
             s0 = multiply_add(y30, y30, s0); s1 = multiply_add(y31, y31, s1)
             s2 = multiply_add(y32, y32, s2); s3 = multiply_add(y33, y33, s3)
         if d - whole >= 2:
-            y00 = zero - broadcast(offset, whole); y10 = zero - broadcast(offset, whole + 1)
+            y00 = -broadcast(offset, whole); y10 = -broadcast(offset, whole + 1)
             y01 = y00; y02 = y00; y03 = y00
             y11 = y10; y12 = y10; y13 = y10
             for j in range(whole + 1):
@@ -94,7 +94,7 @@ def log_density(lower, offset, constant, tile, out):
             s0 = multiply_add(y10, y10, s0); s1 = multiply_add(y11, y11, s1)
             s2 = multiply_add(y12, y12, s2); s3 = multiply_add(y13, y13, s3)
         if d % 2 == 1:
-            y00 = zero - broadcast(offset, d - 1)
+            y00 = -broadcast(offset, d - 1)
             y01 = y00; y02 = y00; y03 = y00
             for j in range(d):
                 a = broadcast(lower, d - 1, j)

@@ -12,14 +12,14 @@ def log_density(lower, offset, constant, tile, out):
     """out[c] = constant - |lower @ tile[:, c] - offset|^2 / 2."""
     d, b = tile.shape
     step = lanes(tile)
-    zero, minus_half, level = splat(0.0, tile), splat(-0.5, tile), splat(constant, tile)
-    l00, h0 = broadcast(lower, 0, 0), zero - broadcast(offset, 0)
+    minus_half, level = splat(-0.5, tile), splat(constant, tile)
+    l00, h0 = broadcast(lower, 0, 0), -broadcast(offset, 0)
     if d == 1:
         for c in range(0, b, step):
             u0 = multiply_add(l00, load(tile, 0, c), h0)
             store(multiply_add(minus_half, u0 * u0, level), out, c)
         return
-    l10, l11, h1 = broadcast(lower, 1, 0), broadcast(lower, 1, 1), zero - broadcast(offset, 1)
+    l10, l11, h1 = broadcast(lower, 1, 0), broadcast(lower, 1, 1), -broadcast(offset, 1)
     if d == 2:
         for c in range(0, b, step):
             x0 = load(tile, 0, c)
@@ -28,7 +28,7 @@ def log_density(lower, offset, constant, tile, out):
             store(multiply_add(minus_half, multiply_add(u1, u1, u0 * u0), level), out, c)
         return
     l20, l21, l22 = broadcast(lower, 2, 0), broadcast(lower, 2, 1), broadcast(lower, 2, 2)
-    h2 = zero - broadcast(offset, 2)
+    h2 = -broadcast(offset, 2)
     for c in range(0, b, step):
         x0 = load(tile, 0, c); x1 = load(tile, 1, c)
         u0 = multiply_add(l00, x0, h0)

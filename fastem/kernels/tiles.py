@@ -23,23 +23,6 @@ def load_nothing(rows, start, stop, part):
 
 
 @kernel
-def load_rows(values, row, origin, tile, lane):
-    """As many rows as a vector has lanes. What remains of the columns is a whole block too: some are loaded twice."""
-    n_features, step = tile.shape[0], lanes(tile)
-    width = block_columns(tile)
-    ask_ahead(values, row, step)
-    if n_features < 4:
-        load_narrow(values, row, origin, tile, lane)
-    elif n_features < width:
-        load_four(values, row, 0, origin, tile, lane)
-        load_four(values, row, n_features - 4, origin, tile, lane)
-    else:
-        for j in range(0, n_features - width, width):
-            load_block(values, row, j, origin, tile, lane)
-        load_block(values, row, n_features - width, origin, tile, lane)
-
-
-@kernel
 def load(rows, start, stop, tile, weight):
     """Fill `tile` (d, b) and `weight` (b,) with rows start..stop; lanes beyond repeat row `start` with weight zero."""
     values = rows.values
@@ -48,8 +31,23 @@ def load(rows, start, stop, tile, weight):
     n_valid = stop - start
     step = lanes(tile)
     whole = n_valid // step * step
-    for first in range(0, whole, step):
-        load_rows(values, start + first, origin, tile, first)
+    width = block_columns(tile)
+    if n_features < 4:
+        ask_ahead(values, start, whole)
+        for first in range(0, whole, step):
+            load_narrow(values, start + first, origin, tile, first)
+    elif n_features < width:
+        for first in range(0, whole, step):
+            ask_ahead(values, start + first, step)
+            load_four(values, start + first, 0, origin, tile, first)
+            load_four(values, start + first, n_features - 4, origin, tile, first)
+    else:
+        last = n_features - width  # what remains of the columns is a whole block too: some are loaded twice
+        for first in range(0, whole, step):
+            ask_ahead(values, start + first, step)
+            for j in range(0, last, width):
+                load_block(values, start + first, j, origin, tile, first)
+            load_block(values, start + first, last, origin, tile, first)
     part = values[start:stop]
     for j in range(n_features):
         shift = origin[j]

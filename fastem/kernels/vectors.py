@@ -293,6 +293,16 @@ _lower_operator(operator.mul, "fmul", "mul")
 _lower_operator(operator.truediv, "fdiv")
 
 
+@type_callable(operator.neg)
+def _type_negation(context):
+    return lambda a: a if isinstance(a, Vector) else None
+
+
+@lower_builtin(operator.neg, Vector)
+def _lower_negation(context, builder, signature, arguments):
+    return builder.fneg(arguments[0])
+
+
 def _lower_shift(function, instruction):
     """Define a shift of integer lanes by a number of bits."""
 
