@@ -14,7 +14,7 @@ from fastem.families._contract import Float, Prior
 from fastem.latent import components_of, mixed_expectations
 from fastem.problem import Problem, check_domain, has_nan, kind_of_source, source_for, sum_log_base
 from fastem.reading import Reader
-from fastem.samples import LabelledReservoir, Sample, draw_sample
+from fastem.samples import LabelledReservoir, Sample, draw_sample, seeing_all, witnesses
 from fastem.sources import (
     ChunkSource,
     Mixture,
@@ -100,7 +100,8 @@ def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.rand
     problem = problem_of(model, rows, origin)
 
     def sample() -> Sample:
-        return with_features(draw_sample(rows, init_size, random_state), problem)
+        drawn = draw_sample(rows, init_size, random_state)
+        return with_features(seeing_all(drawn, rows) if missing else drawn, problem)
 
     return Posed(problem, _n_present(values, weights), sample, values.dtype, extent)
 
@@ -166,6 +167,7 @@ def pose_source(
     total_weight = base = 0.0
     n_present = 0
     missing, there = False, np.zeros(0, dtype=bool)
+    firsts: Sample | None = None  # of the rows that see a column
     with closing(reader.blocks()) as blocks:
         for block in blocks:
             values, weights, annotations = block.values, block.weights, block.annotations
@@ -173,20 +175,24 @@ def pose_source(
             check_domain(family, values, model.name, block.place)
             some = model.missing and has_nan(values)
             missing |= some
+            rows = Sample(values, weights, annotations)
+            seen = np.ones(reader.n_features, dtype=bool)
             if some:
                 seen = ~np.isnan(values if weights is None else values[weights > 0.0]).all(axis=0)
-                there = seen if not there.size else there | seen
-            else:
-                there = np.ones(reader.n_features, dtype=bool)
+            new = seen & ~there if there.size else seen
+            there = there | seen if there.size else seen
+            if model.missing and new.any():
+                found = witnesses(rows, new)
+                firsts = found if firsts is None else firsts.joined(found)
             if family.centred:
                 own = range_of(values, missing=some)
                 extent = own if extent is None else extent | own
             if family.background:
-                found = range_of_present(values, weights, missing=some)
-                present = found if present is None else present | found
+                box = range_of_present(values, weights, missing=some)
+                present = box if present is None else present | box
             if annotations.restricts:
                 possible |= check_labels(annotations, n_components, weights, block.place)
-            reservoir.add(Sample(values, weights, annotations))
+            reservoir.add(rows)
             base += sum_log_base(family, values, weights)
             total_weight += float(len(values) if weights is None else weights.sum())
             n_present += _n_present(values, weights)
@@ -206,6 +212,7 @@ def pose_source(
 
     def sample() -> Sample:
         drawn = reservoir.sample()
+        drawn = drawn if firsts is None else seeing_all(drawn, firsts)
         boxed = replace(drawn, annotations=drawn.annotations._replace(log_widths=widths))
         return with_features(boxed, problem)
 

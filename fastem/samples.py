@@ -14,6 +14,8 @@ from fastem.families._contract import Float
 from fastem.problem import has_nan
 from fastem.sources import ArraySource
 
+WITNESSES = 10  # rows that see a column, where a sample has none
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -88,6 +90,22 @@ def draw_sample(rows: Sample, init_size: int, random_state: np.random.RandomStat
         size = init_size // 2 if not parts else init_size - len(parts[0])
         parts.append(part if len(part) <= size else part[_one_of_each_run(len(part), size, random_state)])
     return rows.take(np.sort(np.concatenate(parts)))
+
+
+def witnesses(rows: Sample, columns: NDArray[np.bool_]) -> Sample:
+    """A few rows of positive weight that see each of these columns, at equal distances."""
+    chosen = [np.zeros(0, dtype=np.intp)]
+    for column in np.flatnonzero(columns):
+        seen = ~np.isnan(rows.values[:, column])
+        candidates = np.flatnonzero(seen if rows.weights is None else seen & (rows.weights > 0.0))
+        chosen.append(candidates[:: -(-len(candidates) // WITNESSES) or 1])
+    return rows.take(np.unique(np.concatenate(chosen)))
+
+
+def seeing_all(sample: Sample, rows: Sample) -> Sample:
+    """The sample, and witnesses of the columns that none of its rows sees: starts need a value of each."""
+    unseen = np.isnan(sample.values).all(axis=0)
+    return sample.joined(witnesses(rows, unseen)) if unseen.any() else sample
 
 
 class Reservoir:

@@ -257,6 +257,28 @@ def test_every_start(family, init_params):
 # What is wrong says so
 
 
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_start_has_a_value_of_a_column_that_few_rows_see(init_params, chunked, weighted, rng):
+    X = rng.normal(size=(3000, 3)) + 5 * rng.integers(2, size=(3000, 1))
+    X[:, 2] = np.nan
+    X[2001, 2] = 1e6  # which a sample of 50 rows does not hold
+    weights = np.ones(3000) if weighted else None
+    if weighted:
+        X[1001, 2], weights[1001] = -1e9, 0.0  # a row that is absent
+    model = GaussianMixture(
+        2, missing="marginalize", init_params=init_params, init_size=50, random_state=0, max_iter=200
+    )
+    if not chunked:
+        model.fit(X, sample_weight=weights)
+    else:
+        parts = [slice(start, start + 1000) for start in range(0, 3000, 1000)]
+        model.fit([(X[part], weights[part]) if weighted else X[part] for part in parts])
+    np.testing.assert_allclose(model.means_[:, 2], 1e6, rtol=1e-3)
+    assert np.isfinite(model.lower_bound_)
+
+
 @pytest.mark.parametrize("kind", [GaussianMixture, PoissonMixture])
 def test_wrong_values_are_named(kind):
     X = np.abs(rows_for("poisson", 50))
