@@ -13,7 +13,7 @@ from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior
 from fastem.latent import components_of, mixed_expectations
 from fastem.problem import Problem, check_domain, has_nan, kind_of_source, source_for, sum_log_base
-from fastem.reading import Reader
+from fastem.reading import Block, Reader
 from fastem.samples import LabelledReservoir, Sample, draw_sample, seeing_all, witnesses
 from fastem.sources import (
     ChunkSource,
@@ -86,7 +86,7 @@ def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.rand
     missing = model.missing and has_nan(values)
     check_domain(family_for(model.family, missing=missing, errors=False), values, model.name)
     if missing:
-        check_columns(~np.isnan(values if weights is None else values[weights > 0.0]).all(axis=0), model.names)
+        check_columns(seen_columns(rows), model.names)
     origin = np.zeros(rows.annotations.n_features(values.shape[1]))
     if model.family.centred and rows.annotations.projection is None:
         step = -(-len(values) // ORIGIN_ROWS)
@@ -159,64 +159,118 @@ def pose_source(
     ValueError
         If the source is empty, a chunk does not go with the others, or holds what the family does not allow.
     """
-    family = model.family
-    reservoir = LabelledReservoir(init_size, random_state)
-    possible = np.zeros(n_components, dtype=bool)
-    extent: Range | None = None
-    present: Range | None = None
-    total_weight = base = 0.0
-    n_present = 0
-    missing, there = False, np.zeros(0, dtype=bool)
-    firsts: Sample | None = None  # of the rows that see a column
+    survey = Survey(model, n_components, init_size, random_state)
     with closing(reader.blocks()) as blocks:
         for block in blocks:
-            values, weights, annotations = block.values, block.weights, block.annotations
-            family = family_for(model.family, missing=model.missing, errors=annotations.has_errors)
-            check_domain(family, values, model.name, block.place)
-            some = model.missing and has_nan(values)
-            missing |= some
-            rows = Sample(values, weights, annotations)
-            seen = np.ones(reader.n_features, dtype=bool)
-            if some:
-                seen = ~np.isnan(values if weights is None else values[weights > 0.0]).all(axis=0)
-            new = seen & ~there if there.size else seen
-            there = there | seen if there.size else seen
-            if model.missing and new.any():
-                found = witnesses(rows, new)
-                firsts = found if firsts is None else firsts.joined(found)
-            if family.centred:
-                own = range_of(values, missing=some)
-                extent = own if extent is None else extent | own
-            if family.background:
-                box = range_of_present(values, weights, missing=some)
-                present = box if present is None else present | box
-            if annotations.restricts:
-                possible |= check_labels(annotations, n_components, weights, block.place)
-            reservoir.add(rows)
-            base += sum_log_base(family, values, weights)
-            total_weight += float(len(values) if weights is None else weights.sum())
-            n_present += _n_present(values, weights)
-    check_columns(there, model.names)
+            survey.add(block)
+    check_columns(survey.seen, model.names)
     if reader.known.restricts:
-        check_possible(possible)
+        check_possible(survey.possible)
+    family, base, extent, box = survey.family, survey.base, survey.extent, survey.box
     projected = reader.known.projection is not None
     n_features = reader.known.n_features(reader.n_features)
     origin = np.zeros(n_features) if extent is None or projected else common_origin(extent)
-    if not missing and not reader.known.has_errors:
+    if not survey.missing and not reader.known.has_errors:
         family, base = model.family, base if model.family.log_base is not None else 0.0
     single = family.single and extent is not None and single_suffices(extent, origin)
     kind = kind_of_source(family, reader.known)
-    widths = log_widths(present) if present is not None and missing and model.divisible else None
-    source = ChunkSource(reader, total_weight, origin, single=single, kind=kind, log_widths=widths)
+    widths = log_widths(box) if box is not None and survey.missing and model.divisible else None
+    source = ChunkSource(reader, survey.total_weight, origin, single=single, kind=kind, log_widths=widths)
     problem = Problem(family, source, model.prior, base)
 
     def sample() -> Sample:
-        drawn = reservoir.sample()
-        drawn = drawn if firsts is None else seeing_all(drawn, firsts)
+        drawn = survey.sample()
         boxed = replace(drawn, annotations=drawn.annotations._replace(log_widths=widths))
         return with_features(boxed, problem)
 
-    return Posed(problem, n_present, sample, reader.dtype, present)
+    return Posed(problem, survey.n_present, sample, reader.dtype, box)
+
+
+class Survey:
+    """What the first reading of a source tells of its rows.
+
+    Attributes
+    ----------
+    family : Family
+        The variation of the model's that the rows seem to need.
+    missing : bool
+        Whether there is a NaN that stands for a missing value.
+    seen : ndarray of bool of shape (m,)
+        Columns that some row of positive weight sees.
+    extent, box : Range, optional
+        Of all rows, if the family is centred, and of those of positive weight, if it has a background.
+    possible : ndarray of bool of shape (K,)
+        Components that some row may be of, if anything is known of that.
+    total_weight, base : float
+        Sums of weights, and of the terms that the family's densities leave out.
+    n_present : int
+        Number of rows of positive weight.
+    """
+
+    def __init__(self, model: Model, n_components: int, init_size: int, random_state: np.random.RandomState) -> None:
+        self._model = model
+        self._reservoir = LabelledReservoir(init_size, random_state)
+        self._witnesses: Sample | None = None  # the first rows that see a column
+        self.family = model.family
+        self.missing = False
+        self.seen = np.zeros(0, dtype=np.bool_)
+        self.extent: Range | None = None
+        self.box: Range | None = None
+        self.possible = np.zeros(n_components, dtype=np.bool_)
+        self.total_weight = self.base = 0.0
+        self.n_present = 0
+
+    def add(self, block: Block) -> None:
+        """Take in the rows that follow.
+
+        Raises
+        ------
+        ValueError
+            If they hold what the family does not allow, or labels of no component.
+        """
+        rows = Sample(block.values, block.weights, block.annotations)
+        values, weights, annotations = rows.values, rows.weights, rows.annotations
+        self.family = family_for(self._model.family, missing=self._model.missing, errors=annotations.has_errors)
+        check_domain(self.family, values, self._model.name, block.place)
+        missing = self._model.missing and has_nan(values)
+        if self.family.centred:
+            self.extent = _union(self.extent, range_of(values, missing=missing))
+        if self.family.background:
+            self.box = _union(self.box, range_of_present(values, weights, missing=missing))
+        if annotations.restricts:
+            self.possible |= check_labels(annotations, self.possible.size, weights, block.place)
+        self._reservoir.add(rows)
+        self._look_at_columns(rows, missing)
+        self.base += sum_log_base(self.family, values, weights)
+        self.total_weight += float(len(values) if weights is None else weights.sum())
+        self.n_present += _n_present(values, weights)
+
+    def _look_at_columns(self, rows: Sample, missing: bool) -> None:
+        seen = np.ones(rows.values.shape[1], dtype=np.bool_)
+        if missing:
+            self.missing = True
+            seen = seen_columns(rows)
+        new = seen & ~self.seen if self.seen.size else seen
+        self.seen = self.seen | seen if self.seen.size else seen
+        if self._model.missing and new.any():
+            found = witnesses(rows, new)
+            self._witnesses = found if self._witnesses is None else self._witnesses.joined(found)
+
+    def sample(self) -> Sample:
+        """Rows that a start is made from."""
+        drawn = self._reservoir.sample()
+        return drawn if self._witnesses is None else seeing_all(drawn, self._witnesses)
+
+
+def _union(extent: Range | None, other: Range) -> Range:
+    return other if extent is None else extent | other
+
+
+def seen_columns(rows: Sample) -> NDArray[np.bool_]:
+    """Columns (m,) of which some row of positive weight has a value."""
+    values = rows.values if rows.weights is None else rows.values[rows.weights > 0.0]
+    seen: NDArray[np.bool_] = ~np.isnan(values).all(axis=0)
+    return seen
 
 
 def _n_present(values: NDArray[Any], weights: Float | None) -> int:
