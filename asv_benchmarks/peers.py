@@ -30,7 +30,7 @@ from peers_worker import PeerError, Worker, install
 HERE = Path(__file__).resolve().parent
 TOLERANCE = 1e-6  # of parameters, relative to the largest: one iteration more changes them by 1e-5 at least
 LIKELIHOOD_TOLERANCE = 1e-8  # of log-likelihoods, where libraries tell them
-PAUSE = 0.3  # seconds before a fit: the threads of the one before may spin for 0.2
+PAUSE = 0.3  # seconds before a measurement: the threads of the one before may spin for 0.2
 
 Times = dict[str, float]  # of libraries
 Notes = defaultdict[str, list[str]]  # what went wrong: the cases in which it did
@@ -101,8 +101,15 @@ CASES = {
 COMPLETE = [name for name, case in CASES.items() if case.covariance_type != "noisy"]
 
 
-def measure(case: Case, workers: list[Worker], options: argparse.Namespace, folder: Path, notes: Notes) -> Times:
-    """Median times of the libraries that do a case, in nanoseconds per row, component and iteration."""
+class Measured(NamedTuple):
+    """What came out of a case: times in nanoseconds per row, component and iteration, and the ceiling meanwhile."""
+
+    times: Times
+    ceiling: float  # GFLOP/s
+
+
+def measure(case: Case, workers: list[Worker], options: argparse.Namespace, folder: Path, notes: Notes) -> Measured:
+    """Medians of the libraries that do a case, and of the ceiling, which takes its turn in each round."""
     data = folder / "case.npz"
     case.write(data)
     task = {"path": str(data), "covariance_type": case.covariance_type, "iterations": options.iterations}
@@ -120,8 +127,11 @@ def measure(case: Case, workers: list[Worker], options: argparse.Namespace, fold
             seconds[worker] = []
         except PeerError as error:
             take_note(notes, worker.library, error, case.name)
+    ceilings = []
     for number in range(options.rounds):
         report(f"{case.name}: round {number + 1} of {options.rounds}")
+        time.sleep(PAUSE)
+        ceilings.append(fma_gflops(options.threads))
         for worker in list(seconds):
             time.sleep(PAUSE)
             try:
@@ -130,7 +140,8 @@ def measure(case: Case, workers: list[Worker], options: argparse.Namespace, fold
                 take_note(notes, worker.library, error, case.name)
                 del seconds[worker]
     unit = 1e-9 * case.n_rows * case.n_components * options.iterations
-    return {worker.library: statistics.median(times) / unit for worker, times in seconds.items()}
+    times = {worker.library: statistics.median(times) / unit for worker, times in seconds.items()}
+    return Measured(times, statistics.median(ceilings))
 
 
 def take_note(notes: Notes, library: str, error: PeerError, place: str) -> None:
@@ -153,8 +164,9 @@ def check_agreement(result: Path, reference: Path) -> str:
     return remark
 
 
-def row(case: Case, times: Times, libraries: list[str], ceiling: float) -> str:
+def row(case: Case, measured: Measured, libraries: list[str]) -> str:
     """Line of the table."""
+    times, ceiling = measured
     ours = times[Fastem.name]
     counted = case.covariance_type == "full" and case.n_features >= 16
     share = f"{2 * case.n_features**2 / ours / ceiling:.0%}" if counted else ""
@@ -163,9 +175,9 @@ def row(case: Case, times: Times, libraries: list[str], ceiling: float) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
-def summary(table: dict[Case, Times], library: str) -> str:
+def summary(table: dict[Case, Measured], library: str) -> str:
     """Geometric mean and least of a library's ratios."""
-    ratios = {case.name: times[library] / times[Fastem.name] for case, times in table.items() if library in times}
+    ratios = {case.name: times[library] / times[Fastem.name] for case, (times, _) in table.items() if library in times}
     worst = min(ratios, key=ratios.__getitem__)
     mean = statistics.geometric_mean(ratios.values())
     return f"{library} over fastem: geometric mean {short(mean)}, least {short(ratios[worst])} ({worst})"
@@ -248,19 +260,19 @@ def main() -> None:
             except PeerError as error:
                 missing = LIBRARIES[name].requirements and not options.install
                 take_note(notes, name, error, "all cases; try --install" if missing else "all cases")
-        report("measuring the ceiling")
-        ceiling = fma_gflops(options.threads)
         table = {case: measure(case, workers, options, folder, notes) for case in cases}
 
-    print(f"{processor()}, {options.threads} of {os.cpu_count()} cores, FMA ceiling {ceiling:.0f} GFLOP/s;")
+    ceilings = [measured.ceiling for measured in table.values()]
+    span = f"{min(ceilings):.0f} to {max(ceilings):.0f} GFLOP/s"
+    print(f"{processor()}, {options.threads} of {os.cpu_count()} cores, FMA ceiling {span};")
     print(", ".join(f"{package} {number}" for package, number in versions.items()) + ".")
     print("Nanoseconds per row, component and iteration, in brackets over fastem's:")
     print(f"medians of {options.rounds} fits of {options.iterations} iterations in float64.\n")
     heads = ["covariance-features", "rows", "components", Fastem.name, "of ceiling", *names[1:]]
     print(f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
-    for case, times in table.items():
-        print(row(case, times, names, ceiling))
-    peers = [name for name in names[1:] if any(name in times for times in table.values())]
+    for case, measured in table.items():
+        print(row(case, measured, names))
+    peers = [name for name in names[1:] if any(name in times for times, _ in table.values())]
     remarks = [summary(table, name) for name in peers]
     remarks += [LIBRARIES[name].note for name in peers]
     remarks += [f"{note} ({', '.join(places)})" for note, places in notes.items()]
