@@ -160,7 +160,7 @@ def all_positive_definite(matrices: NDArray[Any]) -> bool:
     scaled = matrices * unit[:, :, None] * unit[:, None, :]
     positive = (diagonal > 0.0).all() and (np.linalg.eigvalsh(scaled) > 0.0).all()
     asymmetry = np.abs(scaled - np.swapaxes(scaled, 1, 2))
-    return bool(positive and (asymmetry <= 1e-8 + 1e-5 * np.abs(scaled)).all())
+    return bool(positive and (asymmetry <= 1e-8 + 1e-5 * np.abs(scaled)).all())  # np.allclose, without its ceremony
 
 
 def precisions_cholesky(precisions: NDArray[Any], covariance_type: str) -> NDArray[np.float64]:

@@ -254,9 +254,6 @@ def test_every_start(family, init_params):
     np.testing.assert_allclose(rates[1] - rates[0], 100.0, atol=10.0)
 
 
-# What is wrong says so
-
-
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
 @pytest.mark.parametrize("weighted", [False, True])
@@ -277,6 +274,9 @@ def test_a_start_has_a_value_of_a_column_that_few_rows_see(init_params, chunked,
         model.fit([(X[part], weights[part]) if weighted else X[part] for part in parts])
     np.testing.assert_allclose(model.means_[:, 2], 1e6, rtol=1e-3)
     assert np.isfinite(model.lower_bound_)
+
+
+# What is wrong says so
 
 
 @pytest.mark.parametrize("kind", [GaussianMixture, PoissonMixture])

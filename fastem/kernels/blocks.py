@@ -27,7 +27,11 @@ def _type_block_columns(context):
 
 @lower_builtin(block_columns, types.Array)
 def _lower_block_columns(context, builder, signature, arguments):
-    return context.get_constant(types.intp, min(vector_of(signature.args[0]).n_lanes, 8))
+    return context.get_constant(types.intp, _columns_of(signature.args[0]))
+
+
+def _columns_of(tile_type):
+    return min(vector_of(tile_type).n_lanes, 8)
 
 
 def load_block(values, row, column, origin, tile, lane):
@@ -70,7 +74,7 @@ def _lower_block(function, columns_in):
         return context.get_dummy_value()
 
 
-_lower_block(load_block, lambda tile: min(vector_of(tile).n_lanes, 8))
+_lower_block(load_block, _columns_of)
 _lower_block(load_four, lambda tile: 4)
 
 
