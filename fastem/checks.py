@@ -1,5 +1,6 @@
 """Checks of what a user gives: data, weights, initial parameters; in scikit-learn's words."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +23,16 @@ def float_types(X: Any) -> Any:
     if is_frame and not tells and X.shape[0] and np.asarray(X[:1]).dtype == np.float32:
         return np.float32
     return [np.float64, np.float32]
+
+
+def is_plain(X: Any, n_samples: int) -> bool:
+    """Whether X is an array (n, d) of floating-point numbers, all finite, with so many rows or more."""
+    if type(X) is not np.ndarray or X.dtype not in (np.float64, np.float32) or X.ndim != 2:
+        return False
+    if len(X) < n_samples or X.shape[1] == 0:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(X.sum())  # an overflow is looked into by who is asked then
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:

@@ -1,6 +1,7 @@
 """A family, its prior and a source of rows: what a scheme is run on."""
 
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -180,7 +181,7 @@ class Problem:
         """
         if not (np.isfinite(sweep.stats).all() and np.isfinite(sweep.mass).all()):
             raise ValueError(OVERFLOW)
-        if not np.isfinite(sweep.log_likelihood):
+        if not math.isfinite(sweep.log_likelihood):
             raise ValueError(
                 "The log-likelihood is not finite: at least one row of X has density zero under every component. "
                 "Scale the input data or choose other initial parameters."

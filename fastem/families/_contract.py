@@ -97,7 +97,10 @@ class Prior(NamedTuple):
         if self.conjugate is not None:
             sums = sums + self.conjugate.strength * (self.conjugate.mean - means)
             mass = mass + self.conjugate.strength
-        step = safe_ratio(sums, mass)
+        return self.hold(safe_ratio(sums, mass))
+
+    def hold(self, step: Float) -> Float:
+        """The step of the means that are not fixed, zero for the others."""
         return step if self.means is None else np.where(np.isnan(self.means), step, 0.0)
 
     def keeps_covariance(self, component: int) -> bool:

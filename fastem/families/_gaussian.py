@@ -21,12 +21,29 @@ def lower_inverse(covariance: Float, component: int | None) -> Float:
     ComponentError
         If the matrix is not numerically positive definite.
     """
-    cholesky, info = lapack.dpotrf(covariance, lower=1, clean=1)
+    inverse = inverse_factor(covariance, component)
+    if not math.isfinite(inverse.sum()):  # one NaN or infinity makes the sum no number
+        raise ComponentError(component)
+    return np.ascontiguousarray(inverse)
+
+
+def inverse_factor(covariance: Float, component: int | None) -> Float:
+    """`lower_inverse` that is yet to be checked by `check_finite`, with others of its kind, and in Fortran's order."""
+    cholesky, info = lapack.dpotrf(covariance, 1, 1)
     if info == 0:
-        inverse, info = lapack.dtrtri(cholesky, lower=1, overwrite_c=1)
-        if info == 0 and math.isfinite(inverse.sum()):  # one NaN or infinity makes the sum no number
-            return np.ascontiguousarray(inverse)
+        inverse: Float
+        inverse, info = lapack.dtrtri(cholesky, 1, 0, 1)
+        if info == 0:
+            return inverse
     raise ComponentError(component)
+
+
+def check_finite(matrices: Float) -> None:
+    """Raise ComponentError for the first component whose matrix (d, d) has an entry that is no finite number."""
+    if not math.isfinite(matrices.sum()):
+        bad = np.flatnonzero(~np.isfinite(matrices).all(axis=(1, 2)))
+        if bad.size:
+            raise ComponentError(int(bad[0]))
 
 
 def log_base(values: NDArray[Any]) -> Float:
@@ -43,15 +60,17 @@ def columns_of(params: Any) -> tuple[Float, Float]:
 
 
 def triangular_inverse(lower: Float) -> Float:
-    """Inverse of a lower-triangular matrix (d, d)."""
-    inverse: Float = np.tril(lapack.dtrtri(lower, lower=1)[0])
-    return inverse
+    """Inverses of lower-triangular matrices (..., d, d)."""
+    inverse = np.empty_like(lower)
+    for index in np.ndindex(lower.shape[:-2]):
+        inverse[index] = lapack.dtrtri(lower[index], 1)[0]
+    return np.tril(inverse)
 
 
 def covariance_from(lower: Float) -> Float:
-    """Covariance (d, d) whose inverse Cholesky factor is `lower`."""
+    """Covariances (..., d, d) whose inverse Cholesky factors are `lower`."""
     cholesky = triangular_inverse(lower)
-    covariance: Float = cholesky @ cholesky.T
+    covariance: Float = cholesky @ np.swapaxes(cholesky, -1, -2)
     return covariance
 
 

@@ -24,7 +24,7 @@ class FullParams(NamedTuple):
 def make_params(means: Float, covariances: Float, lower: Float) -> FullParams:
     """Complete the parameters from means, covariances and inverse Cholesky factors."""
     offset = np.einsum("kij,kj->ki", lower, means)
-    log_determinant = np.log(np.einsum("kii->ki", lower)).sum(axis=1)
+    log_determinant = np.log(lower.diagonal(0, 1, 2)).sum(axis=1)
     log_constant = log_determinant - 0.5 * means.shape[1] * _gaussian.LOG_2_PI
     return FullParams(means, covariances, lower, offset, log_constant)
 
@@ -73,19 +73,21 @@ def m_step(mass: Float, stats: Float, params: FullParams, prior: Prior) -> FullP
     """Means and covariances from the moments about the current means."""
     n_components, n_features = params.means.shape
     moments = stats.reshape(n_components, n_features + 1, n_features)
-    step = prior.step(moments[:, 0], mass, params.means)
     if prior.conjugate is None:
-        covariances = safe_ratio(moments[:, 1:], mass)
-        covariances -= step[:, :, None] * step[:, None, :]
+        average = safe_ratio(moments, mass)
+        step = prior.hold(average[:, 0])
+        covariances = average[:, 1:] - step[:, :, None] * step[:, None, :]
     else:
+        step = prior.step(moments[:, 0], mass, params.means)
         covariances = _with_prior(mass, stats, params.means, step, prior.conjugate)
-    np.einsum("kii->ki", covariances)[...] += prior.reg_covar
+    covariances.reshape(n_components, -1)[:, :: n_features + 1] += prior.reg_covar
     lower = np.empty_like(covariances)
     for k in range(n_components):
         if prior.keeps_covariance(k):
             covariances[k], lower[k] = params.covariances[k], params.lower[k]
         else:
-            lower[k] = _gaussian.lower_inverse(covariances[k], k)
+            lower[k] = _gaussian.inverse_factor(covariances[k], k)
+    _gaussian.check_finite(lower)
     return make_params(params.means + step, covariances, lower)
 
 
@@ -132,8 +134,7 @@ def unpack(vector: Float, params: FullParams) -> FullParams:
     n_components, n_features = params.means.shape
     means, packed = np.split(vector, [params.means.size])
     lower = _gaussian.unpack_lower(packed.reshape(n_components, -1), n_features)
-    covariances = np.stack([_gaussian.covariance_from(factor) for factor in lower])
-    return make_params(means.reshape(params.means.shape), covariances, lower)
+    return make_params(means.reshape(params.means.shape), _gaussian.covariance_from(lower), lower)
 
 
 def n_parameters(n_components: int, n_features: int) -> int:
@@ -155,7 +156,7 @@ def restore(described: dict[str, Float]) -> FullParams:
     lower = np.ascontiguousarray(np.swapaxes(described["precisions_cholesky"], 1, 2))
     covariances = described.get("covariances")
     if covariances is None:
-        covariances = np.stack([_gaussian.covariance_from(factor) for factor in lower])
+        covariances = _gaussian.covariance_from(lower)
     return make_params(described["means"], covariances, lower)
 
 

@@ -61,8 +61,8 @@ def factors_of(params: Params) -> Factors:
     n_components, n_features = params.means.shape
     if hasattr(params, "lower"):
         inverses = params.lower.reshape(-1, n_features, n_features)
-        factors = np.array([_gaussian.triangular_inverse(inverse) for inverse in inverses])
-        lower = np.broadcast_to(factors.reshape(inverses.shape), (n_components, n_features, n_features))
+        factors = _gaussian.triangular_inverse(inverses)
+        lower = np.broadcast_to(factors, (n_components, n_features, n_features))
         return np.einsum("kij,kj->ki", lower, params.offset), lower
     centres, inverses = _gaussian.columns_of(params)
     return centres, np.eye(n_features) / inverses[:, :, None]
