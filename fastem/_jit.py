@@ -17,9 +17,11 @@ from types import FunctionType
 from typing import Any
 
 import numba
+from numba.extending import typeof_impl
 
 Function = Callable[..., Any]
-OPTIONS = {"nogil": True, "error_model": "numpy"}  # of everything that is compiled; no fastmath
+# Of everything that is compiled; no fastmath. Nobody calls from C.
+OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
 
 _process = {"forked": False}
 if hasattr(os, "register_at_fork"):
@@ -32,9 +34,36 @@ def _njit(function: Function, **options: Any) -> Function:
     return decorate(**options)(function)
 
 
+class Kernel:
+    """Code over tiles, linked into the passes that call it: only those are cached on disk.
+
+    Unpacking the arguments of a call from Python takes a sixth of the time to compile, and no pass needs it. So it is
+    compiled when Python does call, that is in tests.
+    """
+
+    def __init__(self, function: Function) -> None:
+        self._function = function
+        self.linked = _njit(function, **OPTIONS, no_cpython_wrapper=True)
+
+    @functools.cached_property
+    def _called(self) -> Function:
+        return _njit(self._function, **OPTIONS)
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it from Python."""
+        return self._called(*arguments)
+
+
+@typeof_impl.register(Kernel)
+def _type_kernel(value: Kernel, _: Any) -> Any:
+    """What compiled code sees of a kernel."""
+    typeof: Any = numba.typeof
+    return typeof(value.linked)
+
+
 def kernel(function: Function) -> Function:
-    """Compile code over tiles; it is linked into the passes that call it, so only those are cached on disk."""
-    return _njit(function, **OPTIONS)
+    """Compile code over tiles."""
+    return function if _config().DISABLE_JIT else Kernel(function)
 
 
 def inlined(function: Function) -> Function:

@@ -107,6 +107,55 @@ def log_density(lower, offset, constant, tile, out):
 
 
 @kernel
+def _scatter_on_diagonal(resp, active, tile, centre, i, p, sums, scatter):
+    """First moments of features i to i + 3 and second moments among them; `p` gets resp[c] z[i, c] and so on."""
+    zero = splat(0.0, tile)
+    m0 = broadcast(centre, i); m1 = broadcast(centre, i + 1)
+    m2 = broadcast(centre, i + 2); m3 = broadcast(centre, i + 3)
+    t0 = zero; t1 = zero; t2 = zero; t3 = zero
+    a00 = zero; a10 = zero; a11 = zero; a20 = zero; a21 = zero
+    a22 = zero; a30 = zero; a31 = zero; a32 = zero; a33 = zero
+    for c in active:
+        r = load(resp, c)
+        z0 = load(tile, i, c) - m0; z1 = load(tile, i + 1, c) - m1
+        z2 = load(tile, i + 2, c) - m2; z3 = load(tile, i + 3, c) - m3
+        p0 = r * z0; p1 = r * z1; p2 = r * z2; p3 = r * z3
+        store(p0, p, 0, c); store(p1, p, 1, c); store(p2, p, 2, c); store(p3, p, 3, c)
+        t0 = t0 + p0; t1 = t1 + p1; t2 = t2 + p2; t3 = t3 + p3
+        a00 = multiply_add(p0, z0, a00)
+        a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
+        a20 = multiply_add(p2, z0, a20); a21 = multiply_add(p2, z1, a21); a22 = multiply_add(p2, z2, a22)
+        a30 = multiply_add(p3, z0, a30); a31 = multiply_add(p3, z1, a31)
+        a32 = multiply_add(p3, z2, a32); a33 = multiply_add(p3, z3, a33)
+    add_totals(t0, t1, t2, t3, sums, i)
+    add_eight_totals(a00, zero, zero, zero, a10, a11, zero, zero, scatter, i, i)
+    add_eight_totals(a20, a21, a22, zero, a30, a31, a32, a33, scatter, i + 2, i)
+
+
+@kernel
+def _scatter_below_diagonal(p, active, tile, centre, i, j, scatter):
+    """Second moments of features i to i + 3, of which `p` holds resp[c] z[i, c] and so on, with features j to j + 3."""
+    zero = splat(0.0, tile)
+    m0 = broadcast(centre, j); m1 = broadcast(centre, j + 1); m2 = broadcast(centre, j + 2); m3 = broadcast(centre, j + 3)
+    a00 = zero; a01 = zero; a02 = zero; a03 = zero; a10 = zero; a11 = zero; a12 = zero; a13 = zero
+    a20 = zero; a21 = zero; a22 = zero; a23 = zero; a30 = zero; a31 = zero; a32 = zero; a33 = zero
+    for c in active:
+        p0 = load(p, 0, c); p1 = load(p, 1, c); p2 = load(p, 2, c); p3 = load(p, 3, c)
+        z0 = load(tile, j, c) - m0; z1 = load(tile, j + 1, c) - m1
+        z2 = load(tile, j + 2, c) - m2; z3 = load(tile, j + 3, c) - m3
+        a00 = multiply_add(p0, z0, a00); a01 = multiply_add(p0, z1, a01)
+        a02 = multiply_add(p0, z2, a02); a03 = multiply_add(p0, z3, a03)
+        a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
+        a12 = multiply_add(p1, z2, a12); a13 = multiply_add(p1, z3, a13)
+        a20 = multiply_add(p2, z0, a20); a21 = multiply_add(p2, z1, a21)
+        a22 = multiply_add(p2, z2, a22); a23 = multiply_add(p2, z3, a23)
+        a30 = multiply_add(p3, z0, a30); a31 = multiply_add(p3, z1, a31)
+        a32 = multiply_add(p3, z2, a32); a33 = multiply_add(p3, z3, a33)
+    add_eight_totals(a00, a01, a02, a03, a10, a11, a12, a13, scatter, i, j)
+    add_eight_totals(a20, a21, a22, a23, a30, a31, a32, a33, scatter, i + 2, j)
+
+
+@kernel
 def moments(resp, active, tile, centre, scratch, sums, scatter):
     """Weighted first and second moments of z = tile - centre, added to `sums` (d,) and `scatter` (d, d).
 
@@ -120,45 +169,9 @@ def moments(resp, active, tile, centre, scratch, sums, scatter):
     p = scratch[:4]
     whole = d // 4 * 4
     for i in range(0, whole, 4):
-        m0 = broadcast(centre, i); m1 = broadcast(centre, i + 1)
-        m2 = broadcast(centre, i + 2); m3 = broadcast(centre, i + 3)
-        t0 = zero; t1 = zero; t2 = zero; t3 = zero
-        a00 = zero; a10 = zero; a11 = zero; a20 = zero; a21 = zero
-        a22 = zero; a30 = zero; a31 = zero; a32 = zero; a33 = zero
-        for c in active:
-            r = load(resp, c)
-            z0 = load(tile, i, c) - m0; z1 = load(tile, i + 1, c) - m1
-            z2 = load(tile, i + 2, c) - m2; z3 = load(tile, i + 3, c) - m3
-            p0 = r * z0; p1 = r * z1; p2 = r * z2; p3 = r * z3
-            if i > 0:
-                store(p0, p, 0, c); store(p1, p, 1, c); store(p2, p, 2, c); store(p3, p, 3, c)
-            t0 = t0 + p0; t1 = t1 + p1; t2 = t2 + p2; t3 = t3 + p3
-            a00 = multiply_add(p0, z0, a00)
-            a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
-            a20 = multiply_add(p2, z0, a20); a21 = multiply_add(p2, z1, a21); a22 = multiply_add(p2, z2, a22)
-            a30 = multiply_add(p3, z0, a30); a31 = multiply_add(p3, z1, a31)
-            a32 = multiply_add(p3, z2, a32); a33 = multiply_add(p3, z3, a33)
-        add_totals(t0, t1, t2, t3, sums, i)
-        add_eight_totals(a00, zero, zero, zero, a10, a11, zero, zero, scatter, i, i)
-        add_eight_totals(a20, a21, a22, zero, a30, a31, a32, a33, scatter, i + 2, i)
+        _scatter_on_diagonal(resp, active, tile, centre, i, p, sums, scatter)
         for j in range(0, i, 4):
-            m0 = broadcast(centre, j); m1 = broadcast(centre, j + 1); m2 = broadcast(centre, j + 2); m3 = broadcast(centre, j + 3)
-            a00 = zero; a01 = zero; a02 = zero; a03 = zero; a10 = zero; a11 = zero; a12 = zero; a13 = zero
-            a20 = zero; a21 = zero; a22 = zero; a23 = zero; a30 = zero; a31 = zero; a32 = zero; a33 = zero
-            for c in active:
-                p0 = load(p, 0, c); p1 = load(p, 1, c); p2 = load(p, 2, c); p3 = load(p, 3, c)
-                z0 = load(tile, j, c) - m0; z1 = load(tile, j + 1, c) - m1
-                z2 = load(tile, j + 2, c) - m2; z3 = load(tile, j + 3, c) - m3
-                a00 = multiply_add(p0, z0, a00); a01 = multiply_add(p0, z1, a01)
-                a02 = multiply_add(p0, z2, a02); a03 = multiply_add(p0, z3, a03)
-                a10 = multiply_add(p1, z0, a10); a11 = multiply_add(p1, z1, a11)
-                a12 = multiply_add(p1, z2, a12); a13 = multiply_add(p1, z3, a13)
-                a20 = multiply_add(p2, z0, a20); a21 = multiply_add(p2, z1, a21)
-                a22 = multiply_add(p2, z2, a22); a23 = multiply_add(p2, z3, a23)
-                a30 = multiply_add(p3, z0, a30); a31 = multiply_add(p3, z1, a31)
-                a32 = multiply_add(p3, z2, a32); a33 = multiply_add(p3, z3, a33)
-            add_eight_totals(a00, a01, a02, a03, a10, a11, a12, a13, scatter, i, j)
-            add_eight_totals(a20, a21, a22, a23, a30, a31, a32, a33, scatter, i + 2, j)
+            _scatter_below_diagonal(p, active, tile, centre, i, j, scatter)
     if d - whole >= 2:
         m0 = broadcast(centre, whole); m1 = broadcast(centre, whole + 1)
         t0 = zero; t1 = zero; a00 = zero; a10 = zero; a11 = zero
