@@ -167,11 +167,17 @@ def check_precisions(precisions: ArrayLike, covariance_type: str, n_components: 
 def all_positive_definite(matrices: NDArray[Any]) -> bool:
     """Whether matrices (m, d, d) are symmetric and positive definite."""
     diagonal = np.diagonal(matrices, axis1=1, axis2=2)
-    unit = 1.0 / np.sqrt(np.where(diagonal > 0.0, diagonal, 1.0))  # the features' units do not matter
+    if not (diagonal > 0.0).all():
+        return False
+    unit = 1.0 / np.sqrt(diagonal)  # the features' units do not matter
     scaled = matrices * unit[:, :, None] * unit[:, None, :]
-    positive = (diagonal > 0.0).all() and (np.linalg.eigvalsh(scaled) > 0.0).all()
     asymmetry = np.abs(scaled - np.swapaxes(scaled, 1, 2))
-    return bool(positive and (asymmetry <= 1e-8 + 1e-5 * np.abs(scaled)).all())  # np.allclose, without its ceremony
+    symmetric = (asymmetry <= 1e-8 + 1e-5 * np.abs(scaled)).all()  # np.allclose, without its ceremony
+    try:  # from the last feature to the first, as `precisions_cholesky` does
+        np.linalg.cholesky(scaled[:, ::-1, ::-1])
+    except np.linalg.LinAlgError:
+        return False
+    return bool(symmetric)
 
 
 def precisions_cholesky(precisions: NDArray[Any], covariance_type: str) -> NDArray[np.float64]:
