@@ -164,6 +164,20 @@ def check_precisions(precisions: ArrayLike, covariance_type: str, n_components: 
     return array
 
 
+def in_type_of_data(parameters: Mapping[str, NDArray[np.float64]], dtype: Any) -> dict[str, NDArray[Any]]:
+    """Fitted parameters in the type of X; ValueError that names the first that has no room in it."""
+    with np.errstate(over="ignore"):
+        narrow = {name: value.astype(dtype) for name, value in parameters.items()}
+    if dtype == np.float32:
+        for name, value in narrow.items():
+            if not np.isfinite(value).all() and np.isfinite(parameters[name]).all():
+                raise ValueError(
+                    f"The fitted {name}, up to {np.abs(parameters[name]).max():.3g}, overflow float32, the type of X: "
+                    "give X as float64, or in other units."
+                )
+    return narrow
+
+
 def all_positive_definite(matrices: NDArray[Any]) -> bool:
     """Whether matrices (m, d, d) are symmetric and positive definite."""
     diagonal = np.diagonal(matrices, axis1=1, axis2=2)

@@ -308,7 +308,8 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         log_density = described.pop("background_log_density", None)
         described["means"] = described["means"] + origin
         described["precisions"] = self._precisions(described["precisions_cholesky"])
-        attributes: dict[str, Any] = {f"{name}_": value.astype(dtype) for name, value in described.items()}
+        narrow = checks.in_type_of_data(described, dtype)
+        attributes: dict[str, Any] = {f"{name}_": value for name, value in narrow.items()}
         if log_density is not None:
             attributes["background_log_density_"] = float(log_density)
         return {"weights_": mixture.weights.astype(dtype), **attributes}

@@ -122,10 +122,10 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         Raises
         ------
         ValueError
-            If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates; if
-            labels name no component, or leave one without rows; if noise is no covariance, with the first such row; if
-            a source is empty, its chunks do not go together, or are not the same when they are read again. If the
-            checkpoint is none, or of a fit of other data or parameters.
+            If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates; if X
+            is of float32, and parameters overflow that; if labels name no component, or leave one without rows; if
+            noise is no covariance, with the first such row; if a source is empty, its chunks do not go together, or are
+            not the same when they are read again. If the checkpoint is none, or of a fit of other data or parameters.
         FileExistsError
             If the checkpoint is of a fit that has not ended, or is another file, and is not to be resumed.
         KeyboardInterrupt

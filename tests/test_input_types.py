@@ -103,6 +103,40 @@ def test_a_frame_keeps_its_type_and_lends_its_names(as_frame, dtype):
     assert list(model.feature_names_in_) == names
 
 
+def test_an_array_after_a_frame_is_told_of_and_a_fit_to_it_forgets_the_names():
+    X, start = rows_and_start()
+    model = run(model_at(start), pandas.DataFrame(X, columns=list("abc")), 2)
+    with pytest.warns(UserWarning, match="X does not have valid feature names"):
+        model.predict(X)
+    model = run(model, X, 2)
+    assert not hasattr(model, "feature_names_in_")
+    assert model.n_features_in_ == 3
+    with pytest.raises(ValueError, match="X has 2 features, but GaussianMixture is expecting 3 features as input"):
+        model.predict(X[:, :2])
+
+
+def test_values_whose_sum_overflows_are_no_infinite_values():
+    values = np.array([[0.75], [0.8], [0.9]])
+    with pytest.raises(ValueError, match="too large to be squared and summed"):
+        GaussianMixture().fit(values * np.finfo(np.float64).max)
+    X = (values * np.finfo(np.float32).max).astype(np.float32)
+    start = {"weights_init": [1.0], "means_init": X[:1].astype(float), "precisions_init": [[[1e-74]]]}
+    with pytest.raises(ValueError, match="overflow float32, the type of X: give X as float64"):
+        run(GaussianMixture(**start), X, 2)
+
+
+@pytest.mark.parametrize(("scale", "name"), [(1e25, "covariances"), (1e-25, "precisions")])
+@pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
+def test_parameters_without_room_in_float32_are_an_error_and_not_infinite(family, scale, name):
+    X, start = rows_and_start(family)
+    start = replace(start, means=start.means * scale, covariances=np.asarray(start.covariances) * scale**2)
+    double = run(model_at(start), X * scale, 3)
+    assert 0.1 * scale**2 < np.abs(double.covariances_).max() < 1e3 * scale**2
+    single = model_at(start)
+    assert f"The fitted {name}, up to" in failure(single, (X * scale).astype(np.float32))
+    assert not learned(single)
+
+
 @pytest.mark.parametrize("dtype", [np.int64, np.int8, np.uint16, np.float16, bool])
 def test_other_numbers_become_float64(dtype):
     X = (rows_and_start()[0] > 1).astype(dtype)

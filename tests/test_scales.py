@@ -97,3 +97,23 @@ def test_a_billion_standard_deviations_from_the_origin(family):
     assert far.score(X + shift) == pytest.approx(near.score(X), rel=1e-9)  # stationary in the means
     near.means_ = far.means_ - shift
     np.testing.assert_allclose(far.score_samples(X + shift), near.score_samples(X), rtol=1e-9)
+
+
+NO_PRECISIONS = {
+    "asymmetric": [[1.0, 0.5], [0.4, 1.0]],
+    "indefinite": [[1.0, 2.0], [2.0, 1.0]],
+    "singular": [[1.0, 1.0], [1.0, 1.0]],
+    "negative": [[-1.0, 0.0], [0.0, 1.0]],
+    "without the second feature": [[1.0, 0.0], [0.0, 0.0]],
+}
+
+
+@pytest.mark.parametrize("units", [(1.0, 1.0), (1e-100, 1e-100), (1e70, 1e-70)], ids=str)
+@pytest.mark.parametrize("wrong", NO_PRECISIONS)
+def test_what_is_no_precision_is_refused_in_any_units(wrong, units):
+    precision = np.array(NO_PRECISIONS[wrong]) * np.outer(units, units)
+    X = np.random.default_rng(0).normal(size=(20, 2))
+    for precisions, family in ((precision, "tied"), (np.array([np.eye(2), precision]), "full")):
+        model = GaussianMixture(2, covariance_type=family, precisions_init=precisions)
+        with pytest.raises(ValueError, match=f"'{family} precision' should be symmetric, positive-definite"):
+            model.fit(X)

@@ -65,6 +65,6 @@ def common_origin(extent: Range) -> Float:
     from zero gain all that the data has: a mean of 1e9 with a standard deviation of 1 is as good as a mean of zero.
     """
     low, high = (bound.astype(np.float64) for bound in extent)
-    exact = (low > 0.0) & (high <= 2.0 * low) | (high < 0.0) & (low >= 2.0 * high)
+    exact = (low > 0.0) & (0.5 * high <= low) | (high < 0.0) & (0.5 * low >= high)  # doubled they might overflow
     middle = (low + 0.5 * (high - low)).astype(extent.low.dtype).astype(np.float64)
     return np.where(exact, middle, 0.0)
