@@ -1,8 +1,11 @@
 """Ratios of times, each of fits that take turns in one process."""
 
 import numpy as np
+from sklearn.datasets import load_iris
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_limits
+
+import fastem
 
 from .common import Suite, dataset, median_seconds, mixture, start, warm
 
@@ -38,6 +41,60 @@ class OverScikitLearn(Suite):
             ours, theirs = median_seconds(lambda: self.ours.fit(self.X), lambda: self.theirs.fit(self.X))
         np.testing.assert_allclose(self.ours.lower_bound_, self.theirs.lower_bound_, rtol=1e-6)
         return theirs / ours
+
+
+class SmallOverScikitLearn(Suite):
+    """The same for iris, where what surrounds the passes takes the time, with as many threads as each library likes.
+
+    On a busy machine scikit-learn's threads wait for each other, and the ratio of a default call grows tenfold.
+    """
+
+    params = (("default call", "given start"),)
+    param_names = ("call",)
+    unit = "times"
+
+    def setup(self, call):
+        """Take the data, and a row of each species where the start is given; compile."""
+        self.X = load_iris().data
+        options = {"random_state": 0}
+        if call == "given start":
+            options |= {"means_init": self.X[::50], "weights_init": np.full(3, 1 / 3)}
+            options |= {"precisions_init": np.tile(np.eye(4), (3, 1, 1))}
+        self.ours, self.theirs = (library(3, **options) for library in (fastem.GaussianMixture, GaussianMixture))
+        self.ours.fit(self.X)
+
+    def track_speedup_over_sklearn(self, call):
+        """Ratio of medians; fails if the two do not make the same iterations to the same place."""
+        ours, theirs = median_seconds(lambda: self.ours.fit(self.X), lambda: self.theirs.fit(self.X))
+        assert self.ours.n_iter_ == self.theirs.n_iter_
+        np.testing.assert_allclose(self.ours.lower_bound_, self.theirs.lower_bound_, rtol=1e-6)
+        return theirs / ours
+
+
+class EvaluationOverScikitLearn(Suite):
+    """The same for methods of a fitted mixture, on two threads."""
+
+    params = (("predict", "predict_proba", "score_samples"),)
+    param_names = ("method",)
+    unit = "times"
+
+    def setup(self, method):
+        """Draw the data, fit, and lend the parameters to scikit-learn."""
+        self.X = dataset("full", (200_000, 10, 10))
+        self.ours = mixture("full", self.X, 10, tol=0.0, max_iter=5, n_jobs=2)
+        warm(self.ours, self.X)
+        self.ours.fit(self.X)
+        self.theirs = GaussianMixture(10)
+        for name in ("weights_", "means_", "covariances_", "precisions_cholesky_", "n_features_in_"):
+            setattr(self.theirs, name, getattr(self.ours, name))
+
+    def track_speedup_over_sklearn(self, method):
+        """Ratio of medians; fails if results differ."""
+        ours, theirs = getattr(self.ours, method), getattr(self.theirs, method)
+        np.testing.assert_allclose(ours(self.X[:1000]), theirs(self.X[:1000]), rtol=1e-6, atol=1e-9)
+        with threadpool_limits(2):
+            ours_seconds, theirs_seconds = median_seconds(lambda: ours(self.X), lambda: theirs(self.X))
+        return theirs_seconds / ours_seconds
 
 
 class SinglePrecision(Suite):
