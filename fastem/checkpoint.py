@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.driver import Progress
-from fastem.records import write_whole
+from fastem.writing import check_target, write_whole
 
 FORMAT = "fastem-checkpoint 1"
 
@@ -83,8 +83,7 @@ class Journal:
         self._written = -np.inf
         if not self.checkpoint.minutes >= 0.0:
             raise ValueError(f"minutes must not be negative, not {self.checkpoint.minutes!r}")
-        if not self.path.parent.is_dir():
-            raise FileNotFoundError(f"there is no folder {str(self.path.parent)!r} for the checkpoint")
+        check_target(self.checkpoint.path, special=False)
         self._saved = self._find(resume)
         if self._saved is not None:
             random_state.set_state(_decode(self._saved.tree["first_draws"], self._saved.arrays))
@@ -138,8 +137,7 @@ class Journal:
         document = np.frombuffer(json.dumps(tree).encode(), np.uint8)
         named: dict[str, Any] = {str(i): array for i, array in enumerate(arrays)}
         np.savez(content, tree=document, **named)
-        # The unfinished file has a name of its own, so that one that was left behind is written over.
-        write_whole(self.path, content.getvalue(), self.path.with_name(f".{self.path.name}.tmp"))
+        write_whole(self.checkpoint.path, content.getvalue())
         self._written = time.monotonic()
 
     def _find(self, resume: bool) -> _Saved | None:

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-from fastem.records import ModelFileError, decode_all, encode_all, version, write_whole
+from fastem.records import ModelFileError, decode_all, encode_all, version
+from fastem.writing import write_whole
 
 FORMAT = "fastem-model"
 FORMAT_VERSION = 1
@@ -24,7 +24,9 @@ FIELDS = ("format", "format_version", "fastem_version", "model", "parameters", "
 def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a model, fitted or not, to a JSON file.
 
-    A file that was there is replaced only once the new one is complete on disk.
+    A file that was there is replaced only once the new one is complete on disk. It keeps its mode, and its owner where
+    that is permitted; symbolic links stay, hard links are no longer to the same file. Pipes and character devices are
+    written to.
 
     Parameters
     ----------
@@ -37,6 +39,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     ------
     TypeError
         If the model is of another class, or holds something that the format cannot hold.
+    OSError
+        If the file cannot be written. It names the file, and what was there is as it was.
 
     See Also
     --------
@@ -54,11 +58,14 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     ...     load(Path(folder) / "model.json").means_
     array([[1.]])
     """
+    write_whole(path, encoded(model))
+
+
+def encoded(model: Any) -> bytes:
+    """What `save` writes."""
     document = _document(model)
     document["sha256"] = _checksum(document)
-    target = Path(os.path.realpath(path))
-    content = json.dumps(document, allow_nan=False) + "\n"
-    write_whole(target, content.encode(), target.with_name(f".fastem-{uuid4().hex}.tmp"))
+    return (json.dumps(document, allow_nan=False) + "\n").encode()
 
 
 def load(path: str | os.PathLike[str]) -> Any:

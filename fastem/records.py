@@ -1,10 +1,8 @@
-"""Values of parameters and fitted attributes as JSON, exactly, and files that are written whole or not at all."""
+"""Values of parameters and fitted attributes as JSON, exactly."""
 
 import math
-import os
 from collections.abc import Mapping
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -121,16 +119,3 @@ def _decode_array(dtype: Any, shape: Any, data: Any) -> np.ndarray[Any, Any]:
     if _encode_array(array) != {"dtype": dtype, "shape": shape, "data": data}:
         raise ValueError(f"the data are not {dtype} of shape {shape}")
     return array
-
-
-def write_whole(target: Path, content: bytes, temporary: Path) -> None:
-    """Write a temporary file beside the target, then rename it: a reader sees the old file or the new, never a part."""
-    try:
-        with open(temporary, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, target)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise

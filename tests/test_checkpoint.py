@@ -163,7 +163,7 @@ def test_kill_9_in_a_loop(tmp_path):
     for way, (kills, same, files) in found.items():
         assert kills >= 1, way
         assert same, way
-        assert set(files) <= {"run.ckpt", "result.json", ".run.ckpt.tmp"}
+        assert {"run.ckpt", "result.json"} <= set(files)
     assert sum(kills for kills, _, _ in found.values()) >= 8
 
 

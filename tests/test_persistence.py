@@ -221,7 +221,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(path, monkeypatch):
     def refuse(*arguments, **options):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("builtins.open", refuse)
+    monkeypatch.setattr(os, "open", refuse)
     with pytest.raises(PermissionError):
         GaussianMixture().save(path)
 
