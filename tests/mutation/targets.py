@@ -1,0 +1,58 @@
+"""The tests of each module: those that know it best, the quickest first. A folder stands for all of its modules."""
+
+TARGETS = {
+    "__init__.py": "test_house.py test_compiled.py",
+    "__main__.py": "cli/test_process.py",
+    "_jit.py": "test_compiled.py test_cache.py",
+    "_plot_shapes.py": "test_plotting.py",
+    "annotating.py": "test_noise.py test_labels.py test_input_types.py",
+    "annotations.py": "test_noise.py test_labels.py test_missing.py test_sources_known.py test_background_missing.py",
+    "background.py": "test_background.py test_background_kept.py test_background_missing.py",
+    "callbacks.py": "test_driver.py",
+    "checkpoint.py": "test_checkpoint.py",
+    "checks.py": "test_driver.py test_fixed.py test_input_types.py test_weights.py test_degenerate.py",
+    "cli": "cli",
+    "clustering.py": "test_initialize.py test_labels.py test_missing.py test_noise.py",
+    "compiled.py": "test_compiled.py test_labels.py",
+    "conditioning.py": "test_conditioning.py test_background_kept.py",
+    "datasets": "test_datasets.py cli/test_files.py",
+    "driver.py": "test_driver.py test_degenerate.py",
+    "environment.py": "test_compiled.py cli/test_process.py",
+    "extrapolation.py": "test_acceleration.py test_fixed_point.py",
+    "families/_contract.py": "test_families.py test_priors.py test_fixed.py test_missing.py",
+    "families/_gaussian.py": "test_families.py test_degenerate.py test_scales.py test_priors.py test_missing.py",
+    "families/background.py": "test_background.py test_background_priors.py test_background_missing.py",
+    "families/cells.py": "test_missing.py test_imputing.py",
+    "families/incomplete.py": "test_noise.py test_missing.py test_imputing.py",
+    "families": "test_families.py test_known_answers.py test_degenerate.py test_fixed.py test_priors.py "
+    "test_persistence.py",
+    "fitted.py": "test_house.py test_weights.py test_known_answers.py test_against_scikit_learn.py test_background.py",
+    "gaussian_mixture.py": "test_against_scikit_learn.py test_scales.py test_driver.py test_fixed.py test_noise.py",
+    "imputing.py": "test_imputing.py",
+    "initialize.py": "test_initialize.py test_against_scikit_learn.py test_degenerate.py test_background.py",
+    "iteration.py": "test_fixed_point.py",
+    "latent.py": "test_imputing.py test_noise.py",
+    "mixture.py": "test_driver.py test_algorithms.py test_checkpoint.py test_persistence.py",
+    "persistence.py": "test_persistence.py test_persistence_damage.py",
+    "plotting.py": "test_plotting.py",
+    "poisson_mixture.py": "test_house.py test_known_answers.py test_degenerate.py test_conditioning.py",
+    "posing.py": "test_scales.py test_sources.py test_sources_known.py test_noise.py test_missing.py",
+    "priors.py": "test_priors.py test_priors_kept.py test_background_priors.py",
+    "problem.py": "test_families.py test_degenerate.py test_priors.py test_sources.py test_noise.py",
+    "reading": "test_sources.py test_sources_known.py test_input_types.py",
+    "records.py": "test_persistence.py test_persistence_damage.py test_checkpoint.py",
+    "samples.py": "test_initialize.py test_sources.py test_labels.py test_missing.py",
+    "schemes/accelerated.py": "test_acceleration.py",
+    "schemes": "test_algorithms.py test_fixed.py",
+    "sources": "test_invariances.py test_sources.py test_missing.py test_compiled.py",
+    "threads.py": "test_compiled.py test_sources.py",
+    "unfitted.py": "test_driver.py test_fixed.py test_input_types.py test_against_scikit_learn.py test_background.py",
+    "warmup.py": "test_compiled.py",
+}
+
+
+def named_for(path: str) -> list[str]:
+    """Files and folders of tests, as pytest takes them, of a module given by its path in the package."""
+    while path not in TARGETS:
+        path = path.rpartition("/")[0]
+    return [f"tests/{name}" for name in TARGETS[path].split()]
