@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from fastem.driver import Progress
 from fastem.writing import check_target, write_whole
 
-FORMAT = "fastem-checkpoint 1"
+FORMAT = "fastem-checkpoint 2"
 
 
 class CheckpointError(ValueError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import hashlib
 import queue
 import threading
 from collections.abc import Callable, Generator, Iterator
@@ -14,11 +13,11 @@ from numpy.typing import NDArray
 
 from fastem.annotating import read
 from fastem.annotations import Annotations
+from fastem.fingerprints import RunningFingerprint
 from fastem.reading.chunks import Chunk
 from fastem.reading.source import Source
 
 AHEAD = 2  # buffers beside those that are held: one is ready, one is filled
-WORDS = 512  # whose sums tell one block from another
 PATIENCE = 1.0  # seconds that an abandoned reading is waited for
 
 
@@ -55,7 +54,7 @@ class Entry(NamedTuple):
     """What a chunk held when it was read."""
 
     n_rows: int
-    digest: bytes
+    digest: str
 
 
 class _Buffer:
@@ -126,9 +125,11 @@ class Reader:
         return max(1, self.source.chunk_bytes // (self.n_features * self.dtype.itemsize))
 
     def digest(self) -> str:
-        """Fingerprint of all rows, after a reading that came to the end."""
+        """Fingerprint of all chunks and of how they are cut into blocks, after a reading that came to the end."""
         assert self._ledger is not None
-        return hashlib.blake2b(repr(self._ledger).encode(), digest_size=16).hexdigest()
+        found = RunningFingerprint()
+        found.add("ledger", np.frombuffer(repr((self.block_rows, self._ledger)).encode(), np.uint8))
+        return found.digest()
 
     def blocks(self, held: int = 1) -> Generator[Block]:
         """Yield the blocks, while a thread reads ahead. Close the generator if you leave it early.
@@ -187,7 +188,7 @@ class Reader:
         n_rows = filled = 0
         for name, chunk in self.source.chunks():
             known = self._admit(name, chunk)
-            digest = hashlib.blake2b(digest_size=8)
+            found = RunningFingerprint()
             start = 0
             while start < chunk.shape[0]:
                 if not filled:
@@ -202,20 +203,20 @@ class Reader:
                 if part.weights is not None:
                     assert chunk.weights is not None
                     part.weights[:] = chunk.weights[start : start + count]
-                    digest.update(summary(part.weights))
-                for target, array in zip(part.annotations, known, strict=True):
+                    found.add("weights", part.weights)
+                for field, target, array in zip(known._fields, part.annotations, known, strict=True):
                     if target is not None and array is not None:
                         target[:] = array[start : start + count]
-                        digest.update(summary(target))
+                        found.add(field, target)
                 if self._ledger is None:
                     _check_finite(part.values, name, start, missing=self.missing)
-                digest.update(summary(part.values))
+                found.add("values", part.values)
                 places.append(Place(filled, name, start))
                 start, n_rows, filled = start + count, n_rows + count, filled + count
                 if filled == self.block_rows:
                     yield buffer, block
                     filled = 0
-            ledger.append(Entry(start, digest.digest()))
+            ledger.append(Entry(start, found.digest()))
             self._compare(len(ledger) - 1, ledger[-1], name)
         if filled:
             yield buffer, block.part(0, filled)
@@ -282,21 +283,6 @@ class Reader:
         if not n_rows:
             raise ValueError("the source is empty: it yields no rows")
         self._ledger, self.n_rows = ledger, n_rows
-
-
-def summary(values: NDArray[Any]) -> bytes:
-    """Sums of an array's words, in places that recur: other rows have others, and they cost less than reading."""
-    runs = [values] if values.flags.c_contiguous else list(values.T)
-    return b"".join(map(_summary_of_run, runs))
-
-
-def _summary_of_run(values: NDArray[Any]) -> bytes:
-    """The same of memory that has no gaps."""
-    data = values.reshape(-1).view(np.uint8)
-    whole = data.size // 8
-    many = whole // WORDS * WORDS
-    sums = data[: whole * 8].view(np.uint64)[:many].reshape(-1, WORDS).sum(axis=0, dtype=np.uint64)
-    return sums.tobytes() + data[many * 8 :].tobytes()
 
 
 def _check_finite(values: NDArray[Any], name: str, start: int, *, missing: bool) -> None:

@@ -1,7 +1,6 @@
 """Rows of one array, in memory or in a memory map."""
 
 import copy
-import hashlib
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from fastem.annotations import NOTHING, Annotations, or_empty
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
-from fastem.reading import summary
+from fastem.fingerprints import fingerprint
 from fastem.sources._contract import Marks, Mixture, Rows, RowScores, Scores, Sweep, Wanted
 from fastem.sources.tiling import (
     FACTOR_TILE_ROWS,
@@ -24,7 +23,6 @@ from fastem.sources.tiling import (
 )
 
 NO_MARKS = Marks(np.empty(0, np.int64), np.empty(0))
-DIGEST_ROWS = 16384  # copied at once where they are not in C order
 
 
 class ArraySource:
@@ -82,12 +80,9 @@ class ArraySource:
         return self.n_rows
 
     def digest(self) -> str:
-        """Fingerprint of all rows and weights, whatever their layout."""
-        result = hashlib.blake2b(digest_size=16)
-        for start in range(0, self.n_rows, DIGEST_ROWS):
-            for array in (self.rows.values, self.rows.weights, *or_empty(self.annotations)):
-                result.update(summary(np.ascontiguousarray(array[start : start + DIGEST_ROWS])))
-        return result.hexdigest()
+        """Fingerprint of all rows and of what is known of them, whatever their layout."""
+        values, weights = self.rows.values, self._given_weights
+        return fingerprint([("values", values), ("weights", weights), *self.annotations._asdict().items()])
 
     def holding(self, values: NDArray[Any], weights: Float | None, annotations: Annotations = NOTHING) -> "ArraySource":
         """A source of other rows, read in the same way."""

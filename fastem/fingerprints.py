@@ -1,0 +1,55 @@
+"""Fingerprints of data: 128 bits of xxh3, in which every bit, its place, the shapes, types and names of fields matter.
+
+They find what has changed by mistake, at the speed of memory. They are no protection from somebody who looks for other
+data of the same fingerprint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import xxhash
+from numpy.typing import NDArray
+
+COPIED_BYTES = 2**20  # at once, of what does not lie in C order
+
+
+def fingerprint(fields: Iterable[tuple[str, NDArray[Any] | None]]) -> str:
+    """Fingerprint of named arrays, whatever their layout in memory; None is another than an empty array."""
+    whole = xxhash.xxh3_128()
+    for name, array in fields:
+        whole.update(repr((name, None if array is None else (array.dtype.str, array.shape))).encode())
+        if array is not None:
+            for rows in _in_order(array):
+                whole.update(rows.data)
+    return whole.hexdigest()
+
+
+class RunningFingerprint:
+    """Fingerprint of rows whose fields come piece by piece: where they are cut does not matter."""
+
+    def __init__(self) -> None:
+        self._hashes: dict[str, list[Any]] = {}
+
+    def add(self, name: str, piece: NDArray[Any]) -> None:
+        """Take in the rows that follow in a field; they lie in C order, or column by column."""
+        runs = [piece] if piece.flags.c_contiguous else piece.T
+        hashes = self._hashes.setdefault(f"{name} {piece.dtype.str} {piece.shape[1:]}", [])
+        hashes.extend(xxhash.xxh3_128() for _ in range(len(runs) - len(hashes)))
+        for part, run in zip(hashes, runs, strict=True):
+            part.update(run.data)
+
+    def digest(self) -> str:
+        """Fingerprint of all that was taken in."""
+        found = sorted((name, [part.hexdigest() for part in parts]) for name, parts in self._hashes.items())
+        return xxhash.xxh3_128_hexdigest(repr(found).encode())
+
+
+def _in_order(array: NDArray[Any]) -> Iterable[NDArray[Any]]:
+    """The rows, in pieces that lie in C order."""
+    if array.flags.c_contiguous or not array.size:
+        return [array]
+    step = max(1, COPIED_BYTES // (array.nbytes // len(array)))
+    return (np.ascontiguousarray(array[start : start + step]) for start in range(0, len(array), step))
