@@ -148,8 +148,8 @@ class _Space:
         self.moved = [math.nan, math.nan]  # how far the last two steps went
 
     def shaped(self, vector: Vector) -> Any:
-        """The parameters as the user gave them."""
-        return float(vector[0]) if self.shape == () else vector.reshape(self.shape)
+        """The parameters as the user gave them: a copy, which the user's functions may write to."""
+        return float(vector[0]) if self.shape == () else vector.reshape(self.shape).copy()
 
     def value(self, vector: Vector) -> float:
         """The objective at a point."""
@@ -161,7 +161,8 @@ class _Space:
 
     def evaluate(self, point: Vector) -> tuple[Vector, float]:
         """Step and objective."""
-        image: NDArray[np.float64] = np.asarray(self.step(self.shaped(point)), dtype=np.float64)
+        # a copy: the step may return the same array each time
+        image: NDArray[np.float64] = np.array(self.step(self.shaped(point)), dtype=np.float64)
         if image.shape != self.shape:
             raise ValueError(f"step returned shape {image.shape} for theta of shape {self.shape}")
         if not np.isfinite(image).all():

@@ -178,3 +178,35 @@ def test_an_extrapolation_out_of_the_domain_is_taken_back():
 def test_wrong_arguments_are_named(arguments, options, message):
     with pytest.raises(ValueError, match=message):
         fixed_point(*arguments, **options)
+
+
+@by_method
+def test_functions_may_write_to_what_they_are_given_and_return_the_same_array_each_time(acceleration):
+    kept = np.empty(2)
+
+    def in_place(theta):
+        theta *= 0.5
+        theta += [1.0, 2.0]
+        return theta
+
+    def into_one_array(theta):
+        np.add(0.5 * theta, [1.0, 2.0], out=kept)
+        return kept
+
+    def objective(theta):
+        value = -np.square(theta - [2.0, 4.0]).sum()
+        theta[:] = np.nan
+        return value
+
+    def callback(record, theta):
+        theta[:] = np.nan
+
+    options = {"acceleration": acceleration, "tol": 1e-12}
+    pure = fixed_point(lambda theta: theta * 0.5 + [1.0, 2.0], [10.0, 20.0], **options)
+    np.testing.assert_allclose(pure.theta, [2.0, 4.0], atol=1e-10)
+    for step in (in_place, into_one_array):
+        found = fixed_point(step, [10.0, 20.0], callback=callback, **options)
+        assert found.n_iter == pure.n_iter
+        assert (found.theta == pure.theta).all()
+        found = fixed_point(step, [10.0, 20.0], objective, **options)
+        np.testing.assert_allclose(found.theta, [2.0, 4.0], atol=1e-5)
