@@ -23,6 +23,9 @@ class Extrapolation(Protocol):
     def reject(self) -> None:
         """The last proposal was worse than what it started from; the next point is the image before it."""
 
+    def forget(self) -> None:
+        """Points from now on have other coordinates than those before."""
+
 
 @dataclass(eq=False)
 class Squarem:
@@ -63,6 +66,10 @@ class Squarem:
         self.stabilise = False
         self.longest = max(self.longest / 4.0, 2.0)
 
+    def forget(self) -> None:
+        """Begin a cycle."""
+        self.points, self.stabilise = [], False
+
 
 @dataclass(eq=False)
 class Anderson:
@@ -101,6 +108,8 @@ class Anderson:
     def reject(self) -> None:
         """Begin anew."""
         self.points, self.images = [], []
+
+    forget = reject
 
 
 METHODS: dict[str, Callable[[], Extrapolation]] = {"squarem": Squarem, "anderson": Anderson}

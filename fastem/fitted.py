@@ -21,6 +21,7 @@ from fastem.annotating import Known, annotate
 from fastem.compiled import get_passes
 from fastem.families import Family, family_for
 from fastem.problem import BASE_ROWS, check_domain, has_nan, source_for, sum_log_base
+from fastem.projecting import check_densities
 from fastem.reading import Block, Reader, Source, as_source
 from fastem.samples import Sample
 from fastem.sources import Mixture, Scores, Wanted, common_origin, range_of
@@ -132,8 +133,12 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         place: Callable[[int], str] = "row {}".format,
         *,
         missing: bool = False,
+        restricted: bool = False,
     ) -> _Evaluation:
-        """Score checked rows, with the terms of log-densities that a pass leaves out; `missing` if there may be NaN."""
+        """Score checked rows, with the terms of log-densities that a pass leaves out; `missing` if there may be NaN.
+
+        What is known of their components counts if `restricted`.
+        """
         values, locations = rows.values, self._locations()
         missing = (missing or self.missing == "marginalize") and has_nan(values)
         annotations = self._boxed(rows).annotations if missing else rows.annotations
@@ -144,10 +149,12 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
                 f"X has {annotations.n_features(values.shape[1])} features, but {type(self).__name__} is expecting "
                 f"{locations.shape[1]} features as input."
             )
+        check_densities(values, annotations, place)
         plain = not family.centred or annotations.projection is not None
         origin = np.zeros(locations.shape[1]) if plain else common_origin(range_of(locations))
         source = source_for(family, values, rows.weights, origin, annotations)
-        scores = source.score(get_passes(family.name), self._recover(origin), wanted)
+        passes = get_passes(family.name, restrict="restrict" if restricted else "all_allowed")
+        scores = source.score(passes, self._recover(origin), wanted)
         if wanted.densities and family.log_base is not None:
             for start in range(0, len(values), BASE_ROWS):
                 part = slice(start, start + BASE_ROWS)

@@ -25,9 +25,10 @@ from fastem.fitted import Float
 from fastem.posing import pose_array, problem_of
 from fastem.priors import Moments
 from fastem.problem import check_domain
+from fastem.samples import Sample
 from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.schemes.stepwise import State, begin
-from fastem.sources import Mixture
+from fastem.sources import Mixture, Wanted
 from fastem.threads import limit_threads
 from fastem.unfitted import UnfittedMixture
 
@@ -314,13 +315,20 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         self.fit(X, y, sample_weight=sample_weight, labels=labels, noise=noise, projection=projection)
         if labels is None:
             return self.predict(X, noise=noise, projection=projection)
-        shares = self.predict_proba(X, noise=noise, projection=projection).astype(np.float64)
-        weights = checks.sample_weights(sample_weight, shares)
-        plausible = annotate(Known(labels), shares.shape, shares.shape[1], weights).plausible(shares.shape[1])
+        values = self._values(X, Known(None, noise, projection))
+        weights, n_weights = checks.sample_weights(sample_weight, values), self._n_weights()
+        annotations = annotate(Known(labels, noise, projection), values.shape, n_weights, weights)
+        plausible = annotations.plausible(n_weights)
         assert plausible is not None
         plausible = np.where((plausible > 0.0).any(axis=1, keepdims=True), plausible, 1.0)  # rows without weight
-        allowed = np.where(plausible > 0.0, np.maximum(shares * plausible, np.finfo(np.float64).tiny), 0.0)
-        return self._labels()[allowed.argmax(axis=1)]
+        annotations = annotations._replace(labels=None, plausibility=plausible)
+        with limit_threads(self.n_jobs):
+            rows = Sample(values, None, annotations)
+            found = self._evaluate_rows(rows, Wanted(labels=True, posterior=False), restricted=True).scores.rows.labels
+        # where all densities are zero, the heaviest that is allowed
+        heaviest = (self.weights_.astype(np.float64) * plausible).argmax(axis=1)
+        allowed = np.take_along_axis(plausible, found[:, None], axis=1)[:, 0] > 0.0
+        return self._labels()[np.where(allowed, found, heaviest)]
 
     def _set_run(self, run: driver.Run, history: list[driver.HistoryRecord], attributes: dict[str, Any]) -> None:
         """Set the fitted attributes; those of a background that the mixture no longer has go."""

@@ -36,7 +36,10 @@ class Space(Protocol):
 
 
 class MixtureSpace(NamedTuple):
-    """Mixtures of a problem. Vectors hold logarithms of the weights, and what the family packs."""
+    """Mixtures of a problem. Vectors hold logarithms of the weights, and what the family packs.
+
+    A weight or rate of zero has the logarithm -inf: it is at its boundary, where EM leaves it.
+    """
 
     problem: Problem
 
@@ -60,7 +63,7 @@ class MixtureSpace(NamedTuple):
         weights = np.exp(logarithms - logarithms.max())
         mixture = Mixture(self.problem.prior.settle(weights), self.problem.family.unpack(rest, like.params))
         arrays: tuple[Any, ...] = tuple(mixture.params)
-        if not all(np.isfinite(array).all() for array in arrays):
+        if not all((array < np.inf).all() for array in arrays):  # nor NaN
             raise ValueError("parameters overflow")
         return mixture
 
@@ -128,12 +131,17 @@ def _report(state: State) -> Step:
 
 
 def _extrapolate(space: Space, state: State, image: Any) -> Any:
-    """Next point beyond the image, if the method has one."""
+    """Next point beyond the image, if the method has one; a parameter at its boundary stays there."""
     with np.errstate(all="ignore"):
-        proposal = state.method.propose(space.pack(state.point), space.pack(image))
+        before, after = space.pack(state.point), space.pack(image)
+        held = np.isneginf(after)
+        if (held != np.isneginf(before)).any():
+            state.method.forget()
+            return None
+        proposal = state.method.propose(np.where(held, 0.0, before), np.where(held, 0.0, after))
         if proposal is None or not np.isfinite(proposal).all():
             return None
         try:
-            return space.unpack(proposal, image)
+            return space.unpack(np.where(held, -np.inf, proposal), image)
         except ValueError:
             return None

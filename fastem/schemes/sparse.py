@@ -152,7 +152,9 @@ def _freeze(problem: Problem, mixture: Mixture, sweep: Sweep, marks: Marks, thre
     def segment(run: tuple[slice, NDArray[np.intp]]) -> _Segment:
         rows, components = run
         inside = ordered.part(rows).among(components).densities(_selected(problem, mixture, components))
-        share = np.exp(np.minimum(inside - densities[rows], 0.0), dtype=np.float64)
+        with np.errstate(invalid="ignore"):
+            share = np.exp(np.minimum(inside - densities[rows], 0.0), dtype=np.float64)
+        share = np.where(densities[rows] > -np.inf, share, 0.0)  # a row that no component allows has no weight
         return _Segment(ordered.part(rows, share).among(components), components)
 
     work = sum((rows.stop - rows.start) * len(components) for rows, components in runs)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastem.extrapolation import Vector
 from fastem.problem import Problem
 from fastem.schemes._contract import Scheme, Step
 from fastem.schemes.accelerated import MixtureSpace
@@ -117,7 +118,7 @@ class Stepwise(NamedTuple):
         average, n_averaged = state.average, state.n_averaged
         if self.averaging and state.n_passes > 0:
             vector = MixtureSpace(problem).pack(mixture)
-            average = vector if average is None else average + (vector - average) / (n_averaged + 1)
+            average = vector if average is None else _averaged(average, vector, n_averaged + 1)
             n_averaged += 1
         after = State(mixture, statistics, means, state.n_batches + 1, state.n_passes, seen, average, n_averaged)
         return after, sweep.log_likelihood
@@ -145,6 +146,13 @@ class State(NamedTuple):
 def begin(start: Mixture) -> State:
     """Nothing seen yet."""
     return State(start, None, None, 0, 0, 0.0, None, 0)
+
+
+def _averaged(average: Vector, vector: Vector, count: int) -> Vector:
+    """Average of `count` vectors, the last of them `vector`; a parameter at its boundary, -inf, stays there."""
+    at_boundary = np.isneginf(average) | np.isneginf(vector)
+    with np.errstate(invalid="ignore"):
+        return np.where(at_boundary, -np.inf, average + (vector - average) / count)
 
 
 def _scaled(sweep: Sweep, factor: float) -> Sweep:
