@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastem.annotations import Annotations, Float
 
 CHECK_ROWS = 16384  # whose covariances are checked at once
+SLACK = 1e-10  # of a correlation matrix, for rounding
 
 
 class Known(NamedTuple):
@@ -174,24 +175,40 @@ def check_noise(noise: ArrayLike | None, shape: tuple[int, int], *, trusted: boo
 
 
 def _check_semidefinite(matrices: Float, first: int) -> None:
-    """Raise ValueError for the first of the matrices (n, m, m) that is not symmetric positive semi-definite."""
-    m = matrices.shape[1]
-    scale = np.abs(matrices).max(axis=(1, 2))
-    slack = 1e-10 * scale
-    asymmetry = np.abs(matrices - np.swapaxes(matrices, 1, 2)).max(axis=(1, 2))
-    wrong = asymmetry > slack
+    """Raise ValueError for the first of the matrices (n, m, m) that is not symmetric positive semi-definite.
+
+    Rounding is allowed for in units of each feature's own standard deviation: their sizes may differ by any factor.
+    """
+    variances = np.diagonal(matrices, axis1=1, axis2=2)
+    if (variances < 0.0).any():
+        row, column = np.argwhere(variances < 0.0)[0]
+        raise ValueError(f"noise holds the variance {variances[row, column]} in row {first + row}, column {column}")
+    deviations = np.sqrt(variances)
+    unit = 1.0 / np.where(variances > 0.0, deviations, 1.0)
+    scaled = matrices * unit[:, :, None] * unit[:, None, :]
+    # beside a variance of zero there are no covariances
+    bound = np.where(deviations[:, :, None] * deviations[:, None, :] > 0.0, SLACK, 0.0)
+    asymmetric = (np.abs(scaled - np.swapaxes(scaled, 1, 2)) > bound).any(axis=(1, 2))
+    if asymmetric.any():
+        raise ValueError(f"noise is not symmetric in row {first + int(np.argmax(asymmetric))}")
+    wrong = ((variances == 0.0)[:, :, None] & (scaled != 0.0)).any(axis=(1, 2)) | _is_indefinite(scaled)
     if wrong.any():
-        raise ValueError(f"noise is not symmetric in row {first + int(np.argmax(wrong))}")
+        raise ValueError(f"noise is not positive semi-definite in row {first + int(np.argmax(wrong))}")
+
+
+def _is_indefinite(matrices: Float) -> NDArray[np.bool_]:
+    """Which of symmetric matrices (n, m, m), whose diagonals are 0 or 1, are not positive semi-definite."""
+    m = matrices.shape[1]
+    wrong = np.zeros(len(matrices), dtype=np.bool_)
     rest = np.moveaxis(matrices, 0, 2).copy()  # all matrices at once, entry by entry
     for j in range(m):
         pivot = rest[j, j]
-        zero = pivot <= slack
-        wrong |= pivot < -slack
+        zero = pivot <= SLACK
+        wrong |= pivot < -SLACK
         column = rest[j + 1 :, j]
         # beside a pivot of zero all entries are zero, up to what the others' roots allow
-        wrong |= zero & (np.abs(column) > 1e-5 * scale).any(axis=0)
+        wrong |= zero & (np.abs(column) > np.sqrt(SLACK)).any(axis=0)
         factor = np.where(zero, 0.0, column / np.where(zero, 1.0, pivot))
         for i in range(j + 1, m):
             rest[i, j + 1 : i + 1] -= factor[i - j - 1] * column[: i - j]
-    if wrong.any():
-        raise ValueError(f"noise is not positive semi-definite in row {first + int(np.argmax(wrong))}")
+    return wrong

@@ -70,18 +70,20 @@ class Annotations(NamedTuple):
 
     def by_row(self, n_rows: int) -> Annotations:
         """The same with errors and projections for each row, where all share one."""
-        labels, plausibility, *errors = self
-        by_row = (array if array is None or len(array) == n_rows else np.repeat(array, n_rows, 0) for array in errors)
-        return Annotations(labels, plausibility, *by_row)
+        noise, projection = (
+            array if array is None or len(array) == n_rows else np.repeat(array, n_rows, 0)
+            for array in (self.noise, self.projection)
+        )
+        return self._replace(noise=noise, projection=projection)
 
     def part(self, start: int, stop: int) -> Annotations:
         """Views of what is known row by row."""
         arrays: list[Any] = [None if array is None else array[start:stop] for array in self]
         return Annotations(*arrays)
 
-    def joined(self, other: Annotations) -> Annotations:
-        """Of these rows and then of others, of which the same is known, row by row."""
-        pairs: Any = zip(self, other, strict=True)
+    def joined(self, other: Annotations, sizes: tuple[int, int]) -> Annotations:
+        """Of these rows and then of others, so many of which the same is known; row by row."""
+        pairs: Any = zip(self.by_row(sizes[0]), other.by_row(sizes[1]), strict=True)
         joined = Annotations(*(None if a is None else np.concatenate([a, b]) for a, b in pairs))
         return joined._replace(log_widths=self.log_widths)
 

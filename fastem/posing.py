@@ -13,6 +13,7 @@ from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior
 from fastem.latent import components_of, mixed_expectations
 from fastem.problem import Problem, check_domain, has_nan, kind_of_source, source_for, sum_log_base
+from fastem.projecting import check_densities, seen_features
 from fastem.reading import Block, Reader
 from fastem.samples import LabelledReservoir, Sample, draw_sample, seeing_all, witnesses
 from fastem.sources import (
@@ -20,6 +21,7 @@ from fastem.sources import (
     Mixture,
     Range,
     common_origin,
+    exact_origin,
     log_widths,
     range_of,
     range_of_present,
@@ -87,11 +89,11 @@ def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.rand
     check_domain(family_for(model.family, missing=missing, errors=False), values, model.name)
     if missing:
         check_columns(seen_columns(rows), model.names)
+    if rows.annotations.projection is not None:
+        check_features(seen_features(values, weights, rows.annotations))
     origin = np.zeros(rows.annotations.n_features(values.shape[1]))
     if model.family.centred and rows.annotations.projection is None:
-        step = -(-len(values) // ORIGIN_ROWS)
-        some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
-        origin = common_origin(range_of(some, missing=missing)) if len(some) else origin
+        origin = origin_of(values, weights, missing=missing)
     extent = None
     if model.family.background:
         extent = range_of_present(values, weights, missing=missing)
@@ -106,9 +108,20 @@ def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.rand
     return Posed(problem, _n_present(values, weights), sample, values.dtype, extent)
 
 
+def origin_of(values: NDArray[Any], weights: Float | None, *, missing: bool) -> Float:
+    """Origin near the rows of positive weight: some of them choose it, and it is exact for all."""
+    step = -(-len(values) // ORIGIN_ROWS)
+    some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
+    origin = common_origin(range_of(some, missing=missing)) if len(some) else np.zeros(values.shape[1])
+    if step == 1 or not origin.any():
+        return origin
+    return exact_origin(origin, range_of_present(values, weights, missing=missing))
+
+
 def problem_of(model: Model, rows: Sample, origin: Float) -> Problem:
     """Rows about an origin, as a problem for the family or the variation of it that goes with them."""
     missing = model.missing and has_nan(rows.values)
+    check_densities(rows.values, rows.annotations)
     family = family_for(model.family, missing=missing, errors=rows.annotations.has_errors)
     source = source_for(family, rows.values, rows.weights, origin, rows.annotations)
     return Problem(family, source, model.prior, sum_log_base(family, rows.values, rows.weights))
@@ -149,6 +162,13 @@ def check_columns(there: NDArray[np.bool_], names: Any) -> None:
     )
 
 
+def check_features(seen: NDArray[np.bool_]) -> None:
+    """Raise ValueError that names features that no projection sees."""
+    if not seen.all():
+        features = ", ".join(map(str, np.flatnonzero(~seen)))
+        raise ValueError(f"no projection sees features {features}: nothing can be learned of what is never seen")
+
+
 def pose_source(
     model: Model, reader: Reader, n_components: int, init_size: int, random_state: np.random.RandomState
 ) -> Posed:
@@ -164,12 +184,16 @@ def pose_source(
         for block in blocks:
             survey.add(block)
     check_columns(survey.seen, model.names)
+    check_features(survey.features)
     if reader.known.restricts:
         check_possible(survey.possible)
-    family, base, extent, box = survey.family, survey.base, survey.extent, survey.box
+    family, base, extent = survey.family, survey.base, survey.extent
+    box = survey.present if model.family.background else None
     projected = reader.known.projection is not None
     n_features = reader.known.n_features(reader.n_features)
-    origin = np.zeros(n_features) if extent is None or projected else common_origin(extent)
+    origin = np.zeros(n_features)
+    if survey.present is not None and survey.n_present and not projected:
+        origin = common_origin(survey.present)
     if not survey.missing and not reader.known.has_errors:
         family, base = model.family, base if model.family.log_base is not None else 0.0
     single = family.single and extent is not None and single_suffices(extent, origin)
@@ -197,8 +221,10 @@ class Survey:
         Whether there is a NaN that stands for a missing value.
     seen : ndarray of bool of shape (m,)
         Columns that some row of positive weight sees.
-    extent, box : Range, optional
-        Of all rows, if the family is centred, and of those of positive weight, if it has a background.
+    features : ndarray of bool of shape (d,)
+        Features that some projection sees, if there are projections.
+    extent, present : Range, optional
+        Of all rows and of those of positive weight, if the family is centred.
     possible : ndarray of bool of shape (K,)
         Components that some row may be of, if anything is known of that.
     total_weight, base : float
@@ -213,9 +239,9 @@ class Survey:
         self._witnesses: Sample | None = None  # the first rows that see a column
         self.family = model.family
         self.missing = False
-        self.seen = np.zeros(0, dtype=np.bool_)
+        self.seen = self.features = np.zeros(0, dtype=np.bool_)
         self.extent: Range | None = None
-        self.box: Range | None = None
+        self.present: Range | None = None
         self.possible = np.zeros(n_components, dtype=np.bool_)
         self.total_weight = self.base = 0.0
         self.n_present = 0
@@ -235,10 +261,13 @@ class Survey:
         missing = self._model.missing and has_nan(values)
         if self.family.centred:
             self.extent = _union(self.extent, range_of(values, missing=missing))
-        if self.family.background:
-            self.box = _union(self.box, range_of_present(values, weights, missing=missing))
+            self.present = _union(self.present, range_of_present(values, weights, missing=missing))
         if annotations.restricts:
             self.possible |= check_labels(annotations, self.possible.size, weights, block.place)
+        check_densities(values, annotations, block.place)
+        if annotations.projection is not None:
+            features = seen_features(values, weights, annotations)
+            self.features = features | self.features if self.features.size else features
         self._reservoir.add(rows)
         self._look_at_columns(rows, missing)
         self.base += sum_log_base(self.family, values, weights)

@@ -48,7 +48,8 @@ class Sample:
         if self.weights is not None and other.weights is not None:
             weights = np.concatenate([self.weights, other.weights])
         values = np.concatenate([self.values, other.values])
-        return Sample(values, weights, self.annotations.joined(other.annotations))
+        sizes = len(self.values), len(other.values)
+        return Sample(values, weights, self.annotations.joined(other.annotations, sizes))
 
     def put(self, places: NDArray[np.intp], rows: Sample) -> None:
         """Write rows over others."""

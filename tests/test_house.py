@@ -16,7 +16,7 @@ PACKAGE = Path(fastem.__file__).parent
 # From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
 LAYERS = """
 _jit datasets records annotations writing fingerprints
-annotating clustering
+annotating projecting clustering
 reading
 checks persistence
 kernels

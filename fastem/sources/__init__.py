@@ -4,7 +4,15 @@ from fastem.sources._contract import Marks, Mixture, Rows, RowScores, RowSource,
 from fastem.sources.array import ArraySource
 from fastem.sources.chunked import ChunkSource
 from fastem.sources.patterned import PatternSource
-from fastem.sources.ranges import Range, common_origin, log_widths, range_of, range_of_present, single_suffices
+from fastem.sources.ranges import (
+    Range,
+    common_origin,
+    exact_origin,
+    log_widths,
+    range_of,
+    range_of_present,
+    single_suffices,
+)
 from fastem.sources.tiling import PARALLEL_WORK, slab_bounds, workspace_rows
 
 __all__ = [
@@ -23,6 +31,7 @@ __all__ = [
     "Sweepable",
     "Wanted",
     "common_origin",
+    "exact_origin",
     "log_widths",
     "range_of",
     "range_of_present",

@@ -1,0 +1,119 @@
+"""Noise that is a covariance and noise that is none, in any units; noise of all rows; what projections can tell."""
+
+import numpy as np
+import pytest
+from fits import run
+from models import learned
+
+from fastem import GaussianMixture
+from fastem.annotating import check_noise
+
+NO_COVARIANCES = {
+    "an eigenvalue of -4": ([[1, 0, 0], [0, 1, 5], [0, 5, 1]], "not positive semi-definite in row 3"),
+    "a variance of -0.5": (np.diag([1, 1, -0.5]), r"the variance -0\.5\d* in row 3, column 2"),
+    "asymmetric": ([[1, 0, 0], [0, 1, 0.9], [0, 0, 1]], "not symmetric in row 3"),
+    "a covariance without a variance": ([[1, 0, 0], [0, 1, 1e-3], [0, 1e-3, 0]], "not positive semi-definite in row 3"),
+    "singular but for the last": ([[1, 0, 0], [0, 1, 1.001], [0, 1.001, 1]], "not positive semi-definite in row 3"),
+}
+
+
+@pytest.mark.parametrize("units", [(1, 1, 1), (1e6, 1, 1), (1e100, 1e-100, 1e-100)], ids=str)
+@pytest.mark.parametrize("wrong", NO_COVARIANCES)
+def test_what_is_no_covariance_is_refused_beside_a_feature_of_any_size(wrong, units):
+    matrix, message = NO_COVARIANCES[wrong]
+    noise = np.tile(np.eye(3), (20, 1, 1))
+    noise[3] = matrix
+    X = np.random.default_rng(0).normal(size=(20, 3)) * units
+    with pytest.raises(ValueError, match=message if units[2] == 1 else message.replace(r"-0\.5\d*", ".*")):
+        GaussianMixture(1).fit(X, noise=noise * np.outer(units, units))
+
+
+@pytest.mark.parametrize("units", [(1, 1, 1), (1e6, 1, 1e-6), (1e100, 1e-100, 1.0)], ids=str)
+def test_covariances_are_taken_up_to_rounding(units):
+    """Of rank one and two, of zeros, and of rounding errors."""
+    rng = np.random.default_rng(1)
+    roots = rng.normal(size=(200, 3, 2))
+    roots[::3, :, 1] = 0.0
+    roots[::5, 1] = 0.0
+    noise = roots @ np.swapaxes(roots, 1, 2) * np.outer(units, units)
+    noise[1, 0, 1] *= 1 + 1e-15
+    assert (check_noise(noise, (200, 3)) == noise.reshape(200, 9)).all()
+
+
+def rarely_seen(n_rows=10_000):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(n_rows, 2))
+    X[:, 1] = np.nan
+    X[::700, 1] = rng.normal(size=len(X[::700]))
+    return X
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_noise_of_all_rows_is_that_of_each_where_a_start_has_to_look_for_a_column(covariance_type, weighted):
+    X = rarely_seen()
+    shared = np.array([[0.1, 0.05], [0.05, 0.2]])
+    weights = np.random.default_rng(1).uniform(size=len(X)) if weighted else None
+    options = {"covariance_type": covariance_type, "missing": "marginalize", "random_state": 0, "init_size": 50}
+    one = run(GaussianMixture(2, **options), X, 1, weights, noise=shared)
+    each = run(GaussianMixture(2, **options), X, 1, weights, noise=np.tile(shared, (len(X), 1, 1)))
+    assert one.lower_bound_ == each.lower_bound_
+    assert all((learned(one)[name] == value).all() for name, value in learned(each).items())
+
+
+def projected(n_columns, n_features=2, n_rows=300):
+    rng = np.random.default_rng(0)
+    projection = rng.normal(size=(n_rows, n_columns, n_features))
+    latent = rng.normal(size=(n_rows, n_features)) + 1
+    return np.einsum("nmd,nd->nm", projection, latent), projection
+
+
+def dependent(kind):
+    """Values of which one follows from the others in row 7, and in rows after it."""
+    X, projection = projected(3 if kind == "more columns than features" else 2)
+    if kind == "zeros":
+        projection[7:9, 1] = 0.0
+    elif kind == "twice the same":
+        projection[7, 1] = 3 * projection[7, 0]
+    else:
+        X[:7, 0] = np.nan
+    return X, projection
+
+
+@pytest.mark.parametrize("kind", ["more columns than features", "zeros", "twice the same"])
+@pytest.mark.parametrize("unit", [1.0, 1e-60, 1e60])
+def test_values_that_follow_from_each_other_have_no_density(kind, unit):
+    X, projection = dependent(kind)
+    units, message = np.array([1.0, unit]), "the values in row 7 have no density"
+    model = GaussianMixture(1, missing="marginalize", reg_covar=0.0)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, projection=projection * units)
+    noise = np.full(X.shape, 0.1)
+    fitted = run(model, X, 3, projection=projection, noise=noise)
+    for method in (fitted.score_samples, fitted.predict, fitted.denoise):
+        with pytest.raises(ValueError, match=message):
+            method(X, projection=projection)
+    chunk = {"X": X[5:], "projection": projection[5:] * units}
+    with pytest.raises(ValueError, match="the values in row 2 of chunk 1 have no density"):
+        run(model, [{"X": X[:5], "projection": projection[:5] * units}, chunk], 3)
+    X[7:, 1 if kind != "zeros" else 0] = np.nan
+    X[7:9, 1] = np.nan
+    run(GaussianMixture(1, missing="marginalize"), X, 1, projection=projection)
+
+
+def test_a_feature_that_no_row_sees_cannot_be_learned():
+    X, projection = projected(1, 3)
+    unseen = projection.copy()
+    unseen[:, :, 1] = 0.0
+    message = "no projection sees features 1: nothing can be learned"
+    for given in (unseen, unseen[0]):
+        with pytest.raises(ValueError, match=message):
+            GaussianMixture(1).fit(X, projection=given)
+    unseen[5] = projection[5]
+    weights = np.where(np.arange(len(X)) == 5, 0.0, 1.0)
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture(1).fit(X, projection=unseen, sample_weight=weights)
+    halves = [{"X": X[part], "projection": unseen[part]} for part in (slice(6, None), slice(0, 5), slice(0, 6))]
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture(1).fit(halves[:2])
+    run(GaussianMixture(1), halves[::2], 3)
