@@ -1,32 +1,22 @@
-"""Fits that survive: how far one has come, in a file that is written whole or not at all.
-
-A file is a zip archive of arrays and of one JSON document that says where they belong. Reading runs no code from it:
-only records of this package come out.
-"""
+"""Fits that survive: how far one has come, in a file that is written whole or not at all."""
 
 from __future__ import annotations
 
-import dataclasses
-import io
 import json
 import os
-import sys
 import time
-import zipfile
-from pathlib import Path
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fastem.driver import Progress
-from fastem.writing import check_target, write_whole
+from fastem.checkpoint_format import CheckpointError, Saved, packed, unpacked
+from fastem.claims import Claim, InUse
+from fastem.driver import Progress, Run
 
-FORMAT = "fastem-checkpoint 2"
-
-
-class CheckpointError(ValueError):
-    """A file that is no checkpoint, is damaged, or belongs to another fit."""
+__all__ = ["Checkpoint", "CheckpointError", "Journal"]
 
 
 class Checkpoint(NamedTuple):
@@ -35,7 +25,7 @@ class Checkpoint(NamedTuple):
     Parameters
     ----------
     path : str or path-like
-        The file. It replaces the one before once it is complete on disk.
+        The file. It replaces the one before once it is complete on disk. One fit at a time may write it.
     minutes : float, default=0
         Time between two writings; 0 writes after each iteration.
 
@@ -57,7 +47,7 @@ class Checkpoint(NamedTuple):
 
 
 class Journal:
-    """Keeps the progress of one fit in a file, and takes it up again.
+    """Keeps the progress of one fit in a file, and takes it up again. Leave it as a context: the file is claimed.
 
     Parameters
     ----------
@@ -70,24 +60,40 @@ class Journal:
     Raises
     ------
     CheckpointError
-        If the file is to be resumed, and is no undamaged checkpoint.
+        If the file is to be resumed, and is no undamaged checkpoint; if another fit writes it now.
     FileExistsError
         If a file is there that is not to be resumed, and is not the checkpoint of a fit that has ended.
+    OSError
+        If no file can be written there, or what is there is no regular file.
     """
 
     def __init__(self, checkpoint: Any, resume: bool, random_state: np.random.RandomState) -> None:
         self.checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
-        self.path = Path(os.path.realpath(self.checkpoint.path))
         self.random_state = random_state
         self.identity: dict[str, Any] = {}
         self._written = -np.inf
         if not self.checkpoint.minutes >= 0.0:
             raise ValueError(f"minutes must not be negative, not {self.checkpoint.minutes!r}")
-        check_target(self.checkpoint.path, special=False)
-        self._saved = self._find(resume)
-        if self._saved is not None:
-            random_state.set_state(_decode(self._saved.tree["first_draws"], self._saved.arrays))
+        self._name = repr(os.fsdecode(self.checkpoint.path))
+        try:
+            self._claim = Claim(self.checkpoint.path)
+        except InUse:
+            raise CheckpointError(f"{self._name} is in use: another fit writes it") from None
+        try:
+            self._saved = self._find(resume)
+            self._draw_from("first_draws")
+        except BaseException:
+            self._claim.release()
+            raise
         self._first_draws = random_state.get_state()
+
+    def __enter__(self) -> Journal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._claim.release()
 
     def identify(self, identity: dict[str, Any]) -> None:
         """Tell which fit this is; CheckpointError if the file is of another.
@@ -97,7 +103,8 @@ class Journal:
         self.identity = json.loads(json.dumps(identity))
         if self._saved is None:
             return
-        before = self._saved.tree["identity"]
+        with self._named():
+            before = json.loads(self._saved.value("identity", str))
         for name in [*before, *self.identity]:
             if before.get(name) != self.identity.get(name):
                 there, here = (_shortened(some.get(name)) for some in (before, self.identity))
@@ -107,124 +114,78 @@ class Journal:
         """How far the fit has come."""
         if self._saved is None:
             progress = Progress()
-            self._write(progress)  # now, rather than after the first pass, it shows whether that is possible
+            try:
+                self._write(progress)  # now, rather than after the first pass, it shows whether that is possible
+            except InUse:
+                raise CheckpointError(f"{self._name} is in use: another fit has begun to write it") from None
             return progress
-        progress = _decode(self._saved.tree["progress"], self._saved.arrays)
-        self.random_state.set_state(_decode(self._saved.tree["draws"], self._saved.arrays))
+        with self._named():
+            progress = self._saved.value("progress", Progress)
+            _check(progress)
+        self._draw_from("draws")
         self._saved = None
         return progress
 
     def keep(self, progress: Progress) -> None:
-        """Write it down, if it is time to."""
+        """Write it down, if it is time to; OSError if that fails, and the file is then as it was."""
         if progress.finished or time.monotonic() - self._written >= 60.0 * self.checkpoint.minutes:
             self._write(progress)
 
-    @property
-    def _name(self) -> str:
-        return repr(os.fspath(self.checkpoint.path))
-
     def _write(self, progress: Progress) -> None:
-        arrays: list[NDArray[Any]] = []
-        tree = {
-            "format": FORMAT,
+        values = {
             "finished": progress.finished,
-            "identity": self.identity,
-            "first_draws": _encode(self._first_draws, arrays),
-            "draws": _encode(self.random_state.get_state(), arrays),
-            "progress": _encode(progress, arrays),
+            "identity": json.dumps(self.identity),
+            "first_draws": self._first_draws,
+            "draws": self.random_state.get_state(),
+            "progress": progress,
         }
-        content = io.BytesIO()
-        document = np.frombuffer(json.dumps(tree).encode(), np.uint8)
-        named: dict[str, Any] = {str(i): array for i, array in enumerate(arrays)}
-        np.savez(content, tree=document, **named)
-        write_whole(self.checkpoint.path, content.getvalue())
+        self._claim.write(packed(values))
         self._written = time.monotonic()
 
-    def _find(self, resume: bool) -> _Saved | None:
+    def _find(self, resume: bool) -> Saved | None:
         """What the file holds, if there is one and it is to be taken up."""
-        if not self.path.exists():
+        if self._claim.content is None:
             return None
         try:
-            saved = _read(self.path)
+            saved = unpacked(self._claim.content)
+            finished = saved.value("finished", bool)
         except CheckpointError as error:
             if resume:
                 raise CheckpointError(f"{self._name}: {error}") from error.__cause__
             raise FileExistsError(f"{self._name} is there, and is no checkpoint of fastem: {error}") from None
-        if not resume and not saved.tree["finished"]:
+        finally:
+            self._claim.content = None
+        if not resume and not finished:
             raise FileExistsError(
                 f"{self._name} is the checkpoint of a fit that has not ended: go on with resume=True, or remove it"
             )
         return saved if resume else None
 
+    def _draw_from(self, name: str) -> None:
+        """Set the state that draws are made from, if the file is taken up."""
+        if self._saved is None:
+            return
+        with self._named():
+            try:
+                self.random_state.set_state(self._saved.value(name, tuple))
+            except (TypeError, OverflowError) as error:
+                raise CheckpointError(f"the file is damaged: {error}") from error
 
-class _Saved(NamedTuple):
-    """Content of a file."""
-
-    tree: dict[str, Any]
-    arrays: list[NDArray[Any]]
-
-
-def _read(path: Path) -> _Saved:
-    content = io.BytesIO(path.read_bytes())
-    if not zipfile.is_zipfile(content):
-        raise CheckpointError("the file is no checkpoint, or is cut short")
-    try:
-        with np.load(content, allow_pickle=False) as archive:
-            if "tree" not in archive:
-                raise CheckpointError("the file is no checkpoint")
-            tree = json.loads(archive["tree"].tobytes())
-            arrays = [archive[str(i)] for i in range(len(archive) - 1)]
-    except CheckpointError:
-        raise
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError, TypeError) as error:
-        raise CheckpointError(f"the file is no checkpoint, or is damaged ({error})") from error
-    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
-        raise CheckpointError(f"its format is not {FORMAT!r}")
-    return _Saved(tree, arrays)
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """Let errors of what the file holds name it."""
+        try:
+            yield
+        except ValueError as error:
+            raise CheckpointError(f"{self._name}: {error}") from error
 
 
-def _encode(value: Any, arrays: list[NDArray[Any]]) -> Any:
-    """What JSON can hold; arrays are put into a list and referred to by number."""
-    if isinstance(value, np.ndarray):
-        arrays.append(value)
-        return {"array": len(arrays) - 1}
-    if isinstance(value, np.generic):
-        return _encode(np.asarray(value), arrays) | {"scalar": True}
-    fields = None
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        fields = dict(zip(value._fields, value, strict=True))
-    elif dataclasses.is_dataclass(value):
-        fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
-    if fields is not None:
-        kind = type(value)
-        return {
-            "record": [kind.__module__, kind.__qualname__],
-            "fields": {name: _encode(field, arrays) for name, field in fields.items()},
-        }
-    if isinstance(value, tuple):
-        return {"tuple": [_encode(item, arrays) for item in value]}
-    if isinstance(value, list):
-        return [_encode(item, arrays) for item in value]
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise TypeError(f"a checkpoint has no place for a {type(value).__name__}")
-
-
-def _decode(value: Any, arrays: list[NDArray[Any]]) -> Any:
-    if isinstance(value, list):
-        return [_decode(item, arrays) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "array" in value:
-        array = arrays[value["array"]]
-        return array[()] if "scalar" in value else array
-    if "tuple" in value:
-        return tuple(_decode(item, arrays) for item in value["tuple"])
-    module, name = value["record"]
-    kind = getattr(sys.modules.get(module), name, None) if module.partition(".")[0] == "fastem" else None
-    if not (isinstance(kind, type) and (hasattr(kind, "_fields") or dataclasses.is_dataclass(kind))):
-        raise CheckpointError(f"the file holds a {module}.{name}, which this version of fastem does not have")
-    return kind(**{key: _decode(field, arrays) for key, field in value["fields"].items()})
+def _check(progress: Progress) -> None:
+    """Raise CheckpointError for what a fit never leaves behind."""
+    runs = [run for run in (progress.run, progress.best) if run is not None]
+    kept = type(progress.restart) is int and type(progress.finished) is bool and isinstance(progress.history, list)
+    if not kept or not all(isinstance(run, Run) for run in runs) or (progress.finished and progress.best is None):
+        raise CheckpointError("the file is damaged: it is not known how far the fit came")
 
 
 def _shortened(value: Any) -> str:

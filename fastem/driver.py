@@ -88,7 +88,7 @@ class Journal(Protocol):
         """What is remembered; nothing if the fit begins."""
 
     def keep(self, progress: Progress) -> None:
-        """Remember this."""
+        """Remember this; OSError if that fails, and what was remembered before still is."""
 
 
 class Forgetful:
@@ -173,7 +173,7 @@ def run_restarts(
             stops = [observer.end_restart(run) for observer in observers]  # all of them hear of it
             if any(stops):
                 break
-            journal.keep(progress)
+            _keep(journal, progress)
     except KeyboardInterrupt:
         if progress.run is not None:
             progress.run.stop_reason = "interrupt"
@@ -181,7 +181,7 @@ def run_restarts(
         raise Interrupted(progress.best, progress.history) from None
     if not progress.finished:
         progress.finished = True
-        journal.keep(progress)
+        _keep(journal, progress)
     best = progress.best
     assert best is not None
     if best.stop_reason == "max_iter" and control.max_iter > 0:
@@ -219,11 +219,19 @@ def _iterate(
             run.stop_reason = "callback"
         else:
             if step.portable:
-                journal.keep(progress)
+                _keep(journal, progress)
             continue
         break
     if not run.exact:
         run.lower_bound = problem.exact_bound(run.mixture)
+
+
+def _keep(journal: Journal, progress: Progress) -> None:
+    """Remember how far the fit has come; it goes on if that is not possible at the moment."""
+    try:
+        journal.keep(progress)
+    except OSError as error:
+        warnings.warn(f"the fit goes on, but its checkpoint stays as it was: {error}", RuntimeWarning, stacklevel=2)
 
 
 def _better(best: Run | None, run: Run) -> Run:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
@@ -28,7 +29,7 @@ from fastem.problem import check_domain
 from fastem.samples import Sample
 from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.schemes.stepwise import State, begin
-from fastem.sources import Mixture, Wanted
+from fastem.sources import Mixture, Wanted, unchanged
 from fastem.threads import limit_threads
 from fastem.unfitted import UnfittedMixture
 
@@ -126,9 +127,12 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates; if X
             is of float32, and parameters overflow that; if labels name no component, or leave one without rows; if
             noise is no covariance, with the first such row; if a source is empty, its chunks do not go together, or are
-            not the same when they are read again. If the checkpoint is none, or of a fit of other data or parameters.
+            not the same when they are read again; if a memory map has changed during the fit. If the checkpoint is
+            none, is damaged, belongs to a fit of other data or parameters, or to one that runs now.
         FileExistsError
             If the checkpoint is of a fit that has not ended, or is another file, and is not to be resumed.
+        OSError
+            If the checkpoint cannot be written before the first iteration, or is no regular file.
         KeyboardInterrupt
             Passed on after the best parameters so far have been set.
 
@@ -136,6 +140,8 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         -----
         ConvergenceWarning
             If the best run ended at `max_iter`.
+        RuntimeWarning
+            If the checkpoint cannot be written after an iteration. It stays as it was, and the fit goes on.
 
         Examples
         --------
@@ -146,9 +152,20 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         array([0.667, 0.333])
         """
         random_state = check_random_state(self.random_state)
+        with _journal(checkpoint, resume, random_state) as journal:
+            return self._fit(X, y, sample_weight, Known(labels, noise, projection), random_state, journal)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        known: Known,
+        random_state: np.random.RandomState,
+        journal: driver.Journal,
+    ) -> Self:
         scheme = make_scheme(self.algorithm, self.acceleration, random_state)
-        journal = _journal(checkpoint, resume, random_state)
-        posed = self._pose(X, sample_weight, Known(labels, noise, projection), random_state)
+        posed = self._pose(X, sample_weight, known, random_state)
         if isinstance(journal, Journal):
             journal.identify(self._identity(posed))
         problem, _ = self._under_prior(posed.problem, Moments())
@@ -176,7 +193,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             )
             observers.append(bridge)
         try:
-            with limit_threads(self.n_jobs):
+            with limit_threads(self.n_jobs), unchanged(problem.source, (X, sample_weight, *known)):
                 run, history = driver.run_restarts(problem, starts, control, observers, scheme, journal)
         except ComponentError as error:
             raise self._explain(error, dtype) from None
@@ -346,10 +363,10 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
 
 def _journal(
     checkpoint: str | PathLike[str] | Checkpoint | None, resume: bool, random_state: np.random.RandomState
-) -> driver.Journal:
+) -> AbstractContextManager[driver.Journal]:
     """Who remembers the progress of a fit."""
     if checkpoint is not None:
         return Journal(checkpoint, resume, random_state)
     if resume:
         raise ValueError("resume=True needs the checkpoint to go on from: give checkpoint=")
-    return driver.FORGETFUL
+    return nullcontext(driver.FORGETFUL)

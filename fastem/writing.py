@@ -103,18 +103,19 @@ class Draft:
     ----------
     path : str or path-like
         The file. Links are followed.
+    name : str, optional
+        What errors call it, if not by the path.
+    prefix : str
+        What names of temporary files begin with.
     """
 
-    def __init__(self, path: Target) -> None:
-        self.path = os.fsdecode(path)
-        self.target = os.path.realpath(self.path)
+    def __init__(self, path: Target, name: str | None = None, prefix: str = ".fastem-") -> None:
+        self.path = os.fsdecode(path) if name is None else name
+        self.target = os.path.realpath(os.fsdecode(path))
         self.folder = os.path.dirname(self.target)
-        self.temporary = self._beside()
-        self._backup = self._beside()
+        self.temporary = os.path.join(self.folder, f"{prefix}{secrets.token_hex(8)}.tmp")
+        self._backup = os.path.join(self.folder, f"{prefix}{secrets.token_hex(8)}.tmp")
         self._made = self._backed_up = self._was_there = False
-
-    def _beside(self) -> str:
-        return os.path.join(self.folder, f".fastem-{secrets.token_hex(8)}.tmp")
 
     def fill(self, content: Content) -> None:
         """Write the temporary file, as far as the disk."""
@@ -141,6 +142,16 @@ class Draft:
         with _naming(self.path, self.temporary):
             os.replace(self.temporary, self.target)
         self._made = False
+
+    def place_new(self) -> None:
+        """The same where no file is; FileExistsError if one has come there meanwhile."""
+        with _naming(self.path, self.temporary):
+            try:
+                os.link(self.temporary, self.target)
+            except FileExistsError:
+                raise
+            except OSError:  # a file system without links
+                os.replace(self.temporary, self.target)
 
     def take_back(self) -> None:
         """Undo `place`, if `back_up` came before it."""
@@ -172,8 +183,8 @@ class _Stream:
         """Nothing is temporary."""
 
 
-def sync_folder(folder: str) -> None:
-    """Bring the names in a folder to the disk, where the system can do that."""
+def sync_folder(folder: str, path: str) -> None:
+    """Bring the names in a folder to the disk, where the system can do that, for the sake of a path."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -182,7 +193,7 @@ def sync_folder(folder: str) -> None:
         os.fsync(descriptor)
     except OSError as error:
         if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
-            raise
+            raise OSError(error.errno, error.strerror, path) from error
     finally:
         os.close(descriptor)
 
@@ -202,8 +213,7 @@ def _place_all(drafts: list[Draft]) -> None:
                 draft.take_back()
         raise
     for draft in drafts:
-        with _naming(draft.path, draft.folder):
-            sync_folder(draft.folder)
+        sync_folder(draft.folder, draft.path)
 
 
 def _write(content: Content, file: BinaryIO) -> None:

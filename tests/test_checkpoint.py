@@ -1,5 +1,6 @@
 """A fit that is broken off at any moment and resumed ends with the bits that it would have had without the break."""
 
+import errno
 import os
 import warnings
 from contextlib import suppress
@@ -259,18 +260,28 @@ def test_every_damaged_byte_is_found_or_harmless(rows, path, monkeypatch):
         assert bits(model) == expected
 
 
-def test_a_writing_that_fails_leaves_the_checkpoint_before(rows, path, monkeypatch):
+def fail(*arguments, **options):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_fit_whose_first_writing_fails_does_not_begin(rows, path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match=r"No space left on device: .*run\.ckpt"):
+        fit(rows, checkpoint=path)
+    assert not os.listdir(path.parent)
+
+
+def test_a_fit_goes_on_where_a_writing_fails(rows, path, monkeypatch):
     content = broken_off(rows, path, monkeypatch)
-
-    def fail(*arguments):
-        raise OSError("disk full")
-
+    expected = bits(fit(rows))
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
-        with pytest.raises(OSError, match="disk full"):
-            fit(rows, checkpoint=path, resume=True)
+        with pytest.warns(RuntimeWarning, match=r"the fit goes on.*No space left on device: .*run\.ckpt"):
+            model = fit(rows, checkpoint=path, resume=True)
+    assert bits(model) == expected
     assert path.read_bytes() == content
-    assert [file.name for file in path.parent.iterdir()] == ["run.ckpt"]
+    assert os.listdir(path.parent) == ["run.ckpt"]
+    assert bits(fit(rows, checkpoint=path, resume=True)) == expected
 
 
 def test_wrong_arguments(rows, tmp_path):

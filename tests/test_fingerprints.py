@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastem import GaussianMixture, Source
+from fastem import GaussianMixture, Source, driver
 from fastem.annotations import Annotations
 from fastem.checkpoint import CheckpointError
 from fastem.fingerprints import RunningFingerprint, fingerprint
@@ -163,3 +163,24 @@ def test_a_table_that_changes_is_found(tmp_path, rng):
     with pytest.raises(ValueError, match="the source has changed: chunk 0 holds other rows"):
         fit(Table(*tables))
     fit(Table(tables[0]))
+
+
+@pytest.mark.parametrize("of_what", ["X", "noise", "sample_weight"])
+def test_a_memory_map_that_changes_during_a_fit_is_found(of_what, tmp_path, monkeypatch, rng):
+    arrays = {"X": rng.normal(size=(1000, 2)), "noise": rng.random((1000, 2)), "sample_weight": rng.random(1000)}
+    np.save(tmp_path / "map.npy", arrays[of_what])
+    given = {name: array for name, array in arrays.items() if name in ("X", of_what)}
+    given[of_what] = np.load(tmp_path / "map.npy", mmap_mode="r")
+    keep = driver.Forgetful.keep
+
+    def write_to_it(journal, progress):
+        keep(journal, progress)
+        np.load(tmp_path / "map.npy", mmap_mode="r+")[7] *= 2
+
+    fit(**given)
+    with monkeypatch.context() as patch:
+        patch.setattr(driver.Forgetful, "keep", write_to_it)
+        model = GaussianMixture(2, covariance_type="diag", random_state=0, tol=1e9)
+        with pytest.raises(ValueError, match="a memory map has changed while it was read"):
+            model.fit(**given)
+    assert not hasattr(model, "means_")

@@ -16,9 +16,9 @@ PACKAGE = Path(fastem.__file__).parent
 # From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
 LAYERS = """
 _jit datasets records annotations writing fingerprints
-annotating projecting clustering
+annotating projecting clustering claims
 reading
-checks persistence
+checks persistence checkpoint_format
 kernels
 families
 compiled

@@ -3,6 +3,7 @@
 from fastem.sources._contract import Marks, Mixture, Rows, RowScores, RowSource, Scores, Sweep, Sweepable, Wanted
 from fastem.sources.array import ArraySource
 from fastem.sources.chunked import ChunkSource
+from fastem.sources.maps import unchanged
 from fastem.sources.patterned import PatternSource
 from fastem.sources.ranges import (
     Range,
@@ -37,5 +38,6 @@ __all__ = [
     "range_of_present",
     "single_suffices",
     "slab_bounds",
+    "unchanged",
     "workspace_rows",
 ]
