@@ -55,7 +55,8 @@ def plot_mixture(
     X : array-like of shape (n_samples, n_features)
         The data; at most six columns.
     columns : sequence of str, length n_features, default=None
-        Labels for the axes. By default the names the model was fitted with, or
+        Labels for the axes, in which matplotlib reads what is between two $ as a
+        formula. By default the names the model was fitted with, as they are, or
         else x0, x1, ...
     sample_weight : array-like of shape (n_samples,), default=None
         How much each row counts in the histograms.
@@ -127,9 +128,8 @@ def _checked(X: ArrayLike, n_features: int) -> Floats:
 
 def _column_names(model: GaussianMixture | PoissonMixture, columns: Sequence[str] | None) -> list[str]:
     if columns is None:
-        columns = getattr(model, "feature_names_in_", None)
-    if columns is None:
-        columns = [f"x{column}" for column in range(model.n_features_in_)]
+        known = getattr(model, "feature_names_in_", [f"x{column}" for column in range(model.n_features_in_)])
+        columns = [str(name).replace("$", r"\$") for name in known]
     if len(columns) != model.n_features_in_:
         raise ValueError(f"{len(columns)} columns named, but the model has {model.n_features_in_}")
     return [str(column) for column in columns]

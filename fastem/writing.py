@@ -257,9 +257,9 @@ def _check_folder(name: str, old: os.stat_result | None) -> None:
     """Refuse a folder in which no file can be replaced."""
     folder = os.path.dirname(os.path.realpath(name))
     if not os.path.isdir(folder):
-        raise OSError(errno.ENOENT, f"there is no folder {folder!r} for", name)
+        raise OSError(errno.ENOENT, f"there is no folder {folder!r}", name)
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OSError(errno.EACCES, f"the folder {folder!r} may not be written to, as is needed for", name)
+        raise OSError(errno.EACCES, f"the folder {folder!r} may not be written to", name)
     if old is None or os.name != "posix":
         return
     around, user = os.stat(folder), os.geteuid()

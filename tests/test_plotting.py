@@ -1,5 +1,7 @@
 """What a plot shows is what the model says."""
 
+import io
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -181,6 +183,13 @@ def test_names_come_from_the_data_frame_that_was_fitted():
     frame = pd.DataFrame(faithful.values, columns=faithful.columns)
     (axes,) = plot_mixture(fitted(frame), frame).axes
     assert (axes.get_xlabel(), axes.get_ylabel()) == faithful.columns
+
+
+def test_a_data_frames_names_are_no_formulas():
+    frame = pd.DataFrame({"price $^{ in $": [1.0, 2.0, 4.0], "cost": [1.0, 3.0, 5.0]})
+    figure = plot_mixture(fitted(frame, 1), frame)
+    figure.savefig(io.BytesIO())
+    assert figure.axes[0].xaxis.label.get_text() == r"price \$^{ in \$"
 
 
 # Counts

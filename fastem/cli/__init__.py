@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import _thread
+import signal
 import sys
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-from fastem.cli.errors import INTERRUPTED, USAGE, CommandError, one_line
-
-if TYPE_CHECKING:
-    from sys import UnraisableHookArgs
+from fastem.cli.errors import INTERRUPTED, PIPE_CLOSED, USAGE, CommandError, PipeClosedError
+from fastem.cli.process import Stopped, complain, leave_quietly, surroundings
 
 __all__ = ["main"]
 
@@ -25,13 +20,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, default=None
-        What follows the name of the command; by default `sys.argv[1:]`.
+        What follows the name of the command; by default `sys.argv[1:]`, and the
+        process is taken to end afterwards.
 
     Returns
     -------
     int
         The exit status: 0 for success, 2 for an error (told in one line on
-        stderr), 130 if interrupted from the keyboard.
+        stderr), 128 and the number of the signal if one ended it (130 if
+        interrupted from the keyboard; 141 if who read stdout has gone).
 
     Examples
     --------
@@ -40,13 +37,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     fastem ...
     0
     """
+    status = _status(list(sys.argv[1:] if arguments is None else arguments))
+    if arguments is None:
+        leave_quietly()
+    return status
+
+
+def _status(arguments: list[str]) -> int:
     try:
-        with _heard_interrupts():
-            status = _run(list(sys.argv[1:] if arguments is None else arguments))
+        with surroundings():
+            status = _run(arguments)
+    except PipeClosedError:
+        return PIPE_CLOSED
     except CommandError as error:
         return _fail(str(error))
     except KeyboardInterrupt:
         status = INTERRUPTED
+    except Stopped as stop:
+        complain(f"ended by {signal.Signals(stop.number).name}")
+        return 128 + stop.number
     except MemoryError:
         return _fail("out of memory")
     except ModuleNotFoundError as error:
@@ -55,7 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise
         return _fail(f"this needs {package}; install it with: pip install 'fastem[cli]'")
     if status == INTERRUPTED:
-        print("fastem: interrupted", file=sys.stderr)
+        complain("interrupted")
     return status
 
 
@@ -70,7 +79,7 @@ def _run(arguments: list[str]) -> int:
     except Exception as error:
         # Typer's own complaints, whose class moved between its versions.
         if hasattr(error, "format_message"):
-            raise CommandError(error.format_message()) from None
+            raise CommandError(error.format_message().replace("Value error, ", "")) from None
         if type(error).__name__ == "Abort":
             return INTERRUPTED
         raise
@@ -78,24 +87,5 @@ def _run(arguments: list[str]) -> int:
 
 
 def _fail(message: str) -> int:
-    print(f"fastem: error: {one_line(message)}", file=sys.stderr)
+    complain(f"error: {message}")
     return USAGE
-
-
-@contextmanager
-def _heard_interrupts() -> Iterator[None]:
-    """Repeat a Ctrl-C that falls into a callback of the compiler, where Python can only drop it."""
-    usual = sys.unraisablehook
-
-    def repeat(unraisable: UnraisableHookArgs) -> None:
-        if not issubclass(unraisable.exc_type, KeyboardInterrupt):
-            return usual(unraisable)
-        timer = threading.Timer(0.1, _thread.interrupt_main)
-        timer.daemon = True
-        timer.start()
-
-    sys.unraisablehook = repeat
-    try:
-        yield
-    finally:
-        sys.unraisablehook = usual

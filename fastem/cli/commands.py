@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+import math
+from collections import Counter
+from typing import Annotated, Any, cast
 
 import typer
+from typer.core import TyperCommand
 
 from fastem.cli.options import Criterion, FamilyName, Search, parse_counts, parse_covariances, split_names
 
@@ -34,7 +36,25 @@ def options(
     """Fit mixture models to tables."""
 
 
-@application.command()
+class OnceEach(TyperCommand):
+    """A command that refuses options given twice, rather than to forget all but the last."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse, after counting the options."""
+        given = Counter(self.make_parser(ctx).parse_args(list(args))[2])
+        for option, times in given.items():
+            if times > 1 and option.param_type_name == "option":
+                raise typer.BadParameter(f"given {times} times", ctx, cast(Any, option))
+        return super().parse_args(ctx, args)
+
+
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter("it must be finite")
+    return value
+
+
+@application.command(cls=OnceEach)
 def fit(
     data: Annotated[
         str,
@@ -48,7 +68,11 @@ def fit(
         str, typer.Option("-k", "--components", metavar="K", help="Numbers of components: 3, 1-6 or 2,4,8.")
     ],
     columns: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Columns to fit; from 0 up in .npy files. All by default.")
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help='Columns to fit; from 0 up in .npy files; "a,b" with a comma of its own. All by default.',
+        ),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column that says how much each row counts.")
@@ -61,13 +85,13 @@ def fit(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result.")] = 0,
     n_init: Annotated[int | None, typer.Option(min=1, help="Starts of each model; the best is kept.")] = None,
     max_iter: Annotated[int | None, typer.Option(min=1, help="Iterations at most.")] = None,
-    tol: Annotated[float | None, typer.Option(min=0, help="Gain per row at which to stop.")] = None,
-    reg_covar: Annotated[float | None, typer.Option(min=0, help="Added to the variances.")] = None,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Save the best model: .json")] = None,
+    tol: Annotated[float | None, typer.Option(min=0, callback=_finite, help="Gain per row at which to stop.")] = None,
+    reg_covar: Annotated[float | None, typer.Option(min=0, callback=_finite, help="Added to the variances.")] = None,
+    output: Annotated[str | None, typer.Option(metavar="FILE", help="Save the best model: .json")] = None,
     labels: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Write each row's component: .csv or .parquet")
+        str | None, typer.Option(metavar="FILE", help="Write each row's component: .csv or .parquet")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the best model: .png, .pdf, .svg")] = None,
+    plot: Annotated[str | None, typer.Option(metavar="FILE", help="Draw the best model: .png, .pdf, .svg")] = None,
 ) -> None:
     """Fit mixtures with each number of components and show the best."""
     from fastem.cli import fitting, selection
@@ -109,9 +133,10 @@ def warmup() -> None:
 @application.command()
 def info() -> None:
     """Show versions, processor, threads and cache."""
+    from fastem.cli.errors import printable
     from fastem.environment import environment
 
     facts = environment()
     width = max(map(len, facts))
     for name, value in facts.items():
-        typer.echo(f"{name:{width}}  {value}")
+        typer.echo(f"{name:{width}}  {printable(value)}")

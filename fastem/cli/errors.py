@@ -1,22 +1,62 @@
-"""Errors that the command line tells in one line."""
+"""Errors that the command line tells in one line, and text that a terminal may be given."""
 
 import difflib
 from collections.abc import Iterable
 
 USAGE = 2
 INTERRUPTED = 130
+PIPE_CLOSED = 141  # as of other commands: 128 + SIGPIPE
+
+JOINERS = "\u200c\u200d"  # without a width, but part of words and of emoji
 
 
 class CommandError(Exception):
     """Something the user can mend; ends the command with its message and status 2."""
 
 
+class PrintError(CommandError):
+    """Stdout does not take what is printed."""
+
+
+class PipeClosedError(PrintError):
+    """Who read stdout has gone, as `head` does: no reason to complain."""
+
+
+def printable(text: str) -> str:
+    r"""Write characters that a terminal would act on, and bytes that are no text, as escapes.
+
+    Examples
+    --------
+    >>> from fastem.cli.errors import printable
+    >>> print(printable("\x1b[31mred\n"))
+    \x1b[31mred\n
+    """
+    return "".join(letter if letter.isprintable() or letter in JOINERS else _escape(letter) for letter in text)
+
+
+def _escape(letter: str) -> str:
+    code = ord(letter)
+    byte_of_a_name = 0xDC80 <= code <= 0xDCFF
+    return f"\\x{code - 0xDC00:02x}" if byte_of_a_name else letter.encode("unicode_escape").decode()
+
+
 def one_line(message: str) -> str:
-    """Join the lines of a message and hide characters that a terminal would act on."""
-    return "".join(letter if letter.isprintable() else "?" for letter in " ".join(message.split()))
+    """Join the lines of a message and escape characters that a terminal would act on."""
+    return printable(" ".join(message.split()))
+
+
+def shorten(text: str, most: int = 60) -> str:
+    """Cut a text that is longer than `most` letters."""
+    return text if len(text) <= most else f"{text[: most - 3]}..."
+
+
+def shown(name: str) -> str:
+    """Quote a name from a file or from the user, cut short."""
+    return repr(shorten(name))
 
 
 def close_names(wanted: str, known: Iterable[str]) -> str:
     """Return '; did you mean ...?' if some known name resembles the wanted one, else ''."""
-    similar = difflib.get_close_matches(wanted, list(known), n=3)
-    return f"; did you mean {' or '.join(map(repr, similar))}?" if similar else ""
+    # A comparison takes the product of the lengths.
+    similar = difflib.get_close_matches(wanted[:100], [name for name in known if len(name) <= 100], n=3)
+    return f"; did you mean {' or '.join(map(shown, similar))}?" if similar else ""

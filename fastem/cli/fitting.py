@@ -1,10 +1,11 @@
-"""The `fit` command: read, fit, show, write."""
+"""The `fit` command: read, fit, write, show."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from fastem.cli import report, selection
+from fastem.cli.errors import CommandError, PipeClosedError, PrintError, printable
 from fastem.cli.reading import read_data
 
 if TYPE_CHECKING:
@@ -14,9 +15,10 @@ if TYPE_CHECKING:
 
 
 def run(source: str, wanted: Wanted, search: Search, outputs: Outputs) -> None:
-    """Fit all models of a search to a file, show them and write what was asked for.
+    """Fit all models of a search to a file, write what was asked for and show the models.
 
-    All that can be wrong with the arguments or the data is found before the first fit.
+    All that can be wrong with the arguments or the data is found before the first fit. Files are written before
+    anything is shown, and what cannot be written does not prevent it from being shown.
     """
     outputs.check(source)
     data = read_data(source, wanted)
@@ -26,7 +28,19 @@ def run(source: str, wanted: Wanted, search: Search, outputs: Outputs) -> None:
     with report.show_progress(n_models) as watch:
         results = selection.fit_all(search, data, watch)
     best = selection.best_of(results, search)
-    report.show_models(results, best, search)
-    report.show_components(best, data.columns)
-    for path in outputs.write(best.model, data):
-        print(f"wrote {path}")
+    written, failure = [], None
+    try:
+        written = [f"wrote {printable(str(path))}" for path in outputs.write(best.model, data)]
+    except CommandError as error:
+        failure = error
+    try:
+        report.show_models(results, best, search)
+        report.show_components(best, data.columns)
+        for line in written:
+            print(line)
+    except PrintError as error:
+        if failure is None and written and not isinstance(error, PipeClosedError):
+            raise PrintError("; ".join([str(error), *written])) from None
+        failure = failure or error
+    if failure is not None:
+        raise failure

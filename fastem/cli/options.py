@@ -8,8 +8,9 @@ from enum import StrEnum
 from itertools import chain, product
 from typing import Any
 
-from fastem.cli.errors import CommandError, close_names
+from fastem.cli.errors import CommandError, close_names, shorten
 
+NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^,]*)),')
 COVARIANCES = ("full", "tied", "diag", "spherical")
 
 
@@ -70,10 +71,11 @@ def parse_counts(text: str) -> list[range]:
     """
     counts = []
     for part in text.split(","):
-        match = re.fullmatch(r"\s*(\d+)\s*(?:-\s*(\d+)\s*)?", part)
+        match = re.fullmatch(r"\s*([0-9]{1,18})\s*(?:-\s*([0-9]{1,18})\s*)?", part)
         low, high = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
         if not 1 <= low <= high:
-            raise CommandError(f"bad number of components {text!r}: write -k 3, -k 1-6 or -k 2,4,8, from 1 up")
+            wrong = shorten(text)
+            raise CommandError(f"bad number of components {wrong!r}: write -k 3, -k 1-6 or -k 2,4,8, from 1 up")
         counts.append(range(low, high + 1))
     return counts
 
@@ -93,5 +95,14 @@ def parse_covariances(text: str | None, family: FamilyName) -> list[str]:
 
 
 def split_names(text: str) -> list[str]:
-    """Split at commas, trimming spaces."""
-    return [name.strip() for name in text.split(",")]
+    """Split at commas, trimming spaces; a name that has a comma itself stands in double quotes, as in CSV files.
+
+    Examples
+    --------
+    >>> from fastem.cli.options import split_names
+    >>> split_names('height, "mass, kg"')
+    ['height', 'mass, kg']
+    """
+    return [
+        match[2].strip() if match[1] is None else match[1].replace('""', '"') for match in NAME.finditer(text + ",")
+    ]

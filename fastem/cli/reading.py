@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 import re
+import stat
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +15,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.cli.errors import CommandError, close_names
+from fastem.cli.errors import CommandError, close_names, shorten, shown
+from fastem.cli.formats import READERS, is_number, read_file
 from fastem.datasets import DATASETS, load_dataset
 
 # Columns that tools write for the row's number: data to nobody.
-INDEX_COLUMN = re.compile(r"\s*|__index_level_\d+__")
+INDEX_COLUMN = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
+SEPARATED = (".csv", ".tsv")
 
 
 @dataclass(frozen=True)
@@ -54,82 +60,43 @@ def read_data(source: str, wanted: Wanted) -> Data:
         dataset = load_dataset(source)
         return _from_matrix(source, dataset.values, list(dataset.columns), wanted)
     path = Path(source)
-    suffix = path.suffix.lower()
-    if not path.exists():
-        raise CommandError(f"no file or built-in data set is called {source!r}{close_names(source, DATASETS)}")
-    if suffix not in (".npy", *TABLE_READERS):
-        known = ", ".join([*TABLE_READERS, ".npy"])
-        raise CommandError(f"cannot tell the format of {source!r} by its ending; known are {known}")
-    if suffix == ".npy":
-        matrix = _read_safely(path, _read_npy)
-        return _from_matrix(source, matrix, [f"x{i}" for i in range(matrix.shape[1])], wanted)
-    return _from_table(source, _read_safely(path, TABLE_READERS[suffix]), wanted)
+    _check_source(source, path)
+    content = read_file(path)
+    if isinstance(content, np.ndarray):
+        return _from_matrix(source, content, [f"x{i}" for i in range(content.shape[1])], wanted)
+    if path.suffix.lower() in SEPARATED and wanted.columns is None:
+        _check_for_lost_row(source, content.column_names)
+    return _from_table(source, content, wanted)
 
 
-def _read_safely(path: Path, reader: Any) -> Any:
-    import pyarrow
-
+def _check_source(source: str, path: Path) -> None:
+    """Refuse what is no file, or of no known format."""
     try:
-        if path.is_file() and path.stat().st_size == 0:
-            raise CommandError(f"{str(path)!r} is empty")
-        return reader(path)
-    except (OSError, ValueError, EOFError, pyarrow.ArrowException) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise CommandError(f"cannot read {str(path)!r}: {reason}") from None
+        status = None if source == "" else os.stat(path)
+    except (FileNotFoundError, NotADirectoryError):
+        status = None
+    except (OSError, ValueError) as error:  # a loop of links, a folder that may not be read, a name too long
+        reason = getattr(error, "strerror", None) or error
+        raise CommandError(f"cannot read {shorten(source, 300)!r}: {reason}") from None
+    if status is None:
+        hint = close_names(source, DATASETS)
+        if source == "-":
+            hint = "; stdin is not read, since the ending of a name tells the format"
+        raise CommandError(f"no file or built-in data set is called {source!r}{hint}")
+    if stat.S_ISDIR(status.st_mode):
+        raise CommandError(f"cannot read {source!r}: it is a folder")
+    if path.suffix.lower() not in READERS:
+        raise CommandError(f"cannot tell the format of {source!r} by its ending; known are {', '.join(READERS)}")
 
 
-def _read_csv(path: Path) -> Any:
-    return _read_separated(path, ",")
-
-
-def _read_tsv(path: Path) -> Any:
-    return _read_separated(path, "\t")
-
-
-def _read_separated(path: Path, delimiter: str) -> Any:
-    from pyarrow import csv
-
-    with path.open(encoding="utf-8-sig") as file:
-        header = file.readline()
-    # A blank line is nothing, unless lines hold a single cell: then it is an empty one.
-    blank_lines_are_nothing = delimiter in header
-    table = csv.read_csv(
-        path,
-        parse_options=csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=blank_lines_are_nothing),
-    )
-    if all(map(_is_number, table.column_names)):
-        raise ValueError("its first line is all numbers, where the names of the columns should be")
-    return table
-
-
-def _read_parquet(path: Path) -> Any:
-    from pyarrow import parquet
-
-    return parquet.ParquetFile(path).read()
-
-
-def _read_feather(path: Path) -> Any:
-    from pyarrow import feather
-
-    return feather.read_table(path)
-
-
-TABLE_READERS = {
-    ".csv": _read_csv,
-    ".tsv": _read_tsv,
-    ".parquet": _read_parquet,
-    ".feather": _read_feather,
-    ".arrow": _read_feather,
-}
-
-
-def _read_npy(path: Path) -> NDArray[Any]:
-    matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(matrix, np.ndarray) or matrix.ndim not in (1, 2):
-        raise ValueError("it does not hold an array of one or two dimensions")
-    if matrix.dtype.kind not in "iuf":
-        raise ValueError(f"it holds {matrix.dtype}, not numbers")
-    return matrix.reshape(len(matrix), -1) if len(matrix) else matrix.reshape(0, 1)
+def _check_for_lost_row(source: str, names: list[str]) -> None:
+    """Refuse numbers as names of columns, unless the user knows them: they may be a row of data."""
+    number = next((name for name in names if is_number(name)), None)
+    if number is not None:
+        raise CommandError(
+            f"{source!r} has a column called {number!r}: if line 1 is of names, choose columns with --columns; "
+            "if it is of data, put a line of names above it"
+        )
 
 
 def _from_matrix(source: str, matrix: NDArray[Any], names: list[str], wanted: Wanted) -> Data:
@@ -142,7 +109,7 @@ def _from_matrix(source: str, matrix: NDArray[Any], names: list[str], wanted: Wa
 
 
 def _from_table(source: str, table: Any, wanted: Wanted) -> Data:
-    features, weights = _resolve(source, table.column_names, wanted)
+    features, weights = _resolve(source, table.column_names, wanted, _pandas_index(table))
     _check_rows(source, table.num_rows)
     arrays = {name: _as_numbers(table.column(name), name) for name in features}
     values = np.empty((table.num_rows, len(features)), dtype=_precision([array.dtype for array in arrays.values()]))
@@ -153,32 +120,57 @@ def _from_table(source: str, table: Any, wanted: Wanted) -> Data:
     return Data(values, features, _as_weights(_as_numbers(table.column(weights), weights), weights))
 
 
-def _resolve(source: str, names: list[str], wanted: Wanted) -> tuple[list[str], str | None]:
+def _pandas_index(table: Any) -> list[str]:
+    """Names of the columns that were the index of a pandas table, and not columns of it."""
+    with suppress(ValueError, KeyError, TypeError):
+        return [name for name in json.loads(table.schema.metadata[b"pandas"])["index_columns"] if isinstance(name, str)]
+    return []
+
+
+def _resolve(source: str, names: list[str], wanted: Wanted, index: Sequence[str] = ()) -> tuple[list[str], str | None]:
     """Return the names of the feature columns and of the weights."""
     weights = None if wanted.weights is None else _find(wanted.weights, source, names)
     if wanted.columns is not None:
         features = [_find(name, source, names) for name in wanted.columns]
     else:
         features = [name for name in names if name != weights]
-        if any(INDEX_COLUMN.fullmatch(name) for name in features):
-            raise CommandError(f"{source!r} has a column without a name; choose columns with --columns")
+        _check_for_index(source, features, index)
     if weights in features:
-        raise CommandError(f"column {weights!r} cannot be both a feature and the weights")
+        raise CommandError(f"column {shown(weights)} cannot be both a feature and the weights")
     taken = features if weights is None else [*features, weights]
     repeated = next((name for name in taken if taken.count(name) > 1 or names.count(name) > 1), None)
     if repeated is not None:
-        raise CommandError(f"column {repeated!r} appears twice")
+        raise CommandError(f"column {shown(repeated)} appears twice")
     if not features:
         raise CommandError(f"no columns are left in {source!r}")
     return features, weights
 
 
-def _find(name: str, source: str, names: list[str]) -> str:
-    by_index = {str(index): known for index, known in enumerate(names)} if source.endswith(".npy") else {}
-    found = name if name in names else by_index.get(name)
+def _check_for_index(source: str, features: list[str], index: Sequence[str]) -> None:
+    """Refuse numbers of rows that nobody asked for."""
+    found = next((name for name in features if name in index or INDEX_COLUMN.fullmatch(name)), None)
     if found is None:
-        hint = close_names(name, names) or f"; there are {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
-        raise CommandError(f"{source!r} has no column {name!r}{hint}")
+        return
+    others = ",".join(_as_argument(name) for name in features if name != found)
+    choose = f"choose columns with --columns, such as {shorten(others, 200)}" if others else "nothing else is in it"
+    kind = f"an index, {shown(found)}, beside its columns" if found.strip() else "a column without a name"
+    raise CommandError(f"{source!r} has {kind}; {choose}")
+
+
+def _as_argument(name: str) -> str:
+    """Write a name as --columns takes it."""
+    special = "," in name or name.startswith('"') or name != name.strip()
+    return '"{}"'.format(name.replace('"', '""')) if special else name
+
+
+def _find(name: str, source: str, names: list[str]) -> str:
+    by_index = {str(index): known for index, known in enumerate(names)} if source.lower().endswith(".npy") else {}
+    trimmed = {known.strip(): known for known in names}
+    found = name if name in names else by_index.get(name, trimmed.get(name))
+    if found is None:
+        some = ", ".join(_as_argument(shorten(known)) for known in names[:10])
+        hint = close_names(name, names) or f"; there are {some}{', ...' if len(names) > 10 else ''}"
+        raise CommandError(f"{source!r} has no column {shown(name)}{hint}")
     return found
 
 
@@ -190,7 +182,7 @@ def _as_numbers(column: Any, name: str) -> NDArray[Any]:
     if types.is_decimal(kind):
         column = column.cast("float64")
     elif not (types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind)):
-        raise CommandError(f"column {name!r} {_what_it_holds(column)}; choose numeric columns with --columns")
+        raise CommandError(f"column {shown(name)} {_what_it_holds(column)}; choose numeric columns with --columns")
     if column.null_count:
         raise _missing(int(np.flatnonzero(compute.is_null(column).to_numpy())[0]), name)
     array: NDArray[Any] = column.to_numpy()
@@ -201,19 +193,16 @@ def _as_numbers(column: Any, name: str) -> NDArray[Any]:
 def _what_it_holds(column: Any) -> str:
     from pyarrow import types
 
-    if not (types.is_string(column.type) or types.is_large_string(column.type)):
-        return f"holds {column.type} values, not numbers"
-    texts = ((row, cell) for row, cell in enumerate(map(str, column), 1) if not _is_number(cell))
-    row, cell = next(texts, (1, str(column[0])))
-    return f"is text ({cell[:30]!r} in row {row})"
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
+    kind = column.type
+    if types.is_dictionary(kind):
+        return "holds categories, not numbers"
+    if types.is_binary(kind):
+        return f"is no text in UTF-8, nor numbers ({column.drop_null()[0].as_py()[:30]!r})"
+    if not (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
+        return f"holds {kind} values, not numbers"
+    cells = [(row, cell) for row, cell in enumerate(column.to_pylist(), 1) if cell is not None]
+    row, cell = next((found for found in cells if not is_number(found[1])), cells[0] if cells else (1, ""))
+    return f"is text ({shorten(cell, 30)!r} in row {row})"
 
 
 def _precision(kinds: Sequence[np.dtype[Any]]) -> type[np.floating[Any]]:
@@ -230,18 +219,18 @@ def _check_finite(array: NDArray[Any], name: str) -> None:
         row = int(np.flatnonzero(~np.isfinite(array))[0])
         if np.isnan(array[row]):
             raise _missing(row, name)
-        raise CommandError(f"row {row + 1} of column {name!r} is infinite")
+        raise CommandError(f"row {row + 1} of column {shown(name)} is infinite")
 
 
 def _missing(row: int, name: str) -> CommandError:
-    return CommandError(f"row {row + 1} of column {name!r} is missing")
+    return CommandError(f"row {row + 1} of column {shown(name)} is missing")
 
 
 def _as_weights(array: NDArray[Any], name: str) -> NDArray[np.float64]:
     weights = np.array(array, dtype=np.float64)
     _check_finite(weights, name)
     if (weights < 0).any():
-        raise CommandError(f"row {int(np.argmax(weights < 0)) + 1} of the weights {name!r} is negative")
+        raise CommandError(f"row {int(np.argmax(weights < 0)) + 1} of the weights {shown(name)} is negative")
     if not weights.any():
-        raise CommandError(f"the weights {name!r} are all zero")
+        raise CommandError(f"the weights {shown(name)} are all zero")
     return weights

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich import box
 from rich.console import Console
-from rich.markup import escape
 from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
 
 from fastem._plot_shapes import full_covariances
+from fastem.cli.errors import printable, shorten
 from fastem.cli.options import Candidate, Search
 from fastem.cli.selection import Failed, Fitted
 
@@ -81,7 +82,7 @@ def show_models(results: list[Fitted | Failed], best: Fitted, search: Search) ->
     for result in results:
         cells = ["*" if result is best else "", str(result.candidate)]
         cells += _failed_cells(result) if isinstance(result, Failed) else _fitted_cells(result)
-        table.add_row(*cells, style="bold" if result is best else None)
+        table.add_row(*map(Text, cells), style="bold" if result is best else None)
     _print(f"Models, best by {search.criterion.upper()} marked *", table)
     if any(isinstance(result, Fitted) and not result.model.converged_ for result in results):
         print("+ had not converged: raise --max-iter or --tol\n")
@@ -98,31 +99,32 @@ def _fitted_cells(result: Fitted) -> list[str]:
 
 
 def _failed_cells(result: Failed) -> list[str]:
-    return [*["-"] * 5, "failed", "-", escape(result.reason)]
+    return [*["-"] * 5, "failed", "-", result.reason]
 
 
 def show_components(best: Fitted, columns: Sequence[str]) -> None:
     """Print weight and place of each component, columns down if there are many of them."""
+    names = [shorten(printable(name)) for name in columns]
     cells = _component_cells(best.model)
-    n_components, n_columns = len(cells), len(columns)
+    n_components, n_columns = len(cells), len(names)
     labels = [str(component) for component in range(n_components)]
     weights = [f"{weight:.4f}" for weight in best.model.weights_]
-    kind = "rate" if hasattr(best.model, "rates_") else "mean ± sd"
+    kind = "rate" if hasattr(best.model, "rates_") else f"mean {_plus_minus()} sd"
     table = _table()
     if n_columns > 6 and n_columns > n_components:
-        _fill(table, ["", *labels], [["weight", *weights], *map(list, zip(columns, *cells, strict=True))])
+        _fill(table, ["", *labels], [["weight", *weights], *map(list, zip(names, *cells, strict=True))])
     else:
         rows = [[label, weight, *row] for label, weight, row in zip(labels, weights, cells, strict=True)]
-        _fill(table, ["component", "weight", *columns], rows)
+        _fill(table, ["component", "weight", *names], rows)
     _print(f"Components of {best.candidate}: weight and {kind}", table)
     print(f"log-likelihood {best.log_likelihood:.6f}, {best.model.n_iter_} iterations, {best.seconds:.3f} seconds")
 
 
 def _fill(table: Table, header: list[str], rows: list[list[str]]) -> None:
     for index, name in enumerate(header):
-        table.add_column(escape(name), justify="right" if index else "left", no_wrap=True)
+        table.add_column(Text(name), justify="right" if index else "left", no_wrap=True)
     for row in rows:
-        table.add_row(*map(escape, row))
+        table.add_row(*map(Text, row))
 
 
 def _component_cells(model: Any) -> list[list[str]]:
@@ -138,9 +140,18 @@ def _component_cells(model: Any) -> list[list[str]]:
 def _with_deviation(mean: float, deviation: float) -> str:
     """Write both with as many decimals as give the deviation three digits."""
     if not 1e-6 < deviation < 1e7 or abs(mean) > 1e12:
-        return f"{mean:.6g} ± {deviation:.3g}"
+        return f"{mean:.6g} {_plus_minus()} {deviation:.3g}"
     decimals = max(0, 2 - int(np.floor(np.log10(deviation))))
-    return f"{mean:.{decimals}f} ± {deviation:.{decimals}f}"
+    return f"{mean:.{decimals}f} {_plus_minus()} {deviation:.{decimals}f}"
+
+
+def _plus_minus() -> str:
+    """The sign, or what stands for it where stdout cannot show it."""
+    try:
+        "±".encode(sys.stdout.encoding or "utf-8")
+    except (AttributeError, UnicodeEncodeError):
+        return "+-"
+    return "±"
 
 
 def _table(gap: int = 2) -> Table:
@@ -152,5 +163,5 @@ def _print(title: str, table: Table) -> None:
     console = Console(file=sys.stdout)
     unbounded = console.options.update(width=10_000, max_width=10_000)
     console.width = max(console.width, Measurement.get(console, unbounded, table).maximum)
-    console.print(f"{escape(title)}\n", highlight=False)
+    console.print(Text(f"{title}\n"))
     console.print(table, "")

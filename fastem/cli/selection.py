@@ -14,6 +14,7 @@ import numpy as np
 
 from fastem.cli.errors import CommandError, one_line
 from fastem.cli.options import Candidate, FamilyName, Search
+from fastem.cli.process import complain
 from fastem.cli.reading import Data
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def _fit(
     watch(candidate, model)
     begin = time.perf_counter()
     try:
-        with _quiet():
+        with _warnings_of(candidate):
             model.fit(data.values, sample_weight=data.weights)
         seconds = time.perf_counter() - begin
         result = _judge(candidate, model, data, seconds)
@@ -108,13 +109,15 @@ def _judge(candidate: Candidate, model: Model, data: Data, seconds: float) -> Fi
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
-    """Silence what the table tells by itself: that a model has not converged."""
+def _warnings_of(candidate: Candidate) -> Iterator[None]:
+    """Say which model warns, but not that one has not converged: the table tells."""
     from sklearn.exceptions import ConvergenceWarning
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore", ConvergenceWarning)
         yield
+    for text in dict.fromkeys(str(warning.message) for warning in caught):
+        complain(f"warning: {candidate}: {text}")
 
 
 def parameters(**options: Any) -> dict[str, Any]:

@@ -1,21 +1,24 @@
-"""Output files: checked before the work, whole or not there at all after it."""
+"""What the command writes, and where: checked before the work, all files or none after it."""
 
 from __future__ import annotations
 
 import importlib.util
+import io
 import os
-import shutil
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
-from fastem.cli.errors import CommandError
+from fastem.cli.errors import CommandError, printable, shorten
 from fastem.cli.reading import Data
+from fastem.datasets import DATASETS
+from fastem.persistence import encoded
 from fastem.plotting import MAX_COLUMNS, plot_mixture
+from fastem.writing import Content, Target, check_target, write_together
 
 if TYPE_CHECKING:
     from fastem.cli.selection import Model
@@ -23,28 +26,26 @@ if TYPE_CHECKING:
 ENDINGS = {"--output": (".json",), "--labels": (".csv", ".parquet"), "--plot": (".png", ".pdf", ".svg")}
 ROWS_AT_ONCE = 100_000
 
-Writer = Callable[[Path], None]
-
 
 @dataclass(frozen=True)
 class Outputs:
     """Where to write what; None is nowhere."""
 
-    model: Path | None = None
-    labels: Path | None = None
-    plot: Path | None = None
+    model: str | None = None
+    labels: str | None = None
+    plot: str | None = None
 
     def check(self, source: str) -> None:
         """Refuse targets that cannot be written, before any work is done."""
         named = {"--output": self.model, "--labels": self.labels, "--plot": self.plot}
-        taken = {Path(source).resolve()}
+        taken = set() if source in DATASETS else {_identity(source)}
         for option, path in named.items():
             if path is None:
                 continue
             _check_target(option, path)
-            if path.resolve() in taken:
-                raise CommandError(f"{option} {str(path)!r} would overwrite the data or another output")
-            taken.add(path.resolve())
+            if _identity(path) in taken:
+                raise CommandError(f"{option} {path!r} would overwrite the data or another output")
+            taken.add(_identity(path))
         if self.plot is not None and importlib.util.find_spec("matplotlib") is None:
             raise ModuleNotFoundError(name="matplotlib")
 
@@ -55,81 +56,60 @@ class Outputs:
                 f"--plot shows at most {MAX_COLUMNS} columns, not {len(data.columns)}; choose some with --columns"
             )
 
-    def write(self, model: Model, data: Data) -> list[Path]:
+    def write(self, model: Model, data: Data) -> list[str]:
         """Write all that were asked for, or none; return their paths."""
-        writers: dict[Path, Writer] = {}
+        contents: dict[Target, Content] = {}
         if self.model is not None:
-            writers[self.model] = model.save
+            contents[self.model] = encoded(model)
         if self.labels is not None:
-            writers[self.labels] = lambda path: _write_labels(path, model, data)
+            contents[self.labels] = _labels(Path(self.labels), model, data)
         if self.plot is not None:
-            writers[self.plot] = lambda path: _write_plot(path, model, data)
-        write_together(writers)
-        return list(writers)
+            contents[self.plot] = _plot(Path(self.plot), model, data)
+        try:
+            write_together(contents)
+        except OSError as error:
+            raise CommandError(f"cannot write {error.filename!r}: {error.strerror or error}") from None
+        return [str(path) for path in contents]
 
 
-def write_together(writers: dict[Path, Writer]) -> None:
-    """Write several files so that either all appear, whole, or none does.
-
-    Each is written beside its target, and put in its place when all are done.
-
-    Parameters
-    ----------
-    writers : dict of Path to callable (Path)
-        For each target what writes it, given the path of the temporary file.
-
-    Raises
-    ------
-    CommandError
-        If a file cannot be written.
-    """
-    # The temporary name keeps the ending, from which writers tell the format.
-    targets = {path: path.resolve() for path in writers}
-    temporaries = {
-        path: target.with_name(f".{target.stem}-{os.getpid()}{target.suffix}") for path, target in targets.items()
-    }
+def _check_target(option: str, path: str) -> None:
+    endings = ENDINGS[option]
+    if Path(path).suffix.lower() not in endings:
+        raise CommandError(f"{option} {shorten(path, 300)!r} must end in {' or '.join(endings)}")
     try:
-        for path, writer in writers.items():
-            with _told_as(path):
-                writer(temporaries[path])
-        for path, target in targets.items():
-            with _told_as(path):
-                _replace(temporaries[path], target)
-    finally:
-        for temporary in temporaries.values():
-            temporary.unlink(missing_ok=True)
+        check_target(path)
+    except (OSError, ValueError) as error:  # a null byte is a ValueError
+        reason = getattr(error, "strerror", None) or error
+        raise CommandError(f"cannot write {option} {shorten(path, 300)!r}: {reason}") from None
 
 
-@contextmanager
-def _told_as(path: Path) -> Iterator[None]:
+def _identity(path: str) -> tuple[int, int] | str:
+    """What is the same for all names of a file."""
     try:
-        yield
-    except OSError as error:
-        raise CommandError(f"cannot write {str(path)!r}: {error.strerror or error}") from None
+        status = os.stat(path)
+    except (OSError, ValueError):
+        return os.path.realpath(path)
+    return status.st_dev, status.st_ino
 
 
-def _replace(temporary: Path, target: Path) -> None:
-    if target.exists():
-        shutil.copymode(target, temporary)
-    os.replace(temporary, target)
+def _labels(path: Path, model: Model, data: Data) -> Callable[[BinaryIO], None]:
+    """Return what writes the label of each row, and its probability."""
+
+    def write(file: BinaryIO) -> None:
+        import pyarrow
+        from pyarrow import csv, parquet
+
+        table = pyarrow.table(_assignments(model, data))
+        if path.suffix.lower() == ".parquet":
+            parquet.write_table(table, pyarrow.PythonFile(file, mode="w"))
+        else:
+            file.write(b"label,probability\n")
+            csv.write_csv(table, file, csv.WriteOptions(include_header=False))
+
+    return write
 
 
-def _check_target(option: str, path: Path) -> None:
-    if path.suffix.lower() not in ENDINGS[option]:
-        raise CommandError(f"{option} {str(path)!r} must end in {' or '.join(ENDINGS[option])}")
-    folder = path.resolve().parent
-    if not folder.is_dir():
-        raise CommandError(f"{option} {str(path)!r}: there is no directory {str(folder)!r}")
-    if not os.access(folder, os.W_OK | os.X_OK):
-        raise CommandError(f"{option} {str(path)!r}: the directory {str(folder)!r} cannot be written to")
-    if path.is_dir():
-        raise CommandError(f"{option} {str(path)!r} is a directory")
-
-
-def _write_labels(path: Path, model: Model, data: Data) -> None:
-    import pyarrow
-    from pyarrow import csv, parquet
-
+def _assignments(model: Model, data: Data) -> dict[str, NDArray[Any]]:
     labels = np.empty(len(data.values), dtype=np.int64)
     probabilities = np.empty(len(data.values))
     # A few rows at a time: the posteriors of all may take more room than the data.
@@ -138,15 +118,12 @@ def _write_labels(path: Path, model: Model, data: Data) -> None:
         posteriors = model.predict_proba(data.values[rows])
         labels[rows] = posteriors.argmax(axis=1)
         probabilities[rows] = posteriors.max(axis=1)
-    table = pyarrow.table({"label": labels, "probability": probabilities})
-    if path.suffix.lower() == ".parquet":
-        parquet.write_table(table, path)
-    else:
-        with path.open("wb") as file:
-            file.write(b"label,probability\n")
-            csv.write_csv(table, file, csv.WriteOptions(include_header=False))
+    return {"label": labels, "probability": probabilities}
 
 
-def _write_plot(path: Path, model: Model, data: Data) -> None:
-    figure = plot_mixture(model, data.values, columns=data.columns, sample_weight=data.weights)
-    figure.savefig(path, dpi=200)
+def _plot(path: Path, model: Model, data: Data) -> bytes:
+    names = [shorten(printable(name), 40).replace("$", r"\$") for name in data.columns]  # no formulas
+    figure = plot_mixture(model, data.values, columns=names, sample_weight=data.weights)
+    picture = io.BytesIO()  # matplotlib leaves its files open when a disk is full
+    figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)
+    return picture.getvalue()

@@ -1,13 +1,20 @@
 """How the command line fails."""
 
+import contextlib
+import io
 import os
 import sys
 
 import numpy as np
+import pandas
+import pyarrow
 import pytest
+from pyarrow import feather, parquet
 
 import fastem
-from fastem.cli import main
+from fastem.cli import formats, main
+from fastem.cli.errors import CommandError
+from fastem.cli.reading import Wanted, read_data
 
 
 @pytest.mark.parametrize(
@@ -26,6 +33,12 @@ from fastem.cli import main
         (["fit", "iris", "-k", "1,,2"], "bad number of components '1,,2'"),
         (["fit", "iris", "-k", "1-151"], "too few rows: 150"),
         (["fit", "iris", "-k", "99999999999999"], "too few rows: 150"),
+        (["fit", "iris", "-k", "9" * 5000], "bad number of components '99"),
+        (["fit", "iris", "-k", "1", "-k", "2"], "given 2 times"),
+        (["fit", "iris", "-k", "1", "--output", "a.json", "--output", "b.json"], "'--output': given 2 times"),
+        (["fit", "iris", "-k", "1", "--tol", "inf"], "it must be finite"),
+        (["fit", "iris", "-k", "1", "--family", "gauss"], "for '--family': 'gauss' is not one of"),
+        (["fit", "-x.csv", "-k", "1"], "No such option: -x"),
         (["fit", "iris", "-k", "2", "--covariance", "ful"], "did you mean 'full'?"),
         (["fit", "iris", "-k", "2", "--covariance", "round"], "there are full, tied, diag, spherical"),
         (["fit", "iris", "-k", "2", "--family", "poisson", "--covariance", "full"], "--covariance is for Gaussian"),
@@ -39,11 +52,13 @@ from fastem.cli import main
         (["fit", "galaxies", "-k", "2", "--weights", "velocity_km_s"], "no columns are left"),
         (["fit", "irsi", "-k", "2"], "no file or built-in data set is called 'irsi'; did you mean 'iris'?"),
         (["fit", "nowhere.csv", "-k", "2"], "no file or built-in data set is called 'nowhere.csv'"),
-        (["fit", ".", "-k", "2"], "cannot tell the format"),
+        (["fit", ".", "-k", "2"], "cannot read '.': it is a folder"),
+        (["fit", "", "-k", "2"], "no file or built-in data set is called ''"),
+        (["fit", "-", "-k", "2"], "stdin is not read"),
         (["fit", "iris", "-k", "2", "--output", "m.pkl"], "--output 'm.pkl' must end in .json"),
         (["fit", "iris", "-k", "2", "--labels", "l.txt"], "must end in .csv or .parquet"),
         (["fit", "iris", "-k", "2", "--plot", "p.jpeg"], "must end in .png or .pdf or .svg"),
-        (["fit", "iris", "-k", "2", "--output", "no/m.json"], "there is no directory"),
+        (["fit", "iris", "-k", "2", "--output", "no/m.json"], "there is no folder"),
         (["fit", "small.csv", "-k", "2", "--labels", "small.csv"], "would overwrite the data"),
     ],
 )
@@ -64,14 +79,26 @@ def test_a_mistake_is_told_in_one_line(fail, arguments, message):
         ("gap1.csv", "a\n1\n\n3\n", "row 2 of column 'a' is missing"),
         ("gaps.csv", "a,b\n1,\n2,\n", "row 1 of column 'b' is missing"),
         ("inf.csv", "a,b\n1,2\ninf,4\n", "row 2 of column 'a' is infinite"),
-        ("ragged.csv", "a,b\n1,2\n3,4,5\n", "cannot read 'ragged.csv'"),
-        ("numbers.csv", "1,2\n3,4\n", "its first line is all numbers"),
-        ("index.csv", ",a\n0,5\n1,6\n", "a column without a name"),
+        ("ragged.csv", "a,b\n\n1,2\n3,4,5\n", "cannot read 'ragged.csv': line 4 has 3 cells, line 1 has 2: '3,4,5'"),
+        ("short.csv", "a,b\r\n1,2\r\n\r\n3\r\n", "cannot read 'short.csv': line 4 has 1 cells, line 1 has 2: '3'"),
+        ("open.csv", 'a,"b\n1,2\n', "line 1 does not hold names of columns: is a quote left open?"),
+        ("blank.csv", "\na,b\n1,2\n", "line 1 is blank"),
+        ("long.csv", "a,b\n" + "1" * (1 << 21) + ",2\n", "a line is longer than"),
+        ("names.csv", "a,b", "'names.csv' has no rows"),
+        ("numbers.csv", "1,2\n3,4\n", "line 1 is all numbers"),
+        ("lost1.csv", "NA,2\n3,4\n", "line 1 is all numbers"),
+        ("lost2.csv", "bob,2.5\neve,4.5\n", "line 1 holds a number, 2.5, where the names"),
+        ("lost3.csv", "bob,2\neve,4\n", "column called '2': if line 1 is of names, choose columns"),
+        ("index.csv", ",a\n0,5\n1,6\n", "a column without a name; choose columns with --columns, such as a"),
+        ("pandas.csv", 'Unnamed: 0,"a,b",c\n0,5,1\n1,6,2\n', "'Unnamed: 0', beside its columns; choose"),
+        ("comma.csv", 'Unnamed: 0,"a,b",c\n0,5,1\n1,6,2\n', 'with --columns, such as "a,b",c\n'),
+        ("bytes.csv", b"a,b\n1,2\n3,\xe9\n", "column 'b' is no text in UTF-8"),
         ("twice.csv", "a,a\n0,5\n1,6\n", "column 'a' appears twice"),
-        ("latin.csv", b"h\xf6he,b\n1,2\n", "cannot read 'latin.csv'"),
+        ("latin.csv", b"h\xf6he,b\n1,2\n", "cannot read 'latin.csv': line 1 is no text in UTF-8"),
         ("broken.parquet", "PAR1 nothing PAR1", "cannot read 'broken.parquet'"),
         ("broken.feather", "not arrow at all", "cannot read 'broken.feather'"),
         ("broken.npy", "not numpy", "cannot read 'broken.npy'"),
+        ("magic.npy", b"\x93NUM", "cannot read 'magic.npy': EOF: reading magic string"),
         ("table.xlsx", "?", "cannot tell the format of 'table.xlsx'"),
     ],
 )
@@ -93,6 +120,50 @@ def test_a_bad_file_is_told_in_one_line(fail, folder, name, content, message):
 def test_a_bad_array_is_told_in_one_line(fail, array, message):
     np.save("array.npy", array)
     assert message in fail("fit", "array.npy", "-k", "1")
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (True, 2)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (100000000000000000000, 2)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (-6, 2)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (6, 2), 'x",
+        "{'descr': [('a', '<f8')], 'fortran_order': False, 'shape': (6,)}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': " + "(" * 3000 + ")" * 3000 + "}",
+        "{'descr': '<f8', 'fortran_order': False, 'shape': (" + "9" * 5000 + ", 2)}",
+    ],
+)
+@pytest.mark.parametrize("through_a_pipe", [False, True])
+def test_a_damaged_header_of_an_array_is_told_in_one_short_line(fail, folder, header, through_a_pipe, monkeypatch):
+    content = b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header.encode() + bytes(96)
+    (folder / "array.npy").write_bytes(content)
+    if through_a_pipe:
+        monkeypatch.setattr(formats, "_open", lambda path: io.BytesIO(content))
+    error = fail("fit", "array.npy", "-k", "1")
+    assert "cannot read 'array.npy'" in error
+    assert len(error) < 400
+
+
+@pytest.mark.parametrize("write", [feather.write_feather, parquet.write_table])
+def test_a_damaged_table_is_told_in_one_line_or_read(folder, capsys, write):
+    write(pyarrow.table({"height": np.arange(6.0), "weight": np.arange(6.0) ** 2}), "table.feather")
+    whole = (folder / "table.feather").read_bytes()
+    suffix = ".feather" if write is feather.write_feather else ".parquet"
+    for place in range(0, len(whole), 5):
+        damaged = bytearray(whole)
+        damaged[place] ^= 0x81
+        (folder / f"damaged{suffix}").write_bytes(damaged)
+        with contextlib.suppress(CommandError):
+            read_data(f"damaged{suffix}", Wanted())
+
+
+def test_the_index_of_a_pandas_table_is_not_fitted_unless_it_is_chosen(fail, folder):
+    frame = pandas.DataFrame({"a": [1.0, 2.0, 4.0]}, index=pandas.Index([7.0, 8.0, 9.0], name="day"))
+    frame.to_parquet("frame.parquet")
+    assert "has an index, 'day', beside its columns; choose columns" in fail("fit", "frame.parquet", "-k", "1")
+    assert read_data("frame.parquet", Wanted(["day"])).values.tolist() == [[7.0], [8.0], [9.0]]
+    assert read_data("frame.parquet", Wanted(weights="day")).columns == ["a"]
 
 
 def test_a_truncated_array_is_told_in_one_line(fail, folder):
@@ -121,9 +192,9 @@ def test_too_many_columns_to_plot_are_refused_before_fitting(fail, folder, rng, 
     assert "at most 6 columns, not 7" in fail("fit", "wide.npy", "-k", "1", "--plot", "p.png")
 
 
-def test_a_directory_that_cannot_be_written_to_is_told(fail, monkeypatch):
+def test_a_folder_that_cannot_be_written_to_is_told(fail, monkeypatch):
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    assert "cannot be written to" in fail("fit", "iris", "-k", "1", "--output", "m.json")
+    assert "may not be written to" in fail("fit", "iris", "-k", "1", "--output", "m.json")
 
 
 def test_if_no_model_can_be_fitted_the_reason_is_told(fail, folder):

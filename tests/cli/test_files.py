@@ -1,6 +1,8 @@
 """What the command line reads and writes."""
 
 import os
+import sys
+import threading
 
 import numpy as np
 import pyarrow
@@ -8,9 +10,9 @@ import pytest
 from pyarrow import csv, feather, ipc, parquet
 
 import fastem
-from fastem.cli import writing
 from fastem.cli.errors import CommandError
-from fastem.datasets import load_faithful, load_galaxies
+from fastem.cli.reading import Wanted, read_data
+from fastem.datasets import load_faithful
 
 
 def table():
@@ -25,6 +27,10 @@ def write_tsv(path):
     csv.write_csv(table(), path, csv.WriteOptions(delimiter="\t"))
 
 
+def write_parquet(path):
+    parquet.write_table(table(), path)
+
+
 def write_arrow(path):
     with ipc.new_file(path, table().schema) as file:
         file.write_table(table())
@@ -35,7 +41,7 @@ def write_arrow(path):
     [
         ("data.csv", write_csv),
         ("data.TSV", write_tsv),
-        ("data.parquet", lambda path: parquet.write_table(table(), path)),
+        ("data.parquet", write_parquet),
         ("data.feather", lambda path: feather.write_feather(table(), path)),
         ("data.arrow", write_arrow),
         ("data.npy", lambda path: np.save(path, load_faithful().values)),
@@ -65,8 +71,6 @@ def test_whole_weights_are_the_same_as_repeated_rows(run, folder):
 
 
 def test_single_precision_stays_single(folder):
-    from fastem.cli.reading import Wanted, read_data
-
     singles = pyarrow.table({"a": np.float32([1, 2]), "b": np.float32([3, 4]), "n": [1, 2]})
     parquet.write_table(singles, "singles.parquet")
     assert read_data("singles.parquet", Wanted(["a", "b"])).values.dtype == np.float32
@@ -102,35 +106,40 @@ def test_labels_can_be_parquet_and_plots_pdf_or_svg(run, folder):
     assert "<svg" in (folder / "p.svg").read_text()
 
 
-def test_an_output_keeps_the_mode_of_the_file_it_replaces(run, folder):
-    target = folder / "l.csv"
-    target.write_text("old")
-    target.chmod(0o640)
-    run("fit", "galaxies", "-k", 1, "--labels", target)
-    assert target.stat().st_mode & 0o777 == 0o640
-    assert len(target.read_text().splitlines()) == len(load_galaxies().values) + 1
+def test_names_with_commas_spaces_and_quotes_can_be_chosen(run, folder):
+    (folder / "names.csv").write_text('"a,b", c,"d""e"\n1,2,3\n2,3,5\n4,5,6\n')
+    output = run("fit", "names.csv", "-k", 1, "--columns", '"a,b", c ,d"e')
+    assert output.splitlines()[-5].split() == ["component", "weight", "a,b", "c", 'd"e']
 
 
-def test_if_one_output_fails_the_others_are_as_they_were(folder):
-    (folder / "first").write_text("old")
-
-    def write_whole(path):
-        path.write_text("new")
-
-    def break_off(path):
-        path.write_text("half")
-        raise OSError(28, "No space left on device")
-
-    with pytest.raises(CommandError, match=r"cannot write 'second': No space left on device"):
-        writing.write_together({folder / "first": write_whole, writing.Path("second"): break_off})
-    assert (folder / "first").read_text() == "old"
-    assert sorted(os.listdir()) == ["first", "small.csv"]
+def test_years_can_be_names_if_they_are_chosen(run, folder):
+    (folder / "years.csv").write_text("country,2019,2020\nA,1,2\nB,2,3\nC,4,9\n")
+    assert "2020" in run("fit", "years.csv", "-k", 1, "--columns", "2020")
 
 
-def test_a_full_disk_is_told_in_one_line(fail, monkeypatch):
-    def save(model, path):
-        raise OSError(28, "No space left on device")
+def test_blank_lines_of_a_single_column_whose_name_has_a_comma_are_missing_cells(folder):
+    (folder / "single.csv").write_text('"a,b"\n1\n\n2\n')
+    with pytest.raises(CommandError, match="row 2 of column 'a,b' is missing"):
+        read_data("single.csv", Wanted())
 
-    monkeypatch.setattr(fastem.GaussianMixture, "save", save)
-    error = fail("fit", "iris", "-k", 1, "--labels", "l.csv", "--output", "m.json")
-    assert error == "fastem: error: cannot write 'm.json': No space left on device\n"
+
+@pytest.mark.parametrize("name", ["data.csv", "data.npy", "data.parquet"])
+def test_a_pipe_is_read_as_a_file_is(folder, name):
+    write = {"csv": write_csv, "npy": lambda path: np.save(path, load_faithful().values), "parquet": write_parquet}
+    write[name.partition(".")[2]](name)
+    content = (folder / name).read_bytes()
+    (folder / name).unlink()
+    os.mkfifo(name)
+    writer = threading.Thread(target=(folder / name).write_bytes, args=(content,))
+    writer.start()
+    np.testing.assert_array_equal(read_data(name, Wanted()).values, load_faithful().values)
+    writer.join()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names")
+@pytest.mark.parametrize("write", [write_csv, lambda path: feather.write_feather(table(), path)])
+def test_a_name_that_is_no_text_is_read(folder, write):
+    name = os.fsdecode(b"caf\xe9") + (".csv" if write is write_csv else ".feather")
+    write("plain")
+    os.rename("plain", name)
+    np.testing.assert_array_equal(read_data(name, Wanted()).values, load_faithful().values)

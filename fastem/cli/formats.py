@@ -1,0 +1,203 @@
+"""From files to tables and matrices: the formats, and what is wrong with a damaged file."""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+import stat
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.cli.errors import CommandError, shorten
+
+LONGEST_LINE = 1 << 20  # of what pyarrow reads at a time by default
+
+
+def read_file(path: Path) -> Any:
+    """Read a whole file, of which nothing is believed.
+
+    Parameters
+    ----------
+    path : Path
+        Ends in one of `READERS`. What is no regular file, such as a pipe, is read into memory first.
+
+    Returns
+    -------
+    pyarrow.Table or ndarray of shape (n, d)
+
+    Raises
+    ------
+    CommandError
+        If it cannot be read.
+    """
+    import pyarrow
+
+    reader = READERS[path.suffix.lower()]
+    try:
+        with _open(path) as file:
+            if not file.read(1):
+                raise CommandError(f"{str(path)!r} is empty")
+            file.seek(0)
+            return reader(file)
+    except (OSError, ValueError, EOFError, pyarrow.ArrowException) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise CommandError(f"cannot read {str(path)!r}: {shorten(reason, 300)}") from None
+
+
+def _open(path: Path) -> BinaryIO:
+    if stat.S_ISREG(os.stat(path).st_mode):
+        return path.open("rb")
+    return io.BytesIO(path.read_bytes())
+
+
+def _parsed(parse: Callable[[], Any]) -> Any:
+    """Call another library's parser: what a damaged file makes of it may be any error, and says no more than that."""
+    import pyarrow
+
+    try:
+        return parse()
+    except (OSError, ValueError, EOFError, MemoryError, pyarrow.ArrowException):
+        raise
+    except Exception as error:
+        raise ValueError(f"the file is damaged ({error})") from None
+
+
+def _read_csv(file: BinaryIO) -> Any:
+    return _read_separated(file, ",")
+
+
+def _read_tsv(file: BinaryIO) -> Any:
+    return _read_separated(file, "\t")
+
+
+def _read_separated(file: BinaryIO, delimiter: str) -> Any:
+    from pyarrow import csv
+
+    header = _first_line(file)
+    read = csv.ReadOptions(block_size=max(LONGEST_LINE, 8 * len(header)))
+    names = _names(header, delimiter, read)
+    if file.seek(0, os.SEEK_END) == len(header):
+        file = io.BytesIO(header + b"\n")  # or pyarrow takes it for empty
+    file.seek(0)
+    # A blank line is nothing, unless lines hold a single cell: then it is an empty one.
+    ignored = len(names) > 1
+    try:
+        parse = csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=ignored)
+        return csv.read_csv(file, read, parse)
+    except ValueError as error:
+        place = _bad_line(file, delimiter, ignored)
+        if "straddling" in str(error):
+            place = f"a line is longer than {read.block_size} bytes"
+        raise ValueError(place or str(error)) from None
+
+
+def _first_line(file: BinaryIO) -> bytes:
+    line = re.split(rb"[\r\n]", file.readline(), maxsplit=1)[0]
+    try:
+        text = line.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"line 1 is no text in UTF-8 ({error.reason} at byte {error.start + 1})") from None
+    if not text.strip():
+        raise ValueError("line 1 is blank, where the names of the columns should be")
+    return line
+
+
+def _names(header: bytes, delimiter: str, read: Any) -> list[str]:
+    """Names of the columns; refuses a row of data in their place, which would be lost."""
+    from pyarrow import csv
+
+    try:
+        parse = csv.ParseOptions(delimiter=delimiter)
+        names: list[str] = csv.read_csv(io.BytesIO(header + b"\n"), read, parse).column_names
+    except ValueError:
+        raise ValueError("line 1 does not hold names of columns: is a quote left open?") from None
+    missing = csv.ConvertOptions().null_values
+    numbers = [name for name in names if is_number(name)]
+    fraction = next((name for name in numbers if not name.strip().isdecimal() and re.search("[0-9]", name)), None)
+    if numbers and all(is_number(name) or name in missing for name in names):
+        raise ValueError("line 1 is all numbers, where the names of the columns should be")
+    if fraction is not None:
+        raise ValueError(f"line 1 holds a number, {shorten(fraction)}, where the names of the columns should be")
+    return names
+
+
+def _bad_line(file: BinaryIO, delimiter: str, blanks_ignored: bool) -> str | None:
+    """Read once more, by one thread, which counts: which line has another number of cells than the first?"""
+    from pyarrow import csv
+
+    refused = []
+
+    def note(row: Any) -> str:
+        refused.append(row)
+        return "error"
+
+    parse = csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=blanks_ignored, invalid_row_handler=note)
+    file.seek(0)
+    with suppress(ValueError):
+        csv.read_csv(file, csv.ReadOptions(use_threads=False), parse)
+    if not refused:
+        return None
+    row = refused[0]
+    file.seek(0)
+    lines = io.TextIOWrapper(file, encoding="latin-1", newline=None)
+    counted = (number for number, line in enumerate(lines, 1) if not blanks_ignored or line != "\n")
+    line = next(islice(counted, row.number - 1, None), None)
+    lines.detach()
+    return f"line {line} has {row.actual_columns} cells, line 1 has {row.expected_columns}: {shorten(row.text)!r}"
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a number as files write it; Python reads 2019_2020 too."""
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return text.isascii() and "_" not in text
+
+
+def _read_parquet(file: BinaryIO) -> Any:
+    from pyarrow import parquet
+
+    return _parsed(lambda: _validated(parquet.ParquetFile(file).read()))
+
+
+def _read_feather(file: BinaryIO) -> Any:
+    from pyarrow import feather
+
+    return _parsed(lambda: _validated(feather.read_table(file)))
+
+
+def _validated(table: Any) -> Any:
+    """Check what Arrow believes of a file until it is used, the names of columns too."""
+    table.validate(full=True)
+    table.column_names  # noqa: B018
+    return table
+
+
+def _read_npy(file: BinaryIO) -> NDArray[Any]:
+    if isinstance(file, io.BytesIO):
+        matrix = _parsed(lambda: np.lib.format.read_array(file, allow_pickle=False))
+    else:
+        matrix = _parsed(lambda: np.lib.format.open_memmap(file.name, mode="r"))
+    if matrix.ndim not in (1, 2):
+        raise ValueError("it does not hold an array of one or two dimensions")
+    if matrix.dtype.kind not in "iuf":
+        raise ValueError(f"it holds {matrix.dtype}, not numbers")
+    return matrix.reshape(len(matrix), -1) if len(matrix) else matrix.reshape(0, 1)
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    ".csv": _read_csv,
+    ".tsv": _read_tsv,
+    ".parquet": _read_parquet,
+    ".feather": _read_feather,
+    ".arrow": _read_feather,
+    ".npy": _read_npy,
+}

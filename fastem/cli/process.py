@@ -1,0 +1,183 @@
+"""What surrounds a command in its process: stdout and stderr that may fail, signals, warnings."""
+
+from __future__ import annotations
+
+import _thread
+import os
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdout, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TextIO, cast
+
+from fastem.cli.errors import PipeClosedError, PrintError, one_line
+
+if TYPE_CHECKING:
+    from sys import UnraisableHookArgs
+
+# Whoever sends them wants the process to end; without a handler it would do so in the middle of anything.
+ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+
+
+class Stopped(BaseException):
+    """A signal that ends the process."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+class Stream:
+    """A stream of text that replaces letters its encoding lacks, and hands its failures to a function.
+
+    Parameters
+    ----------
+    stream : text file or None
+        What is written to; None is a stream that is closed.
+    failed : callable (Exception)
+        Called when nothing can be written.
+    """
+
+    def __init__(self, stream: TextIO | None, failed: Callable[[Exception], None]) -> None:
+        self._stream = stream
+        self._failed = failed
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        """Write a text."""
+        encoding = getattr(self._stream, "encoding", None) or "utf-8"
+        self._attempt("write", text.encode(encoding, "replace").decode(encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what is held back."""
+        self._attempt("flush")
+
+    def _attempt(self, method: str, *arguments: str) -> None:
+        try:
+            if self._stream is None:
+                raise ValueError("it is closed")
+            getattr(self._stream, method)(*arguments)
+        except (OSError, ValueError) as error:
+            self._failed(error)
+
+
+@contextmanager
+def surroundings() -> Iterator[None]:
+    """Stdout that raises PrintError, stderr that never fails, signals that end, warnings in a line each."""
+    _occupy_standard_descriptors()
+    out = Stream(sys.stdout, partial(_refuse_print, sys.stdout))
+    with ExitStack() as stack:
+        stack.enter_context(redirect_stdout(cast(TextIO, out)))
+        stack.enter_context(redirect_stderr(cast(TextIO, Stream(sys.stderr, lambda error: None))))
+        stack.enter_context(_warnings_in_lines())
+        stack.enter_context(_ending_signals())
+        stack.enter_context(_heard_interrupts())
+        try:
+            yield
+        except BaseException:
+            with suppress(PrintError):  # told already, or less than what has happened
+                out.flush()
+            raise
+        out.flush()
+
+
+def complain(message: str) -> None:
+    """Write a line to stderr, if that is possible."""
+    if sys.stderr is not None:
+        with suppress(OSError, ValueError):
+            Stream(sys.stderr, lambda error: None).write(f"fastem: {one_line(message)}\n")
+
+
+def leave_quietly() -> None:
+    """Let an interrupt at Python's exit end the process, without a traceback."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+def _occupy_standard_descriptors() -> None:
+    """Let no file take the number of a standard stream that is closed: libraries would print into it."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(descriptor)
+
+
+def _refuse_print(stream: TextIO | None, error: Exception) -> None:
+    if stream is sys.__stdout__:
+        _drop_what_is_held_back(stream)
+    if isinstance(error, BrokenPipeError):
+        raise PipeClosedError("stdout is closed") from None
+    reason = error.strerror if isinstance(error, OSError) else None
+    raise PrintError(f"cannot print to stdout: {reason or error}") from None
+
+
+def _drop_what_is_held_back(stream: TextIO | None) -> None:
+    """Python would try to print it again when it exits, and complain."""
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())  # type: ignore[union-attr]
+        os.close(null)
+
+
+@contextmanager
+def _warnings_in_lines() -> Iterator[None]:
+    """Show each warning once, in a line, without the line of the source that it comes from."""
+    shown = set()
+
+    def show(message: Warning | str, *place: Any) -> None:
+        if (text := f"warning: {message}") not in shown:
+            shown.add(text)
+            complain(text)
+
+    usual = warnings.showwarning
+    warnings.showwarning = cast(Any, show)
+    try:
+        yield
+    finally:
+        warnings.showwarning = usual
+
+
+@contextmanager
+def _ending_signals() -> Iterator[None]:
+    """Unwind at a signal that asks the process to end, so that no temporary file is left."""
+
+    def stop(number: int, frame: object) -> None:
+        raise Stopped(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handled = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]  # not what nohup ignores
+    for number in handled:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in handled:
+            signal.signal(number, signal.SIG_DFL)
+
+
+@contextmanager
+def _heard_interrupts() -> Iterator[None]:
+    """Repeat a signal that falls into a callback of the compiler, where Python can only drop it."""
+    usual = sys.unraisablehook
+
+    def repeat(unraisable: UnraisableHookArgs) -> None:
+        if not issubclass(unraisable.exc_type, KeyboardInterrupt | Stopped):
+            return usual(unraisable)
+        number = getattr(unraisable.exc_value, "number", signal.SIGINT)
+        timer = threading.Timer(0.1, _thread.interrupt_main, (number,))
+        timer.daemon = True
+        timer.start()
+
+    sys.unraisablehook = repeat
+    try:
+        yield
+    finally:
+        sys.unraisablehook = usual
