@@ -2,12 +2,20 @@
 
 import numpy as np
 import pytest
+from reference import Gaussian, Poisson
 
 
 def learned(model):
     """All fitted parameters by name."""
     names = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_", "rates_")
     return {name: getattr(model, name) for name in names if hasattr(model, name)}
+
+
+def parameters_of(family, model):
+    """What was fitted, as the oracle has it."""
+    if family == "poisson":
+        return Poisson(model.weights_, model.rates_)
+    return Gaussian(family, model.weights_, model.means_, model.covariances_)
 
 
 def difference(actual, expected):

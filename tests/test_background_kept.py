@@ -89,19 +89,20 @@ def test_weights_are_repeated_rows_and_rows_of_no_weight_are_absent(family):
 
 
 @by_family
-def test_chunks_threads_and_float32_change_little_or_nothing(family):
-    X, start = problem_of(family, 3000)
+def test_chunks_threads_and_float32_change_little_or_nothing(family, threads):
+    X, start = problem_of(family, 15_000)
     whole = run(model_at(start), X, 6)
-    chunked = run(model_at(start), Source(np.array_split(X, 7), chunk_bytes=9000), 6)
+    chunked = run(model_at(start), Source(np.array_split(X, 7), chunk_bytes=45_000), 6)
     assert difference(chunked, whole) < 1e-9
     np.testing.assert_array_equal(chunked.background_, whole.background_)
-    threads = run(model_at(start, n_jobs=2), X, 6)
-    assert difference(threads, whole) == 0.0
+    one, two = (run(model_at(start, n_jobs=n_jobs), X, 6) for n_jobs in (1, 2))
+    assert threads.in_a_pass()
+    assert difference(one, whole) == difference(two, whole) == 0.0
     single = run(model_at(start), X.astype(np.float32), 6)
     assert single.background_.dtype == single.means_.dtype == single.weights_.dtype == np.float32
     np.testing.assert_allclose(single.means_, whole.means_, rtol=2e-3, atol=2e-3)
     np.testing.assert_allclose(single.predict_proba(X.astype(np.float32)), whole.predict_proba(X), atol=2e-3)
-    source = Source(np.array_split(X, 7), chunk_bytes=9000)
+    source = Source(np.array_split(X, 7), chunk_bytes=45_000)
     np.testing.assert_array_equal(whole.predict(source), whole.predict(X))
 
 

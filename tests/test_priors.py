@@ -160,11 +160,13 @@ def test_the_defaults_are_those_of_fraley_and_raftery(family):
 
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
-def test_defaults_depend_neither_on_chunks_nor_on_threads(family):
+def test_defaults_depend_neither_on_chunks_nor_on_threads(family, threads):
     X, start = problem_of(family, 30_000)
     plain = run(model_at(start, prior="conjugate", n_jobs=1), X, 3)
-    threads = run(model_at(start, prior="conjugate", n_jobs=2), X, 3)
-    assert threads.lower_bounds_ == plain.lower_bounds_
+    assert threads.most_in_a_pass == 1
+    parallel = run(model_at(start, prior="conjugate", n_jobs=2), X, 3)
+    assert threads.in_a_pass()
+    assert parallel.lower_bounds_ == plain.lower_bounds_
     cuts = ([7, 8, 20_000], [100, 15_000])
     some, others = (
         run(model_at(start, prior="conjugate"), Source(np.split(X, where), chunk_bytes=200_000), 3) for where in cuts

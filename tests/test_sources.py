@@ -103,10 +103,15 @@ def test_boundaries_of_chunks_change_not_a_bit(blobs, rng):
     assert all(same_bits(fit, fits[0]) for fit in fits)
 
 
-@pytest.mark.parametrize("n_jobs", [1, 2])
-def test_the_same_chunks_give_the_same_bits(blobs, n_jobs):
-    fits = [GaussianMixture(3, random_state=0, n_jobs=n_jobs).fit(chunks_of(blobs, 9)) for n_jobs in (1, n_jobs)]
-    assert same_bits(*fits)
+def test_the_same_chunks_give_the_same_bits_on_any_number_of_threads(blobs, threads):
+    def fit(n_jobs):
+        return GaussianMixture(3, random_state=0, n_jobs=n_jobs).fit(Source(chunks_of(blobs, 9), chunk_bytes=10_000))
+
+    one = fit(1)
+    assert threads.callers == {threading.main_thread()}
+    assert same_bits(fit(1), one)
+    assert same_bits(fit(2), one)
+    assert threads.beside_each_other()
 
 
 def test_starts_are_those_of_the_array_where_all_rows_are_sampled(blobs):
