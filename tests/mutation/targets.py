@@ -1,11 +1,13 @@
 """The tests of each module: those that know it best, the quickest first. A folder stands for all of its modules."""
 
+from pathlib import PurePath
+
 TARGETS = {
     "__init__.py": "test_house.py test_compiled.py",
     "__main__.py": "cli/test_process.py",
     "_jit.py": "test_compiled.py test_cache.py",
     "_plot_shapes.py": "test_plotting.py",
-    "annotating.py": "test_noise.py test_labels.py test_input_types.py",
+    "annotating.py": "test_noise_checked.py test_noise.py test_labels.py test_input_types.py",
     "annotations.py": "test_noise.py test_labels.py test_missing.py test_sources_known.py test_background_missing.py",
     "background.py": "test_background.py test_background_kept.py test_background_missing.py",
     "callbacks.py": "test_driver.py",
@@ -26,6 +28,7 @@ TARGETS = {
     "families/incomplete.py": "test_noise.py test_missing.py test_imputing.py",
     "families": "test_families.py test_known_answers.py test_degenerate.py test_fixed.py test_priors.py "
     "test_persistence.py",
+    "fingerprints.py": "test_fingerprints.py test_checkpoint.py test_sources.py",
     "fitted.py": "test_house.py test_weights.py test_known_answers.py test_against_scikit_learn.py test_background.py",
     "gaussian_mixture.py": "test_against_scikit_learn.py test_scales.py test_driver.py test_fixed.py test_noise.py",
     "imputing.py": "test_imputing.py",
@@ -36,11 +39,12 @@ TARGETS = {
     "persistence.py": "test_persistence.py test_persistence_damage.py",
     "plotting.py": "test_plotting.py",
     "poisson_mixture.py": "test_house.py test_known_answers.py test_degenerate.py test_conditioning.py",
-    "posing.py": "test_scales.py test_sources.py test_sources_known.py test_noise.py test_missing.py",
+    "posing.py": "test_origin.py test_scales.py test_sources.py test_sources_known.py test_noise.py test_missing.py",
     "priors.py": "test_priors.py test_priors_kept.py test_background_priors.py",
     "problem.py": "test_families.py test_degenerate.py test_priors.py test_sources.py test_noise.py",
+    "projecting.py": "test_noise_checked.py test_noise.py",
     "reading": "test_sources.py test_sources_known.py test_input_types.py",
-    "records.py": "test_persistence.py test_persistence_damage.py test_checkpoint.py",
+    "records.py": "test_writing.py test_persistence.py test_persistence_damage.py test_checkpoint.py",
     "samples.py": "test_initialize.py test_sources.py test_labels.py test_missing.py",
     "schemes/accelerated.py": "test_acceleration.py",
     "schemes": "test_algorithms.py test_fixed.py",
@@ -48,11 +52,13 @@ TARGETS = {
     "threads.py": "test_compiled.py test_sources.py",
     "unfitted.py": "test_driver.py test_fixed.py test_input_types.py test_against_scikit_learn.py test_background.py",
     "warmup.py": "test_compiled.py",
+    "writing.py": "test_writing.py test_persistence.py",
 }
 
 
 def named_for(path: str) -> list[str]:
     """Files and folders of tests, as pytest takes them, of a module given by its path in the package."""
-    while path not in TARGETS:
-        path = path.rpartition("/")[0]
-    return [f"tests/{name}" for name in TARGETS[path].split()]
+    known = [str(parent) for parent in (PurePath(path), *PurePath(path).parents) if str(parent) in TARGETS]
+    if not known:
+        raise LookupError(f"{path} has no tests in tests/mutation/targets.py")
+    return [f"tests/{name}" for name in TARGETS[known[0]].split()]
