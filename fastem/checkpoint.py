@@ -166,9 +166,12 @@ class Journal:
         if self._saved is None:
             return
         with self._named():
+            state = self._saved.value(name, tuple)
             try:
-                self.random_state.set_state(self._saved.value(name, tuple))
-            except (TypeError, OverflowError) as error:
+                if state[2] not in range(len(state[1]) + 1):  # numpy does not look
+                    raise IndexError("a place beyond the numbers that were drawn")
+                self.random_state.set_state(state)
+            except (TypeError, LookupError, OverflowError) as error:
                 raise CheckpointError(f"the file is damaged: {error}") from error
 
     @contextmanager

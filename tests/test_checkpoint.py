@@ -246,20 +246,6 @@ def test_other_files_are_neither_read_nor_written_over(rows, path, monkeypatch):
         assert path.read_bytes() == other
 
 
-def test_every_damaged_byte_is_found_or_harmless(rows, path, monkeypatch):
-    content = broken_off(rows, path, monkeypatch)
-    expected = bits(fit(rows))
-    for position in np.random.default_rng(0).integers(len(content), size=40):
-        damaged = bytearray(content)
-        damaged[position] ^= 0x55
-        path.write_bytes(bytes(damaged))
-        try:
-            model = fit(rows, checkpoint=path, resume=True)
-        except CheckpointError:
-            continue
-        assert bits(model) == expected
-
-
 def fail(*arguments, **options):
     raise OSError(errno.ENOSPC, "No space left on device")
 
