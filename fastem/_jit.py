@@ -6,12 +6,11 @@ name kernels that are yet to be bound, into a cached compiled function. None let
 themselves what is done in parallel, see `fastem.kernels.vectors`.
 """
 
+import contextlib
 import functools
 import hashlib
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import FunctionType
 from typing import Any
@@ -19,13 +18,12 @@ from typing import Any
 import numba
 from numba.extending import typeof_impl
 
+from fastem._cache import CheckedCache
+from fastem._process import threads_are_lost
+
 Function = Callable[..., Any]
 # Of everything that is compiled; no fastmath. Nobody calls from C.
 OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-
-_process = {"forked": False}
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=lambda: _process.update(forked=True))
 
 
 def _njit(function: Function, **options: Any) -> Function:
@@ -129,11 +127,11 @@ def specialise(
     twin = "parallel" if parallel else "serial"
     function.__qualname__ = f"{template.__name__}.{label}.{twin}.{fingerprint()}"
     function.__module__ = template.__module__
-    options = {**OPTIONS, "parallel": parallel}
-    try:
-        return _njit(function, cache=True, **options)
-    except RuntimeError:  # no writable cache folder: compile anew in every process
-        return _njit(function, **options)
+    dispatcher: Any = _njit(function, **OPTIONS, parallel=parallel)
+    if not _config().DISABLE_JIT:
+        with contextlib.suppress(RuntimeError, OSError):  # no writable cache folder: compile anew in every process
+            dispatcher._cache = CheckedCache(function)  # as cache=True would set numba's own
+    return dispatcher
 
 
 def _config() -> Any:
@@ -149,10 +147,10 @@ def n_threads() -> int:
 def parallel_is_safe() -> bool:
     """Whether this thread may enter a parallel pass.
 
-    A second thread inside numba's workqueue layer aborts the process, a forked child inherits a dead OpenMP pool, and a
-    pass inside somebody's thread pool would only fight over the cores: all of these get the serial twin.
+    A second thread inside numba's workqueue layer aborts the process, a forked child has none of its parent's threads,
+    and a pass inside somebody's thread pool would only fight over the cores: all of these get the serial twin.
     """
-    if _config().DISABLE_JIT or _process["forked"]:
+    if _config().DISABLE_JIT or threads_are_lost():
         return False
     if threading.current_thread() is not threading.main_thread():
         return False
@@ -167,7 +165,7 @@ def threading_layer() -> str:
         return "not started"
 
 
-@contextmanager
+@contextlib.contextmanager
 def limit_threads(n_jobs: int) -> Iterator[int]:
     """Run with at most `n_jobs` threads, -1 standing for all, -2 for all but one; yields how many that are."""
     available = int(_config().NUMBA_NUM_THREADS)

@@ -2,10 +2,12 @@
 
 import collections
 import functools
+import os
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
@@ -21,7 +23,7 @@ def limit_threads(n_jobs: int | None) -> Iterator[None]:
     if n_jobs is None:
         yield
         return
-    with _jit.limit_threads(n_jobs) as n_threads, _threadpools().limit(limits=n_threads):
+    with _jit.limit_threads(n_jobs) as n_threads, _limit_libraries(n_threads):
         yield
 
 
@@ -65,10 +67,88 @@ def one_thread() -> AbstractContextManager[Any]:
     A start on a sample is too short for more: their pools of threads wait for each other, and sums on one thread do not
     depend on how many there are.
     """
-    return _threadpools().limit(limits=1)
+    return _limit_libraries(1)
+
+
+@contextmanager
+def _limit_libraries(n_threads: int) -> Iterator[None]:
+    """Limit the threads of OpenMP and of linear algebra."""
+    with _libraries().own.limit(limits=n_threads), _SHARED.limit(n_threads):
+        yield
+
+
+class _Libraries(NamedTuple):
+    """Libraries loaded by now, by whether each thread of Python has a number of its own, or all have the same."""
+
+    own: ThreadpoolController
+    shared: list[Any]
+    none: ThreadpoolController
 
 
 @functools.cache
-def _threadpools() -> ThreadpoolController:
-    """Thread pools of the libraries loaded by now; looking for them takes longer than a small fit."""
-    return ThreadpoolController()
+def _libraries() -> _Libraries:
+    """Looking for them takes longer than a small fit."""
+    libraries = ThreadpoolController()
+    own = libraries.select(user_api="openmp", threading_layer="openmp", internal_api="mkl")
+    shared = [library for library in libraries.lib_controllers if library not in own.lib_controllers]
+    return _Libraries(own, shared, libraries.select(user_api="none"))
+
+
+class _User(NamedTuple):
+    """A thread of Python that wants to limit what is shared."""
+
+    thread: int
+    n_threads: int
+
+
+class _SharedLimit:
+    """A number of threads for the whole process, which several threads of Python want to limit at the same time.
+
+    While there are users, it is the least that any of them wants; when the last one leaves, it is what it was before.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._users: dict[object, _User] = {}
+        self._before: list[int] = []
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(
+                before=self._lock.acquire, after_in_parent=self._lock.release, after_in_child=self._stay_alone
+            )
+
+    @contextmanager
+    def limit(self, n_threads: int) -> Iterator[None]:
+        """Be a user."""
+        token = object()
+        try:
+            with self._lock:
+                if not self._users:
+                    self._before = [library.num_threads for library in _libraries().shared]
+                self._users[token] = _User(threading.get_ident(), n_threads)
+                self._apply()
+            yield
+        finally:
+            with self._lock:
+                if self._users.pop(token, None):
+                    self._apply()
+
+    def _apply(self) -> None:
+        shared = _libraries().shared
+        least = min((user.n_threads for user in self._users.values()), default=None)
+        numbers = self._before if least is None else [least] * len(shared)
+        with _libraries().none.limit(limits=1):  # threadpoolctl gives others back the control that this thread takes
+            for library, number in zip(shared, numbers, strict=True):
+                library.set_num_threads(number)
+
+    def _stay_alone(self) -> None:
+        """A forked child has none of its parent's threads but the one that forked."""
+        here = threading.get_ident()
+        lost = [token for token, user in self._users.items() if user.thread != here]
+        for token in lost:
+            del self._users[token]
+        if lost:
+            self._apply()
+        self._lock.release()
+
+
+_SHARED = _SharedLimit()

@@ -49,7 +49,7 @@ def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tm
     assert second["stats"] == {family: {"cache_hits": 1, "cache_misses": 0} for family in ("full", "poisson")}
     assert first["values"] == second["values"] == small_fits("full", "poisson"), "to the last bit, wherever compiled"
     assert Path(first["folder"]).is_relative_to(tmp_path)
-    names = [path.name for path in tmp_path.rglob("*.nbi")]
+    names = [path.name for path in tmp_path.rglob("*.nbc")]
     for name in ("gaussian-full", "poisson"):
         assert sum(f"fold_slab.{name}.soft.ignore.all_allowed.serial" in file for file in names) == 1
 

@@ -15,6 +15,7 @@ PACKAGE = Path(fastem.__file__).parent
 
 # From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
 LAYERS = """
+_process _cache
 _jit datasets records annotations writing fingerprints
 annotating projecting clustering claims
 reading
@@ -157,7 +158,7 @@ def test_only_the_jit_module_chooses_how_numba_compiles():
         module for module in TREES if any(name.split(".")[0] in ("numba", "llvmlite") for name in imports_of(module))
     }
     teachers = {f"fastem.kernels.{name}" for name in ("vectors", "shuffles", "blocks")}
-    assert users == {"fastem._jit", "fastem.kernels.passes"} | teachers
+    assert users == {"fastem._jit", "fastem._cache", "fastem.kernels.passes"} | teachers
     for module in teachers:
         calls = {ast.unparse(node) for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}
         assert not any(name.endswith("njit") or ".config" in name for name in calls)
@@ -184,8 +185,9 @@ def test_families_do_not_know_each_other():
             assert siblings <= shared, module
 
 
-def test_only_the_driver_warns():
-    assert {module for module in TREES if "warnings.warn" in calls_of(module)} == {"fastem.driver"}
+def test_only_the_driver_and_the_cache_warn():
+    warning = {module for module in TREES if "warnings.warn" in calls_of(module)}
+    assert warning == {"fastem.driver", "fastem._cache"}
 
 
 def test_only_the_driver_and_the_command_line_print():

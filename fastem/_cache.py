@@ -1,0 +1,113 @@
+"""numba's disk cache, made proof against damage: a file is as it was written, or it is not used.
+
+Compiled code that was cut short, or of which one bit is wrong, may load, and crash when it runs. So each file begins
+with a hash of the rest. There is one file for each specialisation and types of arguments, named by a hash of all that
+it depends on, which it holds as well: no index could name another. Where a file is wrong, code is compiled anew.
+"""
+
+import contextlib
+import hashlib
+import os
+import pickle
+import uuid
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numba
+from numba.core.caching import FunctionCache
+from numba.core.serialize import dumps
+
+DIGEST_BYTES = 16
+_warned: set[str] = set()
+
+
+class CheckedCache(FunctionCache):
+    """Cache of one function, in which no state of its files is an error.
+
+    Raises
+    ------
+    RuntimeError
+        If no folder is writable.
+    """
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)  # type: ignore[no-untyped-call]
+        implementation = self._impl
+        stamp = numba.__version__, implementation.locator.get_source_stamp()
+        self._files = _CheckedFiles(Path(self.cache_path), implementation.filename_base, stamp)
+        self._cache_file: Any = self._files
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """Compiled code for types of arguments; None if there is none that can be used."""
+        try:
+            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+        except Exception as error:  # whatever pickle and LLVM make of what they do not understand
+            self._files.discard(error)
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        """Keep compiled code, if that is possible."""
+        try:
+            super().save_overload(sig, data)  # type: ignore[no-untyped-call]
+        except OSError as error:
+            _warn_once(f"compiled code cannot be kept, each process compiles it anew: {error}", self.cache_path)
+
+
+class _CheckedFiles:
+    """Files of one function: a hash, then what was hashed."""
+
+    def __init__(self, folder: Path, base: str, stamp: Any) -> None:
+        self._folder, self._base, self._stamp = folder, base, stamp
+        self._last = folder
+
+    def load(self, key: Any) -> Any:
+        """What was saved under `key`; None if nothing was."""
+        self._last = self._path(key)
+        try:
+            content = self._last.read_bytes()
+        except FileNotFoundError:
+            return None
+        digest, rest = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+        if digest != _digest(rest):
+            raise ValueError("it is not as it was written")
+        saved, data = pickle.loads(rest)
+        return data if saved == (self._stamp, key) else None
+
+    def save(self, key: Any, data: Any) -> None:
+        """Write a whole file or none."""
+        path = self._path(key)
+        rest: bytes = dumps(((self._stamp, key), data))  # type: ignore[no-untyped-call]
+        temporary = path.with_name(f"{path.name}.tmp.{uuid.uuid4().hex[:16]}")
+        try:
+            temporary.write_bytes(_digest(rest) + rest)
+            os.replace(temporary, path)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+            raise
+
+    def flush(self) -> None:
+        """Forget all that was saved for the function."""
+        for path in self._folder.glob(f"{self._base}.*.nbc"):
+            path.unlink(missing_ok=True)
+
+    def discard(self, error: Exception) -> None:
+        """Remove the file that was looked for last, which is of no use."""
+        with contextlib.suppress(OSError):  # what is compiled now may still replace it
+            self._last.unlink()
+        _warn_once(f"compiled code is made anew, as {self._last} cannot be used: {error!r}", str(self._last))
+
+    def _path(self, key: Any) -> Path:
+        return self._folder / f"{self._base}.{_digest(repr((self._stamp, key)).encode()).hex()}.nbc"
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.blake2b(data, digest_size=DIGEST_BYTES).digest()
+
+
+def _warn_once(message: str, what: str) -> None:
+    """Warn of a file or folder the first time that something is wrong with it."""
+    if what not in _warned:
+        _warned.add(what)
+        warnings.warn(message, RuntimeWarning, stacklevel=2)

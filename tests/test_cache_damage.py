@@ -1,0 +1,167 @@
+"""The disk cache is never in the way: whatever its files have become, code is compiled anew, with one warning."""
+
+import os
+import pickle
+
+import numba
+import numpy as np
+import pytest
+from processes import python
+from test_cache import SMALL_FITS, small_fits
+
+from fastem import _cache, _jit
+
+
+def half(number):
+    return number / 2
+
+
+def halves():
+    """Compiled as passes are, and as if in a process of its own."""
+    return _jit.specialise(half, "halves", {})
+
+
+def counts(dispatcher):
+    """How often its code came from the disk, and how often from the compiler."""
+    return [sum(getattr(dispatcher.stats, kind).values()) for kind in ("cache_hits", "cache_misses")]
+
+
+@pytest.fixture
+def cached(tmp_path, monkeypatch):
+    """The only file of a cache that is in order."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setattr(_cache, "_warned", set())
+    assert halves()(1.0) == 0.5
+    (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
+    return file
+
+
+def flip(file):
+    content = bytearray(file.read_bytes())
+    content[len(content) // 2] ^= 0x40
+    file.write_bytes(content)
+
+
+def make_a_folder(file):
+    file.unlink()
+    file.mkdir()
+
+
+def make_unreadable(file):
+    file.unlink()
+    file.symlink_to(file.name)
+
+
+def sign(content):
+    return _cache._digest(content) + content
+
+
+DAMAGES = {
+    "empty": lambda file: file.write_bytes(b""),
+    "cut within its hash": lambda file: file.write_bytes(file.read_bytes()[:7]),
+    "cut": lambda file: file.write_bytes(file.read_bytes()[: file.stat().st_size // 2]),
+    "one byte less": lambda file: file.write_bytes(file.read_bytes()[:-1]),
+    "zeroed": lambda file: file.write_bytes(bytes(file.stat().st_size)),
+    "random": lambda file: file.write_bytes(np.random.default_rng(0).bytes(file.stat().st_size)),
+    "one bit": flip,
+    "unreadable": make_unreadable,
+    "no pickle, well signed": lambda file: file.write_bytes(sign(b"no pickle")),
+    "of what no longer exists, well signed": lambda file: file.write_bytes(sign(b"cnothing_of_this_name\nclass\n.")),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_file_is_compiled_anew_with_one_warning_that_names_it(cached, damage):
+    damage(cached)
+    again = halves()
+    with pytest.warns(RuntimeWarning, match="compiled code is made anew") as warned:
+        assert [again(1.0), again(3.0)] == [0.5, 1.5]
+    (warning,) = warned
+    assert str(cached) in str(warning.message)
+    assert counts(again) == [0, 1]
+    third = halves()
+    assert third(1.0) == 0.5
+    assert counts(third) == [1, 0], "it was replaced by a file in order"
+
+
+def test_a_file_of_other_code_is_not_taken_for_this(cached):
+    """As where two processes write at once, or a name is used twice."""
+    key, data = pickle.loads(cached.read_bytes()[_cache.DIGEST_BYTES :])
+    cached.write_bytes(sign(pickle.dumps(((key[0], "another key"), data))))
+    again = halves()
+    assert again(1.0) == 0.5
+    assert counts(again) == [0, 1]
+
+
+def test_a_folder_that_vanished_is_made_again(cached):
+    made = halves()
+    cached.unlink()
+    cached.parent.rmdir()
+    assert made(1.0) == 0.5
+    assert cached.is_file()
+
+
+def test_a_folder_in_a_files_place_leaves_code_without_a_cache(cached):
+    make_a_folder(cached)
+    with pytest.warns(RuntimeWarning) as warned:
+        assert [halves()(1.0), halves()(1.0)] == [0.5, 0.5]
+    assert sorted("cannot be kept" in str(warning.message) for warning in warned) == [False, True]
+
+
+@pytest.mark.parametrize("call", ["write_bytes", "replace"])
+def test_a_full_disk_leaves_code_without_a_cache_and_no_file_behind(cached, monkeypatch, call):
+    def full(path, *arguments):
+        if call == "write_bytes":
+            with open(path, "wb") as file:
+                file.write(b"as much as there was room for")
+        raise OSError(28, "No space left on device", str(path))
+
+    cached.unlink()
+    with monkeypatch.context() as patched:
+        patched.setattr(_cache.Path if call == "write_bytes" else os, call, full)
+        with pytest.warns(RuntimeWarning, match="cannot be kept.*No space left") as warned:
+            assert [halves()(1.0), halves()(2.0)] == [0.5, 1.0]
+    assert len(warned) == 1, "a folder is warned of once"
+    assert not list(cached.parent.iterdir())
+    assert halves()(1.0) == 0.5
+    assert cached.is_file()
+
+
+def test_an_interrupt_while_a_file_is_written_leaves_none(cached, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    cached.unlink()
+    monkeypatch.setattr(_cache.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        halves()(1.0)
+    assert not list(cached.parent.iterdir())
+
+
+def test_recompiling_forgets_the_files(cached):
+    again = halves()
+    again(1.0)
+    again.recompile()
+    assert counts(again)[1] == 1
+    assert cached.is_file()
+
+
+RECORD = """
+import warnings
+found = []
+warnings.simplefilter("always")
+warnings.showwarning = lambda message, *_: found.append(str(message))
+"""
+
+
+def test_a_fit_outlives_the_damage_of_all_files(tmp_path):
+    code = SMALL_FITS.replace("NAMES", "['poisson']")
+    python(code, NUMBA_CACHE_DIR=str(tmp_path))
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    for path in files:
+        path.write_bytes(b"")
+    code = code.replace('"folder":', '"warnings": found, "folder":')
+    seen = python(f"{RECORD}\n{code}", NUMBA_CACHE_DIR=str(tmp_path))
+    assert seen["values"] == small_fits("poisson")
+    assert seen["stats"]["poisson"] == {"cache_hits": 0, "cache_misses": 1}
+    assert len(seen["warnings"]) == len(files) > 0

@@ -1,0 +1,205 @@
+"""Threads of a fit: limits are lifted when the last fit is done, and forked processes do without what they lost."""
+
+import threading
+
+import pytest
+from processes import python
+from threadpoolctl import threadpool_info, threadpool_limits
+
+from fastem import threads
+
+
+def linear_algebra():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+
+def allow(n_threads):
+    """In a thread that ends, as threadpoolctl lets others in only when the one that was there has gone."""
+    thread = threading.Thread(target=threadpool_limits, args=(n_threads, "blas"))
+    thread.start()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def two_threads():
+    """Whatever the machine has."""
+    before = max(linear_algebra(), default=1)
+    allow(2)
+    yield
+    allow(before)
+
+
+class Overlapping:
+    """Two threads of Python that limit threads at the same time: the first to come leaves first, or last."""
+
+    def __init__(self, limits, leaves_first):
+        self.seen = {}
+        self.limits = limits
+        self.steps = [threading.Event() for _ in range(4)]
+        workers = [threading.Thread(target=self.run, args=(i, leaves_first)) for i in range(2)]
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+
+    def run(self, i, leaves_first):
+        came, other_came = self.steps[i], self.steps[1 - i]
+        if i == 1:
+            assert other_came.wait(10)
+        try:
+            with self.limits[i]():
+                came.set()
+                assert other_came.wait(10)
+                if i != leaves_first:
+                    assert self.steps[2 + leaves_first].wait(10)
+                    self.seen["one left"] = linear_algebra()
+                if i == 0:
+                    raise InterruptedError  # one of two ends with an error
+        except InterruptedError:
+            pass
+        self.steps[2 + i].set()
+
+
+@pytest.mark.parametrize("leaves_first", [0, 1])
+@pytest.mark.parametrize("limit", [threads.one_thread, lambda: threads.limit_threads(1)], ids=["start", "fit"])
+def test_linear_algebra_has_its_threads_back_when_the_last_of_overlapping_fits_is_done(limit, leaves_first):
+    before = linear_algebra()
+    overlap = Overlapping([limit, limit], leaves_first)
+    assert overlap.seen["one left"] == [1] * len(before)
+    assert linear_algebra() == before == [2] * len(before)
+
+
+def test_the_fewest_threads_hold_as_long_as_who_wants_them():
+    two, one = lambda: threads._limit_libraries(2), threads.one_thread
+    assert set(Overlapping([two, one], 1).seen["one left"]) <= {2}
+    assert set(Overlapping([two, one], 0).seen["one left"]) <= {1}
+    assert set(linear_algebra()) <= {2}
+
+
+def test_limits_within_limits_are_lifted_one_by_one():
+    with threads.one_thread():
+        with threads._limit_libraries(2):
+            assert set(linear_algebra()) <= {1}
+        assert set(linear_algebra()) <= {1}
+    assert set(linear_algebra()) <= {2}
+
+
+def test_a_child_is_not_bound_by_fits_of_threads_that_it_does_not_have():
+    seen = python(
+        """
+import json, os, threading, warnings
+from threadpoolctl import threadpool_info, threadpool_limits
+from fastem import threads
+
+warnings.simplefilter("ignore")  # of forks while threads run
+setting = threading.Thread(target=threadpool_limits, args=(2, "blas"))
+setting.start()
+setting.join()
+inside, done = threading.Event(), threading.Event()
+
+def fit():
+    with threads.one_thread():
+        inside.set()
+        done.wait(20)
+
+def numbers():
+    return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+
+def child(within):
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        with threads.one_thread():  # no lock is held by who is not there
+            once = numbers()
+        os.write(writing, json.dumps([once, numbers()]).encode())
+        os._exit(0)
+    return json.loads(os.read(reading, 1000))
+
+thread = threading.Thread(target=fit)
+thread.start()
+inside.wait(20)
+free = child(False)
+with threads.one_thread():
+    bound = child(True)
+done.set()
+thread.join()
+print(json.dumps([free, bound, numbers()]))
+"""
+    )
+    n = len(seen[-1])
+    assert seen == [[[1] * n, [2] * n], [[1] * n, [1] * n], [2] * n]
+
+
+# A fork after anybody's parallel function. GNU OpenMP ends a child that uses its parent's threads.
+
+FORK = """
+import json, multiprocessing, os, warnings
+import numba
+import numpy as np
+BEFORE
+warnings.simplefilter("ignore")
+
+@numba.njit(parallel=True)
+def total(numbers):
+    result = 0.0
+    for i in numba.prange(numbers.size):
+        result += numbers[i]
+    return result
+
+def safe(_):
+    from fastem import _jit
+    return _jit.parallel_is_safe()
+
+def in_child():
+    with multiprocessing.get_context("fork").Pool(1) as pool:
+        return pool.map(safe, [0])[0]
+
+STARTED = in_child() if BEFORE_ONLY else None
+total(np.ones(1000))
+print(json.dumps([STARTED, in_child(), safe(0)]))
+"""
+
+
+@pytest.mark.parametrize("imported", [True, False])
+def test_a_child_of_a_process_with_threads_of_numba_enters_no_parallel_pass(imported):
+    """Whoever started them; whether the parent has imported fastem, or the child does."""
+    code = FORK.replace("BEFORE_ONLY", str(imported)).replace("BEFORE", "import fastem" if imported else "")
+    before, after, here = python(code, NUMBA_NUM_THREADS="2", OPENBLAS_NUM_THREADS="1")
+    assert here is True
+    assert after is False
+    assert before is (True if imported else None), "where nothing was started nothing is lost"
+
+
+def test_a_fit_in_a_child_of_such_a_process_is_the_fit_of_its_parent():
+    """Large enough for a parallel pass."""
+    seen = python(
+        """
+import json, multiprocessing, warnings
+import numba
+import numpy as np
+import fastem
+from fastem.sources import array
+
+warnings.simplefilter("ignore")
+array.PARALLEL_WORK = 100_000
+
+@numba.njit(parallel=True)
+def total(numbers):
+    result = 0.0
+    for i in numba.prange(numbers.size):
+        result += numbers[i]
+    return result
+
+X = np.random.default_rng(0).normal(size=(20_000, 2))
+
+def fit(_):
+    model = fastem.GaussianMixture(2, covariance_type="spherical", random_state=0, max_iter=3, tol=0).fit(X)
+    return [model.lower_bound_, model.means_.tolist()]
+
+total(np.ones(1000))
+with multiprocessing.get_context("fork").Pool(1) as pool:
+    child = pool.map_async(fit, [0]).get(120)[0]
+print(json.dumps([numba.threading_layer(), child, fit(0)]))
+""",
+        NUMBA_NUM_THREADS="2",
+    )
+    assert seen[1] == seen[2]
