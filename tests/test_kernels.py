@@ -11,7 +11,7 @@ from fastem.sources import ArraySource, workspace_rows
 
 LANES = 64
 EVERY_VECTOR = np.arange(0, LANES, vectors.lanes(np.empty(0)))
-WIDTHS = (*range(1, 10), 12)
+WIDTHS = (*range(1, 10), 12, 15, 20, 33)
 
 
 @pytest.fixture
