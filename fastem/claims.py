@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import xxhash
 
-from fastem.writing import Draft, Target, check_target, sync_folder
+from fastem.writing import Draft, Target, check_target, naming, sync_folder
 
 try:
     import fcntl
@@ -56,7 +56,8 @@ class Claim:
         name = os.path.basename(self.target)
         self._prefix = f".fastem-{xxhash.xxh3_64_hexdigest(os.fsencode(name))}-"
         self._descriptor: int | None = None
-        self.content = self._take()
+        with naming(self.path, self.target):
+            self.content = self._take()
         _CLAIMS.add(self)
 
     def _take(self) -> bytes | None:

@@ -119,7 +119,7 @@ class Draft:
 
     def fill(self, content: Content) -> None:
         """Write the temporary file, as far as the disk."""
-        with _naming(self.path, self.temporary):
+        with naming(self.path, self.temporary):
             old = _status(self.target)
             mode = 0o666 if old is None else 0o600
             with open(self.temporary, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
@@ -139,13 +139,13 @@ class Draft:
 
     def place(self) -> None:
         """Let the temporary file take the target's place."""
-        with _naming(self.path, self.temporary):
+        with naming(self.path, self.temporary):
             os.replace(self.temporary, self.target)
         self._made = False
 
     def place_new(self) -> None:
         """The same where no file is; FileExistsError if one has come there meanwhile."""
-        with _naming(self.path, self.temporary):
+        with naming(self.path, self.temporary):
             try:
                 os.link(self.temporary, self.target)
             except FileExistsError:
@@ -176,7 +176,7 @@ class _Stream:
 
     def fill(self, content: Content) -> None:
         """Write to it; what a pipe's reader has taken is gone."""
-        with _naming(self.path), open(self.path, "ab", opener=_existing) as file:
+        with naming(self.path), open(self.path, "ab", opener=_existing) as file:
             _write(content, file)
 
     def discard(self) -> None:
@@ -297,11 +297,11 @@ def _remove(temporary: str) -> None:
 
 
 @contextmanager
-def _naming(path: str, *ours: str) -> Iterator[None]:
+def naming(path: str, *ours: str) -> Iterator[None]:
     """Let errors of the system name the path that the user gave, not our names nor none."""
     try:
         yield
     except OSError as error:
-        if error.filename not in (None, *ours, path):
+        if error.filename == path or error.filename not in (None, *ours):
             raise
         raise OSError(error.errno or errno.EIO, error.strerror or str(error), path) from error

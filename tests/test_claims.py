@@ -144,12 +144,13 @@ def test_a_fit_that_fails_has_no_claim_left(rows, path):
 
 
 SHARED = """
-import os, sys, time
+import os, time
 from multiprocessing import get_context
 import numpy as np
 from fastem import GaussianMixture
 from fastem.checkpoint import CheckpointError
 
+os.fsync = lambda descriptor: None
 rng = np.random.default_rng(5)
 X = rng.normal(size=(1000, 2)) + 2.0 * rng.integers(4, size=(1000, 1))
 path = os.environ["CHECKPOINT"]
