@@ -11,7 +11,7 @@ from processes import python
 from reference import FAMILIES, rows_for, start_at
 
 import fastem
-from fastem import GaussianMixture, PoissonMixture, families, warmup
+from fastem import GaussianMixture, PoissonMixture, compiled, families, warmup
 from fastem.compiled import get_passes
 from fastem.environment import environment
 from fastem.families import NAMES, get_family
@@ -196,16 +196,25 @@ def test_the_environment_is_reported():
     assert {"processor", "threading layer", "cache directory"} <= report.keys()
 
 
-def test_warmup_compiles_every_pass_and_reports_it(monkeypatch):
-    monkeypatch.setattr(families, "NAMES", ("poisson",))
+@pytest.mark.parametrize(
+    ("family", "dtype"), [("poisson", "float64"), ("gaussian-spherical", "float64"), ("gaussian-spherical", "float32")]
+)
+def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
+    monkeypatch.setattr(families, "NAMES", (family,))
     reports = []
-    warmup.warmup(lambda label, seconds: reports.append((label, seconds)))
+    compiled._specialised.cache_clear()  # what was compiled for other tests
+    warmup.warmup(lambda label, seconds: reports.append((label, seconds)), (dtype,))
     steps = ("fit, one thread", "score, one thread", "fit, all threads", "score, all threads")
-    assert [label for label, _ in reports] == [f"poisson float64: {step}" for step in steps]
+    kinds = ["float32", "float32 in float64"] if dtype == "float32" else [dtype]
+    assert [label for label, _ in reports] == [f"{family} {kind}: {step}" for kind in kinds for step in steps]
     assert all(seconds > 0 for _, seconds in reports)
-    passes = get_passes("poisson")
+    passes = get_passes(family)
     used = [*passes.fused, *passes.score]
-    before = [len(dispatcher.signatures) for dispatcher in used]
-    assert min(before) > 0
-    PoissonMixture(2).fit(rows_for("poisson")).predict(rows_for("poisson"))
-    assert [len(dispatcher.signatures) for dispatcher in used] == before, "a fit finds what it needs"
+    before = [dispatcher.signatures for dispatcher in used]
+    assert all(len(signatures) == len(kinds) for signatures in before)
+    monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)
+    model = PoissonMixture(2) if family == "poisson" else GaussianMixture(2, covariance_type="spherical")
+    for n_jobs in (1, 2):
+        X = rows_for("poisson", 20_000).astype(dtype)
+        model.set_params(n_jobs=n_jobs).fit(X).predict(X)
+    assert [dispatcher.signatures for dispatcher in used] == before, "a fit finds what it needs"

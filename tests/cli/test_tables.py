@@ -111,8 +111,12 @@ def test_a_progress_callback_follows_restarts_and_iterations():
 def test_version_info_and_warmup(run, monkeypatch):
     assert run("--version") == f"fastem {fastem.__version__}\n"
     assert "numba" in run("info")
-    monkeypatch.setattr("fastem.warmup.warmup", lambda report: report("a piece", 1.25))
-    assert "1.25 s  a piece" in run("warmup")
+    monkeypatch.setattr("fastem.families.NAMES", ("gaussian-spherical",))
+    lines = run("warmup").splitlines()
+    steps = ("fit, one thread", "score, one thread", "fit, all threads", "score, all threads")
+    labels = [line.partition(" s  ")[2] for line in lines]
+    assert labels == [*(f"gaussian-spherical float64: {step}" for step in steps), "in all"]
+    assert all(float(line.partition(" s ")[0]) >= 0.0 for line in lines)
 
 
 def test_without_arguments_it_shows_its_help(run):
