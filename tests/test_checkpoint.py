@@ -212,7 +212,7 @@ def test_a_checkpoint_of_another_fit_is_refused(rows, path, monkeypatch):
         ('algorithm was "em" there', rows, {"algorithm": "hard"}),
         ("random_state was 0 there, and is 1 here", rows, {"random_state": 1}),
         ("n_samples was 1500 there, and is 1499 here", rows[1:], {}),
-        ("the fingerprint of X", rows[::-1], {}),
+        *(("the fingerprint of X", X, {}) for X in (rows[::-1], np.roll(rows, 512, axis=0), -rows, 2.0 * rows)),
         ("the fingerprint of X", rows, {"sample_weight": weights}),
         ('the type of X was "float64" there', rows.astype(np.float32), {}),
     ):
