@@ -7,7 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from models import learned
+from breaks import Killed, bits, killed_after
 from processes import python
 from sklearn.exceptions import ConvergenceWarning
 
@@ -28,10 +28,6 @@ WAYS = {
 OF_A_SOURCE = {way: {"init_size": 200} for way in WAYS} | {"incremental": {"algorithm": Incremental(5)}}
 
 
-class Killed(BaseException):
-    """The process ends here."""
-
-
 @pytest.fixture
 def rows(rng):
     return rng.normal(size=(1500, 2)) + 2.5 * rng.integers(3, size=(1500, 1))
@@ -48,25 +44,6 @@ def fit(X, **options):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(X, **checkpoint)
-
-
-def bits(model):
-    parameters = {name: array.tobytes() for name, array in learned(model).items()}
-    return parameters, model.lower_bounds_, model.lower_bound_, model.n_iter_, model.stop_reason_
-
-
-def killed_after(n_writings, monkeypatch):
-    """Let the process end right after so many writings."""
-    written = []
-    write = Journal._write
-
-    def write_and_end(journal, progress):
-        write(journal, progress)
-        written.append(1)
-        if len(written) == n_writings:
-            raise Killed
-
-    monkeypatch.setattr(Journal, "_write", write_and_end)
 
 
 @pytest.mark.parametrize(

@@ -8,10 +8,10 @@ import pandas as pd
 import pytest
 import reference_incomplete as naive
 import sklearn
+from breaks import Killed, bits, killed_after
 from fits import model_at, run
 from models import learned, parameters_of
 from reference import FAMILIES, rows_for, start_at
-from test_checkpoint import Killed, bits, killed_after
 from test_missing import holes, incomplete_rows, marginal
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Source, Stepwise, load
