@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
+import csv as text_csv
 import io
 import os
 import re
 import stat
 from collections.abc import Callable
-from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -66,7 +65,7 @@ def _parsed(parse: Callable[[], Any]) -> Any:
     except (OSError, ValueError, EOFError, MemoryError, pyarrow.ArrowException):
         raise
     except Exception as error:
-        raise ValueError(f"the file is damaged ({error})") from None
+        raise ValueError(f"the file is damaged ({error.args[0] if error.args else type(error).__name__})") from None
 
 
 def _read_csv(file: BinaryIO) -> Any:
@@ -80,44 +79,48 @@ def _read_tsv(file: BinaryIO) -> Any:
 def _read_separated(file: BinaryIO, delimiter: str) -> Any:
     from pyarrow import csv
 
-    header = _first_line(file)
+    header = _header(file)
     read = csv.ReadOptions(block_size=max(LONGEST_LINE, 8 * len(header)))
     names = _names(header, delimiter, read)
     if file.seek(0, os.SEEK_END) == len(header):
         file = io.BytesIO(header + b"\n")  # or pyarrow takes it for empty
     file.seek(0)
     # A blank line is nothing, unless lines hold a single cell: then it is an empty one.
-    ignored = len(names) > 1
+    parse = csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=len(names) > 1, newlines_in_values=True)
     try:
-        parse = csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=ignored)
         return csv.read_csv(file, read, parse)
     except ValueError as error:
-        place = _bad_line(file, delimiter, ignored)
-        if "straddling" in str(error):
-            place = f"a line is longer than {read.block_size} bytes"
+        place = _bad_line(file, delimiter, len(names))
+        if place is None and "straddling" in str(error):
+            place = f"a line is longer than {read.block_size} bytes, or a quote is left open"
         raise ValueError(place or str(error)) from None
 
 
-def _first_line(file: BinaryIO) -> bytes:
-    line = re.split(rb"[\r\n]", file.readline(), maxsplit=1)[0]
+def _header(file: BinaryIO) -> bytes:
+    """Read the first line, and those after it as long as a quote is open."""
+    lines = file.readline()
+    while lines.count(b'"') % 2 and len(lines) < LONGEST_LINE and (line := file.readline()):
+        lines += line
+    header = re.match(rb'(?:[^"\r\n]+|"[^"]*")*', lines)[0]  # type: ignore[index]
+    if lines[len(header) :].startswith(b'"'):
+        raise ValueError("a quote is left open in line 1")
     try:
-        text = line.decode("utf-8-sig")
+        text = header.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ValueError(f"line 1 is no text in UTF-8 ({error.reason} at byte {error.start + 1})") from None
+    if "\0" in text:
+        raise ValueError("line 1 holds zero bytes, so that it is no text in UTF-8")
     if not text.strip():
         raise ValueError("line 1 is blank, where the names of the columns should be")
-    return line
+    return header
 
 
 def _names(header: bytes, delimiter: str, read: Any) -> list[str]:
     """Names of the columns; refuses a row of data in their place, which would be lost."""
     from pyarrow import csv
 
-    try:
-        parse = csv.ParseOptions(delimiter=delimiter)
-        names: list[str] = csv.read_csv(io.BytesIO(header + b"\n"), read, parse).column_names
-    except ValueError:
-        raise ValueError("line 1 does not hold names of columns: is a quote left open?") from None
+    parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
+    names: list[str] = csv.read_csv(io.BytesIO(header + b"\n"), read, parse).column_names
     missing = csv.ConvertOptions().null_values
     numbers = [name for name in names if is_number(name)]
     fraction = next((name for name in numbers if not name.strip().isdecimal() and re.search("[0-9]", name)), None)
@@ -128,29 +131,21 @@ def _names(header: bytes, delimiter: str, read: Any) -> list[str]:
     return names
 
 
-def _bad_line(file: BinaryIO, delimiter: str, blanks_ignored: bool) -> str | None:
-    """Read once more, by one thread, which counts: which line has another number of cells than the first?"""
-    from pyarrow import csv
-
-    refused = []
-
-    def note(row: Any) -> str:
-        refused.append(row)
-        return "error"
-
-    parse = csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=blanks_ignored, invalid_row_handler=note)
+def _bad_line(file: BinaryIO, delimiter: str, n_columns: int) -> str | None:
+    """Read once more, by Python's reader, which knows the line: where are there not as many cells as names?"""
     file.seek(0)
-    with suppress(ValueError):
-        csv.read_csv(file, csv.ReadOptions(use_threads=False), parse)
-    if not refused:
-        return None
-    row = refused[0]
-    file.seek(0)
-    lines = io.TextIOWrapper(file, encoding="latin-1", newline=None)
-    counted = (number for number, line in enumerate(lines, 1) if not blanks_ignored or line != "\n")
-    line = next(islice(counted, row.number - 1, None), None)
-    lines.detach()
-    return f"line {line} has {row.actual_columns} cells, line 1 has {row.expected_columns}: {shorten(row.text)!r}"
+    text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
+    rows, line = text_csv.reader(text, delimiter=delimiter), 1
+    try:
+        for row in rows:
+            if row and len(row) != n_columns:
+                return f"line {line} has not {n_columns} cells but {len(row)}: {shorten(delimiter.join(row))!r}"
+            line = rows.line_num + 1
+    except text_csv.Error:
+        pass  # a cell longer than Python's reader takes
+    finally:
+        text.detach()
+    return None
 
 
 def is_number(text: str) -> bool:

@@ -102,7 +102,8 @@ def _check_for_lost_row(source: str, names: list[str]) -> None:
 def _from_matrix(source: str, matrix: NDArray[Any], names: list[str], wanted: Wanted) -> Data:
     features, weights = _resolve(source, names, wanted)
     _check_rows(source, len(matrix))
-    values = np.array(matrix[:, [names.index(name) for name in features]], dtype=_precision([matrix.dtype]))
+    with np.errstate(over="ignore"):  # told as infinite
+        values = np.array(matrix[:, [names.index(name) for name in features]], dtype=_precision([matrix.dtype]))
     for index, name in enumerate(features):
         _check_finite(values[:, index], name)
     return Data(values, features, None if weights is None else _as_weights(matrix[:, names.index(weights)], weights))
@@ -181,7 +182,9 @@ def _as_numbers(column: Any, name: str) -> NDArray[Any]:
     kind = column.type
     if types.is_decimal(kind):
         column = column.cast("float64")
-    elif not (types.is_integer(kind) or types.is_floating(kind) or types.is_null(kind)):
+    elif types.is_null(kind) or column.null_count == len(column):
+        raise _missing(0, name)
+    elif not (types.is_integer(kind) or types.is_floating(kind)):
         raise CommandError(f"column {shown(name)} {_what_it_holds(column)}; choose numeric columns with --columns")
     if column.null_count:
         raise _missing(int(np.flatnonzero(compute.is_null(column).to_numpy())[0]), name)
@@ -201,7 +204,7 @@ def _what_it_holds(column: Any) -> str:
     if not (types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind)):
         return f"holds {kind} values, not numbers"
     cells = [(row, cell) for row, cell in enumerate(column.to_pylist(), 1) if cell is not None]
-    row, cell = next((found for found in cells if not is_number(found[1])), cells[0] if cells else (1, ""))
+    row, cell = next((found for found in cells if not is_number(found[1])), cells[0])
     return f"is text ({shorten(cell, 30)!r} in row {row})"
 
 

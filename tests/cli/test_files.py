@@ -112,6 +112,13 @@ def test_names_with_commas_spaces_and_quotes_can_be_chosen(run, folder):
     assert output.splitlines()[-5].split() == ["component", "weight", "a,b", "c", 'd"e']
 
 
+def test_cells_may_hold_line_breaks_in_quotes_wherever_blocks_of_the_file_end(folder):
+    lines = [f'{row},"{"text" * (row % 7)}\n{row},2"\n' for row in range(120_000)]
+    (folder / "breaks.csv").write_text('"a\nb",c\n' + "".join(lines))
+    values = read_data("breaks.csv", Wanted(["a\nb"])).values
+    np.testing.assert_array_equal(values[:, 0], range(120_000))
+
+
 def test_years_can_be_names_if_they_are_chosen(run, folder):
     (folder / "years.csv").write_text("country,2019,2020\nA,1,2\nB,2,3\nC,4,9\n")
     assert "2020" in run("fit", "years.csv", "-k", 1, "--columns", "2020")
