@@ -44,6 +44,7 @@ class Stream:
     def __init__(self, stream: TextIO | None, failed: Callable[[Exception], None]) -> None:
         self._stream = stream
         self._failed = failed
+        self._error: Exception | None = None  # kept: a library may try to write, and go on if that fails
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -60,11 +61,14 @@ class Stream:
 
     def _attempt(self, method: str, *arguments: str) -> None:
         try:
-            if self._stream is None:
+            if self._error is None and self._stream is None:
                 raise ValueError("it is closed")
-            getattr(self._stream, method)(*arguments)
+            if self._error is None:
+                getattr(self._stream, method)(*arguments)
         except (OSError, ValueError) as error:
-            self._failed(error)
+            self._error = error
+        if self._error is not None:
+            self._failed(self._error)
 
 
 @contextmanager

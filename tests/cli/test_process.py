@@ -33,6 +33,23 @@ def test_as_a_process_it_fails_with_status_two(folder):
     assert result.stderr.startswith("fastem: error: ")
 
 
+def test_as_a_process_it_ends_as_others_do_when_nobody_reads(folder):
+    arguments = command("fit", "faithful", "-k", "1-2", "--output", "m.json")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(timeout=60)) == (b"", 141)
+    assert json.loads((folder / "m.json").read_text())
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
+@pytest.mark.parametrize("arguments", [["--version"], ["--help"]])
+def test_as_a_process_it_tells_a_full_device(arguments):
+    with open("/dev/full", "w") as full:
+        result = subprocess.run(command(*arguments), stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    told = "fastem: error: cannot print to stdout: No space left on device\n"
+    assert (result.returncode, result.stderr) == (2, told)
+
+
 ENDLESS = """
 import sys
 import fastem
