@@ -23,6 +23,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeAlias
 
+from fastem.interrupts import undisturbed
+
 Target: TypeAlias = "str | os.PathLike[str]"
 Content: TypeAlias = bytes | Callable[[BinaryIO], object]
 
@@ -90,10 +92,12 @@ def write_together(contents: Mapping[Target, Content]) -> None:
             check_target(draft.path)
         for draft in drafts:
             draft.fill(given[draft.path])
-        _place_all([draft for draft in drafts if isinstance(draft, Draft)])
+        with undisturbed():
+            _place_all([draft for draft in drafts if isinstance(draft, Draft)])
     finally:
-        for draft in drafts:
-            draft.discard()
+        with undisturbed():
+            for draft in drafts:
+                draft.discard()
 
 
 class Draft:
@@ -122,8 +126,8 @@ class Draft:
         with naming(self.path, self.temporary):
             old = _status(self.target)
             mode = 0o666 if old is None else 0o600
+            self._made = True  # before it is: an interrupt may come between
             with open(self.temporary, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
-                self._made = True
                 if old is not None and os.name == "posix":
                     _take_over(file.fileno(), old, self.target)
                 _write(content, file)

@@ -15,7 +15,7 @@ PACKAGE = Path(fastem.__file__).parent
 
 # From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
 LAYERS = """
-_process _cache
+_process _cache interrupts
 _jit datasets records annotations writing fingerprints
 annotating projecting clustering claims
 reading
@@ -66,6 +66,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.iteration",
     "fastem.gaussian_mixture",
     "fastem.imputing",
+    "fastem.interrupts",
     "fastem.mixture",
     "fastem.persistence",
     "fastem.plotting",

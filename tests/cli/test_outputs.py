@@ -167,29 +167,41 @@ def test_names_that_cannot_be_are_told_before_the_fit(fail, run, folder, monkeyp
     assert "File name too long" in fail("fit", "m" * 300 + ".csv", "-k", 1)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_signals_that_end_the_process_leave_one_line_and_no_file(folder, capsys, monkeypatch, number):
-    for place in (1, 2, 3, 4):
-        calls = []
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    ("call", "place", "after", "written"),
+    [("fsync", 1, False, False), ("fsync", 3, True, False)]
+    + [("replace", place, after, True) for place in (1, 2, 3) for after in (False, True)]
+    + [("unlink", 1, False, True), ("unlink", 2, True, True)],
+)
+def test_signals_that_end_the_process_leave_all_files_or_none(
+    folder, capsys, monkeypatch, number, call, place, after, written
+):
+    usual, calls = getattr(os, call), []
 
-        def replace(*paths, calls=calls, place=place, usual=os.replace):
-            calls.append(paths)
-            if len(calls) == place:
-                signal.raise_signal(number)
-            usual(*paths)
+    def interrupted(*arguments):
+        calls.append(arguments)
+        if len(calls) == place and not after:
+            signal.raise_signal(number)
+        result = usual(*arguments)
+        if len(calls) == place and after:
+            signal.raise_signal(number)
+        return result
 
+    for name in ALL[1::2]:
+        (folder / name).write_text("old")
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
+    try:
         with monkeypatch.context() as patch:
-            patch.setattr(os, "replace", replace)
+            patch.setattr(os, call, interrupted)
             status = main(["fit", "faithful", "-k", "2", *ALL])
-        written = sorted(set(os.listdir()) - {"small.csv"})
-        captured = capsys.readouterr()
-        if place > 3:
-            assert (status, captured.err) == (0, "")
-            assert written == ["l.csv", "m.json", "p.png"]
-        else:
-            assert (status, captured.err) == (128 + number, f"fastem: ended by {number.name}\n")
-            assert written == []
-    assert signal.getsignal(number) is signal.SIG_DFL
+    finally:
+        signal.signal(signal.SIGINT, before)
+    told = "interrupted" if number == signal.SIGINT else f"ended by {number.name}"
+    assert (status, capsys.readouterr()) == (128 + number, ("", f"fastem: {told}\n"))
+    assert sorted(os.listdir()) == ["l.csv", "m.json", "p.png", "small.csv"]
+    assert {(folder / name).read_bytes() != b"old" for name in ALL[1::2]} == {written}
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_warnings_are_a_line_each_and_name_the_model(folder, capsys, rng):
