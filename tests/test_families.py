@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
-from reference import FAMILIES, rows_for
+from fits import model_at, run
+from reference import FAMILIES, Gaussian, Poisson, log_likelihood, m_step, responsibilities, rows_for
+from scipy.special import gammaln, logsumexp, xlogy
 
 from fastem.compiled import get_passes
 from fastem.families import get_family
@@ -72,3 +74,43 @@ def test_unpacking_is_the_inverse_of_packing(name, rng):
     np.testing.assert_allclose(problem.family.pack(again), vector, rtol=1e-12, atol=1e-12)
     same = Mixture(mixture.weights, again)
     assert problem.log_likelihood(same) == pytest.approx(problem.log_likelihood(mixture), rel=1e-12)
+
+
+@pytest.mark.parametrize("name", ["full", "tied"])
+def test_matrices_of_two_hundred_features(name, rng):
+    X = rows_for(name, 320, 200)
+    covariances = 30 * np.var(X) * np.cov(rng.normal(size=(200, 600)))  # so wide that rows have many components
+    start = Gaussian(
+        name, np.full(3, 1 / 3), X[:3], covariances if name == "tied" else covariances * np.ones((3, 1, 1))
+    )
+    model = run(model_at(start, reg_covar=1.0), X, 1)
+    expected = m_step(name, X, responsibilities(X, start), reg_covar=1.0)
+    assert model.lower_bound_ == pytest.approx(log_likelihood(X, start) / len(X), rel=1e-10)
+    np.testing.assert_allclose(model.means_, expected.means, rtol=0, atol=1e-9 * np.std(X))
+    np.testing.assert_allclose(model.covariances_, expected.covariances, rtol=0, atol=1e-9 * np.var(X))
+
+
+@pytest.mark.parametrize("name", ["diag", "poisson"])
+def test_two_hundred_features_and_three_hundred_components(name, rng):
+    X, weights = rows_for(name, 400, 200), np.full(300, 1 / 300)
+    if name == "diag":
+        start = Gaussian(name, weights, X[:300], 30 * np.var(X) * rng.uniform(1, 2, size=(300, 200)))
+        squares = (X[:, None] - start.means) ** 2 / start.covariances + np.log(2 * np.pi * start.covariances)
+        joint = -0.5 * squares.sum(axis=2)
+    else:
+        start = Poisson(weights, X.mean(axis=0) + rng.uniform(-0.2, 0.2, size=(300, 200)))
+        joint = (
+            xlogy(X[:, None], start.rates).sum(axis=2) - start.rates.sum(axis=1) - gammaln(X + 1).sum(axis=1)[:, None]
+        )
+    density = logsumexp(joint, axis=1)
+    resp = np.exp(joint - density[:, None])
+    assert np.exp(-xlogy(resp, resp).sum(axis=1)).mean() > 2  # components a row
+    model = run(model_at(start, **({"reg_covar": 1.0} if name == "diag" else {})), X, 1)
+    assert model.lower_bound_ == pytest.approx(density.mean() - np.log(300), rel=1e-12)
+    totals = resp.sum(axis=0)
+    np.testing.assert_allclose(model.weights_, totals / len(X), rtol=1e-9)
+    means = resp.T @ X / totals[:, None]
+    np.testing.assert_allclose(model.rates_ if name == "poisson" else model.means_, means, rtol=1e-9, atol=1e-9)
+    if name == "diag":
+        variances = np.einsum("nk,nkd->kd", resp, (X[:, None] - means) ** 2) / totals[:, None]
+        np.testing.assert_allclose(model.covariances_, variances + 1.0, rtol=1e-9)
