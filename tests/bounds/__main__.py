@@ -1,0 +1,129 @@
+"""Whether kernels read and write within their arrays: a build of them that checks, and memory with nothing beside it.
+
+    python tests/bounds                     # a minute: what the tests run
+    python tests/bounds --all               # an hour or two of a core
+    python tests/bounds --target 32 --all   # part of it
+
+There are these targets, each run in a process of its own:
+
+64, 32  vectors of so many bytes, with checks of each access (`instrumented.py`)
+16      vectors of 32 bytes with checks, on a processor whose registers hold 16
+guard   what is installed, without checks; the workspaces, too, lie beside protected pages (`memory.py`)
+
+Random cases (`cases.py`) have their arrays beside protected pages in all of them. The line printed for each target
+counts fits, calls, refused fits and violations; the exit status is 1 if there was any violation. What a process was
+trying when it was killed is printed too. `tests/test_bounds.py` runs a few cases, and plants violations to see them
+found.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+TARGETS = ("64", "32", "16", "guard")
+MOST_VIOLATIONS = 20  # and a target is given up
+
+
+def work(target, cases, seed, few):
+    """Run all cases of a target in this process; prints what is tried to stderr and the result to stdout."""
+    sys.path[:0] = [str(HERE), str(HERE.parents[1])]
+    width = {"64": 64, "32": 32, "16": 32}.get(target)
+    if width:
+        import instrumented
+
+        instrumented.install(width)
+    else:
+        from memory import zeros_at_an_edge
+
+        from fastem.sources import array
+
+        array.aligned_zeros = zeros_at_an_edge
+    import numpy as np
+    from cases import Outcome, attempt, few_setups, setups
+
+    found = {"fits": 0, "calls": 0, "refused": 0, "violations": 0}
+    chosen = few_setups(most=target == next(filter(can_run, TARGETS))) if few else list(setups())
+    rng = np.random.default_rng(seed)
+    for setup in chosen:
+        begin, fits = time.process_time(), found["fits"]
+        while found["fits"] - fits < cases:
+            try:
+                outcome = attempt(setup, rng, _tell)
+                number, site = instrumented.violations() if width else (0, "")
+            except IndexError as error:  # NUMBA_BOUNDSCHECK
+                outcome, number, site = Outcome(0, 0), 1, str(error)
+            found["fits"] += outcome.fits
+            found["calls"] += outcome.calls
+            found["refused"] += bool(outcome.refused)
+            if number:
+                found["violations"] += number
+                _tell(f"out of bounds, {number} times: {site}")
+            if found["violations"] > MOST_VIOLATIONS or found["refused"] > 20 + found["fits"]:
+                _tell(f"given up: {outcome.refused}")
+                return found
+        _tell(f"{setup}: {time.process_time() - begin:.0f} s")
+    return found
+
+
+def _tell(what):
+    """Where the reader finds it if the process is killed."""
+    sys.stderr.write(what + "\n")
+    sys.stderr.flush()
+
+
+def environment(target):
+    """Variables of a target's process."""
+    variables = {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    if target != "guard":
+        variables |= {"NUMBA_OPT": "0"}  # half the time to compile; what is accessed is the same
+    if target == "16":
+        variables |= {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}
+    return os.environ | variables
+
+
+def can_run(target):
+    """Whether this processor runs a target's code."""
+    import platform
+
+    from llvmlite import binding
+
+    if target == "64":
+        return bool(binding.get_host_cpu_features().get("avx512f"))
+    return target != "16" or platform.machine() in ("x86_64", "AMD64")
+
+
+def main():
+    """Run processes, one after the other."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="every setup, rather than a few")
+    parser.add_argument("--target", choices=TARGETS, action="append", help="one or more; by default all that can run")
+    parser.add_argument("--cases", type=int, help="fits of each setup (default 15, or 6 without --all)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    cases = options.cases or (15 if options.all else 6)
+    if options.inside:
+        print(json.dumps(work(options.target[0], cases, options.seed, not options.all)))
+        return 0
+    status = 0
+    for target in options.target or filter(can_run, TARGETS):
+        command = [sys.executable, str(HERE), "--inside", f"--target={target}", f"--cases={cases}"]
+        command += [f"--seed={options.seed}", *(["--all"] if options.all else [])]
+        done = subprocess.run(command, env=environment(target), capture_output=True, text=True)
+        print(f"{target}: {done.stdout.strip()}", flush=True)
+        last = done.stdout.strip().rpartition("\n")[2]
+        if done.returncode or json.loads(last)["violations"]:
+            status = 1
+            print(
+                f"{target}: exit status {done.returncode}, at\n" + "\n".join(done.stderr.splitlines()[-30:]), flush=True
+            )
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main())
