@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastem.annotations import Annotations, Float
+from fastem.numeric import real_array, whole_numbers
 
 CHECK_ROWS = 16384  # whose covariances are checked at once
 SLACK = 1e-10  # of a correlation matrix, for rounding
@@ -45,14 +46,22 @@ def annotate(
     return annotations
 
 
-def read(known: Known, shape: tuple[int, int], *, sparing: bool = True, trusted: bool = False) -> Annotations:
+def read(
+    known: Known,
+    shape: tuple[int, int],
+    *,
+    sparing: bool = True,
+    trusted: bool = False,
+    variances: bool | None = None,
+) -> Annotations:
     """Annotations of rows (n, m), checked but for what depends on the number of components.
 
-    `sparing` leaves out noise that is zero. What is `trusted` was checked before.
+    `sparing` leaves out noise that is zero. What is `trusted` was checked before. `variances` tells whether noise of
+    shape (m, m) of m rows is their variances; None does not know.
     """
     hard, soft = _read_labels(known.labels, shape[0])
     projections = check_projection(known.projection, shape)
-    errors = check_noise(known.noise, shape, trusted=trusted)
+    errors = check_noise(known.noise, shape, trusted=trusted, variances=variances)
     if sparing and errors is not None and projections is None and not errors.any():
         errors = None  # values without errors
     return Annotations(hard, soft, errors, projections)
@@ -62,7 +71,7 @@ def _read_labels(labels: ArrayLike | None, n_rows: int) -> tuple[NDArray[np.int6
     """Labels (n,) or plausibilities (n, K), whichever is given."""
     if labels is None:
         return None, None
-    array = np.asarray(labels)
+    array = whole_numbers(labels, "labels", absent=-1)
     if array.ndim not in (1, 2) or len(array) != n_rows:
         raise ValueError(
             f"labels has shape {array.shape}: it needs ({n_rows},), a component or -1 for each row, or "
@@ -71,10 +80,12 @@ def _read_labels(labels: ArrayLike | None, n_rows: int) -> tuple[NDArray[np.int6
     if array.ndim == 1:
         if array.dtype.kind not in "iu":
             raise ValueError(f"labels must be integers, -1 where they are not known, not {array.dtype}")
+        huge = array > np.iinfo(np.int64).max
+        if huge.any():
+            row = int(np.argmax(huge))
+            raise ValueError(f"labels holds {array[row]} in row {row}: there are not so many components")
         return np.ascontiguousarray(array, dtype=np.int64), None
-    if array.dtype.kind not in "biuf":
-        raise ValueError(f"labels of shape (n_samples, n_components) must be numbers, not {array.dtype}")
-    return None, np.ascontiguousarray(array, dtype=np.float64)
+    return None, np.ascontiguousarray(real_array(labels, "labels"), dtype=np.float64)
 
 
 def check_labels(
@@ -125,40 +136,49 @@ def check_projection(projection: ArrayLike | None, shape: tuple[int, int]) -> Fl
     """Projections as (n, m * d) or (1, m * d)."""
     if projection is None:
         return None
-    array = np.asarray(projection, dtype=np.float64)
+    array = real_array(projection, "projection")
     n_rows, n_columns = shape
+    shape_given = array.shape
     if array.ndim == 2:
         array = array[None]
     if array.ndim != 3 or array.shape[0] not in (1, n_rows) or array.shape[1] != n_columns or not array.shape[2]:
         raise ValueError(
-            f"projection has shape {np.shape(projection)}: it needs ({n_rows}, {n_columns}, n_features), a matrix for "
+            f"projection has shape {shape_given}: it needs ({n_rows}, {n_columns}, n_features), a matrix for "
             f"each row, or ({n_columns}, n_features)"
         )
     finite = np.isfinite(array).all(axis=(1, 2))
     if not finite.all():
         raise ValueError(f"projection holds NaN or infinity in row {int(np.argmin(finite))}")
-    return np.ascontiguousarray(array.reshape(len(array), -1))
+    return _flat(array)
 
 
-def check_noise(noise: ArrayLike | None, shape: tuple[int, int], *, trusted: bool = False) -> Float | None:
-    """Variances as (n, m), covariances as (n, m * m) or (1, m * m)."""
+def is_ambiguous(noise: ArrayLike | None, shape: tuple[int, int]) -> bool:
+    """Whether noise of these rows (n, m) may be variances of each row or a covariance of all: both are (m, m)."""
+    n_rows, m = shape
+    return noise is not None and n_rows == m > 1 and np.shape(noise) == (m, m)
+
+
+def check_noise(
+    noise: ArrayLike | None, shape: tuple[int, int], *, trusted: bool = False, variances: bool | None = None
+) -> Float | None:
+    """Variances as (n, m), covariances as (n, m * m) or (1, m * m); see `read`."""
     if noise is None:
         return None
-    array = np.asarray(noise, dtype=np.float64)
+    array = real_array(noise, "noise")
     n_rows, m = shape
-    if array.shape == (m, m) and n_rows == m and m > 1:
+    if variances is None and is_ambiguous(array, shape):
         raise ValueError(
             f"noise of shape {array.shape} may be variances of {m} rows or a covariance of all: give shape "
             f"({n_rows}, {m}, {m}) or (1, {m}, {m})"
         )
-    if array.shape == (m, m) and array.shape != (n_rows, m):
+    if array.shape == (m, m) and (array.shape != (n_rows, m) or (m > 1 and variances is False)):
         array = array[None]
     if array.shape not in ((n_rows, m), (n_rows, m, m), (1, m, m)):
         raise ValueError(
             f"noise has shape {array.shape}: it needs ({n_rows}, {m}), variances, or ({n_rows}, {m}, {m}), covariances "
             f"of each row, or ({m}, {m}), the covariance of all"
         )
-    finite = np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+    finite = np.isfinite(array).all(axis=tuple(range(1, array.ndim)))
     if not finite.all():
         raise ValueError(
             f"noise holds NaN or infinity in row {int(np.argmin(finite))}: a value that was not measured is NaN in X, "
@@ -168,10 +188,16 @@ def check_noise(noise: ArrayLike | None, shape: tuple[int, int], *, trusted: boo
         if (array < 0.0).any():
             row, column = np.argwhere(array < 0.0)[0]
             raise ValueError(f"noise holds the variance {array[row, column]} in row {row}, column {column}")
-        return np.ascontiguousarray(array)
+        return np.ascontiguousarray(array, dtype=np.float64)
     for start in range(0, 0 if trusted else len(array), CHECK_ROWS):
-        _check_semidefinite(array[start : start + CHECK_ROWS], start)
-    return np.ascontiguousarray(array.reshape(len(array), -1))
+        _check_semidefinite(np.asarray(array[start : start + CHECK_ROWS], dtype=np.float64), start)
+    return _flat(array)
+
+
+def _flat(matrices: NDArray[Any]) -> Float:
+    """Matrices (n, a, b), or none, as rows (n, a * b)."""
+    n, a, b = matrices.shape
+    return np.ascontiguousarray(matrices.reshape(n, a * b), dtype=np.float64)
 
 
 def _check_semidefinite(matrices: Float, first: int) -> None:

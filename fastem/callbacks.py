@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import _num_samples
 
 from fastem.driver import HistoryRecord, Run
 from fastem.sources import Mixture
@@ -21,8 +20,12 @@ class CallbackBridge:
     n_restarts : int
     publish : callable (Mixture) -> dict
         Fitted attributes of a mixture, evaluated only if a callback asks for a fitted estimator.
-    X, y, sample_weight
+    n_rows : int
+        Of X.
+    X, y
         As given to fit. Monitors score only where there is a y, which mixtures have no use for: they get zeros.
+    **metadata
+        What else was given to fit, which scores take too: weights, noise, projections; None is left out.
     """
 
     def __init__(
@@ -30,16 +33,17 @@ class CallbackBridge:
         estimator: Any,
         n_restarts: int,
         publish: Callable[[Mixture], dict[str, Any]],
+        n_rows: int,
         X: Any,
         y: Any,
-        sample_weight: Any,
+        **metadata: Any,
     ) -> None:
         self.estimator = estimator
         self.publish = publish
         self.data = {
             "X": X,
-            "y": (lambda: np.broadcast_to(0, _num_samples(X))) if y is None else y,
-            "metadata": None if sample_weight is None else {"sample_weight": sample_weight},
+            "y": (lambda: np.broadcast_to(0, n_rows)) if y is None else y,
+            "metadata": {name: value for name, value in metadata.items() if value is not None} or None,
         }
         self.fit_context = estimator._init_callback_context(max_subtasks=n_restarts)
         self.fit_context.call_on_fit_task_begin(estimator=estimator, **self.data)

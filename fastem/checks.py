@@ -10,19 +10,11 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import _check_sample_weight
 
 from fastem.annotating import Known
+from fastem.numeric import real_array
 from fastem.reading import as_source
 
-
-def float_types(X: Any) -> Any:
-    """Types of data that are not converted.
-
-    A frame that does not tell its type, like a table of Arrow columns, would be read as float64; its first row tells.
-    """
-    tells = hasattr(X, "dtype") or hasattr(getattr(X, "dtypes", None), "__array__")
-    is_frame = hasattr(X, "shape") and hasattr(X, "__getitem__") and hasattr(X, "__array__")
-    if is_frame and not tells and X.shape[0] and np.asarray(X[:1]).dtype == np.float32:
-        return np.float32
-    return [np.float64, np.float32]
+FLOATS = (np.float64, np.float32)
+LIGHTEST, HEAVIEST = 1e-200, 1e200  # of all rows together: sums of weighted squares stay within float64
 
 
 def is_plain(X: Any, n_samples: int) -> bool:
@@ -46,10 +38,28 @@ def sample_weights(sample_weight: ArrayLike | None, values: NDArray[Any]) -> NDA
     """Check weights; None stands for ones."""
     if sample_weight is None:
         return None
+    given = real_array(sample_weight, "sample_weight")
     weights: NDArray[np.float64] = _check_sample_weight(
-        sample_weight, values, dtype=np.float64, ensure_non_negative=True
+        given if given.ndim else float(given), values, dtype=np.float64, ensure_non_negative=True
     )
+    with np.errstate(over="ignore"):
+        check_total(float(weights.sum()))
     return weights
+
+
+def check_total(weight: float) -> None:
+    """Raise ValueError if rows are so light or heavy together that sums over them leave the range of float64."""
+    if weight > 0.0 and not LIGHTEST <= weight <= HEAVIEST:
+        raise ValueError(
+            f"sample_weight sums to {weight:.3g}, where sums over the rows need {LIGHTEST} to {HEAVIEST}: multiply all "
+            "weights by a number"
+        )
+
+
+def check_errors(errors: bool, centred: bool, name: str) -> None:
+    """Raise ValueError if rows have errors of measurement or projections, and the mixture's family knows none."""
+    if errors and not centred:
+        raise ValueError(f"noise and projection are for Gaussian mixtures: {name} has none")
 
 
 def no_source(X: Any) -> None:
@@ -94,8 +104,8 @@ def fixed_components(fixed: Any, sizes: Mapping[str, int]) -> dict[str, NDArray[
         if name not in sizes:
             raise ValueError(f"fixed names {name!r}, where there are {', '.join(map(repr, sizes))}")
         n_components = sizes[name]
-        mask = np.full(n_components, which) if isinstance(which, bool) else np.asarray(which)
-        if mask.dtype != bool or mask.shape != (n_components,):
+        mask = np.full(n_components, which) if isinstance(which, bool | np.bool_) else np.asarray(which)
+        if np.ma.getmaskarray(which).any() or mask.dtype != bool or mask.shape != (n_components,):
             raise ValueError(
                 f"fixed[{name!r}] must be True, or {n_components} truth values: one for each component, not {which!r}"
             )
@@ -110,21 +120,21 @@ def check_shape(parameter: NDArray[Any], shape: tuple[int, ...], name: str) -> N
         raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {parameter.shape}")
 
 
-def _floats(parameter: Any, **options: Any) -> NDArray[Any]:
+def _floats(parameter: Any, name: str, **options: Any) -> NDArray[Any]:
     """Finite numbers; scikit-learn's `check_array` is called for whatever is no plain array of such.
 
     It takes 80 microseconds to say that an array is one, three of which are a tenth of a fit to a hundred rows.
     """
-    plain = type(parameter) is np.ndarray and parameter.dtype in (np.float64, np.float32)
-    if plain and parameter.size and np.isfinite(parameter).all():
-        return parameter
-    array: NDArray[Any] = check_array(parameter, dtype=[np.float64, np.float32], ensure_2d=False, **options)
+    values = real_array(parameter, f"the parameter '{name}'")
+    if type(parameter) is np.ndarray and values.size and np.isfinite(values).all():
+        return values
+    array: NDArray[Any] = check_array(values, dtype=FLOATS, ensure_2d=False, **options)
     return array
 
 
 def check_weights(weights: ArrayLike, n_components: int) -> NDArray[Any]:
     """Return mixing weights (K,), each in [0, 1] and normalised."""
-    array = _floats(weights)
+    array = _floats(weights, "weights")
     check_shape(array, (n_components,), "weights")
     if (array < 0.0).any() or (array > 1.0).any():
         raise ValueError(
@@ -140,14 +150,14 @@ def check_weights(weights: ArrayLike, n_components: int) -> NDArray[Any]:
 
 def check_locations(locations: ArrayLike, n_components: int, n_features: int, name: str) -> NDArray[Any]:
     """Return means or rates (K, d)."""
-    array = _floats(locations)
+    array = _floats(locations, name)
     check_shape(array, (n_components, n_features), name)
     return array
 
 
 def check_precisions(precisions: ArrayLike, covariance_type: str, n_components: int, n_features: int) -> NDArray[Any]:
     """Return precisions of the shape that goes with `covariance_type`, positive definite."""
-    array = _floats(precisions, allow_nd=covariance_type == "full")
+    array = _floats(precisions, f"{covariance_type} precision", allow_nd=covariance_type == "full")
     shape = {
         "full": (n_components, n_features, n_features),
         "tied": (n_features, n_features),

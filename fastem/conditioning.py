@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from fastem.fitted import FittedMixture, Float
+from fastem.fitted import NOTHING_KNOWN, FittedMixture, Float
+from fastem.numeric import is_frame, is_whole, real_array
 from fastem.priors import without_arrays
 from fastem.problem import BASE_ROWS
 
@@ -102,7 +103,8 @@ class Conditioning(FittedMixture):
         """
         check_is_fitted(self, "weights_")
         chosen, rest = self._split(list(given))
-        values = check_array([list(given.values())], dtype=np.float64, input_name="given")
+        values = real_array([list(given.values())], "given", place=lambda index: f"column {list(given)[index[1]]!r}")
+        values = check_array(values, dtype=np.float64, input_name="given")
         weights = self._marginal_at(chosen).predict_proba(values)[0]
         return self._derived(weights, self._conditional_attributes(rest, chosen, values[0]), rest)
 
@@ -115,7 +117,7 @@ class Conditioning(FittedMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features - n_targets)
-            The other columns, in their order.
+            The other columns, in their order. Names of a data frame are compared with those of the fit.
         target : int, str, or sequence of them
             The columns to predict.
 
@@ -127,8 +129,8 @@ class Conditioning(FittedMixture):
         Raises
         ------
         ValueError
-            If a column does not exist or appears twice, if none or all are targets, or X has another width; if a
-            background is given by its volume.
+            If a column does not exist or appears twice, if none or all are targets, or X has another width or other
+            names; if a background is given by its volume.
 
         Examples
         --------
@@ -144,9 +146,10 @@ class Conditioning(FittedMixture):
         check_is_fitted(self, "weights_")
         several = not isinstance(target, int | np.integer | str)
         targets, given = self._split([target] if isinstance(target, int | np.integer | str) else list(target))
-        values = check_array(X, dtype=[np.float64, np.float32])
-        if values.shape[1] != len(given):
-            raise ValueError(f"X has {values.shape[1]} columns, where {len(given)} are left beside the target")
+        marginal = self.marginal(given)
+        if not is_frame(X) and np.ndim(X) == 2 and np.shape(X)[1] != len(given):
+            raise ValueError(f"X has {np.shape(X)[1]} columns, where {len(given)} are left beside the target")
+        values = marginal._values(X, NOTHING_KNOWN, ensure_all_finite=True)
         parts = self._regression(targets, given)
         marginal = self._marginal_at(given)
         mean, variance = (np.empty((len(values), len(targets)), values.dtype) for _ in range(2))
@@ -201,6 +204,8 @@ class Conditioning(FittedMixture):
 
     def _columns(self, columns: Sequence[int | str]) -> list[int]:
         """Indices of columns."""
+        if isinstance(columns, str):
+            raise TypeError(f"columns is a sequence of indices or names, not the string {columns!r}")
         n_features = self._locations().shape[1]
         names = list(getattr(self, "feature_names_in_", []))
         chosen = []
@@ -249,5 +254,4 @@ class Conditioning(FittedMixture):
 
 
 def _is_index(column: Any, n_features: int) -> bool:
-    whole = isinstance(column, int | np.integer) and not isinstance(column, bool)
-    return whole and -n_features <= column < n_features
+    return is_whole(column, least=-n_features) and column < n_features

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastem import checks, persistence
+from fastem import checks, numeric, persistence
 from fastem.annotating import Known, annotate
 from fastem.compiled import get_passes
 from fastem.families import Family, family_for
@@ -70,17 +70,23 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         self, X: Any, known: Known, *, first: bool = False, missing: bool = False, **options: Any
     ) -> NDArray[Any]:
         """Checked values of an array; `first` if they are to be fitted to, `missing` if NaN is allowed in any case."""
-        if known.errors and not self._family().centred:
-            raise ValueError(f"noise and projection are for Gaussian mixtures: {type(self).__name__} has none")
+        checks.check_errors(known.errors, self._family().centred, type(self).__name__)
         finite = "allow-nan" if missing or self.missing == "marginalize" else True
         if self._is_plain(X, options.get("ensure_min_samples", 1), first=first):
             if first:
                 self.n_features_in_ = X.shape[1]
             return checks.native(X)
-        options = {"dtype": checks.float_types(X), "ensure_all_finite": finite, **options}
+        options = {"dtype": checks.FLOATS, "ensure_all_finite": finite, **options}
+        X = numeric.tabular(X)
+        values = numeric.real_array(X, "X", missing=options["ensure_all_finite"] == "allow-nan")
         if known.projection is not None and not first:  # columns are not features
-            return checks.native(check_array(X, **options))
-        return checks.native(validate_data(self, X, reset=first, **options))
+            return checks.native(check_array(values, **options))
+        if numeric.is_frame(X):
+            numeric.same_names(known.noise, numeric.feature_names(X), "noise")
+            validate_data(self, X, skip_check_array=True, reset=first)
+            return checks.native(check_array(values, estimator=self, input_name="X", **options))
+        described = values if values.ndim == 2 else X  # which scikit-learn has words for
+        return checks.native(validate_data(self, described, reset=first, **options))
 
     def _is_plain(self, X: Any, n_samples: int, *, first: bool) -> bool:
         """Whether `validate_data`, which takes a tenth of a fit to a hundred rows, would find nothing to say of X."""
@@ -116,8 +122,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         reader = Reader(source, missing=self.missing == "marginalize")
 
         def evaluate(block: Block) -> _Evaluation:
+            if not block.first:
+                errors = reader.known.has_errors
+                checks.check_errors(errors, self._family().centred, type(self).__name__)
             if not block.first and block.annotations.projection is None:
-                validate_data(self, source.header(reader.n_features), skip_check_array=True, reset=False)
+                validate_data(self, reader.header, skip_check_array=True, reset=False)
             rows = Sample(block.values, block.weights, block.annotations.unrestricted)
             return self._evaluate_rows(rows, wanted, block.place)
 

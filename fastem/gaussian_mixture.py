@@ -18,6 +18,7 @@ from fastem.families._contract import Prior
 from fastem.fitted import Float
 from fastem.initialize import Blocks, given_blocks, improved, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
+from fastem.numeric import same_names
 from fastem.posing import problem_of
 from fastem.priors import Moments, NormalInverseWishart
 from fastem.problem import Problem
@@ -272,6 +273,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         if self.weights_init is not None:
             checks.check_weights(self.weights_init, self._n_weights())
         if self.means_init is not None:
+            same_names(self.means_init, getattr(self, "feature_names_in_", None), "means_init")
             checks.check_locations(self.means_init, self.n_components, n_features, "means")
         if self.precisions_init is not None:
             checks.check_precisions(self.precisions_init, self.covariance_type, self.n_components, n_features)

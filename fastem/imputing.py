@@ -13,10 +13,13 @@ from sklearn.utils.validation import check_is_fitted
 from fastem.annotating import Known, annotate
 from fastem.annotations import NOTHING, Annotations
 from fastem.fitted import NOTHING_KNOWN, FittedMixture, Float
-from fastem.latent import components_of, draws, mixed_expectations
+from fastem.latent import components_of, draws, mixed_expectations, mixed_means
+from fastem.numeric import is_whole
 from fastem.samples import Sample
 from fastem.sources import Wanted, common_origin, range_of
 from fastem.threads import limit_threads
+
+BLOCK_NUMBERS = 2**21  # of values and responsibilities that are worked on at once
 
 
 class Imputing(FittedMixture):
@@ -30,10 +33,11 @@ class Imputing(FittedMixture):
     def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
         """Draws (n_draws, n, d) of all cells of rows, given those that are there."""
 
-    def _shares(self, rows: Sample) -> Float:
-        """Responsibilities in float64, NaN standing for a missing value."""
+    def _shares(self, rows: Sample, first: int = 0) -> Float:
+        """Responsibilities in float64, NaN standing for a missing value; `first` is the number of rows before."""
         with limit_threads(self.n_jobs):
-            found = self._evaluate_rows(rows, Wanted(responsibilities=True), missing=True)
+            wanted = Wanted(responsibilities=True)
+            found = self._evaluate_rows(rows, wanted, lambda row: f"row {first + row}", missing=True)
         return found.scores.rows.responsibilities.astype(np.float64)
 
     def impute(self, X: ArrayLike, n_draws: int | None = None) -> NDArray[Any]:
@@ -72,22 +76,23 @@ class Imputing(FittedMixture):
         0.6
         """
         check_is_fitted(self, "weights_")
-        if n_draws is not None and (isinstance(n_draws, bool) or not isinstance(n_draws, int) or n_draws < 1):
+        if n_draws is not None and not is_whole(n_draws, least=1):
             raise ValueError(f"n_draws must be None or an integer above 0, not {n_draws!r}")
         values = self._values(X, NOTHING_KNOWN, missing=True)
-        shares = self._shares(Sample(values, None))
-        missing = np.isnan(values)
-        incomplete = missing.any(axis=1)
-        some = values[incomplete].astype(np.float64)
-        if n_draws is None:
-            result = values.copy()
-            found = self._expected(shares[incomplete], some)
-            result[incomplete] = np.where(missing[incomplete], found, some)
-            return result
-        random_state = check_random_state(self.random_state)
-        result = np.repeat(values[None], n_draws, axis=0)
-        found = self._drawn(shares[incomplete], some, n_draws, random_state)
-        result[:, incomplete] = np.where(missing[incomplete], found, some)
+        random_state = None if n_draws is None else check_random_state(self.random_state)
+        result = values.copy() if n_draws is None else np.repeat(values[None], n_draws, axis=0)
+        n_rows = max(1, BLOCK_NUMBERS // (len(self.weights_) + values.shape[1]))
+        for start in range(0, len(values), n_rows):
+            part = values[start : start + n_rows]
+            shares = self._shares(Sample(part, None), start)
+            missing = np.isnan(part)
+            incomplete = missing.any(axis=1)
+            some, shares = part[incomplete].astype(np.float64), shares[incomplete]
+            if n_draws is None:
+                found = self._expected(shares, some)
+            else:
+                found = self._drawn(shares, some, n_draws, random_state)
+            result[..., start + np.flatnonzero(incomplete), :] = np.where(missing[incomplete], found, some)
         return result
 
 
@@ -147,17 +152,19 @@ class Denoising(Imputing):
 
     def _posterior(self, shares: Float, values: Float, annotations: Annotations) -> tuple[Float, Float]:
         """Means and covariances of the values behind rows, computed about an origin near the means."""
-        means = self._locations()
-        origin = np.zeros(means.shape[1]) if annotations.projection is not None else common_origin(range_of(means))
+        projected = annotations.projection is not None
+        origin = np.zeros(self._locations().shape[1]) if projected else common_origin(range_of(self._locations()))
         components = components_of(self._recover(origin).params)
-        shift = 0.0 if annotations.projection is not None else origin
+        shift = 0.0 if projected else origin
         found, covariances = mixed_expectations(components, shares, values - shift, annotations)
         return found + origin, covariances
 
     def _expected(self, responsibilities: Float, values: Float) -> Float:
         weight = responsibilities.sum(axis=1, keepdims=True)  # of the components, beside a background
         share = np.where(weight > 0.0, responsibilities / np.where(weight > 0.0, weight, 1.0), 0.0)
-        return weight * self._posterior(share, values, NOTHING)[0]
+        origin = common_origin(range_of(self._locations()))
+        components = components_of(self._recover(origin).params)
+        return weight * (mixed_means(components, share, values - origin, NOTHING) + origin)
 
     def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
         origin = common_origin(range_of(self._locations()))

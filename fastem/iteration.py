@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastem import driver
 from fastem.driver import HistoryRecord
 from fastem.extrapolation import METHODS, Vector
+from fastem.numeric import real_array
 from fastem.schemes import Scheme, Step
 from fastem.schemes.accelerated import State, advance, begin
 
@@ -119,7 +120,7 @@ def fixed_point(
     """
     if acceleration is not None and acceleration not in METHODS:
         raise ValueError(f"acceleration must be None or one of {sorted(METHODS)}, not {acceleration!r}")
-    begin_at = np.array(theta, dtype=np.float64)
+    begin_at = np.array(real_array(theta, "theta"), dtype=np.float64)
     if not np.isfinite(begin_at).all():
         raise ValueError("theta must be finite")
     space = _Space(step, objective, begin_at.shape)

@@ -58,10 +58,15 @@ def observed(values: Float, annotations: Annotations) -> Observed:
 def expectations(components: Components, rows: Observed) -> tuple[Float, Float]:
     """Conditional means (n, K, d) and covariances (n, K, d, d) of the values behind rows, by component."""
     gain, seen = gains(components, rows)
-    residual = rows.values[:, None] - np.einsum("nmd,kd->nkm", rows.projection, components.means)
-    means = components.means + np.einsum("nkdm,nkm->nkd", gain, residual * rows.there[:, None])
+    means = conditional_means(components, rows, gain)
     covariances = components.covariances - np.einsum("nkdm,nkme->nkde", gain, seen)
     return means, 0.5 * (covariances + np.swapaxes(covariances, 2, 3))
+
+
+def conditional_means(components: Components, rows: Observed, gain: Float) -> Float:
+    """Conditional means (n, K, d) of the values behind rows, by component."""
+    residual = rows.values[:, None] - np.einsum("nmd,kd->nkm", rows.projection, components.means)
+    return components.means + np.einsum("nkdm,nkm->nkd", gain, residual * rows.there[:, None])
 
 
 def gains(components: Components, rows: Observed) -> tuple[Float, Float]:
@@ -94,6 +99,15 @@ def mixed_expectations(
         covariance[part] = np.einsum("nk,nkde->nde", share, covariances)
         covariance[part] += np.einsum("nk,nkd,nke->nde", share, spread, spread)
     return mean, covariance
+
+
+def mixed_means(components: Components, responsibilities: Float, values: Float, annotations: Annotations) -> Float:
+    """Posterior means (n, d) of the values behind rows, without their covariances: those would take d times as much."""
+    mean = np.empty((len(values), components.means.shape[1]))
+    for part, rows in blocks(components, values, annotations):
+        means = conditional_means(components, rows, gains(components, rows)[0])
+        mean[part] = np.einsum("nk,nkd->nd", responsibilities[part], means)
+    return mean
 
 
 def draws(

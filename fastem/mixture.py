@@ -187,9 +187,12 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
                 self,
                 self.n_init,
                 publish,
+                problem.source.n_rows,
                 X,
                 y,
-                sample_weight,
+                sample_weight=sample_weight,
+                noise=known.noise,
+                projection=known.projection,
             )
             observers.append(bridge)
         try:

@@ -11,6 +11,7 @@ from sklearn.utils import check_random_state, resample
 from sklearn.utils.validation import check_is_fitted
 
 from fastem._plot_shapes import GREY, Floats, GaussianShape, PoissonShape, Shape
+from fastem.numeric import real_array
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -97,7 +98,7 @@ def plot_mixture(
     n_columns = len(names)
     figure = Figure(figsize=_size(n_columns), layout="constrained")
     random = check_random_state(random_state)
-    weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    weights = None if sample_weight is None else real_array(sample_weight, "sample_weight").astype(np.float64)
     panels = _panels(figure, n_columns)
     limits = [shape.limits(column, values[:, column]) for column in range(n_columns)]
     if n_columns > 1:
@@ -118,7 +119,7 @@ def plot_mixture(
 
 
 def _checked(X: ArrayLike, n_features: int) -> Floats:
-    values = np.asarray(X, dtype=np.float64)
+    values = real_array(X, "X", missing=True).astype(np.float64)
     if values.ndim != 2 or values.shape[1] != n_features:
         raise ValueError(f"X has shape {values.shape}; the model was fitted to {n_features} columns")
     if n_features > MAX_COLUMNS:
@@ -144,7 +145,7 @@ def _shown_rows(
     # Drawn in random order, so that no component hides another by coming last.
     n_shown = min(max_points, len(np.asarray(X)))
     shown = resample(X, replace=False, n_samples=n_shown, random_state=random)
-    return np.asarray(shown, dtype=np.float64), np.asarray(model.predict(shown))
+    return real_array(shown, "X", missing=True).astype(np.float64), np.asarray(model.predict(shown))
 
 
 def _size(n_columns: int) -> tuple[float, float]:

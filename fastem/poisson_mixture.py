@@ -16,6 +16,7 @@ from fastem.imputing import Imputing
 from fastem.initialize import Blocks, start_from
 from fastem.latent import drawn_components
 from fastem.mixture import INIT_SIZE, BaseMixture
+from fastem.numeric import same_names
 from fastem.priors import concentration
 from fastem.samples import Sample
 from fastem.sources import Mixture
@@ -179,6 +180,7 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         if self.weights_init is not None:
             checks.check_weights(self.weights_init, self.n_components)
         if self.rates_init is not None:
+            same_names(self.rates_init, getattr(self, "feature_names_in_", None), "rates_init")
             rates = checks.check_locations(self.rates_init, self.n_components, n_features, "rates")
             if (rates < 0.0).any():
                 raise ValueError("The parameter 'rates' should be non-negative")

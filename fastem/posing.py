@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.annotating import check_labels, check_possible
+from fastem.checks import check_errors, check_total
 from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior
-from fastem.latent import components_of, mixed_expectations
+from fastem.latent import components_of, mixed_means
+from fastem.numeric import feature_names
 from fastem.problem import Problem, check_domain, has_nan, kind_of_source, source_for, sum_log_base
 from fastem.projecting import check_densities, seen_features
 from fastem.reading import Block, Reader
@@ -148,7 +150,7 @@ def single_component_means(problem: Problem, sample: Sample) -> Float:
     mixture = Mixture(np.ones(1), start)
     for _ in range(SINGLE_STEPS):
         mixture = one.maximise(one.expect(mixture), mixture)
-    return mixed_expectations(components_of(mixture.params), np.ones((len(values), 1)), values, errors)[0]
+    return mixed_means(components_of(mixture.params), np.ones((len(values), 1)), values, errors)
 
 
 def check_columns(there: NDArray[np.bool_], names: Any) -> None:
@@ -183,8 +185,9 @@ def pose_source(
     with closing(reader.blocks()) as blocks:
         for block in blocks:
             survey.add(block)
-    check_columns(survey.seen, model.names)
+    check_columns(survey.seen, feature_names(reader.header))
     check_features(survey.features)
+    check_total(survey.total_weight)
     if reader.known.restricts:
         check_possible(survey.possible)
     family, base, extent = survey.family, survey.base, survey.extent
@@ -256,6 +259,7 @@ class Survey:
         """
         rows = Sample(block.values, block.weights, block.annotations)
         values, weights, annotations = rows.values, rows.weights, rows.annotations
+        check_errors(annotations.has_errors, self._model.family.centred, self._model.name)
         self.family = family_for(self._model.family, missing=self._model.missing, errors=annotations.has_errors)
         check_domain(self.family, values, self._model.name, block.place)
         missing = self._model.missing and has_nan(values)
@@ -271,7 +275,8 @@ class Survey:
         self._reservoir.add(rows)
         self._look_at_columns(rows, missing)
         self.base += sum_log_base(self.family, values, weights)
-        self.total_weight += float(len(values) if weights is None else weights.sum())
+        with np.errstate(over="ignore"):  # `check_total` sees that it is infinite
+            self.total_weight += float(len(values) if weights is None else weights.sum())
         self.n_present += _n_present(values, weights)
 
     def _look_at_columns(self, rows: Sample, missing: bool) -> None:

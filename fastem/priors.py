@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastem.checks import all_positive_definite
 from fastem.families import ComponentError
 from fastem.families._contract import Conjugate, Float, Prior
+from fastem.numeric import real_array
 from fastem.problem import Problem
 from fastem.sources import Mixture
 
@@ -171,7 +172,7 @@ def concentration(weights_prior: Any, n_components: int) -> NDArray[np.float64] 
     """
     if weights_prior is None:
         return None
-    given = np.asarray(weights_prior, dtype=np.float64)
+    given = real_array(weights_prior, "weights_prior").astype(np.float64)
     if given.shape not in ((), (n_components,)):
         raise ValueError(
             f"weights_prior must be a number, or {n_components}: one for each component, but its shape is {given.shape}"
@@ -195,7 +196,7 @@ def _array(value: Any, shape: tuple[int, ...], name: str) -> Float | None:
     """Finite numbers of a shape."""
     if value is None:
         return None
-    array = np.asarray(value, dtype=np.float64)
+    array = real_array(value, f"the prior's {name}").astype(np.float64)
     if array.shape != shape:
         raise ValueError(f"the prior's {name} must have the shape {shape}, not {array.shape}")
     if not np.isfinite(array).all():

@@ -152,7 +152,8 @@ class LabelledReservoir:
 
     def __init__(self, size: int, random_state: np.random.RandomState) -> None:
         self.size = size
-        self._telling = Reservoir(size // 2, random_state)
+        self._random_state = random_state
+        self._telling = Reservoir(max(size // 2, min(size, 1)), random_state)
         self._others = Reservoir(size, random_state)
 
     def add(self, rows: Sample) -> None:
@@ -169,8 +170,12 @@ class LabelledReservoir:
         parts = [reservoir.sample() for reservoir in (self._telling, self._others) if reservoir.n_seen]
         if len(parts) == 1:
             return parts[0]
-        n_others = min(self.size - len(parts[0].values), len(parts[1].values))
-        return parts[0].joined(parts[1].take(np.arange(n_others)))
+        here = len(parts[1].values)
+        n_others = min(self.size - len(parts[0].values), here)
+        chosen = np.arange(n_others)
+        if n_others < here:  # places of a reservoir are not alike: the first rows stay near its beginning
+            chosen = np.sort(self._random_state.choice(here, n_others, replace=False))
+        return parts[0].joined(parts[1].take(chosen))
 
 
 def _one_of_each_run(n_rows: int, n_runs: int, random_state: np.random.RandomState) -> NDArray[np.int64]:

@@ -107,7 +107,7 @@ class UnfittedMixture(FittedMixture):
             reader = Reader(source, missing=self.missing == "marginalize")
             size = 0 if self._initial_parameters_suffice() or self._continues() else self.init_size
             posed = pose_source(self._model(), reader, self._n_weights(), size, random_state)
-            header = source.header(reader.n_features)
+            header = reader.header
             if reader.known.projection is not None:
                 header = np.empty((0, posed.problem.source.n_features))
             validate_data(self, header, skip_check_array=True, reset=True)

@@ -305,7 +305,7 @@ WRONG = {
     "labels allows no component for row 3": np.where(AT_3[:, None], 0.0, K2),
     "labels holds -1.0 in row 3, column 0": np.where(AT_3[:, None], -1.0, K2),
     "labels holds nan in row 3, column 0": np.where(AT_3[:, None], np.nan, K2),
-    "must be numbers": np.full((N_ROWS, 2), "a"),
+    "not real numbers": np.full((N_ROWS, 2), "a"),
 }
 
 

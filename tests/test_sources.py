@@ -238,7 +238,7 @@ def test_columns_and_weights_of_a_dataset(table, tmp_path, blobs, rng):
     source = Source(dataset, columns=["z", "x"], weight="w")
     model = GaussianMixture(3, random_state=0).fit(source)
     assert difference(model, GaussianMixture(3, random_state=0).fit(blobs[:, [2, 0]], sample_weight=weights)) < ROUNDING
-    assert Source(dataset, weight="w").header(3).column_names == ["x", "y", "z"]
+    assert next(Source(dataset, weight="w").chunks())[1].frame.column_names == ["x", "y", "z"]
     with pytest.raises(ValueError, match="feature names should match"):
         model.predict(Source(dataset, columns=["x", "z"]))
 
@@ -288,7 +288,7 @@ BAD = {
     "chunk 2 holds float32, where the first chunk holds float64": [[GOOD, GOOD, GOOD.astype(np.float32)]],
     "chunk 1 holds int64, where the first chunk holds float64": [[GOOD, GOOD.astype(np.int64)]],
     "chunk 1 has 1 dimension, not 2": [[GOOD, GOOD[0]]],
-    "chunk 1 holds complex128, not real numbers": [[GOOD, GOOD + 0j]],
+    "Complex data not supported: chunk 1 holds complex128": [[GOOD, GOOD + 0j]],
     "chunk 1 has no weights, where the first chunk has some": [[(GOOD, np.ones(6)), GOOD]],
     "chunk 1 has weights, where the first chunk has none": [[GOOD, (GOOD, np.ones(6))]],
     r"chunk 0 has weights of shape \(5,\)": [[(GOOD, np.ones(5))]],

@@ -99,7 +99,7 @@ def test_columns_of_a_dataset(rows, tmp_path):
     parquet.write_table(pa.table({**columns, "label": label}), tmp_path / "rows.parquet")
     data = dataset.dataset(tmp_path / "rows.parquet")
     source = Source(data, label="label", noise=["v0", "v1", "v2"])
-    assert source.header(D).schema.names == ["x0", "x1", "x2"]
+    assert next(source.chunks())[1].frame.schema.names == ["x0", "x1", "x2"]
     found = run(start(GaussianMixture(K)), source, 3)
     chunks = [{"X": rows["X"], "noise": variances, "labels": rows["labels"]}]
     assert difference(found, run(start(GaussianMixture(K)), chunks, 3)) < 1e-12

@@ -11,9 +11,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.annotating import read
+from fastem.annotating import is_ambiguous, read
 from fastem.annotations import Annotations
 from fastem.fingerprints import RunningFingerprint
+from fastem.numeric import feature_names
 from fastem.reading.chunks import Chunk
 from fastem.reading.source import Source
 
@@ -103,7 +104,8 @@ class Reader:
     Attributes
     ----------
     n_features : int
-        Set by the first chunk, as are `dtype` and `weighted`.
+        Set by the first chunk, as are `dtype`, `weighted`, and `header`: a frame without rows that has its names, or an
+        array without rows.
     n_rows : int
         Set by the first reading that came to the end.
     """
@@ -117,6 +119,9 @@ class Reader:
         self.kind = ""
         self.weighted = False
         self.known = Annotations()  # what is known of the first rows
+        self.header: Any = None
+        self._names: list[str] | None = None
+        self._settled = True  # whether it is certain that noise is variances, or that it is not
         self._ledger: list[Entry] | None = None
 
     @property
@@ -237,9 +242,13 @@ class Reader:
             if not chunk.shape[1]:
                 raise ValueError(f"{name} has no columns")
             self.n_features, self.kind, self.weighted = chunk.shape[1], chunk.kind, chunk.weights is not None
+            self.header = np.empty((0, self.n_features)) if chunk.frame is None else chunk.frame
+            self._names = feature_names(chunk.frame)
             self.dtype = np.dtype(np.float32 if chunk.kind == "float32" else np.float64)
         if chunk.shape[1] != self.n_features:
             raise ValueError(f"{name} has {chunk.shape[1]} features, where the first chunk has {self.n_features}")
+        if chunk.frame is not self.header:
+            _check_names(feature_names(chunk.frame), self._names, name)
         if chunk.kind != self.kind:
             raise ValueError(f"{name} holds {chunk.kind}, where the first chunk holds {self.kind}")
         if (chunk.weights is not None) != self.weighted:
@@ -251,13 +260,18 @@ class Reader:
 
     def _admit_known(self, name: str, chunk: Chunk, first: bool) -> Annotations:
         """What is known of the rows of a chunk, which must be what is known of the first chunk's."""
+        doubtful = not chunk.variances and is_ambiguous(chunk.known.noise, chunk.shape)
+        before = None if first or self.known.noise is None else self.known.noise.shape[1] == chunk.shape[1]
+        variances = (before is not False) if doubtful else None if not chunk.variances else True
         try:
             trusted = self._ledger is not None  # which tells if they are no longer what they were
-            known = read(chunk.known, chunk.shape, sparing=False, trusted=trusted).by_row(chunk.shape[0])
+            known = read(chunk.known, chunk.shape, sparing=False, trusted=trusted, variances=variances)
+            known = known.by_row(chunk.shape[0])
         except ValueError as error:
             raise ValueError(f"{name}: {error}") from None
         if first:
-            self.known = known
+            self.known, self._settled = known, not doubtful
+        self._settled |= not doubtful
         for field, here, before in zip(known._fields, known, self.known, strict=True):
             shapes = [None if array is None else array.shape[1:] for array in (here, before)]
             if shapes[0] != shapes[1]:
@@ -280,6 +294,12 @@ class Reader:
             raise ValueError(
                 f"the source has changed: it ends before chunk {len(ledger)}, and had {len(self._ledger)} chunks before"
             )
+        if not self._settled:
+            m = self.n_features
+            raise ValueError(
+                f"noise of shape ({m}, {m}) may be variances of {m} rows or a covariance of all, and each chunk has "
+                f"{m} rows: give shape ({m}, {m}, {m}) or (1, {m}, {m})"
+            )
         if not n_rows:
             raise ValueError("the source is empty: it yields no rows")
         self._ledger, self.n_rows = ledger, n_rows
@@ -298,11 +318,23 @@ def _check_finite(values: NDArray[Any], name: str, start: int, *, missing: bool)
     raise ValueError(f"Input X contains {what}: row {start + row}, column {column} of {name} (counted from 0).")
 
 
+def _check_names(names: list[str] | None, before: list[str] | None, name: str) -> None:
+    """Raise ValueError if a chunk's columns are not those of the first, in the same order."""
+    if names == before:
+        return
+    if names is None or before is None:
+        has, have = ("no names", "has some") if names is None else ("names", "has none")
+        raise ValueError(f"the columns of {name} have {has}, where the first chunk {have}")
+    same = "the same, but in another order" if sorted(names) == sorted(before) else "others"
+    raise ValueError(
+        f"{name} has the columns {', '.join(map(repr, names))}, where the first chunk has "
+        f"{', '.join(map(repr, before))}: {same}"
+    )
+
+
 def _check_weights(weights: NDArray[Any], n_rows: int, name: str) -> None:
     if weights.shape != (n_rows,):
         raise ValueError(f"{name} has weights of shape {weights.shape}, where its {n_rows} rows need ({n_rows},)")
-    if weights.dtype.kind not in "biuf":
-        raise ValueError(f"{name} has weights of type {weights.dtype}, not real numbers")
     wrong = ~(np.isfinite(weights) & (weights >= 0))
     if wrong.any():
         row = int(np.argmax(wrong))

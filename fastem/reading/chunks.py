@@ -8,8 +8,10 @@ from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import issparse
 
 from fastem.annotating import Known
+from fastem.numeric import is_frame, place_of, real_array, tabular
 
 KEYS = ("X", "sample_weight", *Known._fields)
 NOTHING = Known()
@@ -23,6 +25,8 @@ class Chunk(Protocol):
     weights: NDArray[Any] | None
     known: Known  # what else is known of the rows
     by_column: bool  # whether it is columns that follow each other in memory, or rows
+    variances: bool  # whether noise of as many rows as columns is known to be variances
+    frame: Any  # a frame of the same columns without rows, None if they have no names
 
     def view(self, start: int, stop: int) -> NDArray[Any] | None:
         """The rows where they are, if they stay there and passes can read them; None if they must be copied."""
@@ -35,12 +39,20 @@ class ArrayChunk:
     """Rows of anything that is sliced like an array (n, d); `lasting` if it does not change once it is yielded."""
 
     by_column = False
+    variances = False
 
     def __init__(
-        self, values: Any, weights: NDArray[Any] | None = None, known: Known = NOTHING, *, lasting: bool = False
+        self,
+        values: Any,
+        weights: NDArray[Any] | None = None,
+        known: Known = NOTHING,
+        *,
+        lasting: bool = False,
+        frame: Any = None,
     ) -> None:
         self.values = values
         self.known = known
+        self.frame = frame
         self.lasting = lasting and isinstance(values, np.ndarray)
         self.shape = (int(values.shape[0]), int(values.shape[1]))
         self.kind = np.dtype(values.dtype).name
@@ -54,20 +66,26 @@ class ArrayChunk:
         return np.asarray(rows) if rows.flags.c_contiguous and rows.flags.aligned else None
 
     def fill(self, out: NDArray[Any], start: int) -> None:
-        """Copy rows, in the type of `out`."""
-        np.copyto(out, self.values[start : start + len(out)], casting="unsafe")
+        """Copy rows, in the type of `out`; values that slices mask become NaN."""
+
+        def place(index: tuple[int, ...]) -> str:
+            return place_of((start + index[0], *index[1:]))
+
+        np.copyto(out, real_array(self.values[start : start + len(out)], "X", missing=True, place=place))
 
 
 class TableChunk:
     """Rows of a table's columns (n,)."""
 
     by_column = True
+    variances = True
 
     def __init__(
-        self, columns: Sequence[NDArray[Any]], kind: str, weights: NDArray[Any] | None, known: Known = NOTHING
+        self, columns: Sequence[NDArray[Any]], kind: str, weights: NDArray[Any] | None, known: Known, frame: Any
     ) -> None:
         self.columns = columns
         self.known = known
+        self.frame = frame
         self.shape = (len(columns[0]), len(columns))
         self.kind = kind
         self.weights = weights
@@ -78,8 +96,12 @@ class TableChunk:
 
     def fill(self, out: NDArray[Any], start: int) -> None:
         """Copy each column."""
-        for column, target in zip(self.columns, out.T, strict=True):
-            target[:] = column[start : start + len(out)]
+        for column, target, name in zip(self.columns, out.T, self.frame.schema.names, strict=True):
+
+            def place(index: tuple[int, ...], name: str = name) -> str:
+                return f"row {start + int(index[0])}, column {name!r}"
+
+            target[:] = real_array(column[start : start + len(out)], "X", place=place)
 
 
 def array_chunk(item: Any, name: str, *, lasting: bool = False) -> ArrayChunk:
@@ -100,16 +122,26 @@ def array_chunk(item: Any, name: str, *, lasting: bool = False) -> ArrayChunk:
     else:
         pair = isinstance(item, tuple) and len(item) == 2
         values, weights = item if pair else (item, None)
-    if not (isinstance(getattr(values, "dtype", None), np.dtype) and hasattr(values, "__getitem__")):
-        values = np.asarray(values)  # data frames, lists
+    values = tabular(values)
+    frame = values[:0] if is_frame(values) else None
+    if not _is_sliced_numbers(values):
+        values = real_array(values, name, missing=True)  # data frames, lists
     if len(values.shape) != 2:
         raise ValueError(
             f"{name} has {len(values.shape)} dimension{'s' * (len(values.shape) != 1)}, not 2: a source yields arrays "
             "of shape (n_samples, n_features), pairs of one and its weights, or mappings"
         )
-    if np.dtype(values.dtype).kind not in "biuf":
-        raise ValueError(f"{name} holds {values.dtype}, not real numbers")
-    return ArrayChunk(values, None if weights is None else np.asarray(weights), known, lasting=lasting)
+    if weights is not None:
+        weights = real_array(weights, f"sample_weight of {name}")
+    return ArrayChunk(values, weights, known, lasting=lasting, frame=frame)
+
+
+def _is_sliced_numbers(values: Any) -> bool:
+    """Whether slices of what is given are arrays of numbers, whatever it is: memory maps, HDF5 datasets."""
+    dtype = getattr(values, "dtype", None)
+    if not isinstance(dtype, np.dtype) or not hasattr(values, "__getitem__") or issparse(values):
+        return False
+    return dtype.kind in "biuf" and not isinstance(values, np.ma.MaskedArray | np.matrix)
 
 
 def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
@@ -162,6 +194,9 @@ class DatasetChunks:
         noise: Sequence[str] | None = None,
     ) -> None:
         names = dataset.schema.names
+        for option, given in (("columns", columns), ("noise", noise)):
+            if isinstance(given, str):
+                raise TypeError(f"{option} is a list of names of columns, not the string {given!r}")
         self.dataset = dataset
         self.weight, self.label, self.noise = weight, label, [] if noise is None else list(noise)
         others = [name for name in (weight, label) if name is not None] + self.noise
@@ -190,17 +225,53 @@ class DatasetChunks:
         scanner = self.dataset.scanner(
             columns=self.wanted, batch_size=n_rows, batch_readahead=2, fragment_readahead=1, **_frugal(self.dataset)
         )
-        for index, tagged in enumerate(scanner.scan_batches()):
-            path = getattr(tagged.fragment, "path", None)
+        frame = self.header()
+        path = None
+        for index, tagged in enumerate(self._batches(scanner)):
+            before, path = path, getattr(tagged.fragment, "path", None)
             name = f"chunk {index}" + (f" ({path!r})" if path else "")
-            arrays = dict(zip(self.wanted, map(_numbers, tagged.record_batch.columns), strict=True))
+            if path is None or path != before:
+                self._check_columns(tagged.fragment, name)
+            batch = zip(self.wanted, tagged.record_batch.columns, strict=True)
+            arrays = {column: _numbers(values, f"column {column!r} of {name}") for column, values in batch}
             labels = None if self.label is None else _integers(arrays[self.label])
             noise = np.column_stack([arrays[column] for column in self.noise]) if self.noise else None
             weights = None if self.weight is None else arrays[self.weight]
-            yield (
-                name,
-                TableChunk([arrays[column] for column in self.columns], self.kind, weights, Known(labels, noise)),
-            )
+            columns = [arrays[column] for column in self.columns]
+            yield name, TableChunk(columns, self.kind, weights, Known(labels, noise), frame)
+
+    def _batches(self, scanner: Any) -> Iterator[Any]:
+        """Batches of a scan; what cannot be read is named."""
+        last = None
+        try:
+            for tagged in scanner.scan_batches():
+                last = getattr(tagged.fragment, "path", None)
+                yield tagged
+        except (ValueError, NotImplementedError) as error:  # Arrow's are of these
+            raise ValueError(f"{self._culprit(last)} cannot be read: {error}") from None
+
+    def _culprit(self, last: str | None) -> str:
+        """The first file, from the one that was read last on, that is not read to its end."""
+        from pyarrow import ArrowException
+
+        paths = [(getattr(fragment, "path", None), fragment) for fragment in self.dataset.get_fragments()]
+        known = [path for path, _ in paths]
+        for path, fragment in paths[known.index(last) if last in known else 0 :]:
+            try:
+                for _ in fragment.scanner(schema=self.dataset.schema, columns=self.wanted).to_batches():
+                    pass
+            except (ArrowException, OSError):
+                return repr(path)
+        return "the dataset"
+
+    def _check_columns(self, fragment: Any, name: str) -> None:
+        """Raise ValueError if a file, with the names of its folders, lacks a column: Arrow would fill in nulls."""
+        from pyarrow.dataset import get_partition_keys
+
+        there = [*fragment.physical_schema.names, *get_partition_keys(fragment.partition_expression)]
+        for column in self.wanted:
+            if column not in there:
+                raise ValueError(f"{name} has no column {column!r}; there are {', '.join(map(repr, there))}")
 
 
 def _frugal(dataset: Any) -> dict[str, Any]:
@@ -232,13 +303,16 @@ def _integers(labels: NDArray[Any]) -> NDArray[Any]:
     if labels.dtype.kind != "f":
         return labels
     whole = np.where(np.isnan(labels), -1.0, labels)
-    return whole.astype(np.int64) if (whole == np.floor(whole)).all() else whole
+    exact = (whole == np.floor(whole)) & (np.abs(whole) < 2.0**63)
+    return whole.astype(np.int64) if exact.all() else whole
 
 
-def _numbers(column: Any) -> NDArray[Any]:
+def _numbers(column: Any, name: str) -> NDArray[Any]:
     """A column as an array; what is missing becomes NaN."""
     from pyarrow import types
 
+    if types.is_integer(column.type) and column.null_count:
+        real_array(column.fill_null(0).to_numpy(zero_copy_only=False), name)  # large ones are refused, not rounded
     if types.is_decimal(column.type) or types.is_boolean(column.type):
         column = column.cast("float64")
     array: NDArray[Any] = column.to_numpy(zero_copy_only=False)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from fastem.numeric import is_whole
 from fastem.reading.chunks import Chunk, DatasetChunks, array_chunk, chunks_of_files, chunks_of_items
 
 CHUNK_BYTES = 2**22  # milliseconds of work, and some of them stay in a cache
@@ -31,7 +32,10 @@ class Source:
         with 'X' and any of 'sample_weight', 'labels', 'noise' and 'projection', see `GaussianMixture.fit`, from an
         object that can be iterated over again and again, and then yields the same rows; a dataset of Parquet, CSV or
         Feather files; .npy files; or whatever has a shape and a dtype and is sliced like an array: a memory map, an
-        HDF5 dataset. Chunks are float32 all or float64; other numbers become float64.
+        HDF5 dataset. Chunks are float32 all or float64; other numbers become float64. Chunks that are data frames or
+        Arrow tables must have the columns of the first, in the same order. `noise` of two dimensions is variances, a
+        row for each row of the chunk, or the covariance that all rows share; where it may be either, in a chunk of as
+        many rows as columns, it is what it is in the other chunks.
     columns : list of str, default=None
         Columns of a dataset that are the features; None takes all but those named below.
     weight : str, default=None
@@ -47,7 +51,7 @@ class Source:
     Raises
     ------
     TypeError
-        If `data` is of another kind, or can be read only once.
+        If `data` is of another kind, or can be read only once; if `columns` or `noise` is a single name.
     ValueError
         If a dataset has no such column, or it is not numeric; if an option does not go with the data.
 
@@ -72,7 +76,7 @@ class Source:
         noise: Sequence[str] | None = None,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
-        if isinstance(chunk_bytes, bool) or not isinstance(chunk_bytes, int | np.integer) or chunk_bytes < 1:
+        if not is_whole(chunk_bytes, least=1):
             raise ValueError(f"chunk_bytes must be an integer above 0, not {chunk_bytes!r}")
         self.data = [data] if isinstance(data, str | os.PathLike) else data
         self.chunk_bytes = int(chunk_bytes)
@@ -88,10 +92,6 @@ class Source:
             )
         elif not (_is_paths(self.data) or _is_sliced(data) or isinstance(data, Iterable)):
             raise TypeError(f"a source is {KINDS}, not a {type(data).__name__}")
-
-    def header(self, n_features: int) -> Any:
-        """No rows, but their shape, and the names of the features if they have any."""
-        return np.empty((0, n_features)) if self._dataset is None else self._dataset.header()
 
     def chunks(self) -> Iterator[tuple[str, Chunk]]:
         """Names and chunks, from the first on; every call begins anew."""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastem.numeric import is_whole
 from fastem.problem import Problem
 from fastem.schemes._contract import Scheme, Step
 from fastem.sources import PARALLEL_WORK, Mixture, Sweep
@@ -52,7 +53,7 @@ class Incremental(NamedTuple):
 
     def scheme(self, random_state: np.random.RandomState) -> Scheme:
         """One step is a pass over all blocks."""
-        if self.n_blocks is not None and (not isinstance(self.n_blocks, int) or self.n_blocks < 1):
+        if self.n_blocks is not None and not is_whole(self.n_blocks, least=1):
             raise ValueError(f"n_blocks must be None or an integer above 0, not {self.n_blocks!r}")
         if self.order not in ("cyclic", "random"):
             raise ValueError(f"order must be 'cyclic' or 'random', not {self.order!r}")

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem.extrapolation import Vector
+from fastem.numeric import is_whole
 from fastem.problem import Problem
 from fastem.schemes._contract import Scheme, Step
 from fastem.schemes.accelerated import MixtureSpace
@@ -61,7 +62,7 @@ class Stepwise(NamedTuple):
 
     def check(self) -> None:
         """Raise ValueError for an option that is out of range."""
-        if self.batch_size is not None and (not isinstance(self.batch_size, int) or self.batch_size < 1):
+        if self.batch_size is not None and not is_whole(self.batch_size, least=1):
             raise ValueError(f"batch_size must be None or an integer above 0, not {self.batch_size!r}")
         if not 0.0 <= self.exponent <= 1.0:
             raise ValueError(f"exponent must be between 0 and 1, not {self.exponent!r}")
