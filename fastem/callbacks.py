@@ -22,10 +22,8 @@ class CallbackBridge:
         Fitted attributes of a mixture, evaluated only if a callback asks for a fitted estimator.
     n_rows : int
         Of X.
-    X, y
+    X, y, sample_weight
         As given to fit. Monitors score only where there is a y, which mixtures have no use for: they get zeros.
-    **metadata
-        What else was given to fit, which scores take too: weights, noise, projections; None is left out.
     """
 
     def __init__(
@@ -36,14 +34,14 @@ class CallbackBridge:
         n_rows: int,
         X: Any,
         y: Any,
-        **metadata: Any,
+        sample_weight: Any,
     ) -> None:
         self.estimator = estimator
         self.publish = publish
         self.data = {
             "X": X,
             "y": (lambda: np.broadcast_to(0, n_rows)) if y is None else y,
-            "metadata": {name: value for name, value in metadata.items() if value is not None} or None,
+            "metadata": None if sample_weight is None else {"sample_weight": sample_weight},
         }
         self.fit_context = estimator._init_callback_context(max_subtasks=n_restarts)
         self.fit_context.call_on_fit_task_begin(estimator=estimator, **self.data)

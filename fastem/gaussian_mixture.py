@@ -95,8 +95,8 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         what is far from all components belongs to the background. `partial_fit` takes the box of the first batch.
         `prior` does not concern it: the defaults count `n_components`, and have the moments of all rows.
     missing : {'raise', 'marginalize'}, default='raise'
-        What NaN in X means: an error, or a value that is missing at random. Then the likelihood is that of the values
-        that are there, and nothing is filled in.
+        What NaN in X means, and a value that is masked, None or NA: an error, or a value that is missing at random.
+        Then the likelihood is that of the values that are there, and nothing is filled in.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
         `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what

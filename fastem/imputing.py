@@ -19,7 +19,7 @@ from fastem.samples import Sample
 from fastem.sources import Wanted, common_origin, range_of
 from fastem.threads import limit_threads
 
-BLOCK_NUMBERS = 2**21  # of values and responsibilities that are worked on at once
+BLOCK_NUMBERS = 2**18  # of values and responsibilities that are worked on at once
 
 
 class Imputing(FittedMixture):
@@ -83,17 +83,20 @@ class Imputing(FittedMixture):
         result = values.copy() if n_draws is None else np.repeat(values[None], n_draws, axis=0)
         n_rows = max(1, BLOCK_NUMBERS // (len(self.weights_) + values.shape[1]))
         for start in range(0, len(values), n_rows):
-            part = values[start : start + n_rows]
-            shares = self._shares(Sample(part, None), start)
-            missing = np.isnan(part)
-            incomplete = missing.any(axis=1)
-            some, shares = part[incomplete].astype(np.float64), shares[incomplete]
-            if n_draws is None:
-                found = self._expected(shares, some)
-            else:
-                found = self._drawn(shares, some, n_draws, random_state)
-            result[..., start + np.flatnonzero(incomplete), :] = np.where(missing[incomplete], found, some)
+            self._fill(result[..., start : start + n_rows, :], values[start : start + n_rows], start, random_state)
         return result
+
+    def _fill(self, result: NDArray[Any], values: NDArray[Any], first: int, random_state: Any) -> None:
+        """Write expectations (n, d), or draws (n_draws, n, d), over what is missing in rows from row `first` on."""
+        shares = self._shares(Sample(values, None), first)
+        missing = np.isnan(values)
+        incomplete = missing.any(axis=1)
+        some, shares = values[incomplete].astype(np.float64), shares[incomplete]
+        if random_state is None:
+            found = self._expected(shares, some)
+        else:
+            found = self._drawn(shares, some, len(result), random_state)
+        result[..., incomplete, :] = np.where(missing[incomplete], found, some)
 
 
 class Denoising(Imputing):

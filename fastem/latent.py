@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastem.annotations import Annotations, Float
 from fastem.families._contract import Params
 
-BLOCK_NUMBERS = 2**21  # of covariances that exist at once
+BLOCK_NUMBERS = 2**18  # of covariances that exist at once: they stay in a cache
 
 
 class Components(NamedTuple):

@@ -26,6 +26,7 @@ from fastem.fitted import Float
 from fastem.posing import pose_array, problem_of
 from fastem.priors import Moments
 from fastem.problem import check_domain
+from fastem.reading import Source
 from fastem.samples import Sample
 from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.schemes.stepwise import State, begin
@@ -90,18 +91,19 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         ----------
         X : array-like of shape (n_samples, n_features), or source
             The data: an array, memory map or data frame. float32 and float64 arrays are read in place whatever their
-            strides; other types are converted to float64. Data that do not fit into memory are given as a source, see
-            `fastem.Source`, and read once more than there are passes.
+            strides; other real numbers are converted to float64, but for integers that it would round, which are an
+            error like dates, strings and complex numbers. A value that is masked, None or NA counts as NaN. Data that
+            do not fit into memory are given as a source, see `fastem.Source`, and read once more than there are passes.
         y : Ignored
             Present by convention; only handed on to callbacks.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows. Weight 0 is an absent row, weight 2 a row that is there twice; None weighs every row 1.
-            Weights of a source's rows come with its chunks.
+            Weights of a source's rows come with its chunks. Their sum must be between 1e-200 and 1e200.
         labels : array-like of shape (n_samples,) or (n_samples, n_components), default=None
-            What is known of the rows' components: an index for each row, or -1 where it is not known, which is kept to
-            throughout the fit; or how plausible each component is for each row, a factor of its densities, such as 1
-            for those that are allowed and 0 for the others. A background comes after the components. Not named `y`,
-            which pipelines pass to estimators that must ignore it.
+            What is known of the rows' components: an index for each row, or -1 where it is not known, as where it is
+            masked or null, which is kept to throughout the fit; or how plausible each component is for each row, a
+            factor of its densities, such as 1 for those that are allowed and 0 for the others. A background comes after
+            the components. Not named `y`, which pipelines pass to estimators that must ignore it.
         noise : array-like, default=None
             Covariances of the errors with which rows were measured, of shape (n_samples, n_features, n_features), or
             (n_features, n_features) if all rows share one, or variances, of shape (n_samples, n_features). The mixture
@@ -188,11 +190,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
                 self.n_init,
                 publish,
                 problem.source.n_rows,
-                X,
-                y,
-                sample_weight=sample_weight,
-                noise=known.noise,
-                projection=known.projection,
+                *_scored(X, y, sample_weight, known),
             )
             observers.append(bridge)
         try:
@@ -362,6 +360,14 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         self.lower_bounds_ = run.bounds
         self.history_ = history
         self.stop_reason_ = run.stop_reason
+
+
+def _scored(X: Any, y: Any, sample_weight: ArrayLike | None, known: Known) -> tuple[Any, Any, ArrayLike | None]:
+    """What monitors score: what was given, with errors and projections, if there are any, in a source of one chunk."""
+    if not known.errors:
+        return X, y, sample_weight
+    chunk = {"X": X, "sample_weight": sample_weight, "noise": known.noise, "projection": known.projection}
+    return Source([{name: value for name, value in chunk.items() if value is not None}]), y, None
 
 
 def _journal(

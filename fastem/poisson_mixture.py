@@ -61,8 +61,8 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
         of the posterior is estimated, see `lower_bound_`.
     missing : {'raise', 'marginalize'}, default='raise'
-        What NaN in X means: an error, or a value that is missing at random. Then the likelihood is that of the values
-        that are there, and nothing is filled in.
+        What NaN in X means, and a value that is masked, None or NA: an error, or a value that is missing at random.
+        Then the likelihood is that of the values that are there, and nothing is filled in.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
         `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what

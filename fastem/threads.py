@@ -23,7 +23,7 @@ def limit_threads(n_jobs: int | None) -> Iterator[None]:
     if n_jobs is None:
         yield
         return
-    with _jit.limit_threads(n_jobs) as n_threads, _limit_libraries(n_threads):
+    with _jit.limit_threads(int(n_jobs)) as n_threads, _limit_libraries(n_threads):
         yield
 
 

@@ -1,5 +1,7 @@
 """Missing values are filled in by their expectation, or by draws; values with errors get posterior means."""
 
+import tracemalloc
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -209,3 +211,38 @@ def test_frames_and_lists():
     named = GaussianMixture(2, random_state=0).fit(pd.DataFrame(rows_for("full", N_ROWS, 4), columns=list("abcd")))
     assert (named.impute(frame) == expected).all()
     assert (model.impute(X.tolist()) == expected).all()
+
+
+@pytest.mark.parametrize("n_draws", [None, 1])
+def test_memory_beside_the_result_does_not_grow_with_the_rows(n_draws):
+    """Nor with the squares of the features, as it did when all rows' covariances existed at once."""
+    n_features, extra = 12, []
+    model = GaussianMixture(random_state=0).fit(np.random.default_rng(0).normal(size=(100, n_features)))
+    for n_rows in (100, 40_000, 80_000):
+        X = np.zeros((n_rows, n_features))
+        X[:, 0] = np.nan
+        tracemalloc.start()
+        result = model.impute(X, n_draws)
+        extra.append(tracemalloc.get_traced_memory()[1] - result.nbytes)
+        tracemalloc.stop()
+    assert extra[2] < 1.1 * extra[1] < 80_000 * n_features**2 * 8 / 2
+
+
+@pytest.mark.parametrize("n_draws", [None, 2])
+@pytest.mark.parametrize("family", FAMILIES)
+def test_rows_are_filled_in_alike_wherever_blocks_end(family, n_draws, monkeypatch):
+    model, X = fitted(family)
+    whole = model.impute(X)
+    monkeypatch.setattr("fastem.imputing.BLOCK_NUMBERS", 7 * (2 + X.shape[1]))
+    filled = model.impute(X, n_draws)
+    for one in filled if n_draws else [filled]:
+        np.testing.assert_array_equal(one[~np.isnan(X)], whole[~np.isnan(X)])
+        assert np.isfinite(one).all()
+    if n_draws is None:
+        np.testing.assert_allclose(filled, whole, rtol=1e-12)
+
+
+@pytest.mark.parametrize("n_draws", [np.int64(2), np.uint8(2)])
+def test_a_number_of_draws_may_be_numpy_s(n_draws):
+    model, X = fitted("full")
+    np.testing.assert_array_equal(model.impute(X, n_draws), model.impute(X, 2))

@@ -6,7 +6,8 @@ from fits import run
 from threadpoolctl import threadpool_limits
 
 from fastem import GaussianMixture
-from fastem.samples import Sample, draw_sample
+from fastem.annotations import Annotations
+from fastem.samples import LabelledReservoir, Sample, draw_sample
 
 N_ROWS, SIZE = 1003, 100
 
@@ -47,3 +48,31 @@ def test_a_start_by_k_means_does_not_depend_on_the_number_of_threads(rng):
         with threadpool_limits(n_threads):
             fits.append(run(GaussianMixture(6, random_state=0), X, 3))
     np.testing.assert_array_equal(fits[0].means_, fits[1].means_)
+
+
+@pytest.mark.parametrize("labelled", [0.1, 0.5])
+def test_every_row_of_a_stream_is_as_likely_to_be_drawn_beside_labelled_ones(labelled):
+    """Whether it comes first or last: 300 samples of 20 of 200 rows, half of them labelled, that come in blocks."""
+    rows = np.arange(200.0)[:, None]
+    labels = np.where(np.arange(200) % 10 < 10 * labelled, 0, -1)
+    hits = np.zeros(200)
+    for seed in range(300):
+        reservoir = LabelledReservoir(20, np.random.RandomState(seed))
+        for part in np.split(np.arange(200), [5, 60, 61]):
+            reservoir.add(Sample(rows[part], None, Annotations(labels=labels[part])))
+        drawn = reservoir.sample().values.ravel().astype(int)
+        assert len(np.unique(drawn)) == 20
+        assert (labels[drawn] == 0).sum() == 10
+        hits[drawn] += 1
+    for group in (labels == 0, labels < 0):
+        share = 10 / group.sum()
+        expected, deviation = 300 * share, np.sqrt(300 * share * (1 - share))
+        thirds = np.array_split(np.flatnonzero(group), 3)
+        means = np.array([hits[third].mean() for third in thirds])
+        assert np.abs(means - expected).max() < 4 * deviation / np.sqrt(len(thirds[0]))
+
+
+def test_a_sample_of_one_row_of_a_labelled_stream_is_a_row():
+    reservoir = LabelledReservoir(1, np.random.RandomState(0))
+    reservoir.add(Sample(np.ones((5, 1)), None, Annotations(labels=np.zeros(5, dtype=np.int64))))
+    assert len(reservoir.sample().values) == 1
