@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from fastem.fitted import NOTHING_KNOWN, FittedMixture, Float
-from fastem.numeric import is_frame, is_whole, real_array
+from fastem.frames import is_frame
+from fastem.numeric import is_whole, real_array
 from fastem.priors import without_arrays
 from fastem.problem import BASE_ROWS
 

@@ -16,7 +16,7 @@ from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from fastem import checks, numeric, persistence
+from fastem import checks, frames, numeric, persistence
 from fastem.annotating import Known, annotate
 from fastem.compiled import get_passes
 from fastem.families import Family, family_for
@@ -70,19 +70,20 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         self, X: Any, known: Known, *, first: bool = False, missing: bool = False, **options: Any
     ) -> NDArray[Any]:
         """Checked values of an array; `first` if they are to be fitted to, `missing` if NaN is allowed in any case."""
-        checks.check_errors(known.errors, self._family().centred, type(self).__name__)
+        if known.errors:
+            checks.check_errors(known.errors, self._family().centred, type(self).__name__)
         finite = "allow-nan" if missing or self.missing == "marginalize" else True
         if self._is_plain(X, options.get("ensure_min_samples", 1), first=first):
             if first:
                 self.n_features_in_ = X.shape[1]
             return checks.native(X)
         options = {"dtype": checks.FLOATS, "ensure_all_finite": finite, **options}
-        X = numeric.tabular(X)
+        X = frames.tabular(X)
         values = numeric.real_array(X, "X", missing=options["ensure_all_finite"] == "allow-nan")
         if known.projection is not None and not first:  # columns are not features
             return checks.native(check_array(values, **options))
-        if numeric.is_frame(X):
-            numeric.same_names(known.noise, numeric.feature_names(X), "noise")
+        if frames.is_frame(X):
+            frames.same_names(known.noise, frames.feature_names(X), "noise")
             validate_data(self, X, skip_check_array=True, reset=first)
             return checks.native(check_array(values, estimator=self, input_name="X", **options))
         described = values if values.ndim == 2 else X  # which scikit-learn has words for

@@ -16,9 +16,9 @@ from fastem.conditioning import Conditioning, Regression
 from fastem.families import BACKGROUND, ComponentError, Family, get_family
 from fastem.families._contract import Prior
 from fastem.fitted import Float
+from fastem.frames import same_names
 from fastem.initialize import Blocks, given_blocks, improved, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
-from fastem.numeric import same_names
 from fastem.posing import problem_of
 from fastem.priors import Moments, NormalInverseWishart
 from fastem.problem import Problem

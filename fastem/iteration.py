@@ -155,7 +155,7 @@ class _Space:
     def value(self, vector: Vector) -> float:
         """The objective at a point."""
         assert self.objective is not None
-        value = float(self.objective(self.shaped(vector)))
+        value = float(real_array(self.objective(self.shaped(vector)), "what objective returned"))
         if not math.isfinite(value):
             raise ValueError(f"objective returned {value} at theta = {self.shaped(vector)}")
         return value
@@ -163,7 +163,9 @@ class _Space:
     def evaluate(self, point: Vector) -> tuple[Vector, float]:
         """Step and objective."""
         # a copy: the step may return the same array each time
-        image: NDArray[np.float64] = np.array(self.step(self.shaped(point)), dtype=np.float64)
+        image: NDArray[np.float64] = np.array(
+            real_array(self.step(self.shaped(point)), "what step returned"), dtype=np.float64
+        )
         if image.shape != self.shape:
             raise ValueError(f"step returned shape {image.shape} for theta of shape {self.shape}")
         if not np.isfinite(image).all():

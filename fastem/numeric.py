@@ -23,6 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from fastem.frames import is_frame, tabular
+
 EXACT = 2**53  # up to which float64 holds every integer
 NO_NUMBERS = (str, bytes, complex, np.complexfloating, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 CONVERT = "Convert your data to numeric values explicitly instead."
@@ -66,6 +68,7 @@ def real_array(given: Any, name: str, *, missing: bool = False, place: Place = p
     """
     if type(given) is np.ndarray and given.dtype in (np.float64, np.float32):
         return given
+    given = tabular(given)
     if issparse(given):
         raise TypeError(
             f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' to convert to a dense "
@@ -88,6 +91,7 @@ def whole_numbers(given: Any, name: str, absent: int) -> NDArray[Any]:
     """An array with `absent` in place of what is masked, None or NA, if the others are integers; else as it is."""
     if type(given) is np.ndarray and given.dtype.kind != "O":
         return given
+    given = tabular(given)
     if issparse(given) or isinstance(given, np.matrix) or is_frame(given):
         return real_array(given, name)
     if nw.dependencies.is_into_series(given):
@@ -115,38 +119,6 @@ def whole_numbers(given: Any, name: str, absent: int) -> NDArray[Any]:
 def is_whole(value: Any, least: int) -> bool:
     """Whether a value is an integer, Python's or numpy's but no truth value, and not below `least`."""
     return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
-
-
-def is_frame(given: Any) -> bool:
-    """Whether columns are what is given: by pandas, polars, Arrow and whoever follows them."""
-    return not isinstance(given, np.ndarray) and nw.dependencies.is_into_dataframe(given)
-
-
-def tabular(given: Any) -> Any:
-    """A batch of Arrow's as a table, which has names for scikit-learn; all else as it is."""
-    if type(given).__module__.partition(".")[0] == "pyarrow" and type(given).__name__ == "RecordBatch":
-        import pyarrow
-
-        return pyarrow.Table.from_batches([given])
-    return given
-
-
-def feature_names(given: Any) -> list[str] | None:
-    """Names of a frame's columns, if all are strings, which is when scikit-learn takes them for names of features."""
-    if not is_frame(given):
-        return None
-    names = list(nw.from_native(given).columns)
-    return names if names and all(isinstance(name, str) for name in names) else None
-
-
-def same_names(given: Any, names: Any, what: str) -> None:
-    """Raise ValueError if a frame names other columns than these, or in another order."""
-    here = None if names is None else feature_names(given)
-    if here is not None and here != list(names):
-        raise ValueError(
-            f"{what} has the columns {', '.join(map(repr, here))}, where X has {', '.join(map(repr, names))}: they "
-            "must be the same, in the same order"
-        )
 
 
 def _refuse(kind: Any, name: str) -> None:
@@ -224,7 +196,7 @@ def _from_objects(array: NDArray[Any], name: str, missing: bool, place: Place) -
         index = next(index for index, value in np.ndenumerate(array) if isinstance(value, wrong))
         raise ValueError(f"{name} holds {array[index]!r} in {place(index)}, which is no real number. {CONVERT}")
     gone = _absent(array)
-    if gone.any() and not missing:
+    if gone.any() and not missing and array.ndim:  # that None is no array is told by who asks for a shape
         index = tuple(np.argwhere(gone)[0])
         raise _absence(name, place(index), repr(array[index]))
     floats = np.full(array.shape, np.nan)

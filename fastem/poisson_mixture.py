@@ -12,11 +12,11 @@ from fastem.conditioning import Conditioning, Regression
 from fastem.families import Family, get_family
 from fastem.families._contract import Prior
 from fastem.fitted import Float
+from fastem.frames import same_names
 from fastem.imputing import Imputing
 from fastem.initialize import Blocks, start_from
 from fastem.latent import drawn_components
 from fastem.mixture import INIT_SIZE, BaseMixture
-from fastem.numeric import same_names
 from fastem.priors import concentration
 from fastem.samples import Sample
 from fastem.sources import Mixture

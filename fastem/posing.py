@@ -12,8 +12,8 @@ from fastem.annotating import check_labels, check_possible
 from fastem.checks import check_errors, check_total
 from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior
+from fastem.frames import feature_names
 from fastem.latent import components_of, mixed_means
-from fastem.numeric import feature_names
 from fastem.problem import Problem, check_domain, has_nan, kind_of_source, source_for, sum_log_base
 from fastem.projecting import check_densities, seen_features
 from fastem.reading import Block, Reader

@@ -193,6 +193,26 @@ def test_a_poisson_mixture_has_no_noise_from_sources_either():
             call([chunk])
 
 
+def test_columns_that_are_numbered_are_not_mixed_up_either():
+    numbered = pandas.DataFrame(X)
+    assert difference(fit([numbered[:20], numbered[20:]]), fit([X])) == 0.0
+    with pytest.raises(ValueError, match=r"chunk 1 has the columns 2, 1, 0, .*: the same, but in another order"):
+        fit([numbered[:20], numbered[20:][[2, 1, 0]]])
+
+
+@pytest.mark.parametrize("make", FRAMES)
+def test_a_frame_may_be_a_source_of_its_own(make):
+    model = fit(Source(frame(make, "abc")))
+    assert list(model.feature_names_in_) == ["a", "b", "c"]
+    assert difference(model, fit([X])) == 0.0
+
+
+def test_an_integer_that_would_be_rounded_is_named_with_its_chunk(tmp_path):
+    np.save(tmp_path / "large.npy", np.full((5, 2), 2**60 + 1))
+    with pytest.raises(ValueError, match=r"chunk 0 .*large\.npy.*: X holds the integer 1152921504606846977 in row 0"):
+        fit(Source(tmp_path / "large.npy"))
+
+
 class Variable:
     """An array on a disk whose slices are masked where nothing was written, as those of a NetCDF file are."""
 

@@ -138,6 +138,7 @@ def test_a_mask_means_missing_where_missing_values_are_marginalized(dtype):
         np.ma.array(LABELS.astype(np.uint8), mask=LABELS == 1),
         pandas.Series(LABELS, dtype="Int64").where(LABELS == 0),
         polars.Series([0 if label == 0 else None for label in LABELS]),
+        pyarrow.array([0 if label == 0 else None for label in LABELS]),
         [0 if label == 0 else None for label in LABELS],
         np.array([0 if label == 0 else pandas.NA for label in LABELS], dtype=object),
     ],
@@ -228,6 +229,20 @@ def test_weights_beyond_the_range_of_sums_are_refused(scale):
     few = np.ones(N)
     few[0] = scale if scale < 1 else 1.0
     assert difference(fit(X, sample_weight=few), fit(X, sample_weight=few.round())) < 1e-12
+
+
+@pytest.mark.parametrize("result", ["0.5", np.datetime64(5, "s"), 1j, np.ma.masked, None])
+def test_what_step_and_objective_return_are_real_numbers(result):
+    with pytest.raises(ValueError, match=r"what step returned|step returned numbers that are not finite"):
+        fixed_point(lambda theta: result, 1.0)
+    with pytest.raises(ValueError, match=r"what objective returned|objective returned nan"):
+        fixed_point(lambda theta: theta / 2, 1.0, objective=lambda theta: result)
+
+
+def test_nulls_of_arrow_are_named():
+    for weights in (pyarrow.array([1.0] * 29 + [None]), pyarrow.chunked_array([[1.0] * 20, [1.0] * 9 + [None]])):
+        with pytest.raises(ValueError, match="Input sample_weight contains NaN: row 29"):
+            fit(X, sample_weight=weights)
 
 
 def test_a_mask_of_fixed_components_may_not_be_masked():

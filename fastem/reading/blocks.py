@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastem.annotating import is_ambiguous, read
 from fastem.annotations import Annotations
 from fastem.fingerprints import RunningFingerprint
-from fastem.numeric import feature_names
+from fastem.reading.admission import check_finite, check_names, check_weights, fill
 from fastem.reading.chunks import Chunk
 from fastem.reading.source import Source
 
@@ -120,7 +120,6 @@ class Reader:
         self.weighted = False
         self.known = Annotations()  # what is known of the first rows
         self.header: Any = None
-        self._names: list[str] | None = None
         self._settled = True  # whether it is certain that noise is variances, or that it is not
         self._ledger: list[Entry] | None = None
 
@@ -204,7 +203,7 @@ class Reader:
                 block = Block(*self._memory(buffer, chunk, view), n_rows - filled, places, annotations)
                 part = block.part(filled, filled + count)
                 if view is None:
-                    chunk.fill(part.values, start)
+                    fill(part.values, chunk, start, name)
                 if part.weights is not None:
                     assert chunk.weights is not None
                     part.weights[:] = chunk.weights[start : start + count]
@@ -214,7 +213,7 @@ class Reader:
                         target[:] = array[start : start + count]
                         found.add(field, target)
                 if self._ledger is None:
-                    _check_finite(part.values, name, start, missing=self.missing)
+                    check_finite(part.values, name, start, missing=self.missing)
                 found.add("values", part.values)
                 places.append(Place(filled, name, start))
                 start, n_rows, filled = start + count, n_rows + count, filled + count
@@ -243,19 +242,18 @@ class Reader:
                 raise ValueError(f"{name} has no columns")
             self.n_features, self.kind, self.weighted = chunk.shape[1], chunk.kind, chunk.weights is not None
             self.header = np.empty((0, self.n_features)) if chunk.frame is None else chunk.frame
-            self._names = feature_names(chunk.frame)
             self.dtype = np.dtype(np.float32 if chunk.kind == "float32" else np.float64)
         if chunk.shape[1] != self.n_features:
             raise ValueError(f"{name} has {chunk.shape[1]} features, where the first chunk has {self.n_features}")
         if chunk.frame is not self.header:
-            _check_names(feature_names(chunk.frame), self._names, name)
+            check_names(chunk.frame, self.header, name)
         if chunk.kind != self.kind:
             raise ValueError(f"{name} holds {chunk.kind}, where the first chunk holds {self.kind}")
         if (chunk.weights is not None) != self.weighted:
             have, has = ("no weights", "has some") if self.weighted else ("weights", "has none")
             raise ValueError(f"{name} has {have}, where the first chunk {has}")
         if chunk.weights is not None:
-            _check_weights(chunk.weights, chunk.shape[0], name)
+            check_weights(chunk.weights, chunk.shape[0], name)
         return self._admit_known(name, chunk, first)
 
     def _admit_known(self, name: str, chunk: Chunk, first: bool) -> Annotations:
@@ -303,39 +301,3 @@ class Reader:
         if not n_rows:
             raise ValueError("the source is empty: it yields no rows")
         self._ledger, self.n_rows = ledger, n_rows
-
-
-def _check_finite(values: NDArray[Any], name: str, start: int, *, missing: bool) -> None:
-    """Raise ValueError that tells where a value is not finite."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum()):
-            return
-    finite = ~np.isinf(values) if missing else np.isfinite(values)
-    if finite.all():
-        return
-    row, column = np.argwhere(~finite)[0]
-    what = "NaN" if np.isnan(values[row, column]) else "infinity"
-    raise ValueError(f"Input X contains {what}: row {start + row}, column {column} of {name} (counted from 0).")
-
-
-def _check_names(names: list[str] | None, before: list[str] | None, name: str) -> None:
-    """Raise ValueError if a chunk's columns are not those of the first, in the same order."""
-    if names == before:
-        return
-    if names is None or before is None:
-        has, have = ("no names", "has some") if names is None else ("names", "has none")
-        raise ValueError(f"the columns of {name} have {has}, where the first chunk {have}")
-    same = "the same, but in another order" if sorted(names) == sorted(before) else "others"
-    raise ValueError(
-        f"{name} has the columns {', '.join(map(repr, names))}, where the first chunk has "
-        f"{', '.join(map(repr, before))}: {same}"
-    )
-
-
-def _check_weights(weights: NDArray[Any], n_rows: int, name: str) -> None:
-    if weights.shape != (n_rows,):
-        raise ValueError(f"{name} has weights of shape {weights.shape}, where its {n_rows} rows need ({n_rows},)")
-    wrong = ~(np.isfinite(weights) & (weights >= 0))
-    if wrong.any():
-        row = int(np.argmax(wrong))
-        raise ValueError(f"{name} has a weight of {weights[row]}, which is negative or not finite, in row {row}")

@@ -8,8 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from fastem.frames import is_frame, tabular
 from fastem.numeric import is_whole
-from fastem.reading.chunks import Chunk, DatasetChunks, array_chunk, chunks_of_files, chunks_of_items
+from fastem.reading.chunks import Chunk, array_chunk, chunks_of_files, chunks_of_items
+from fastem.reading.datasets import DatasetChunks
 
 CHUNK_BYTES = 2**22  # milliseconds of work, and some of them stay in a cache
 
@@ -27,7 +29,7 @@ class Source:
 
     Parameters
     ----------
-    data : iterable, pyarrow.dataset.Dataset, list of paths, or sliceable array
+    data : iterable, pyarrow.dataset.Dataset, list of paths, sliceable array, or data frame
         Arrays of shape (n_samples, n_features), pairs of such an array and weights of shape (n_samples,), or mappings
         with 'X' and any of 'sample_weight', 'labels', 'noise' and 'projection', see `GaussianMixture.fit`, from an
         object that can be iterated over again and again, and then yields the same rows; a dataset of Parquet, CSV or
@@ -78,7 +80,7 @@ class Source:
     ) -> None:
         if not is_whole(chunk_bytes, least=1):
             raise ValueError(f"chunk_bytes must be an integer above 0, not {chunk_bytes!r}")
-        self.data = [data] if isinstance(data, str | os.PathLike) else data
+        self.data = [data] if isinstance(data, str | os.PathLike) or is_frame(tabular(data)) else data
         self.chunk_bytes = int(chunk_bytes)
         self._dataset: DatasetChunks | None = None
         if _is_dataset(data):
@@ -90,7 +92,7 @@ class Source:
                 f"a source is read several times, but a {type(data).__name__} can be read only once: give an object "
                 "whose __iter__ begins anew, such as a list or a class of yours"
             )
-        elif not (_is_paths(self.data) or _is_sliced(data) or isinstance(data, Iterable)):
+        elif not (_is_paths(self.data) or _is_sliced(data) or isinstance(self.data, Iterable)):
             raise TypeError(f"a source is {KINDS}, not a {type(data).__name__}")
 
     def chunks(self) -> Iterator[tuple[str, Chunk]]:
