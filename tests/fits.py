@@ -3,6 +3,7 @@
 import warnings
 
 import numpy as np
+from reference import rows_for, start_at
 from sklearn.exceptions import ConvergenceWarning
 
 from fastem import GaussianMixture, PoissonMixture
@@ -27,3 +28,14 @@ def run(model, X, n_iter, sample_weight=None, **known):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.fit(X, sample_weight=sample_weight, **known)
+
+
+def fall(bounds):
+    """How far a sequence of lower bounds falls, in units of rounding."""
+    return float(-np.diff(bounds).min() / np.abs(bounds).max())
+
+
+def slow_problem(family, n_rows=600):
+    """Rows and a start that needs many iterations."""
+    X = rows_for(family, n_rows)
+    return X, start_at(family, X, X[:3] + 0.5)

@@ -16,6 +16,8 @@ FOLDER = Path(__file__).parent / "data"
 
 # Days with 0, 1, ..., 9 deaths of women over 80 in The Times, London, 1910-1912.
 DEATHS = (162, 267, 271, 185, 111, 61, 27, 8, 3, 1)
+DEATH_ROWS = np.repeat(np.arange(10.0), DEATHS)[:, None]
+DEATHS_START = {"n_components": 2, "weights_init": [0.5, 0.5], "rates_init": [[1.0], [3.0]]}
 
 # Earthquakes of magnitude 7 or more in each year, 1900-2006.
 EARTHQUAKES = (
@@ -72,7 +74,7 @@ def load(name):
     if name == "deaths":
         return np.arange(10.0)[:, None], np.array(DEATHS, dtype=float)
     if name == "deaths, row by row":
-        return np.repeat(np.arange(10.0), DEATHS)[:, None], None
+        return DEATH_ROWS, None
     if name == "earthquakes":
         return np.array(EARTHQUAKES, dtype=float)[:, None], None
     if name == "waiting":

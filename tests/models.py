@@ -35,3 +35,9 @@ def failure(model, X):
 def fitted_names(model):
     """What a fit has set, the width of the data and its names aside."""
     return {name for name in vars(model) if name.endswith("_") and name not in ("n_features_in_", "feature_names_in_")}
+
+
+def assert_close(model, other, tolerance=0.0):
+    """Every parameter of two models is the same up to a tolerance, relative or absolute."""
+    for name, expected in learned(other).items():
+        np.testing.assert_allclose(learned(model)[name], expected, rtol=tolerance, atol=tolerance)

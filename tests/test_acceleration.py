@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from fits import model_at, run
+from fits import fall, model_at, run, slow_problem
+from known_answers import DEATH_ROWS, DEATHS_START
 from reference import FAMILIES
-from test_algorithms import DEATHS, DEATHS_START, fall, problem_of
 
 from fastem import GaussianMixture, PoissonMixture
 from fastem.schemes.accelerated import State, advance, begin
@@ -15,7 +15,7 @@ DEATHS_MAXIMUM = -1989.945859882964
 @pytest.mark.parametrize("acceleration", ["squarem", "anderson"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_an_accelerated_fit_never_lowers_the_reported_bound(family, acceleration):
-    X, start = problem_of(family)
+    X, start = slow_problem(family)
     model = run(model_at(start, acceleration=acceleration), X, 80)
     assert fall(model.lower_bounds_) <= 0.0
     assert model.score(X) >= model.lower_bound_ - 1e-12 * abs(model.lower_bound_)
@@ -23,10 +23,10 @@ def test_an_accelerated_fit_never_lowers_the_reported_bound(family, acceleration
 
 @pytest.mark.parametrize(("acceleration", "evaluations"), [("squarem", 60), ("anderson", 60)])
 def test_acceleration_finds_the_maximum_that_takes_em_thousands_of_iterations(acceleration, evaluations):
-    plain = run(PoissonMixture(**DEATHS_START), DEATHS, 1500)
-    assert plain.lower_bound_ * len(DEATHS) < DEATHS_MAXIMUM - 1e-7
-    model = run(PoissonMixture(acceleration=acceleration, **DEATHS_START), DEATHS, evaluations)
-    assert model.lower_bound_ * len(DEATHS) == pytest.approx(DEATHS_MAXIMUM, abs=2e-9)
+    plain = run(PoissonMixture(**DEATHS_START), DEATH_ROWS, 1500)
+    assert plain.lower_bound_ * len(DEATH_ROWS) < DEATHS_MAXIMUM - 1e-7
+    model = run(PoissonMixture(acceleration=acceleration, **DEATHS_START), DEATH_ROWS, evaluations)
+    assert model.lower_bound_ * len(DEATH_ROWS) == pytest.approx(DEATHS_MAXIMUM, abs=2e-9)
     np.testing.assert_allclose(sorted(model.rates_[:, 0]), [1.2560951012662, 2.6634043566619], rtol=1e-4)
 
 
@@ -50,7 +50,7 @@ def test_squarem_takes_a_fifth_of_the_passes_on_overlapping_clusters():
 
 def test_acceleration_goes_with_em_only():
     with pytest.raises(ValueError, match="acceleration='squarem' goes with algorithm='em' only, not with Hard"):
-        GaussianMixture(algorithm="hard", acceleration="squarem").fit(DEATHS)
+        GaussianMixture(algorithm="hard", acceleration="squarem").fit(DEATH_ROWS)
 
 
 class Cliff:

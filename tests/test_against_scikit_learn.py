@@ -52,15 +52,15 @@ def both(X, **options):
         return Theirs(**options).fit(X), Ours(**options).fit(X)
 
 
-def assert_close(actual, expected):
+def assert_near(actual, expected):
     """Equal relative to the largest of the array."""
     expected = np.asarray(expected)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max(initial=0))
 
 
-def assert_same_fit(theirs, ours, parameters=PARAMETERS):
+def assert_agree(theirs, ours, parameters=PARAMETERS):
     for name in parameters:
-        assert_close(getattr(ours, name), getattr(theirs, name))
+        assert_near(getattr(ours, name), getattr(theirs, name))
     np.testing.assert_allclose(ours.lower_bounds_, theirs.lower_bounds_, rtol=TOLERANCE)
     assert ours.lower_bound_ == pytest.approx(theirs.lower_bound_, rel=TOLERANCE)
     assert (ours.n_iter_, ours.converged_) == (theirs.n_iter_, theirs.converged_)
@@ -79,15 +79,15 @@ def starts_from_single_rows(kind, method):
 @by_method
 def test_the_start_is_theirs(X, kind, method):
     theirs, ours = both(X, covariance_type=kind, init_params=method, max_iter=0)
-    assert_close(ours.means_, theirs.means_)
+    assert_near(ours.means_, theirs.means_)
     if starts_from_single_rows(kind, method):
-        assert_close(ours.weights_, theirs.weights_)
+        assert_near(ours.weights_, theirs.weights_)
         eps, squares = np.finfo(float).eps, ours.means_**2
         squares = squares.mean(axis=1) if kind == "spherical" else squares
         np.testing.assert_allclose(ours.covariances_, 1e-6 + 10 * eps * squares, rtol=1e-14)
         assert np.all(np.abs(theirs.covariances_ - ours.covariances_) <= 2 * eps * squares.max())
     else:
-        assert_same_fit(theirs, ours)
+        assert_agree(theirs, ours)
 
 
 @by_kind
@@ -100,9 +100,9 @@ def test_the_trajectory_is_theirs(X, kind, method, max_iter):
         # nearest row, whatever the variances, so that from the second iteration on everything agrees again.
         np.testing.assert_allclose(ours.lower_bounds_[1:], theirs.lower_bounds_[1:], rtol=TOLERANCE)
         for name in PARAMETERS:
-            assert_close(getattr(ours, name), getattr(theirs, name))
+            assert_near(getattr(ours, name), getattr(theirs, name))
     else:
-        assert_same_fit(theirs, ours)
+        assert_agree(theirs, ours)
 
 
 @by_kind
@@ -114,7 +114,7 @@ def test_it_stops_when_theirs_stops(X, kind, method):
 
 @by_kind
 def test_the_best_of_several_restarts_is_theirs(X, kind):
-    assert_same_fit(*both(X, covariance_type=kind, init_params="random", n_init=4, n_components=4, max_iter=10))
+    assert_agree(*both(X, covariance_type=kind, init_params="random", n_init=4, n_components=4, max_iter=10))
 
 
 @by_kind
@@ -125,7 +125,7 @@ def test_the_best_of_several_restarts_is_theirs(X, kind):
 def test_given_initial_parameters_join_the_drawn_ones_as_in_theirs(X, kind, given, max_iter):
     known = {"weights": [0.2, 0.3, 0.5], "means": X[:3] / 2, "precisions": PRECISIONS[kind]}
     options = {f"{name}_init": known[name] for name in given.split()}
-    assert_same_fit(*both(X, covariance_type=kind, max_iter=max_iter, tol=0.0, **options))
+    assert_agree(*both(X, covariance_type=kind, max_iter=max_iter, tol=0.0, **options))
 
 
 @by_kind
@@ -147,7 +147,7 @@ def test_a_second_fit_with_warm_start_goes_on_where_theirs_does(X, kind):
         with pytest.warns(ConvergenceWarning):
             model.fit(X)
     theirs, ours = warm
-    assert_same_fit(theirs, ours)
+    assert_agree(theirs, ours)
     at_once = both(X, max_iter=10, **options)[1]
     np.testing.assert_allclose(first + ours.lower_bounds_, at_once.lower_bounds_, rtol=1e-12)
     for name in PARAMETERS:
@@ -158,7 +158,7 @@ def test_a_second_fit_with_warm_start_goes_on_where_theirs_does(X, kind):
 def test_a_converged_fit_with_warm_start_stops_at_once_as_theirs_does(X, kind):
     theirs, ours = (model(3, covariance_type=kind, random_state=3, warm_start=True) for model in (Theirs, Ours))
     for _ in range(2):
-        assert_same_fit(theirs.fit(X), ours.fit(X))
+        assert_agree(theirs.fit(X), ours.fit(X))
     assert ours.n_iter_ == 1
 
 

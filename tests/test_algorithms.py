@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import reference
 import sklearn
-from fits import model_at, run
+from fits import fall, model_at, run, slow_problem
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
+from known_answers import DEATH_ROWS, DEATHS_START
 from models import learned
 from reference import FAMILIES, rows_for, start_at
 from sklearn.cluster import KMeans
@@ -17,14 +18,6 @@ from sklearn.exceptions import ConvergenceWarning
 from fastem import GaussianMixture, Incremental, PoissonMixture, Sparse, Stepwise, load
 
 ALGORITHMS = ("em", "incremental", "sparse", "stepwise", "hard", "stochastic")
-DEATHS = np.repeat(np.arange(10.0), [162, 267, 271, 185, 111, 61, 27, 8, 3, 1])[:, None]  # The Times, 1910-12
-DEATHS_START = {"n_components": 2, "weights_init": [0.5, 0.5], "rates_init": [[1.0], [3.0]]}
-
-
-def problem_of(family, n_rows=600):
-    """Rows and a start that needs many iterations."""
-    X = rows_for(family, n_rows)
-    return X, start_at(family, X, X[:3] + 0.5)
 
 
 def initial(model):
@@ -35,15 +28,10 @@ def initial(model):
     return {"covariance_type": model.covariance_type, "reg_covar": 0.0, **given}
 
 
-def fall(bounds):
-    """How far a sequence of bounds falls, in units of rounding."""
-    return float(-np.diff(bounds).min() / np.abs(bounds).max())
-
-
 @pytest.mark.parametrize("options", [{}, {"n_blocks": 1}, {"n_blocks": 7}, {"n_blocks": 7, "order": "random"}])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_incremental_em_never_lowers_the_bound(family, options):
-    X, start = problem_of(family)
+    X, start = slow_problem(family)
     model = run(model_at(start, algorithm=Incremental(**options), random_state=0), X, 40)
     assert fall(model.lower_bounds_) < 1e-13
 
@@ -51,7 +39,7 @@ def test_incremental_em_never_lowers_the_bound(family, options):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_incremental_em_of_one_block_is_batch_em(family, weighted, rng):
-    X, start = problem_of(family)
+    X, start = slow_problem(family)
     weights = rng.random(len(X)) if weighted else None
     batch = run(model_at(start), X, 10, weights)
     one = run(model_at(start, algorithm=Incremental(n_blocks=1)), X, 10, weights)
@@ -64,7 +52,7 @@ def test_incremental_em_of_one_block_is_batch_em(family, weighted, rng):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_incremental_em_and_its_bound_are_those_of_the_formulas(family, weighted, rng):
     """Responsibilities as an array, of which one block after the other is computed anew; F written out."""
-    X, parameters = problem_of(family, 90)
+    X, parameters = slow_problem(family, 90)
     weights = rng.random(len(X)) if weighted else np.ones(len(X))
     model = run(model_at(parameters, algorithm=Incremental(n_blocks=3)), X, 6, weights)
     bounds, q = [], np.empty((90, 3))
@@ -105,7 +93,7 @@ def test_the_bound_never_falls(family, algorithm, acceleration, seed, n_componen
 @pytest.mark.parametrize("n_blocks", [2, 9])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_incremental_em_ends_where_batch_em_does_in_fewer_passes(family, n_blocks):
-    X, start = problem_of(family)
+    X, start = slow_problem(family)
     near = run(model_at(start), X, 150)  # before, the two may climb different hills
     options = {"max_iter": 3000, "tol": 1e-10, **initial(near)}
     batch = type(near)(3, **options).fit(X)
@@ -134,7 +122,7 @@ def test_incremental_em_needs_little_more_than_half_the_passes_in_the_experiment
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_hard_em_never_lowers_the_complete_data_likelihood(family):
-    X, start = problem_of(family)
+    X, start = slow_problem(family)
     model = run(model_at(start, algorithm="hard"), X, 60)
     assert fall(model.lower_bounds_) < 1e-13
     assert model.lower_bounds_[-1] == model.lower_bounds_[-2]  # an assignment that no longer changes
@@ -161,7 +149,7 @@ def test_hard_em_of_equal_spheres_is_k_means(rng):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stochastic_em_wanders_about_the_maximum_and_depends_on_the_seed_alone(family):
-    X, start = problem_of(family, 3000)
+    X, start = slow_problem(family, 3000)
     best = run(model_at(start), X, 200)
     options = {"algorithm": "stochastic", **initial(best)}
     first, again, other = (run(type(best)(3, random_state=seed, **options), X, 30) for seed in (0, 0, 1))
@@ -181,7 +169,7 @@ def test_rows_are_drawn_in_proportion_to_their_responsibilities():
 @pytest.mark.parametrize("algorithm", ["em", "hard"])  # blocks and draws would be those of other rows
 @pytest.mark.parametrize("family", FAMILIES)
 def test_weights_count_rows_whatever_the_algorithm(family, algorithm, rng):
-    X, start = problem_of(family, 200)
+    X, start = slow_problem(family, 200)
     counts = rng.integers(1, 4, size=len(X))
     weighted = run(model_at(start, algorithm=algorithm), X, 5, counts)
     repeated = run(model_at(start, algorithm=algorithm), np.repeat(X, counts, axis=0), 5)
@@ -192,7 +180,7 @@ def test_weights_count_rows_whatever_the_algorithm(family, algorithm, rng):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sparse_em_never_lowers_the_bound_and_reports_that_of_a_full_step(family, weighted, options, rng):
-    X, start = problem_of(family)
+    X, start = slow_problem(family)
     weights = rng.random(len(X)) if weighted else None
     model = run(model_at(start, algorithm=Sparse(**options)), X, 50, weights)
     assert fall(model.lower_bounds_) < 1e-12
@@ -203,7 +191,7 @@ def test_sparse_em_never_lowers_the_bound_and_reports_that_of_a_full_step(family
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sparse_em_to_which_all_components_are_plausible_is_batch_em(family):
-    X, start = problem_of(family)
+    X, start = slow_problem(family)
     batch = run(model_at(start), X, 12)
     sparse = run(model_at(start, algorithm=Sparse(threshold=0.0)), X, 12)
     np.testing.assert_allclose(sparse.lower_bounds_, batch.lower_bounds_, rtol=1e-11)
@@ -229,7 +217,7 @@ def test_sparse_em_ends_where_batch_em_does_and_visits_few_of_many_components(rn
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stepwise_em_that_takes_all_rows_and_forgets_all_is_batch_em(family, weighted, rng):
-    X, start = problem_of(family)
+    X, start = slow_problem(family)
     weights = rng.random(len(X)) if weighted else None
     batch = run(model_at(start), X, 10, weights)
     steps = run(model_at(start, algorithm=Stepwise(batch_size=len(X), exponent=0.0)), X, 10, weights)
@@ -242,7 +230,7 @@ def test_stepwise_em_that_takes_all_rows_and_forgets_all_is_batch_em(family, wei
 @pytest.mark.parametrize("averaging", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_stepwise_em_comes_near_the_maximum(family, averaging):
-    X, start = problem_of(family, 20_000)
+    X, start = slow_problem(family, 20_000)
     near = run(model_at(start), X, 300)
     stepwise = Stepwise(batch_size=500, exponent=0.7, averaging=averaging)
     model = run(type(near)(3, algorithm=stepwise, random_state=0, **initial(near)), X, 5)
@@ -251,7 +239,7 @@ def test_stepwise_em_comes_near_the_maximum(family, averaging):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_partial_fit_over_shuffled_batches_comes_to_the_answer_of_batch_em(family, rng):
-    X, start = problem_of(family, 20_000)
+    X, start = slow_problem(family, 20_000)
     near = run(model_at(start), X, 300)
     model = type(near)(3, algorithm=Stepwise(exponent=0.8), random_state=0, **initial(near))
     for _ in range(3):
@@ -263,7 +251,7 @@ def test_partial_fit_over_shuffled_batches_comes_to_the_answer_of_batch_em(famil
 
 def test_partial_fit_is_the_scheme_fed_from_outside():
     """Two batches of rows at equal distances, in either order of calls, as one pass of `fit` has them."""
-    X, start = problem_of("full")
+    X, start = slow_problem("full")
     options = {"algorithm": Stepwise(batch_size=len(X) // 2), "random_state": 0}
     inside = run(model_at(start, **options), X, 1)
     outside = []
@@ -307,7 +295,7 @@ def test_partial_fit_finds_a_start_and_refuses_what_does_not_fit(rng):
 )
 def test_wrong_algorithms_are_refused(algorithm, message):
     with pytest.raises(ValueError, match=message):
-        GaussianMixture(algorithm=algorithm).fit(DEATHS)
+        GaussianMixture(algorithm=algorithm).fit(DEATH_ROWS)
 
 
 @pytest.mark.parametrize("algorithm", [*ALGORITHMS, Incremental(n_blocks=3)])
@@ -315,7 +303,7 @@ def test_an_estimator_with_an_algorithm_can_be_cloned_and_saved(algorithm, tmp_p
     model = sklearn.clone(PoissonMixture(algorithm=algorithm, **DEATHS_START))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        model.set_params(max_iter=3).fit(DEATHS)
+        model.set_params(max_iter=3).fit(DEATH_ROWS)
     model.save(tmp_path / "model.json")
     again = load(tmp_path / "model.json")
     assert again.algorithm == algorithm

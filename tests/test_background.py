@@ -5,77 +5,27 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from backgrounds import (
+    CENTRES,
+    WEIGHTS,
+    K,
+    by_algorithm,
+    by_family,
+    clusters,
+    fitted,
+    joint,
+    model_beside,
+    naive_em,
+    problem_of,
+    volume_of,
+)
 from fits import precisions_of, run
 from models import difference, failure, learned, parameters_of
-from reference import GAUSSIAN_FAMILIES, log_density, m_step, rows_for, start_at
+from reference import GAUSSIAN_FAMILIES, start_at
 from scipy.special import logsumexp
 from sklearn.metrics import adjusted_rand_score
 
-from fastem import GaussianMixture, Incremental, Sparse, Stepwise
-
-K, D = 3, 3
-WEIGHTS = np.array([0.3, 0.3, 0.2, 0.2])
-ALGORITHMS = [
-    *({"algorithm": how} for how in ("em", "hard", Incremental(4), Sparse(0.01), "stepwise", "stochastic")),
-    *({"acceleration": how} for how in ("squarem", "anderson")),
-]
-CENTRES = np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]])
-
-by_family = pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
-by_algorithm = pytest.mark.parametrize("options", ALGORITHMS, ids=str)
-
-
-def problem_of(family, n_rows=400):
-    """Two groups of rows, a fifth of them replaced by outliers, and parameters to start from."""
-    X = rows_for(family, n_rows, D)
-    X[::5] = np.random.default_rng(1).uniform(-15.0, 15.0, size=X[::5].shape)
-    return X, start_at(family, X, X[1 : K + 1] + 0.5)
-
-
-def model_at(start, **options):
-    given = {"weights_init": WEIGHTS, "means_init": start.means, "precisions_init": precisions_of(start)}
-    options = {**given, "background": True, "reg_covar": 0.0, "random_state": 0, **options}
-    return GaussianMixture(K, covariance_type=start.family, **options)
-
-
-def volume_of(X):
-    return float(np.prod(np.ptp(X, axis=0)))
-
-
-def joint(X, parameters, weights, volume):
-    """Logarithm of each component's weight times its density, the background's last."""
-    components = np.column_stack([log_density(X, parameters), np.full(len(X), -np.log(volume))])
-    return np.log(weights) + components
-
-
-def naive_em(X, start, n_iter, volume, sample_weight=None):
-    """EM straight from the formulas: parameters, weights (K + 1,), and the mean log-likelihoods on the way."""
-    share = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
-    parameters, weights, bounds = start, WEIGHTS, []
-    for _ in range(n_iter):
-        log_joint = joint(X, parameters, weights, volume)
-        rows = logsumexp(log_joint, axis=1)
-        bounds.append(share @ rows / share.sum())
-        responsibilities = np.exp(log_joint - rows[:, None])
-        weights = share @ responsibilities / share.sum()
-        parameters = m_step(start.family, X, responsibilities[:, :K], share)
-    return parameters, weights, bounds
-
-
-def clusters(seed=0, n_rows=1000, scale=1.0):
-    """Three clusters among a fifth of outliers, and the labels of the rows, -1 for outliers."""
-    random = np.random.default_rng(seed)
-    labels = random.integers(3, size=n_rows)
-    labels[: n_rows // 5] = -1
-    X = CENTRES[labels] + random.normal(size=(n_rows, 2))
-    X[labels < 0] = random.uniform(-20.0, 30.0, size=(np.count_nonzero(labels < 0), 2))
-    return scale * X, labels
-
-
-def fitted(family="full", **options):
-    X, _ = clusters()
-    return GaussianMixture(3, covariance_type=family, background=True, random_state=0, **options).fit(X), X
-
+from fastem import GaussianMixture, Sparse, Stepwise
 
 # The likelihood
 
@@ -87,7 +37,7 @@ def test_iterations_are_those_of_a_naive_em(family, weighted, volume):
     X, start = problem_of(family)
     sample_weight = np.random.default_rng(2).uniform(0.5, 2.0, size=len(X)) if weighted else None
     options = {} if volume is None else {"background": volume}
-    model = run(model_at(start, **options), X, 12, sample_weight)
+    model = run(model_beside(start, **options), X, 12, sample_weight)
     parameters, weights, bounds = naive_em(X, start, 12, volume or volume_of(X), sample_weight)
     np.testing.assert_allclose(model.weights_, weights, rtol=1e-10)
     np.testing.assert_allclose(model.means_, parameters.means, rtol=1e-10, atol=1e-10)
@@ -98,7 +48,7 @@ def test_iterations_are_those_of_a_naive_em(family, weighted, volume):
 @by_family
 def test_what_a_fitted_model_says_is_what_the_formulas_say(family):
     X, start = problem_of(family)
-    model = run(model_at(start), X, 5)
+    model = run(model_beside(start), X, 5)
     parameters, weights, _ = naive_em(X, start, 5, volume_of(X))
     log_joint = joint(X, parameters, weights, volume_of(X))
     rows = logsumexp(log_joint, axis=1)
@@ -121,7 +71,7 @@ def test_what_a_fitted_model_says_is_what_the_formulas_say(family):
 @by_family
 def test_the_bound_rises_and_is_that_of_the_parameters(family, options):
     X, start = problem_of(family)
-    model = run(model_at(start, **options), X, 15)
+    model = run(model_beside(start, **options), X, 15)
     assert model.weights_.shape == (K + 1,)
     np.testing.assert_allclose(model.weights_.sum(), 1.0)
     parameters = replace(parameters_of(family, model), weights=model.weights_[:K])
@@ -141,14 +91,14 @@ def test_the_bound_rises_and_is_that_of_the_parameters(family, options):
 def test_all_algorithms_end_where_em_does(family, options):
     X, _ = clusters(n_rows=2000)
     start = start_at(family, X, CENTRES + 0.5)
-    expected = model_at(start, tol=1e-11, max_iter=3000).fit(X)
+    expected = model_beside(start, tol=1e-11, max_iter=3000).fit(X)
     approximate = options.get("algorithm") in ("hard", "stochastic", "stepwise")
     if options.get("algorithm") == "stepwise":
         options = {"algorithm": Stepwise(batch_size=500, exponent=0.9)}
     if approximate:
-        model = run(model_at(start, **options), X, 40)
+        model = run(model_beside(start, **options), X, 40)
     else:
-        model = model_at(start, tol=1e-11, max_iter=3000, **options).fit(X)
+        model = model_beside(start, tol=1e-11, max_iter=3000, **options).fit(X)
     assert abs(model.score(X) - expected.score(X)) < (0.02 if approximate else 1e-7)
 
 
@@ -167,8 +117,8 @@ def test_sparse_sets_hold_the_background_even_if_nothing_else_is_plausible():
 def test_no_weight_is_the_mixture_without_a_background():
     X, start = problem_of("full")
     weights = np.array([0.3, 0.3, 0.4])
-    model = run(model_at(start, weights_init=[*weights, 0.0]), X, 5)
-    plain = run(model_at(start, weights_init=weights, background=False), X, 5)
+    model = run(model_beside(start, weights_init=[*weights, 0.0]), X, 5)
+    plain = run(model_beside(start, weights_init=weights, background=False), X, 5)
     assert model.weights_[-1] == 0.0
     for name in ("means_", "covariances_"):
         np.testing.assert_allclose(getattr(model, name), getattr(plain, name), rtol=1e-12)

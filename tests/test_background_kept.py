@@ -5,11 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from fits import precisions_of, run
-from models import difference
-from reference import rows_for
-from sklearn.base import clone
-from test_background import (
+from backgrounds import (
     CENTRES,
     WEIGHTS,
     D,
@@ -17,10 +13,14 @@ from test_background import (
     by_family,
     clusters,
     fitted,
-    model_at,
+    model_beside,
     problem_of,
     volume_of,
 )
+from fits import precisions_of, run
+from models import difference
+from reference import rows_for
+from sklearn.base import clone
 
 from fastem import GaussianMixture, Source, load
 from fastem.compiled import get_passes
@@ -35,8 +35,8 @@ from fastem.sources import ArraySource, Mixture
 def test_a_shift_of_the_data_shifts_the_means(family):
     X, start = problem_of(family)
     shift = np.array([100.0, -30.0, 7.0])
-    here = run(model_at(start), X, 10)
-    there = run(model_at(start, means_init=start.means + shift), X + shift, 10)
+    here = run(model_beside(start), X, 10)
+    there = run(model_beside(start, means_init=start.means + shift), X + shift, 10)
     np.testing.assert_allclose(there.means_ - shift, here.means_, rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(there.predict_proba(X + shift), here.predict_proba(X), atol=1e-9)
     np.testing.assert_allclose(there.background_ - shift, here.background_)
@@ -47,9 +47,9 @@ def test_units_change_the_volume_and_no_responsibility(family):
     X, start = problem_of(family)
     units = np.array([1e3, 0.5, 1e-4])
     outer = units[:, None] * units if family in ("full", "tied") else units**2
-    here = run(model_at(start), X, 10)
+    here = run(model_beside(start), X, 10)
     there = run(
-        model_at(start, means_init=start.means * units, precisions_init=precisions_of(start) / outer), X * units, 10
+        model_beside(start, means_init=start.means * units, precisions_init=precisions_of(start) / outer), X * units, 10
     )
     np.testing.assert_allclose(there.background_log_density_, here.background_log_density_ - np.log(units).sum())
     np.testing.assert_allclose(there.predict_proba(X * units), here.predict_proba(X), atol=1e-8)
@@ -60,16 +60,16 @@ def test_units_change_the_volume_and_no_responsibility(family):
 def test_the_order_of_columns_and_of_components_does_not_matter(family):
     X, start = problem_of(family)
     order = [2, 0, 1]
-    here = run(model_at(start), X, 10)
+    here = run(model_beside(start), X, 10)
     precisions = precisions_of(start)
     if family in ("full", "tied"):
         precisions = precisions[..., order, :][..., order]
     elif family == "diag":
         precisions = precisions[:, order]
-    there = run(model_at(start, means_init=start.means[:, order], precisions_init=precisions), X[:, order], 10)
+    there = run(model_beside(start, means_init=start.means[:, order], precisions_init=precisions), X[:, order], 10)
     np.testing.assert_allclose(there.predict_proba(X[:, order]), here.predict_proba(X), atol=1e-9)
     precisions = precisions_of(start) if family == "tied" else precisions_of(start)[order]
-    swapped = model_at(
+    swapped = model_beside(
         start, means_init=start.means[order], precisions_init=precisions, weights_init=WEIGHTS[[*order, 3]]
     )
     there = run(swapped, X, 10)
@@ -81,8 +81,8 @@ def test_weights_are_repeated_rows_and_rows_of_no_weight_are_absent(family):
     X, start = problem_of(family, 100)
     counts = np.random.default_rng(0).integers(0, 3, size=len(X))
     counts[X[:, 0].argmax()] = 0  # the box is that of the others
-    weighted = run(model_at(start), X, 8, counts)
-    repeated = run(model_at(start), X.repeat(counts, axis=0), 8)
+    weighted = run(model_beside(start), X, 8, counts)
+    repeated = run(model_beside(start), X.repeat(counts, axis=0), 8)
     assert difference(weighted, repeated) < 1e-10
     np.testing.assert_array_equal(weighted.background_, repeated.background_)
     assert weighted.background_[1, 0] < X[:, 0].max()
@@ -91,14 +91,14 @@ def test_weights_are_repeated_rows_and_rows_of_no_weight_are_absent(family):
 @by_family
 def test_chunks_threads_and_float32_change_little_or_nothing(family, threads):
     X, start = problem_of(family, 15_000)
-    whole = run(model_at(start), X, 6)
-    chunked = run(model_at(start), Source(np.array_split(X, 7), chunk_bytes=45_000), 6)
+    whole = run(model_beside(start), X, 6)
+    chunked = run(model_beside(start), Source(np.array_split(X, 7), chunk_bytes=45_000), 6)
     assert difference(chunked, whole) < 1e-9
     np.testing.assert_array_equal(chunked.background_, whole.background_)
-    one, two = (run(model_at(start, n_jobs=n_jobs), X, 6) for n_jobs in (1, 2))
+    one, two = (run(model_beside(start, n_jobs=n_jobs), X, 6) for n_jobs in (1, 2))
     assert threads.in_a_pass()
     assert difference(one, whole) == difference(two, whole) == 0.0
-    single = run(model_at(start), X.astype(np.float32), 6)
+    single = run(model_beside(start), X.astype(np.float32), 6)
     assert single.background_.dtype == single.means_.dtype == single.weights_.dtype == np.float32
     np.testing.assert_allclose(single.means_, whole.means_, rtol=2e-3, atol=2e-3)
     np.testing.assert_allclose(single.predict_proba(X.astype(np.float32)), whole.predict_proba(X), atol=2e-3)
@@ -124,8 +124,8 @@ def test_a_source_with_weights_has_the_box_of_the_rows_that_count():
     weights = np.ones(len(X))
     weights[np.r_[:150, X[:, 1].argmax()]] = 0.0
     chunks = [(X[i : i + 50], weights[i : i + 50]) for i in range(0, len(X), 50)]
-    model = run(model_at(start), Source(chunks), 3)
-    np.testing.assert_array_equal(model.background_, run(model_at(start), X, 3, weights).background_)
+    model = run(model_beside(start), Source(chunks), 3)
+    np.testing.assert_array_equal(model.background_, run(model_beside(start), X, 3, weights).background_)
 
 
 # Parameters that are fixed, batches, files
@@ -135,7 +135,7 @@ def test_a_source_with_weights_has_the_box_of_the_rows_that_count():
 def test_what_is_fixed_stays(options):
     X, start = problem_of("full")
     masks = {"weights": [True, False, False, True], "means": [True, False, False], "covariances": [False, True, False]}
-    model = run(model_at(start, fixed=masks, **options), X, 10)
+    model = run(model_beside(start, fixed=masks, **options), X, 10)
     np.testing.assert_allclose(model.weights_[[0, 3]], WEIGHTS[[0, 3]], rtol=1e-11)
     np.testing.assert_allclose(model.weights_.sum(), 1.0)
     np.testing.assert_allclose(model.means_[0], start.means[0], rtol=1e-11)
@@ -146,7 +146,7 @@ def test_criteria_count_the_weights_that_are_free():
     X, start = problem_of("full")
     counts = {}
     for name, fixed in {"none": None, "all": "weights", "background": {"weights": [False] * 3 + [True]}}.items():
-        counts[name] = run(model_at(start, fixed=fixed), X, 2)._n_parameters()
+        counts[name] = run(model_beside(start, fixed=fixed), X, 2)._n_parameters()
     assert counts["none"] - counts["all"] == 3
     assert counts["none"] - counts["background"] == 1
 
@@ -181,8 +181,8 @@ def test_files_pickles_clones_and_attributes_that_are_set_by_hand(tmp_path):
 
 def test_a_warm_start_goes_on_and_takes_the_box_of_its_data():
     X, start = problem_of("full")
-    whole = run(model_at(start), X, 8)
-    model = run(model_at(start, warm_start=True), X, 4)
+    whole = run(model_beside(start), X, 8)
+    model = run(model_beside(start, warm_start=True), X, 4)
     assert difference(run(model, X, 4), whole) < 1e-12
     run(model, 2.0 * X, 1)
     np.testing.assert_array_equal(model.background_, 2.0 * whole.background_)
@@ -199,7 +199,7 @@ def test_nothing_of_a_background_is_left_where_a_fit_has_none():
 def test_a_fit_that_is_broken_off_goes_on(tmp_path):
     X, start = problem_of("full")
     path = tmp_path / "run.ckpt"
-    expected = run(model_at(start), X, 9)
+    expected = run(model_beside(start), X, 9)
 
     class Chunks:
         def __init__(self, passes):
@@ -211,7 +211,7 @@ def test_a_fit_that_is_broken_off_goes_on(tmp_path):
                 raise InterruptedError
             return iter(np.array_split(X, 4))
 
-    model = model_at(start, max_iter=9, tol=0.0)
+    model = model_beside(start, max_iter=9, tol=0.0)
     with pytest.raises(InterruptedError):
         model.fit(Source(Chunks(5)), checkpoint=path)
     with pytest.warns(match="did not converge"):
@@ -226,7 +226,7 @@ def test_a_fit_that_is_broken_off_goes_on(tmp_path):
 @by_family
 def test_marginal_times_conditional_is_the_mixture(family):
     X, start = problem_of(family)
-    model = run(model_at(start), X, 10)
+    model = run(model_beside(start), X, 10)
     for chosen, row in itertools.product(([0], [2, 1]), X[:6]):
         rest = [column for column in range(D) if column not in chosen]
         conditional = model.conditional({column: row[column] for column in chosen})
@@ -238,7 +238,7 @@ def test_marginal_times_conditional_is_the_mixture(family):
 @by_family
 def test_regression_is_the_mean_and_variance_of_samples_of_the_conditional(family):
     X, start = problem_of(family)
-    model = run(model_at(start), X, 10)
+    model = run(model_beside(start), X, 10)
     mean, variance = model.regress(X[:2, [0, 2]], target=1)
     for i in range(2):
         rows, labels = model.sample(200_000, given={0: X[i, 0], 2: X[i, 2]})

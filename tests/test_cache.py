@@ -6,40 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fits import model_at, run
-from models import learned
 from processes import PACKAGE, python
 from reference import FAMILIES, rows_for, start_at
+from small_fits import SMALL_FITS, small_fits
 
 from fastem.compiled import get_passes
-
-SMALL_FITS = """
-import json
-from fits import model_at, run
-from models import learned
-from reference import rows_for, start_at
-from fastem.compiled import get_passes
-from fastem.environment import environment
-
-values, stats = {}, {}
-for name in NAMES:
-    family = name.removeprefix("gaussian-")
-    X = rows_for(family)
-    model = run(model_at(start_at(family, X, X[:2] + 0.5)), X, 5)
-    values[family] = {name: array.tolist() for name, array in learned(model).items()}
-    dispatcher = get_passes(name).fused.slab
-    stats[family] = {kind: sum(getattr(dispatcher.stats, kind).values()) for kind in ("cache_hits", "cache_misses")}
-print(json.dumps({"values": values, "stats": stats, "folder": environment()["cache directory"]}))
-"""
-
-
-def small_fits(*families):
-    """The same in this process."""
-    values = {}
-    for family in families:
-        X = rows_for(family)
-        model = run(model_at(start_at(family, X, X[:2] + 0.5)), X, 5)
-        values[family] = {name: array.tolist() for name, array in learned(model).items()}
-    return values
 
 
 def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tmp_path):

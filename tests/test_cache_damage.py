@@ -8,7 +8,7 @@ import numba
 import numpy as np
 import pytest
 from processes import python
-from test_cache import SMALL_FITS, small_fits
+from small_fits import SMALL_FITS, small_fits
 
 from fastem import _cache, _jit
 from fastem.compiled import get_passes

@@ -85,7 +85,7 @@ def score(estimator, X, y):
     return estimator.score(X)
 
 
-def assert_same_model(actual, expected):
+def assert_same_fit(actual, expected):
     for name, value in learned(expected).items():
         np.testing.assert_array_equal(getattr(actual, name), value)
     assert actual.lower_bounds_ == expected.lower_bounds_
@@ -123,7 +123,7 @@ def test_restarts_are_consecutive_draws_from_one_random_state(model, X):
     state = np.random.RandomState(5)
     singles = [clone(model).set_params(random_state=state).fit(X) for _ in range(3)]
     together = clone(model).set_params(random_state=np.random.RandomState(5), n_init=3).fit(X)
-    assert_same_model(together, max(singles, key=lambda single: single.lower_bound_))
+    assert_same_fit(together, max(singles, key=lambda single: single.lower_bound_))
 
 
 def test_the_reason_for_stopping(model, X):
@@ -150,7 +150,7 @@ def test_a_callback_that_returns_true_stops_the_restart(model, X):
     callback = AtEnd(stop, iteration=3)
     model.set_callbacks(callback).fit(X)  # and no ConvergenceWarning
     assert (model.stop_reason_, model.converged_, callback.called) == ("callback", False, 3)
-    assert_same_model(model, expected)
+    assert_same_fit(model, expected)
 
 
 def test_callbacks_are_set_up_and_torn_down_even_if_the_fit_fails(model, X):
@@ -222,7 +222,7 @@ def test_the_progress_bar_shows_restarts(model, X, capsys):
 
 def test_callbacks_change_no_result(model, X):
     watched = clone(model).set_callbacks(ScoringMonitor(scoring={"score": score}), AtEnd(stop, iteration=10**6)).fit(X)
-    assert_same_model(watched, model.fit(X))
+    assert_same_fit(watched, model.fit(X))
 
 
 def test_callbacks_reach_the_fits_of_a_meta_estimator(model, X):
@@ -246,7 +246,7 @@ def test_a_clone_keeps_the_callbacks_and_a_pickle_the_fit(model, X):
     model.set_callbacks(callback).fit(X)
     assert clone(model).fit(X).n_iter_ == 3
     loaded = pickle.loads(pickle.dumps(model))
-    assert_same_model(loaded, model)
+    assert_same_fit(loaded, model)
     for name in ATTRIBUTES:
         assert getattr(loaded, name) == getattr(model, name)
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
@@ -259,7 +259,7 @@ def test_an_interrupted_fit_keeps_its_last_iteration_and_passes_the_interrupt_on
     expected = run(clone(model), X, 3)
     with pytest.raises(KeyboardInterrupt):
         model.set_callbacks(AtEnd(interrupt, iteration=3)).fit(X)
-    assert_same_model(model, expected)
+    assert_same_fit(model, expected)
     assert (model.stop_reason_, model.converged_, model.n_iter_) == ("interrupt", False, 3)
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
 
@@ -268,7 +268,7 @@ def test_an_interrupt_between_restarts_keeps_the_best_of_them(model, X):
     expected = clone(model).fit(X)
     with pytest.raises(KeyboardInterrupt):
         model.set_params(n_init=3).set_callbacks(AtEnd(interrupt, iteration=1, restart=2)).fit(X)
-    assert_same_model(model, expected)
+    assert_same_fit(model, expected)
     assert {record.restart for record in model.history_} == {0, 1}
     assert sum(record.restart == 1 for record in model.history_) == 1
 

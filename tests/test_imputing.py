@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import reference_incomplete as naive
-from models import failure
+from incomplete import holes
+from models import failure, parameters_of
 from reference import FAMILIES, GAUSSIAN_FAMILIES, rows_for
-from test_missing import found, holes
 
 from fastem import GaussianMixture, PoissonMixture
 
@@ -42,7 +42,7 @@ def test_what_is_there_is_untouched(family, dtype):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_expectations_are_the_reference_s(family):
     model, X = fitted(family, 3)
-    parameters, rows = found(model, family), naive.Rows(X)
+    parameters, rows = parameters_of(family, model), naive.Rows(X)
     if family == "poisson":
         expected = naive.responsibilities(rows, parameters) @ parameters.rates
     else:
@@ -80,7 +80,7 @@ def test_draws_have_the_moments_of_the_conditional(family):
     n_draws = 8000
     model, X = fitted(family, 3)
     X = X[np.isnan(X).sum(axis=1) == 2][:3]
-    mean, covariance = naive.denoised(naive.Rows(X), found(model, family))
+    mean, covariance = naive.denoised(naive.Rows(X), parameters_of(family, model))
     draws = model.impute(X, n_draws=n_draws)
     error = np.abs(draws.mean(axis=0) - mean)
     deviation = np.sqrt(np.diagonal(covariance, axis1=1, axis2=2).clip(0))
@@ -172,8 +172,9 @@ def test_errors_shrink_values_to_the_mean(family):
     np.testing.assert_allclose(none, 0.0, atol=1e-9)
     nothing_known, covariance = model.denoise(X, noise=np.full(X.shape, 1e14))
     np.testing.assert_allclose(nothing_known, np.tile(model.means_, (20, 1)), rtol=1e-6)
-    np.testing.assert_allclose(covariance[0], found(model, family).covariance_matrices()[0], rtol=1e-6, atol=1e-9)
-    halved, _ = model.denoise(X, noise=found(model, family).covariance_matrices()[0])
+    own = parameters_of(family, model).covariance_matrices()[0]
+    np.testing.assert_allclose(covariance[0], own, rtol=1e-6, atol=1e-9)
+    halved, _ = model.denoise(X, noise=own)
     np.testing.assert_allclose(halved, (X + model.means_) / 2, rtol=1e-9)
 
 

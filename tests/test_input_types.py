@@ -21,7 +21,7 @@ def rows_and_start(family="full", dtype=np.float64):
     return X, start_at(family, X.astype(float), X[:2] + 0.5)
 
 
-def assert_same(actual, expected):
+def assert_same_to_rounding(actual, expected):
     """To rounding: other layouts and types are read by other compiled passes, whose sums have another order."""
     dtype = expected.weights_.dtype
     assert {value.dtype for value in learned(actual).values()} == {dtype}
@@ -76,7 +76,7 @@ def test_the_fit_does_not_depend_on_the_layout(layout):
         X, options = np.repeat(X[:, :1], 3, axis=1), {"reg_covar": 1.0}
     other = LAYOUTS[layout](X)
     plain = run(model_at(start, **options), X, 10)
-    same = assert_identical if layout in COPIED else assert_same
+    same = assert_identical if layout in COPIED else assert_same_to_rounding
     same(run(model_at(start, **options), other, 10), plain)
     if isinstance(other, np.ndarray):
         np.testing.assert_allclose(plain.predict_proba(other), plain.predict_proba(X), rtol=0, atol=1e-12)
@@ -98,7 +98,7 @@ def test_a_frame_keeps_its_type_and_lends_its_names(as_frame, dtype):
     names = ["length", "width", "weight"]
     frame = as_frame(dict(zip(names, X.T, strict=True)))
     model = run(model_at(start), frame, 10)
-    assert_same(model, run(model_at(start), X, 10))
+    assert_same_to_rounding(model, run(model_at(start), X, 10))
     assert model.means_.dtype == dtype
     assert list(model.feature_names_in_) == names
 

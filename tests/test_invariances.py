@@ -76,7 +76,7 @@ def estimated(model):
     return {name: value for name, value in learned(model).items() if not name.startswith("precisions")}
 
 
-def assert_same(actual, expected, jacobian=0.0):
+def assert_equivalent(actual, expected, jacobian=0.0):
     """Equal parameters, relative to the largest of their kind, and equal bounds but for the log of a Jacobian."""
     for name, value in estimated(expected).items():
         np.testing.assert_allclose(getattr(actual, name), value, rtol=0, atol=TOLERANCE * np.abs(value).max())
@@ -106,7 +106,7 @@ def test_the_lower_bound_never_falls_under_weights(family, size):
 def test_the_order_of_rows_does_not_matter(family, size):
     X, start = sample(family, size)
     shuffled = np.random.default_rng(size.seed).permutation(X)
-    assert_same(fit(start, shuffled), fit(start, X))
+    assert_equivalent(fit(start, shuffled), fit(start, X))
 
 
 @by_family
@@ -114,8 +114,8 @@ def test_the_order_of_rows_does_not_matter(family, size):
 def test_repeated_rows_are_rows_of_greater_weight(family, size):
     X, start = sample(family, size)
     counts = np.random.default_rng(size.seed).integers(4, size=len(X))
-    assert_same(fit(start, X, counts), fit(start, np.repeat(X, counts, axis=0)))
-    assert_same(fit(start, X, np.full(len(X), 2.0)), fit(start, np.repeat(X, 2, axis=0)))
+    assert_equivalent(fit(start, X, counts), fit(start, np.repeat(X, counts, axis=0)))
+    assert_equivalent(fit(start, X, np.full(len(X), 2.0)), fit(start, np.repeat(X, 2, axis=0)))
 
 
 @by_family
@@ -123,7 +123,7 @@ def test_repeated_rows_are_rows_of_greater_weight(family, size):
 def test_weights_matter_relative_to_each_other_only(family, size, unit):
     X, start = sample(family, size)
     sample_weight = uneven_weights(size)
-    assert_same(fit(start, X, unit * sample_weight), fit(start, X, sample_weight))
+    assert_equivalent(fit(start, X, unit * sample_weight), fit(start, X, sample_weight))
 
 
 @by_family
@@ -135,7 +135,7 @@ def test_permuting_the_components_of_the_start_permutes_the_answer(family, size)
     for name, value in estimated(expected).items():
         shared = family == "tied" and name == "covariances_"
         setattr(expected, name, value if shared else value[order])
-    assert_same(actual, expected)
+    assert_equivalent(actual, expected)
 
 
 @by_family
@@ -149,7 +149,7 @@ def test_permuting_the_columns_permutes_the_answer(family, size):
     else:
         expected.means_ = expected.means_[:, order]
         expected.covariances_ = select_covariances(family, expected.covariances_, order)
-    assert_same(actual, expected)
+    assert_equivalent(actual, expected)
 
 
 @by_gaussian_family
@@ -161,7 +161,7 @@ def test_shifting_the_data_shifts_the_means_and_nothing_else(family, size, shift
     actual = fit(replace(start, means=start.means + shift), X + shift)
     expected = fit(start, X)
     expected.means_ = expected.means_ + shift
-    assert_same(actual, expected)
+    assert_equivalent(actual, expected)
 
 
 @by_gaussian_family
@@ -200,7 +200,7 @@ def assert_moved(actual, expected, matrix):
     inverse = np.linalg.inv(matrix)
     actual.means_ = actual.means_ @ inverse.T
     actual.covariances_ = map_covariances(actual.covariance_type, actual.covariances_, inverse)
-    assert_same(actual, expected, jacobian=np.linalg.slogdet(matrix)[1])
+    assert_equivalent(actual, expected, jacobian=np.linalg.slogdet(matrix)[1])
 
 
 @by_family

@@ -6,12 +6,12 @@ import pytest
 import reference_incomplete as naive
 import sklearn
 from fits import model_at, run
+from incomplete import ALGORITHMS, holes
 from known_answers import LABELLED_LOG_LIKELIHOOD, LABELLED_MEANS, LABELLED_WEIGHT, assert_meets, load
-from models import learned
+from models import assert_close, learned, parameters_of
 from reference import FAMILIES, GAUSSIAN_FAMILIES, log_joint, m_step, movement, rows_for, start_at
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from test_missing import ALGORITHMS, found, holes
 
 from fastem import GaussianMixture, PoissonMixture, Source, Stepwise
 
@@ -33,11 +33,6 @@ def one_hot(labels, n_components=2):
     return np.where(labels[:, None] < 0, 1.0, np.eye(n_components)[labels])
 
 
-def assert_same(model, other, tolerance=0.0):
-    for name, expected in learned(other).items():
-        np.testing.assert_allclose(learned(model)[name], expected, rtol=tolerance, atol=tolerance)
-
-
 def test_the_maximum_of_labelled_and_unlabelled_rows():
     labelled, unlabelled = load("xu_labeled")[0], load("xu_unlabeled")[0]
     X = np.vstack([labelled[:, :2], unlabelled])
@@ -45,7 +40,7 @@ def test_the_maximum_of_labelled_and_unlabelled_rows():
     model = GaussianMixture(2, reg_covar=0.0, random_state=0)
     run(model, X, 500, labels=labels)
     clamped = labels >= 0
-    joint = log_joint(X, found(model, "full"))
+    joint = log_joint(X, parameters_of("full", model))
     total = joint[clamped, labels[clamped]].sum() + np.logaddexp.reduce(joint[~clamped], axis=1).sum()
     assert_meets(total, LABELLED_LOG_LIKELIHOOD)
     assert_meets(model.lower_bound_ * len(X), LABELLED_LOG_LIKELIHOOD)
@@ -68,7 +63,7 @@ def test_a_step_is_the_reference_s(family):
         model = run(model_at(start, missing="marginalize"), X, 1, labels=known)
         rows = naive.Rows(X)
         expected = naive.em_step(rows, start, plausible=plausible)
-        assert movement(expected, found(model, family)) < 1e-9
+        assert movement(expected, parameters_of(family, model)) < 1e-9
         with np.errstate(divide="ignore"):
             joint = naive.log_joint(rows, start) + np.log(plausible)
         assert model.lower_bound_ == pytest.approx(np.logaddexp.reduce(joint, axis=1).mean(), rel=1e-9)
@@ -78,10 +73,10 @@ def test_a_step_is_the_reference_s(family):
 def test_ways_to_say_the_same(family):
     X, start, labels = problem_of(family)
     expected = run(model_at(start), X, 10, labels=labels)
-    assert_same(run(model_at(start), X, 10, labels=labels.astype(np.int8)), expected)
-    assert_same(run(model_at(start), X, 10, labels=pd.Series(labels)), expected)
-    assert_same(run(model_at(start), X, 10, labels=one_hot(labels)), expected, 1e-12)
-    assert_same(run(model_at(start), X, 10, labels=one_hot(labels) > 0), expected, 1e-12)
+    assert_close(run(model_at(start), X, 10, labels=labels.astype(np.int8)), expected)
+    assert_close(run(model_at(start), X, 10, labels=pd.Series(labels)), expected)
+    assert_close(run(model_at(start), X, 10, labels=one_hot(labels)), expected, 1e-12)
+    assert_close(run(model_at(start), X, 10, labels=one_hot(labels) > 0), expected, 1e-12)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -90,7 +85,7 @@ def test_what_says_nothing_changes_nothing(family):
     plain = run(model_at(start), X, 10)
     for labels in (np.full(N_ROWS, -1), np.ones((N_ROWS, 2)), np.ones((N_ROWS, 2), bool)):
         model = run(model_at(start), X, 10, labels=labels)
-        assert_same(model, plain)
+        assert_close(model, plain)
         assert model.lower_bounds_ == plain.lower_bounds_
 
 
@@ -102,7 +97,7 @@ def test_a_row_s_plausibilities_are_known_up_to_a_factor(family):
     factors = np.exp(rng.normal(size=N_ROWS) * 5)
     model = run(model_at(start), X, 10, labels=plausible)
     scaled = run(model_at(start), X, 10, labels=plausible * factors[:, None])
-    assert_same(scaled, model, 1e-10)
+    assert_close(scaled, model, 1e-10)
     change = np.subtract(scaled.lower_bounds_, model.lower_bounds_)
     np.testing.assert_allclose(change, np.log(factors).mean(), atol=1e-10)
 
@@ -114,11 +109,11 @@ def test_all_rows_labelled_have_the_estimates_of_each_class(family, init_params)
     labels = np.arange(N_ROWS) % 3 % 2
     expected = m_step(family, X, one_hot(labels))
     model = run(model_at(start), X, 2, labels=labels)
-    assert movement(expected, found(model, family)) < 1e-10
+    assert movement(expected, parameters_of(family, model)) < 1e-10
     kind = PoissonMixture if family == "poisson" else GaussianMixture
     options = {} if family == "poisson" else {"covariance_type": family, "reg_covar": 1e-10}
     started = run(kind(2, init_params=init_params, random_state=0, **options), X, 3, labels=labels)
-    assert movement(expected, found(started, family)) < 1e-9
+    assert movement(expected, parameters_of(family, started)) < 1e-9
 
 
 @pytest.mark.parametrize("options", ALGORITHMS, ids=str)
@@ -129,7 +124,7 @@ def test_every_algorithm_keeps_to_labels(family, options):
     labels = np.random.default_rng(0).integers(2, size=N_ROWS)
     expected = m_step(family, X, one_hot(labels))
     model = run(model_at(start, random_state=0, **of_one_batch(options)), X, 8, labels=labels)
-    assert movement(expected, found(model, family)) < 1e-8
+    assert movement(expected, parameters_of(family, model)) < 1e-8
 
 
 def of_one_batch(options):
@@ -152,10 +147,10 @@ def test_every_algorithm_ends_where_labelled_and_unlabelled_rows_send_it(family,
     for _ in range(200):
         joint = log_joint_allowed(X, best, labels)
         best = m_step(family, X, np.exp(joint - np.logaddexp.reduce(joint, axis=1, keepdims=True)))
-    there = log_joint_allowed(X, found(model, family), labels)
+    there = log_joint_allowed(X, parameters_of(family, model), labels)
     algorithm = options.get("algorithm", "em")
     if algorithm == "hard":
-        assert movement(m_step(family, X, np.eye(2)[there.argmax(axis=1)]), found(model, family)) < 1e-9
+        assert movement(m_step(family, X, np.eye(2)[there.argmax(axis=1)]), parameters_of(family, model)) < 1e-9
         assert model.lower_bound_ == pytest.approx(there.max(axis=1).mean(), rel=1e-10)
         return
     likelihood = np.logaddexp.reduce(there, axis=1).mean()
@@ -164,7 +159,7 @@ def test_every_algorithm_ends_where_labelled_and_unlabelled_rows_send_it(family,
         assert abs(likelihood - np.logaddexp.reduce(joint, axis=1).mean()) < 5e-3
     else:
         assert np.diff(model.lower_bounds_).min() > -1e-12
-        assert movement(best, found(model, family)) < 1e-8
+        assert movement(best, parameters_of(family, model)) < 1e-8
 
 
 @pytest.mark.parametrize("init_params", STARTS)
@@ -252,7 +247,7 @@ def test_a_background_comes_after_the_components(rng):
     assert (predicted[300:330] == -1).all()
     assert (predicted[:20] == 0).all()
     plausible = np.where(labels[:, None] < 0, 1.0, np.eye(2)[labels])
-    assert_same(GaussianMixture(1, background=True, random_state=0).fit(X, labels=plausible), model, 1e-6)
+    assert_close(GaussianMixture(1, background=True, random_state=0).fit(X, labels=plausible), model, 1e-6)
 
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
@@ -275,18 +270,18 @@ def test_rows_of_weight_zero_have_no_labels_to_keep():
     weights = np.where(np.arange(N_ROWS) % 2, 1.0, 0.0)
     present = weights > 0
     some = run(model_at(start), X[present], 6, labels=labels[present])
-    assert_same(run(model_at(start), X, 6, weights, labels=labels), some, 1e-10)
+    assert_close(run(model_at(start), X, 6, weights, labels=labels), some, 1e-10)
 
 
 def test_pipelines_and_routing(rng):
     X = rng.normal(size=(200, 2)) + 6 * rng.integers(2, size=(200, 1))
     y = rng.integers(2, size=200)
     plain = make_pipeline(StandardScaler(), GaussianMixture(2, random_state=0)).fit(X)
-    assert_same(make_pipeline(StandardScaler(), GaussianMixture(2, random_state=0)).fit(X, y)[-1], plain[-1])
+    assert_close(make_pipeline(StandardScaler(), GaussianMixture(2, random_state=0)).fit(X, y)[-1], plain[-1])
     with sklearn.config_context(enable_metadata_routing=True):
         mixture = GaussianMixture(2, random_state=0).set_fit_request(labels=True)
         routed = make_pipeline(StandardScaler(), mixture).fit(X, labels=y)
-    assert_same(routed[-1], GaussianMixture(2, random_state=0).fit(StandardScaler().fit_transform(X), labels=y))
+    assert_close(routed[-1], GaussianMixture(2, random_state=0).fit(StandardScaler().fit_transform(X), labels=y))
 
 
 # What is wrong says so

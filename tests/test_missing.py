@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import reference_incomplete as naive
 from fits import model_at, run
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
+from incomplete import ALGORITHMS, PATTERNS, PROPERTY, holes, incomplete_rows, marginal, weighted_mean
 from known_answers import (
     FITNESS,
     FITNESS_COVARIANCE,
@@ -17,46 +18,10 @@ from known_answers import (
     FOUR_ROWS_MEAN,
     assert_meets,
 )
-from models import difference, learned
-from reference import FAMILIES, GAUSSIAN_FAMILIES, Gaussian, Poisson, arrays, movement, rows_for, start_at
+from models import difference, learned, parameters_of
+from reference import FAMILIES, GAUSSIAN_FAMILIES, Gaussian, arrays, movement, rows_for, start_at
 
-from fastem import GaussianMixture, Incremental, PoissonMixture, Sparse, Stepwise
-
-ALGORITHMS = [
-    *({"algorithm": how} for how in ("em", "hard", Incremental(4), Incremental(4, "random"), Sparse(0.01))),
-    *({"algorithm": how} for how in (Stepwise(50), "stochastic")),
-    *({"acceleration": how} for how in ("squarem", "anderson")),
-]
-
-
-def holes(X, rng, share=0.3):
-    """X with some values missing, but none in the first row; the second row is missing wholly."""
-    missing = rng.uniform(size=X.shape) < share
-    missing[0], missing[1] = False, True
-    return np.where(missing, np.nan, X)
-
-
-def incomplete_rows(family, n_rows=90, n_features=3, n_components=2, seed=0):
-    """Rows with values missing, and a start."""
-    X = rows_for(family, n_rows, n_features, seed)
-    start = start_at(family, X, X[:n_components] + 0.5)
-    return holes(X, np.random.default_rng(seed)), start
-
-
-def found(model, family):
-    """A fitted model's parameters as the reference has them."""
-    if family == "poisson":
-        return Poisson(model.weights_, model.rates_)
-    return Gaussian(family, model.weights_, model.means_, model.covariances_)
-
-
-def marginal(start, **options):
-    return model_at(start, missing="marginalize", **options)
-
-
-def weighted_mean(values, weights):
-    return float(np.average(values, weights=weights))
-
+from fastem import GaussianMixture, Incremental, PoissonMixture, Stepwise
 
 # Known answers
 
@@ -94,7 +59,7 @@ def test_a_step_and_the_likelihood_are_the_reference_s(family, n_features, n_com
         rows = naive.Rows(X)
         model = run(marginal(start), X, 1, weights)
         expected = naive.em_step(rows, start, weights)
-        assert movement(expected, found(model, family)) < 1e-9
+        assert movement(expected, parameters_of(family, model)) < 1e-9
         before = weighted_mean(naive.score_samples(rows, start), weights)
         assert model.lower_bound_ == pytest.approx(before, rel=1e-9)
         np.testing.assert_allclose(model.score_samples(X), naive.score_samples(rows, expected), rtol=1e-9, atol=1e-9)
@@ -114,7 +79,7 @@ def test_ten_steps_whether_patterns_are_rare_or_common(family, n_rows, n_feature
     expected = start
     for _ in range(10):
         expected = naive.em_step(naive.Rows(X), expected)
-    assert movement(expected, found(model, family)) < 1e-9
+    assert movement(expected, parameters_of(family, model)) < 1e-9
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -145,11 +110,6 @@ def test_nothing_missing_is_the_plain_fit(family):
 
 
 # What EM promises
-
-PATTERNS = st.integers(0, 2**32 - 1)
-PROPERTY = settings(
-    max_examples=25, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow], database=None
-)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -194,8 +154,8 @@ def test_the_order_of_columns_and_their_units_do_not_matter(family):
     other = run(marginal(start_at(family, permuted, permuted[:2] + 0.5)), X[:, order], 8)
     np.testing.assert_allclose(other.lower_bounds_, model.lower_bounds_, rtol=1e-10)
     np.testing.assert_allclose(
-        arrays(found(other, family))["rates" if family == "poisson" else "means"],
-        arrays(found(model, family))["rates" if family == "poisson" else "means"][:, order],
+        arrays(parameters_of(family, other))["rates" if family == "poisson" else "means"],
+        arrays(parameters_of(family, model))["rates" if family == "poisson" else "means"][:, order],
         rtol=1e-9,
     )
     if family in ("full", "tied"):
@@ -216,7 +176,7 @@ def test_no_neighbour_is_better(family, options, rng):
     """Under priors and with means fixed, too: the bound where a fit begins is greatest where one ends."""
     X, start = incomplete_rows(family, 200)
     model = marginal(start, tol=1e-14, max_iter=5000, **options).fit(X)
-    end = found(model, family)
+    end = parameters_of(family, model)
     best = run(marginal(end, **options), X, 1).lower_bound_
     assert best == pytest.approx(model.lower_bound_, abs=1e-9)
     for _ in range(10):

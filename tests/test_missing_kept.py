@@ -10,9 +10,9 @@ import reference_incomplete as naive
 import sklearn
 from breaks import Killed, bits, killed_after
 from fits import model_at, run
-from models import learned, parameters_of
+from incomplete import holes, incomplete_rows, marginal
+from models import assert_close, learned, parameters_of
 from reference import FAMILIES, rows_for, start_at
-from test_missing import holes, incomplete_rows, marginal
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Source, Stepwise, load
 from fastem.annotations import NOTHING
@@ -21,11 +21,6 @@ from fastem.families._contract import Prior
 from fastem.problem import Problem
 from fastem.sources import ArraySource, Mixture, PatternSource
 from fastem.sources.patterns import find_patterns
-
-
-def assert_same(model, other, tolerance=0.0):
-    for name, expected in learned(other).items():
-        np.testing.assert_allclose(learned(model)[name], expected, rtol=tolerance, atol=tolerance)
 
 
 def everything(n_rows=300, seed=0):
@@ -72,13 +67,13 @@ def test_a_weight_is_a_number_of_rows(family):
     X, start = incomplete_rows(family, 200)
     counts = np.arange(200) % 3
     weighted = run(marginal(start), X, 6, counts)
-    assert_same(run(marginal(start), np.repeat(X, counts, axis=0), 6), weighted, 1e-9)
-    assert_same(run(marginal(start), X[counts > 0], 6, counts[counts > 0]), weighted, 1e-9)
+    assert_close(run(marginal(start), np.repeat(X, counts, axis=0), 6), weighted, 1e-9)
+    assert_close(run(marginal(start), X[counts > 0], 6, counts[counts > 0]), weighted, 1e-9)
     for value in (0.0, 1e300, np.finfo(float).max):
         absent = np.where(np.isnan(X), np.nan, value)
         more = np.vstack([X, absent])
         model = run(marginal(start), more, 6, np.concatenate([counts, np.zeros(200)]))
-        assert_same(model, weighted, 1e-9)
+        assert_close(model, weighted, 1e-9)
         assert model.bic(more, sample_weight=np.r_[counts, np.zeros(200)]) == pytest.approx(
             weighted.bic(X, sample_weight=counts), rel=1e-9
         )
@@ -89,7 +84,7 @@ def test_weights_labels_and_errors_of_repeated_rows():
     counts = np.arange(300) % 3
     weighted = run(marginal(start), X, 6, counts, **known)
     repeated = {name: np.repeat(array, counts, axis=0) for name, array in known.items()}
-    assert_same(run(marginal(start), np.repeat(X, counts, axis=0), 6, **repeated), weighted, 1e-9)
+    assert_close(run(marginal(start), np.repeat(X, counts, axis=0), 6, **repeated), weighted, 1e-9)
 
 
 # Types, threads, chunks
@@ -100,10 +95,10 @@ def test_float32_order_and_threads(family, monkeypatch):
     monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)  # threads pay at once
     X, start = incomplete_rows(family, 30_000)
     model = run(marginal(start, n_jobs=1), X, 3)
-    assert_same(run(marginal(start, n_jobs=2), X, 3), model)
-    assert_same(run(marginal(start), np.asfortranarray(X), 3), model)
+    assert_close(run(marginal(start, n_jobs=2), X, 3), model)
+    assert_close(run(marginal(start), np.asfortranarray(X), 3), model)
     single = run(marginal(start), X.astype(np.float32), 3)
-    assert_same(single, model, 2e-3)
+    assert_close(single, model, 2e-3)
     assert single.score_samples(X.astype(np.float32)).dtype == np.float32
 
 
@@ -111,7 +106,7 @@ def test_threads_with_everything(monkeypatch):
     monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)
     X, start, known = everything(9000)
     model = run(marginal(start, n_jobs=1), X, 3, **known)
-    assert_same(run(marginal(start, n_jobs=2), X, 3, **known), model)
+    assert_close(run(marginal(start, n_jobs=2), X, 3, **known), model)
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -120,15 +115,15 @@ def test_chunks_are_one_array(family):
     whole = run(marginal(start), X, 5)
     source, other = (Source(np.array_split(X, n), chunk_bytes=4000) for n in (7, 3))
     chunked = run(marginal(start), source, 5)
-    assert_same(chunked, whole, 1e-10)
-    assert_same(run(marginal(start), other, 5), chunked)
+    assert_close(chunked, whole, 1e-10)
+    assert_close(run(marginal(start), other, 5), chunked)
     assert (chunked.score_samples(other) == chunked.score_samples(X)).all()
     assert chunked.bic(source) == pytest.approx(chunked.bic(X), rel=1e-12)
     X[:400] = np.nan_to_num(X[:400], nan=1.0)  # the first chunks are complete
-    assert_same(run(marginal(start), Source(np.array_split(X, 6)), 5), run(marginal(start), X, 5), 1e-10)
+    assert_close(run(marginal(start), Source(np.array_split(X, 6)), 5), run(marginal(start), X, 5), 1e-10)
     kind = PoissonMixture if family == "poisson" else GaussianMixture
     started = [kind(2, missing="marginalize", random_state=0) for _ in range(2)]
-    assert_same(run(started[0], source, 3), run(started[1], X, 3), 1e-9)
+    assert_close(run(started[0], source, 3), run(started[1], X, 3), 1e-9)
 
 
 def test_fits_beside_each_other_do_not_meet():
@@ -141,14 +136,14 @@ def test_fits_beside_each_other_do_not_meet():
     with ThreadPoolExecutor(2) as pool:
         models = list(pool.map(fit, problems))
     for model, problem in zip(models, problems, strict=True):
-        assert_same(model, fit(problem))
+        assert_close(model, fit(problem))
 
 
 def test_a_source_without_anything_missing_is_the_plain_fit():
     X = rows_for("full", 300)
     start = start_at("full", X, X[:2] + 0.5)
     source = Source(np.array_split(X, 3))
-    assert_same(run(marginal(start), source, 5), run(model_at(start), source, 5))
+    assert_close(run(marginal(start), source, 5), run(model_at(start), source, 5))
 
 
 # What is kept
@@ -209,7 +204,7 @@ def test_a_warm_start_goes_on():
     X, start, known = everything()
     once = run(marginal(start), X, 6, **known)
     twice = run(marginal(start, warm_start=True), X, 3, **known)
-    assert_same(run(twice, X, 3, **known), once, 1e-8)
+    assert_close(run(twice, X, 3, **known), once, 1e-8)
 
 
 @pytest.mark.parametrize("kind", ["missing", "everything"])
@@ -223,10 +218,10 @@ def test_a_stream_of_batches(kind):
     assert model.n_iter_ == 6
     assert model.score(X) > run(marginal(start), X, 1).lower_bound_ + 0.1
     one_pass = run(marginal(start, algorithm=Stepwise(100)), Source(chunks, chunk_bytes=100 * 3 * 8), 1)
-    assert_same(model, one_pass, 1e-12)
+    assert_close(model, one_pass, 1e-12)
     whole = marginal(start).partial_fit(X, **known)
-    assert_same(whole, run(marginal(start, algorithm=Stepwise(600)), X, 1, **known), 1e-10)
-    assert_same(whole, run(marginal(start), X, 1, **known), 1e-9)
+    assert_close(whole, run(marginal(start, algorithm=Stepwise(600)), X, 1, **known), 1e-10)
+    assert_close(whole, run(marginal(start), X, 1, **known), 1e-9)
 
 
 def test_batches_may_differ_in_what_is_known(rng):
@@ -244,7 +239,7 @@ def test_batches_may_differ_in_what_is_known(rng):
         nothing = {"noise": np.zeros(rows.shape), "projection": np.eye(3), "labels": np.full(len(rows), -1)}
         short.partial_fit(rows, **known)
         long.partial_fit(rows, **{**nothing, **known})
-        assert_same(short, long, 1e-9)
+        assert_close(short, long, 1e-9)
 
 
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])

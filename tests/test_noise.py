@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import reference_incomplete as naive
 from fits import model_at, run
-from models import learned
+from hypothesis import given
+from incomplete import ALGORITHMS, PATTERNS, PROPERTY, holes, marginal, weighted_mean
+from models import learned, parameters_of
 from reference import GAUSSIAN_FAMILIES, movement, rows_for, start_at
-from test_missing import ALGORITHMS, PATTERNS, PROPERTY, found, given, holes, marginal, weighted_mean
 
 from fastem import GaussianMixture, PoissonMixture, Stepwise
 
@@ -41,7 +42,7 @@ def check_step(family, start, X, noise=None, projection=None, weights=None):
     known = {"noise": noise, "projection": projection}
     model = run(marginal(start), X, 1, weights, **known)
     expected = naive.em_step(rows, start, weights)
-    assert movement(expected, found(model, family)) < 1e-9
+    assert movement(expected, parameters_of(family, model)) < 1e-9
     before = weighted_mean(naive.score_samples(rows, start), weights)
     assert model.lower_bound_ == pytest.approx(before, rel=1e-9)
     densities = naive.score_samples(rows, expected)

@@ -5,11 +5,11 @@ import pickle
 import numpy as np
 import pytest
 from fits import model_at, run
-from models import failure
+from models import failure, parameters_of
 from posterior import default_prior, log_posterior
 from reference import GAUSSIAN_FAMILIES, rows_for
 from sklearn.base import clone
-from test_priors import ALPHA, K, parameters_of, problem_of, strong_prior
+from strong_priors import ALPHA, K, problem_of, strong_prior
 
 from fastem import GaussianMixture, NormalInverseWishart, PoissonMixture, load
 from fastem.checkpoint import CheckpointError
