@@ -155,6 +155,8 @@ class Journal:
             raise FileExistsError(f"{self._name} is there, and is no checkpoint of fastem: {error}") from None
         finally:
             self._claim.content = None
+        if not (resume and finished):
+            self._claim.check_writable()
         if not resume and not finished:
             raise FileExistsError(
                 f"{self._name} is the checkpoint of a fit that has not ended: go on with resume=True, or remove it"

@@ -15,6 +15,7 @@ from typing import BinaryIO
 
 import xxhash
 
+from fastem.interrupts import undisturbed
 from fastem.writing import Draft, Target, check_target, naming, sync_folder
 
 try:
@@ -45,12 +46,18 @@ class Claim:
     Raises
     ------
     OSError
-        If no file can be written there; `InUse` if somebody else has claimed it.
+        If no file can be written there, or read at least; `InUse` if somebody else has claimed it.
     """
 
     def __init__(self, path: Target) -> None:
-        check_target(path, special=False)
         self.path = os.fsdecode(path)
+        self._refusal: PermissionError | None = None
+        try:
+            check_target(path, special=False)
+        except PermissionError as error:
+            if not os.access(self.path, os.R_OK):
+                raise
+            self._refusal = error
         self.target = os.path.realpath(self.path)
         # Those of a writer that was killed are found by their names, and removed by whoever claims the file next.
         name = os.path.basename(self.target)
@@ -106,6 +113,11 @@ class Claim:
             for name in left:
                 os.unlink(os.path.join(folder, name))
 
+    def check_writable(self) -> None:
+        """Raise PermissionError if the file may be read only."""
+        if self._refusal is not None:
+            raise self._refusal
+
     def write(self, content: bytes) -> None:
         """Replace the file, if it is still the one that was claimed or written before.
 
@@ -114,6 +126,7 @@ class Claim:
         OSError
             If that fails; the file is then as it was. `InUse` if another has put a file in its place.
         """
+        self.check_writable()
         held: list[int] = []
 
         def fill(file: BinaryIO) -> None:
@@ -124,10 +137,11 @@ class Claim:
         draft = Draft(self.target, self.path, self._prefix)
         try:
             draft.fill(fill)
-            self._place(draft)
-            before, self._descriptor = self._descriptor, held.pop()
-            if before is not None:
-                os.close(before)
+            with undisturbed():
+                self._place(draft)
+                before, self._descriptor = self._descriptor, held.pop()
+                if before is not None:
+                    os.close(before)
         finally:
             for descriptor in held:
                 os.close(descriptor)

@@ -13,7 +13,7 @@ import numpy as np
 import xxhash
 from numpy.typing import NDArray
 
-COPIED_BYTES = 2**20  # at once, of what does not lie in C order
+COPIED_BYTES = 2**18  # at once, of what does not lie in C order
 
 
 def fingerprint(fields: Iterable[tuple[str, NDArray[Any] | None]]) -> str:

@@ -268,7 +268,7 @@ def _check_folder(name: str, old: os.stat_result | None) -> None:
         return
     around, user = os.stat(folder), os.geteuid()
     if around.st_mode & stat.S_ISVTX and user not in (0, old.st_uid, around.st_uid):
-        raise OSError(errno.EPERM, f"in the folder {folder!r} only its owner may replace", name)
+        raise OSError(errno.EPERM, f"only its owner may replace it in the folder {folder!r}", name)
 
 
 def _take_over(descriptor: int, old: os.stat_result, target: str) -> None:
@@ -281,7 +281,7 @@ def _take_over(descriptor: int, old: os.stat_result, target: str) -> None:
         try:
             os.fchown(descriptor, -1, old.st_gid)
         except OSError:
-            mode &= ~stat.S_IRWXG
+            mode = _without_group(mode)
     try:
         access_list = os.getxattr(target, ACCESS_LIST)
     except (OSError, AttributeError):
@@ -290,9 +290,14 @@ def _take_over(descriptor: int, old: os.stat_result, target: str) -> None:
         try:
             os.setxattr(descriptor, ACCESS_LIST, access_list)
         except OSError:
-            mode &= ~stat.S_IRWXG  # with a list these are not the group's rights, but the limit of all
+            mode = _without_group(mode)  # with a list these are not the group's rights, but the limit of all
     if mode != os.fstat(descriptor).st_mode & PERMISSIONS:
         os.fchmod(descriptor, mode)
+
+
+def _without_group(mode: int) -> int:
+    """A mode in which the group may do what all others may, and no more."""
+    return mode & (~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3)
 
 
 def _remove(temporary: str) -> None:

@@ -228,3 +228,30 @@ finally:
         CHECKPOINT=str(path),
     )
     assert found == "1"
+
+
+def test_a_checkpoint_that_may_only_be_read_gives_back_a_fit_that_has_ended(rows, path, monkeypatch):
+    finished = fit(rows, checkpoint=path)
+    access, write = os.access, Claim.write
+    monkeypatch.setattr(os, "access", lambda name, how: access(name, how) and (how != os.W_OK or name != str(path)))
+    assert np.array_equal(fit(rows, checkpoint=path, resume=True).means_, finished.means_)
+    with pytest.raises(PermissionError, match="may not be written to"):
+        fit(rows, checkpoint=path)
+    path.unlink()
+    monkeypatch.setattr(os, "access", access)
+    written = []
+
+    def break_off(claim, content):
+        write(claim, content)
+        written.append(1)
+        if len(written) == 2:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Claim, "write", break_off)
+    with pytest.raises(KeyboardInterrupt):
+        fit(rows, checkpoint=path)
+    content = path.read_bytes()
+    monkeypatch.setattr(os, "access", lambda name, how: access(name, how) and (how != os.W_OK or name != str(path)))
+    with pytest.raises(PermissionError, match="may not be written to"):
+        fit(rows, checkpoint=path, resume=True)
+    assert path.read_bytes() == content
