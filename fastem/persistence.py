@@ -149,8 +149,11 @@ def _parse(content: bytes) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
-        cut_short = text.startswith("{") and not text.endswith("}")
-        reason = "the file is cut short" if cut_short else "not a JSON file"
+        longer = text.startswith("{") and str(error).startswith("Extra data")
+        cut_short = text.startswith("{") and not text.endswith("}") and not longer
+        reason = (
+            "more follows after the model" if longer else "the file is cut short" if cut_short else "not a JSON file"
+        )
         raise ModelFileError(f"{reason} ({error})") from error
     if not isinstance(document, dict) or document.get("format") != FORMAT:
         raise ModelFileError(f'JSON, but not a fastem model: "format" is not "{FORMAT}"')

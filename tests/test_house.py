@@ -73,6 +73,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.plotting",
     "fastem.poisson_mixture",
     "fastem.priors",
+    "fastem.reading.npy",
     "fastem.reading.source",
     "fastem.schemes.incremental",
     "fastem.schemes.sparse",

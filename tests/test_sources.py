@@ -398,6 +398,16 @@ def test_missing_cells_of_a_table_are_found(tmp_path):
         GaussianMixture(1).fit(dataset)
 
 
+@pytest.mark.parametrize("shape", ["(True, 2)", "(100000000000000000000, 2)", "(6, 2", "(" * 3000 + ")" * 3000])
+def test_damaged_headers_of_files_are_told_shortly(tmp_path, shape):
+    header = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}}}".encode()
+    path = tmp_path / "damaged.npy"
+    path.write_bytes(b"\x93NUMPY\x01\0" + len(header).to_bytes(2, "little") + header + bytes(96))
+    with pytest.raises(ValueError, match=r"chunk 0 \(.*damaged.npy'\) is no .npy file") as caught:
+        GaussianMixture(2).fit([path])
+    assert len(str(caught.value)) < 600
+
+
 def test_wrong_files(files, tmp_path, blobs):
     (tmp_path / "text.npy").write_text("no array")
     np.savez(tmp_path / "archive.npz", blobs)

@@ -38,5 +38,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if arguments is None:
             leave_quietly()
     except KeyboardInterrupt:  # before the command has begun, or when it has ended
+        print("fastem: interrupted", file=sys.stderr)
         return 130
     return status

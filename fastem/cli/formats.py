@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.cli.errors import CommandError, shorten
+from fastem.reading.npy import map_npy, undamaged
 
 LONGEST_LINE = 1 << 20  # of what pyarrow reads at a time by default
 
@@ -178,9 +179,9 @@ def _validated(table: Any) -> Any:
 
 def _read_npy(file: BinaryIO) -> NDArray[Any]:
     if isinstance(file, io.BytesIO):
-        matrix = _parsed(lambda: np.lib.format.read_array(file, allow_pickle=False))
+        matrix = undamaged(lambda: np.lib.format.read_array(file, allow_pickle=False))
     else:
-        matrix = _parsed(lambda: np.lib.format.open_memmap(file.name, mode="r"))
+        matrix = map_npy(file.name)
     if matrix.ndim not in (1, 2):
         raise ValueError("it does not hold an array of one or two dimensions")
     if matrix.dtype.kind not in "iuf":

@@ -14,12 +14,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from fastem.cli.errors import PipeClosedError, PrintError, one_line
+from fastem.interrupts import ENDING
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-# Whoever sends them wants the process to end; without a handler it would do so in the middle of anything.
-ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+USUAL = (signal.SIG_DFL, signal.default_int_handler)  # not what nohup and shells ignore
 
 
 class Stopped(BaseException):
@@ -150,21 +150,28 @@ def _warnings_in_lines() -> Iterator[None]:
 @contextmanager
 def _ending_signals() -> Iterator[None]:
     """Unwind at a signal that asks the process to end, so that no temporary file is left."""
+    heard = []
 
     def stop(number: int, frame: object) -> None:
-        raise Stopped(number)
+        heard.append(number)
+        raise KeyboardInterrupt if number == signal.SIGINT else Stopped(number)
 
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    handled = [number for number in ENDING if signal.getsignal(number) is signal.SIG_DFL]  # not what nohup ignores
-    for number in handled:
+    usual = {number: handler for number in ENDING if (handler := signal.getsignal(number)) in USUAL}
+    for number in usual:
         signal.signal(number, stop)
     try:
         yield
+    except Exception as error:
+        if not heard:
+            raise
+        # Modules that are interrupted while they are imported make other errors of it.
+        raise (KeyboardInterrupt if heard[0] == signal.SIGINT else Stopped(heard[0])) from error
     finally:
-        for number in handled:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from scipy.sparse import issparse
 from fastem.annotating import Known
 from fastem.frames import is_frame, tabular
 from fastem.numeric import place_of, real_array
+from fastem.reading.npy import map_npy
 
 KEYS = ("X", "sample_weight", *Known._fields)
 NOTHING = Known()
@@ -128,8 +129,8 @@ def chunks_of_files(paths: Sequence[str | os.PathLike[str]]) -> Iterator[tuple[s
     for index, path in enumerate(paths):
         name = f"chunk {index} ({os.fspath(path)!r})"
         try:
-            values = np.lib.format.open_memmap(path, mode="r")
-        except (ValueError, EOFError) as error:
+            values = map_npy(path)
+        except ValueError as error:
             hint = "pyarrow.dataset.dataset(path) is a source of Parquet, CSV or Feather files"
             raise ValueError(f"{name} is no .npy file of numbers: {error}; {hint}") from None
         yield name, array_chunk(values, name, lasting=True)

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import signal
 import sys
 
 import numpy as np
@@ -225,3 +226,21 @@ def test_an_interruption_leaves_one_line_and_no_file(capsys, folder, monkeypatch
     assert main(["fit", "iris", "-k", "1", "--output", "m.json"]) == 130
     assert capsys.readouterr().err == "fastem: interrupted\n"
     assert os.listdir() == ["small.csv"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_is_told_even_if_a_module_makes_another_error_of_it(capsys, folder, monkeypatch, number):
+    def imported(*arguments, **options):
+        try:
+            signal.raise_signal(number)
+        except BaseException:
+            raise ImportError("initialization failed") from None
+
+    monkeypatch.setattr(fastem.GaussianMixture, "fit", imported)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
+    try:
+        assert main(["fit", "iris", "-k", "1"]) == 128 + number
+    finally:
+        signal.signal(signal.SIGINT, before)
+    told = "interrupted" if number == signal.SIGINT else "ended by SIGTERM"
+    assert capsys.readouterr().err == f"fastem: {told}\n"
