@@ -19,7 +19,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -41,13 +41,17 @@ AnyMutant = Mutant | KernelMutant
 class Worker:
     """A copy of the checkout, and a process in it that runs tests."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, compiled: Path) -> None:
         self.copy, self.results = folder / "copy", folder
         self.copy.mkdir(parents=True)
         for name in COPIED:
             source = CHECKOUT / name
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, self.copy / name)
+        own = self.copy / "fastem" / "kernels" / "__pycache__"
+        shutil.copytree(own, compiled, dirs_exist_ok=True)
+        shutil.rmtree(own)
+        own.symlink_to(compiled)  # what one worker compiles, the other finds
         code = "import fastem._jit; print(fastem._jit.fingerprint())"
         environ = {**os.environ, "PYTHONPATH": str(self.copy), "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
         here = {"cwd": self.copy, "env": environ, "text": True}
@@ -98,7 +102,7 @@ class Worker:
 
     def _forget_code(self, since: float) -> None:
         """Remove what a mutant's own processes have compiled."""
-        for path in (self.copy / "fastem").rglob("*.nb[ci]"):
+        for path in (self.copy / "fastem" / "kernels" / "__pycache__").glob("*.nb[ci]"):
             if path.stat().st_mtime > since:
                 path.unlink()
 
@@ -147,16 +151,27 @@ class Results:
         return "\n".join(lines)
 
 
-def serve(worker: Worker, waiting: "queue.SimpleQueue[AnyMutant]", results: Results, times: dict[Any, float]) -> None:
-    """Take mutants until there are none."""
-    with contextlib.closing(worker), contextlib.suppress(queue.Empty):
-        while True:
-            mutant = waiting.get_nowait()
-            tests = mutant.tests if isinstance(mutant, KernelMutant) else named_for(mutant.path)
-            what = (tuple(tests), isinstance(mutant, Mutant) or mutant.jit)
-            if what not in times:
-                times[what] = worker.baseline(tests, what[1])
-            results.add(mutant, tests, worker.try_mutant(mutant, tests, times[what]))
+def tests_of(mutant: AnyMutant) -> tuple[tuple[str, ...], bool]:
+    """Tests, and whether they need compiled code."""
+    if isinstance(mutant, KernelMutant):
+        return tuple(mutant.tests), mutant.jit
+    return tuple(named_for(mutant.path)), True
+
+
+def on_all(workers: list[Worker], task: Callable[[Worker, Any], None], items: Iterable[Any]) -> None:
+    """Each worker takes the next item until there are none."""
+    waiting: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    for item in items:
+        waiting.put(item)
+
+    def serve(worker: Worker) -> None:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                task(worker, waiting.get_nowait())
+
+    with ThreadPoolExecutor(len(workers)) as pool:
+        for done in [pool.submit(serve, worker) for worker in workers]:
+            done.result()
 
 
 def main() -> None:
@@ -175,17 +190,24 @@ def main() -> None:
     chosen += [] if options.no_kernels else KERNEL_MUTANTS
     chosen = [mutant for mutant in chosen if options.path in mutant.path]
     wanted = {None, "survived"} if options.only_survivors else {None}
-    waiting: queue.SimpleQueue[AnyMutant] = queue.SimpleQueue()
-    # those of a file one after another: they share a baseline
-    for mutant in sorted(chosen, key=lambda mutant: mutant.path):
-        if results.entries.get(mutant.key, {}).get("fate") in wanted:
-            waiting.put(mutant)
-    times: dict[Any, float] = {}
+    left = [mutant for mutant in chosen if results.entries.get(mutant.key, {}).get("fate") in wanted]
+    seconds: dict[Any, float] = {}
+
+    def time_tests(worker: Worker, what: tuple[tuple[str, ...], bool]) -> None:
+        seconds[what] = worker.baseline(list(what[0]), what[1])
+        print(f"unchanged {seconds[what]:6.1f} s  {' '.join(what[0])}", flush=True)
+
+    def try_one(worker: Worker, mutant: AnyMutant) -> None:
+        what = tests_of(mutant)
+        results.add(mutant, list(what[0]), worker.try_mutant(mutant, list(what[0]), seconds[what]))
+
     with tempfile.TemporaryDirectory(prefix="fastem-mutation-") as folder:
-        workers = [Worker(Path(folder) / str(number)) for number in range(options.jobs)]
-        with ThreadPoolExecutor(options.jobs) as pool:
-            for done in [pool.submit(serve, worker, waiting, results, times) for worker in workers]:
-                done.result()
+        compiled = Path(folder) / "compiled"
+        workers = [Worker(Path(folder) / str(number), compiled) for number in range(options.jobs)]
+        on_all(workers, time_tests, sorted({tests_of(mutant) for mutant in left}))
+        on_all(workers, try_one, sorted(left, key=lambda mutant: mutant.path))
+        for worker in workers:
+            worker.close()
     for title, kind in (("Outside the kernels", Mutant), ("Kernels", KernelMutant)):
         print(f"{title}: {results.summary([mutant for mutant in chosen if isinstance(mutant, kind)])}\n")
 
