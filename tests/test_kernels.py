@@ -1,5 +1,7 @@
 """Kernels over tiles against numpy, for every remainder that their blocks can leave. Also run with compilation off."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from scipy.special import logsumexp
@@ -156,6 +158,16 @@ def test_responsibilities_follow_bayes_rule_whatever_the_scale_of_the_densities(
     np.testing.assert_allclose(log_likelihood, weight @ total, rtol=1e-14)
 
 
+@pytest.mark.parametrize(("dtype", "lowest"), [("float64", -1e300), ("float32", -1e37)])
+def test_rows_that_are_all_but_impossible_have_their_densities_and_a_component(dtype, lowest):
+    joint, density = np.full((2, LANES), lowest, dtype), np.empty(LANES, dtype)
+    joint[1] *= 2.0
+    with np.errstate(over="ignore"):  # in Python; what overflows is not used
+        posterior.soft(joint, np.ones(LANES, dtype), density, np.empty(LANES, dtype), 0)
+    np.testing.assert_array_equal(density, np.full(LANES, lowest, dtype))
+    np.testing.assert_array_equal(joint, [[1.0] * LANES, [0.0] * LANES])
+
+
 def test_a_row_that_no_component_allows_has_density_zero_and_no_responsibilities():
     joint, density, weight = np.full((2, LANES), np.log(0.5)), np.empty(LANES), np.zeros(LANES)
     joint[:, 1] = -np.inf
@@ -203,6 +215,42 @@ def test_vectors_without_a_responsibility_worth_the_work_are_left_out(rng):
     found = np.empty(LANES, np.int64)
     assert posterior.active_vectors(resp, 1.0, found).tolist() == [3 // step * step, 20 // step * step]
     assert posterior.active_vectors(resp, 0.0, found).tolist()[-1] == LANES - step
+    resp[40] = 1e-19  # which a sum of 1 does not feel, but which is no rounding where the others are far away
+    assert 40 // step * step in posterior.active_vectors(resp, 1.0, found)
+
+
+def test_vectors_that_matter_to_one_of_two_components_and_those_that_matter_to_both():
+    resp, mass, found = np.zeros((3, LANES)), np.ones(3), np.empty(LANES, np.int64)
+    step = vectors.lanes(resp)
+    resp[1, [3, 20]], resp[2, [20, LANES - 1]] = 1.0, 1.0
+    active, n_both = posterior.active_in_two(resp, mass, 1, found)
+    assert active.tolist() == [3 // step * step, 20 // step * step, LANES - step]
+    assert n_both == 1
+
+
+class Known(NamedTuple):
+    """What kernels read of rows of which something is known."""
+
+    labels: np.ndarray
+    plausibility: np.ndarray
+
+
+def test_labels_and_plausibilities_restrict_the_components(rng):
+    start, joint = 2, rng.normal(size=(3, LANES))
+    labels = np.array([9, 9, -1, 0, 1, 2])
+    expected = joint.copy()
+    expected[1:, 1] = expected[[0, 2], 2] = expected[:2, 3] = -np.inf
+    restricted = joint.copy()
+    posterior.restrict(Known(labels, np.empty((0, 3))), start, 6, restricted)
+    np.testing.assert_array_equal(restricted, expected)
+    plausible = rng.random((6, 3))
+    plausible[3, 1] = 0.0
+    restricted = joint.copy()
+    posterior.restrict(Known(np.empty(0, np.int64), plausible), start, 6, restricted)
+    with np.errstate(divide="ignore"):
+        expected = joint[:, :4] + np.log(plausible[2:]).T
+    np.testing.assert_allclose(restricted[:, :4], expected, rtol=1e-15)
+    np.testing.assert_array_equal(restricted[:, 4:], joint[:, 4:])
 
 
 @pytest.mark.parametrize("single", [False, True])

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from fits import model_at, run
 from models import assert_close, learned
-from reference import FAMILIES, GAUSSIAN_FAMILIES, rows_for, start_at
+from reference import FAMILIES, rows_for, start_at
 from sklearn.exceptions import ConvergenceWarning
 
-from fastem import GaussianMixture, Incremental, NormalInverseWishart, Source, Sparse
+from fastem import Incremental, NormalInverseWishart, Source, Sparse
 
 K, N_ROWS = 2, 300
 ROUNDING = 1e-10  # parameters are published about zero, not about the origin of a fit
@@ -137,21 +137,3 @@ def test_a_warm_start_is_broken_off_and_resumed(as_source, tmp_path):
         again.set_params(max_iter=8).fit(data, **options)
     assert_close(again, unbroken, 0.0)
     assert again.lower_bounds_ == unbroken.lower_bounds_
-
-
-@pytest.mark.parametrize("other", GAUSSIAN_FAMILIES)
-@pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
-@pytest.mark.parametrize("n_features", [2, 3])
-def test_another_covariance_type_is_refused_and_nothing_is_lost(family, other, n_features):
-    X = rows_for(family, N_ROWS, n_features)
-    model = run(GaussianMixture(K, covariance_type=family, random_state=0, warm_start=True), X, 3)
-    expected = learned(model)
-    model.set_params(covariance_type=other)
-    if family == other:
-        run(model, X, 3)
-        return
-    with pytest.raises(ValueError, match=r"covariance|warm_start"):
-        model.fit(X)
-    model.set_params(covariance_type=family)
-    assert all(learned(model)[name] is value for name, value in expected.items())
-    assert np.isfinite(model.score(X))

@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-KERNEL_TESTS = ("tests/test_kernels.py",)
+KERNEL_TESTS = ("tests/test_kernels.py", "tests/test_kernels_incomplete.py")
 
 
 @dataclass(frozen=True)
