@@ -122,7 +122,8 @@ def _assignments(model: Model, data: Data) -> dict[str, NDArray[Any]]:
 
 
 def _plot(path: Path, model: Model, data: Data) -> bytes:
-    names = [shorten(printable(name), 40).replace("$", r"\$") for name in data.columns]  # no formulas
+    room = 50 if len(data.columns) <= 2 else 24  # letters along a panel's side
+    names = [shorten(printable(name), room).replace("$", r"\$") for name in data.columns]  # no formulas
     figure = plot_mixture(model, data.values, columns=names, sample_weight=data.weights)
     picture = io.BytesIO()  # matplotlib leaves its files open when a disk is full
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)
