@@ -24,12 +24,10 @@ from contextlib import contextmanager, suppress
 from typing import BinaryIO, TypeAlias
 
 from fastem.interrupts import undisturbed
+from fastem.permissions import take_over
 
 Target: TypeAlias = "str | os.PathLike[str]"
 Content: TypeAlias = bytes | Callable[[BinaryIO], object]
-
-ACCESS_LIST = "system.posix_acl_access"
-PERMISSIONS = 0o777
 
 
 def check_target(path: Target, *, special: bool = True) -> None:
@@ -129,7 +127,7 @@ class Draft:
             self._made = True  # before it is: an interrupt may come between
             with open(self.temporary, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
                 if old is not None and os.name == "posix":
-                    _take_over(file.fileno(), old, self.target)
+                    take_over(file.fileno(), old, self.target)
                 _write(content, file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -180,7 +178,7 @@ class _Stream:
 
     def fill(self, content: Content) -> None:
         """Write to it; what a pipe's reader has taken is gone."""
-        with naming(self.path), open(self.path, "ab", opener=_existing) as file:
+        with naming(self.path), open(self.path, "wb", opener=_existing) as file:
             _write(content, file)
 
     def discard(self) -> None:
@@ -240,21 +238,28 @@ def _is_stream(status: os.stat_result) -> bool:
 
 
 def _is_written_through(name: str) -> bool:
-    """Whether writing is into what is there: a device, a pipe, or an open file that a link of /proc stands for."""
+    """Whether writing is into what is there: a device, a pipe, or an open file."""
     try:
-        if _is_stream(os.stat(name)):
-            return True
-        while os.path.islink(name):
-            if os.path.realpath(os.path.dirname(name)).startswith("/proc/"):
-                return True
-            name = os.path.join(os.path.dirname(name), os.readlink(name))
+        return _is_stream(os.stat(name)) or _open_file(name) is not None
     except OSError:
-        pass  # told by what writes or checks
-    return False
+        return False  # told by what writes or checks
+
+
+def _open_file(name: str) -> str | None:
+    """The link in /proc to an open file, such as standard output, that a name leads to."""
+    while os.path.islink(name):
+        if os.path.realpath(os.path.dirname(name)).startswith("/proc/"):
+            return name
+        name = os.path.join(os.path.dirname(name), os.readlink(name))
+    return None
 
 
 def _existing(path: str, flags: int) -> int:
-    return os.open(path, flags & ~os.O_CREAT)
+    """Open what is there; an open file of this process where it has been written to so far."""
+    link = _open_file(path)
+    if link is not None and os.path.realpath(os.path.dirname(link)) == os.path.realpath("/proc/self/fd"):
+        return os.dup(int(os.path.basename(link)))
+    return os.open(path, flags & ~(os.O_CREAT | os.O_TRUNC) | os.O_APPEND)
 
 
 def _check_folder(name: str, old: os.stat_result | None) -> None:
@@ -269,35 +274,6 @@ def _check_folder(name: str, old: os.stat_result | None) -> None:
     around, user = os.stat(folder), os.geteuid()
     if around.st_mode & stat.S_ISVTX and user not in (0, old.st_uid, around.st_uid):
         raise OSError(errno.EPERM, f"only its owner may replace it in the folder {folder!r}", name)
-
-
-def _take_over(descriptor: int, old: os.stat_result, target: str) -> None:
-    """Give a file the owner, group, access list and mode of another; where that is not permitted, less than them."""
-    mode, own = old.st_mode & PERMISSIONS, os.fstat(descriptor)
-    if own.st_uid != old.st_uid:
-        with suppress(OSError):
-            os.fchown(descriptor, old.st_uid, -1)
-    if own.st_gid != old.st_gid:
-        try:
-            os.fchown(descriptor, -1, old.st_gid)
-        except OSError:
-            mode = _without_group(mode)
-    try:
-        access_list = os.getxattr(target, ACCESS_LIST)
-    except (OSError, AttributeError):
-        access_list = b""  # none, or a system without them
-    if access_list:
-        try:
-            os.setxattr(descriptor, ACCESS_LIST, access_list)
-        except OSError:
-            mode = _without_group(mode)  # with a list these are not the group's rights, but the limit of all
-    if mode != os.fstat(descriptor).st_mode & PERMISSIONS:
-        os.fchmod(descriptor, mode)
-
-
-def _without_group(mode: int) -> int:
-    """A mode in which the group may do what all others may, and no more."""
-    return mode & (~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3)
 
 
 def _remove(temporary: str) -> None:

@@ -15,7 +15,7 @@ PACKAGE = Path(fastem.__file__).parent
 
 # From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
 LAYERS = """
-_process _cache interrupts
+_process _cache interrupts permissions
 _jit datasets records annotations writing fingerprints frames
 numeric
 annotating projecting clustering claims

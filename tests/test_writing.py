@@ -2,6 +2,7 @@
 
 import os
 import stat
+import struct
 import threading
 
 import pytest
@@ -75,6 +76,24 @@ def test_a_group_that_cannot_be_kept_gives_no_rights_to_another(model, tmp_path,
         assert mode_of(path) == after
 
 
+def test_an_access_list_is_kept_or_gives_no_rights(model, tmp_path, monkeypatch):
+    path = tmp_path / "model.json"
+    path.write_text("old")
+    entries = [(1, 6, 2**32 - 1), (2, 4, 1234), (4, 0, 2**32 - 1), (16, 6, 2**32 - 1), (32, 0, 2**32 - 1)]
+    access = struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+    try:
+        os.setxattr(path, "system.posix_acl_access", access)
+    except (OSError, AttributeError):
+        pytest.skip("no access lists")
+    assert mode_of(path) == 0o660, "the most that users and groups of the list may do"
+    model.save(path)
+    assert os.getxattr(path, "system.posix_acl_access") == access
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "setxattr", lambda *arguments: os.stat(tmp_path / "no"))  # fails, as elsewhere
+        model.save(path)
+    assert mode_of(path) == 0o600
+
+
 def test_a_character_device_stays_one():
     if not os.path.exists("/dev/null"):
         pytest.skip("no devices")
@@ -100,14 +119,15 @@ def test_a_pipe_is_written_to(model, tmp_path):
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no links to open files")
-def test_an_open_file_is_appended_to(tmp_path):
+def test_an_open_file_is_written_to_where_it_stands(tmp_path):
     path = tmp_path / "out.txt"
     with path.open("wb", buffering=0) as file:
         file.write(b"before ")
         (tmp_path / "link").symlink_to(f"/proc/self/fd/{file.fileno()}")
-        write_whole(tmp_path / "link", b"after")
+        write_whole(tmp_path / "link", b"within")
+        file.write(b" after")
         assert os.fstat(file.fileno()).st_ino == path.stat().st_ino
-    assert path.read_bytes() == b"before after"
+    assert path.read_bytes() == b"before within after"
 
 
 def test_a_symbolic_link_stays_and_a_hard_link_keeps_the_old_content(tmp_path):
