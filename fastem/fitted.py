@@ -451,7 +451,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _draw(self, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Draw rows, ordered by component, and the component of each."""
         check_is_fitted(self, "weights_")
-        if n_samples < 1:
+        if not numeric.is_whole(n_samples, least=1):
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
         random_state = check_random_state(self.random_state)
         weights = self.weights_.astype(np.float64)

@@ -111,14 +111,23 @@ def whole_numbers(given: Any, name: str, absent: int) -> NDArray[Any]:
         return array
     gone = _absent(array)
     values = array[~gone]
-    if not all(isinstance(value, numbers.Integral) and not isinstance(value, bool) for value in values.flat):
+    if not all(map(_is_integer, values.flat)):
         return array
     return np.where(gone, absent, array).astype(np.int64 if all(-EXACT < v < EXACT for v in values.flat) else object)
 
 
 def is_whole(value: Any, least: int) -> bool:
     """Whether a value is an integer, Python's or numpy's but no truth value, and not below `least`."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool) and int(value) >= least
+    return _is_integer(value) and int(value) >= least
+
+
+def is_real(value: Any) -> bool:
+    """Whether a value is a real number, Python's or numpy's; durations, which numpy takes for integers, are none."""
+    return isinstance(value, numbers.Real) and not isinstance(value, np.timedelta64)
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool | np.timedelta64)
 
 
 def _refuse(kind: Any, name: str) -> None:

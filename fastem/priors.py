@@ -2,7 +2,6 @@
 
 import math
 from dataclasses import replace
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastem.checks import all_positive_definite
 from fastem.families import ComponentError
 from fastem.families._contract import Conjugate, Float, Prior
-from fastem.numeric import real_array
+from fastem.numeric import is_real, real_array
 from fastem.problem import Problem
 from fastem.sources import Mixture
 
@@ -189,7 +188,7 @@ def _scale_shape(covariance_type: str, n_features: int) -> tuple[int, ...]:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, Real) and math.isfinite(float(value))
+    return is_real(value) and math.isfinite(float(value))
 
 
 def _array(value: Any, shape: tuple[int, ...], name: str) -> Float | None:

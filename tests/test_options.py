@@ -20,9 +20,30 @@ def test_options_of_algorithms_may_be_numpy_s_integers(algorithm, name, value):
     expected = fit(algorithm=algorithm(**{name: value}))
     for kind in (np.int64, np.uint8):
         assert difference(fit(algorithm=algorithm(**{name: kind(value)})), expected) == 0.0
-    for wrong in (-1, value + 0.5, True, np.True_, str(value), np.float64(value), np.array([value])):
+    durations = np.timedelta64(value, "s"), np.timedelta64(value)  # which numpy takes for integers
+    for wrong in (-1, value + 0.5, True, np.True_, str(value), np.float64(value), np.array([value]), *durations):
         with pytest.raises(ValueError, match=f"{name} must be None or an integer"):
             fit(algorithm=algorithm(**{name: wrong}))
+
+
+@pytest.mark.parametrize("wrong", ["0.5", np.timedelta64(0), None, 0.5j, np.ma.masked, np.nan])
+@pytest.mark.parametrize(("algorithm", "name"), [(Sparse, "threshold"), (Stepwise, "exponent"), (Stepwise, "offset")])
+def test_options_that_are_no_numbers_are_named(algorithm, name, wrong):
+    with pytest.raises(ValueError, match=f"{name} must"):
+        fit(algorithm=algorithm(**{name: wrong}))
+
+
+@pytest.mark.parametrize("wrong", ["no", 1, None])
+def test_averaging_is_a_truth_value(wrong):
+    assert difference(fit(algorithm=Stepwise(averaging=np.True_)), fit(algorithm=Stepwise(averaging=True))) == 0.0
+    with pytest.raises(ValueError, match="averaging must be True or False"):
+        fit(algorithm=Stepwise(averaging=wrong))
+
+
+@pytest.mark.parametrize("wrong", [0, 2.5, "3", np.timedelta64(3), None])
+def test_a_number_of_draws_is_an_integer(wrong):
+    with pytest.raises(ValueError, match="Invalid value for 'n_samples'"):
+        fit().sample(wrong)
 
 
 def test_what_is_fixed_may_be_numpy_s_truth_value():

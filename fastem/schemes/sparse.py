@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.numeric import is_whole
+from fastem.numeric import is_real, is_whole
 from fastem.problem import Problem
 from fastem.schemes._contract import Scheme, Step
 from fastem.sources import Marks, Mixture, Sweep
@@ -61,7 +61,7 @@ class Sparse(NamedTuple):
 
     def scheme(self, random_state: np.random.RandomState) -> Scheme:
         """A step is a full E-step or a sparse one, and an M-step."""
-        if not 0.0 <= self.threshold < 1.0:
+        if not (is_real(self.threshold) and 0.0 <= self.threshold < 1.0):
             raise ValueError(f"threshold must be at least 0 and below 1, not {self.threshold!r}")
         if self.n_steps is not None and not is_whole(self.n_steps, least=0):
             raise ValueError(f"n_steps must be None or an integer, at least 0, not {self.n_steps!r}")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem.extrapolation import Vector
-from fastem.numeric import is_whole
+from fastem.numeric import is_real, is_whole
 from fastem.problem import Problem
 from fastem.schemes._contract import Scheme, Step
 from fastem.schemes.accelerated import MixtureSpace
@@ -64,10 +64,12 @@ class Stepwise(NamedTuple):
         """Raise ValueError for an option that is out of range."""
         if self.batch_size is not None and not is_whole(self.batch_size, least=1):
             raise ValueError(f"batch_size must be None or an integer above 0, not {self.batch_size!r}")
-        if not 0.0 <= self.exponent <= 1.0:
+        if not (is_real(self.exponent) and 0.0 <= self.exponent <= 1.0):
             raise ValueError(f"exponent must be between 0 and 1, not {self.exponent!r}")
-        if not self.offset >= 0.0:
+        if not (is_real(self.offset) and self.offset >= 0.0):
             raise ValueError(f"offset must not be negative, not {self.offset!r}")
+        if not isinstance(self.averaging, bool | np.bool_):
+            raise ValueError(f"averaging must be True or False, not {self.averaging!r}")
 
     def scheme(self, random_state: np.random.RandomState) -> Scheme:
         """One step is a pass over all batches, in random order."""
