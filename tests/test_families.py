@@ -114,3 +114,12 @@ def test_two_hundred_features_and_three_hundred_components(name, rng):
     if name == "diag":
         variances = np.einsum("nk,nkd->kd", resp, (X[:, None] - means) ** 2) / totals[:, None]
         np.testing.assert_allclose(model.covariances_, variances + 1.0, rtol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "counts"),
+    [("full", (18, 42)), ("tied", (12, 22)), ("diag", (12, 24)), ("spherical", (8, 15)), ("poisson", (6, 12))],
+)
+def test_free_parameters_are_those_of_the_means_and_of_symmetric_covariances(name, counts):
+    family = get_family(name if name == "poisson" else f"gaussian-{name}")
+    assert (family.n_parameters(2, 3), family.n_parameters(3, 4)) == counts

@@ -133,8 +133,8 @@ def _skipped(tree: ast.AST) -> Iterator[tuple[Position, Position]]:
             yield from (_range(a.annotation) for a in typed if a is not None and a.annotation is not None)
             if node.returns is not None:
                 yield _range(node.returns)
-            if names & COMPILED:
-                yield (min(d.lineno for d in node.decorator_list), 0), _range(node)[1]
+            if names & COMPILED or node.returns is None:  # all but compiled code is typed
+                yield (min([node.lineno, *(d.lineno for d in node.decorator_list)]), 0), _range(node)[1]
         elif isinstance(node, ast.AnnAssign):
             yield _range(node if ast.unparse(node.annotation) == "TypeAlias" else node.annotation)
         elif isinstance(node, ast.JoinedStr | ast.Assert) or (

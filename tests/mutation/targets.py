@@ -30,12 +30,13 @@ TARGETS = {
     "families/background.py": "test_background.py test_background_priors.py test_background_missing.py",
     "families/cells.py": "test_missing.py test_imputing.py test_kernels_incomplete.py",
     "families/incomplete.py": "test_noise.py test_missing.py test_imputing.py test_missing_kept.py",
-    "families": "test_families.py test_known_answers.py test_degenerate.py test_fixed.py "
+    "families": "test_families.py test_against_scikit_learn.py test_known_answers.py test_degenerate.py test_fixed.py "
     "test_priors.py test_persistence.py",
     "fingerprints.py": "test_fingerprints.py test_checkpoint.py test_sources.py",
     "fitted.py": "test_house.py test_weights.py test_known_answers.py test_against_scikit_learn.py test_background.py",
     "frames.py": "test_numeric.py test_chunk_columns.py test_input_types.py",
-    "gaussian_mixture.py": "test_against_scikit_learn.py test_scales.py test_driver.py test_fixed.py test_noise.py",
+    "gaussian_mixture.py": "test_conditioning.py test_against_scikit_learn.py test_scales.py test_driver.py "
+    "test_fixed.py test_noise.py",
     "imputing.py": "test_imputing.py",
     "initialize.py": "test_initialize.py test_against_scikit_learn.py test_degenerate.py test_background.py",
     "interrupts.py": "cli/test_outputs.py test_writing.py",
