@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeVar
 
 from threadpoolctl import ThreadpoolController
 
+from fastem.interrupts import undisturbed
+
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
@@ -43,7 +45,8 @@ def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iter
         pending: collections.deque[Future[Result]] = collections.deque()
         try:
             for task in tasks:
-                pending.append(pool.submit(function, task))
+                with undisturbed():  # or a thread might begin of which the pool does not know
+                    pending.append(pool.submit(function, task))
                 if len(pending) == held_tasks():
                     yield pending.popleft().result()
             while pending:

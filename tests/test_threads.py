@@ -1,12 +1,15 @@
 """Threads of a fit: limits are lifted when the last fit is done, and forked processes do without what they lost."""
 
+import os
+import signal
 import threading
 
 import pytest
 from processes import python
+from reference import rows_for
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastem import threads
+from fastem import GaussianMixture, Source, threads
 
 
 def linear_algebra():
@@ -127,6 +130,48 @@ print(json.dumps([free, bound, numbers()]))
     )
     n = len(seen[-1])
     assert seen == [[[1] * n, [2] * n], [[1] * n, [1] * n], [2] * n]
+
+
+# Interrupts. An error is held by whoever catches it, and with it all that it has passed through.
+
+
+def test_an_interrupt_while_a_thread_begins_leaves_none_behind(monkeypatch):
+    start = threading.Thread.start
+    begun = []
+
+    def interrupted(thread):
+        begun.append(thread)
+        start(thread)
+        signal.raise_signal(signal.SIGINT)
+
+    X = rows_for("full")
+    source = Source([X[:50], X[50:]], chunk_bytes=400)
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        GaussianMixture(2, random_state=0).fit(source)
+    assert [thread.name for thread in begun] == ["fastem-reader"]
+    assert not begun[0].is_alive()
+
+
+@pytest.mark.parametrize("n_readings", [1, 4, 7])
+def test_an_interrupted_fit_of_a_source_leaves_no_thread_behind(n_readings, monkeypatch):
+    X = rows_for("full")
+
+    class Chunks:
+        n_read = 0
+
+        def __iter__(self):
+            self.n_read += 1
+            yield X[:50]
+            if self.n_read == n_readings:
+                os.kill(os.getpid(), signal.SIGINT)
+            yield X[50:]
+
+    before = threading.active_count()
+    model = GaussianMixture(2, random_state=0, tol=0.0, max_iter=1000, init_params="random")
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(Source(Chunks(), chunk_bytes=400))
+    assert threading.active_count() == before
 
 
 # A fork after anybody's parallel function. GNU OpenMP ends a child that uses its parent's threads.

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fastem.annotating import is_ambiguous, read
 from fastem.annotations import Annotations
 from fastem.fingerprints import RunningFingerprint
+from fastem.interrupts import undisturbed
 from fastem.reading.admission import check_finite, check_names, check_weights, fill
 from fastem.reading.chunks import Chunk
 from fastem.reading.source import Source
@@ -170,9 +171,10 @@ class Reader:
         for _ in range(held + AHEAD):
             free.put(_Buffer())
         thread = threading.Thread(target=produce, name="fastem-reader", daemon=True)
-        thread.start()
         used: collections.deque[_Buffer] = collections.deque()
         try:
+            with undisturbed():  # or it might begin, and nobody know of it
+                thread.start()
             while (item := ready.get()) is not None:
                 if isinstance(item, BaseException):
                     raise item
@@ -184,7 +186,8 @@ class Reader:
         finally:
             abandoned.set()
             free.put(_Buffer())
-            thread.join(PATIENCE)
+            if thread.ident is not None:
+                thread.join(PATIENCE)
 
     def _fill(self, take: Callable[[], _Buffer]) -> Iterator[tuple[_Buffer, Block]]:
         """Gather chunks into blocks, and write or compare the ledger."""
