@@ -62,9 +62,8 @@ def read(
     hard, soft = _read_labels(known.labels, shape[0])
     projections = check_projection(known.projection, shape)
     errors = check_noise(known.noise, shape, trusted=trusted, variances=variances)
-    if sparing and errors is not None and projections is None and not errors.any():
-        errors = None  # values without errors
-    return Annotations(hard, soft, errors, projections)
+    annotations = Annotations(hard, soft, errors, projections)
+    return annotations.sparing if sparing else annotations
 
 
 def _read_labels(labels: ArrayLike | None, n_rows: int) -> tuple[NDArray[np.int64] | None, Float | None]:

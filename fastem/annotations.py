@@ -49,6 +49,12 @@ class Annotations(NamedTuple):
         return self._replace(labels=None, plausibility=None)
 
     @property
+    def sparing(self) -> Annotations:
+        """The same without noise that is zero everywhere, of values that are seen as they are."""
+        needless = self.noise is not None and self.projection is None and not self.noise.any()
+        return self._replace(noise=None) if needless else self
+
+    @property
     def telling(self) -> NDArray[np.bool_] | None:
         """Of which rows some components are more plausible than others (n,); None if nothing is known."""
         if self.labels is not None:
@@ -86,6 +92,12 @@ class Annotations(NamedTuple):
         pairs: Any = zip(self.by_row(sizes[0]), other.by_row(sizes[1]), strict=True)
         joined = Annotations(*(None if a is None else np.concatenate([a, b]) for a, b in pairs))
         return joined._replace(log_widths=self.log_widths)
+
+    def check_rows(self, n_rows: int) -> None:
+        """Raise ValueError unless arrays are of so many rows, as passes take for granted, or one is for all."""
+        for name, array in zip(self._fields[:4], self, strict=False):
+            if array is not None and len(array) != n_rows and not (len(array) == 1 and name in ("noise", "projection")):
+                raise ValueError(f"{name} is known of {len(array)} rows, where there are {n_rows}")
 
     def among(self, components: NDArray[Any]) -> Annotations:
         """The same where these are all components, in ascending order; labels of others allow none."""

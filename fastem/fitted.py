@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
@@ -20,7 +21,7 @@ from fastem import checks, frames, numeric, persistence
 from fastem.annotating import Known, annotate
 from fastem.compiled import get_passes
 from fastem.families import Family, family_for
-from fastem.problem import BASE_ROWS, check_domain, has_nan, source_for, sum_log_base
+from fastem.problem import BASE_ROWS, check_domain, exact_for, has_nan, source_for, sum_log_base
 from fastem.projecting import check_densities
 from fastem.reading import Block, Reader, Source, as_source
 from fastem.samples import Sample
@@ -37,6 +38,7 @@ class _Evaluation(NamedTuple):
     scores: Scores
     base: float
     weight: float
+    dtype: Any  # of the rows
 
 
 class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
@@ -78,6 +80,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
                 self.n_features_in_ = X.shape[1]
             return checks.native(X)
         options = {"dtype": checks.FLOATS, "ensure_all_finite": finite, **options}
+        with config_context(assume_finite=False):  # the look that found X to be plain has been taken anyway
+            return self._validated(X, known, options, first=first)
+
+    def _validated(self, X: Any, known: Known, options: dict[str, Any], *, first: bool) -> NDArray[Any]:
+        """Values that scikit-learn has looked at."""
         X = frames.tabular(X)
         values = numeric.real_array(X, "X", missing=options["ensure_all_finite"] == "allow-nan")
         if known.projection is not None and not first:  # columns are not features
@@ -128,13 +135,14 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
                 checks.check_errors(errors, self._family().centred, type(self).__name__)
             if not block.first and block.annotations.projection is None:
                 validate_data(self, reader.header, skip_check_array=True, reset=False)
-            rows = Sample(block.values, block.weights, block.annotations.unrestricted)
+            rows = Sample(block.values, block.weights, block.annotations.unrestricted.sparing)
             return self._evaluate_rows(rows, wanted, block.place)
 
         with closing(reader.blocks(held_tasks())) as blocks:
             parts = list(pipelined(evaluate, blocks))
         scores = Scores.joined([part.scores for part in parts])
-        return _Evaluation(scores, sum(part.base for part in parts), sum(part.weight for part in parts))
+        base, weight = (sum(numbers) for numbers in zip(*((part.base, part.weight) for part in parts), strict=True))
+        return _Evaluation(scores, base, weight, reader.dtype)
 
     def _evaluate_rows(
         self,
@@ -154,6 +162,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         annotations = self._boxed(rows).annotations if missing else rows.annotations
         family = family_for(self._family(), missing=missing, errors=annotations.has_errors)
         check_domain(family, values, type(self).__name__, place)
+        family = exact_for(family, values)
         if annotations.n_features(values.shape[1]) != locations.shape[1]:  # parameters may have been set by hand
             raise ValueError(
                 f"X has {annotations.n_features(values.shape[1])} features, but {type(self).__name__} is expecting "
@@ -161,17 +170,21 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             )
         check_densities(values, annotations, place)
         plain = not family.centred or annotations.projection is not None
-        origin = np.zeros(locations.shape[1]) if plain else common_origin(range_of(locations))
-        source = source_for(family, values, rows.weights, origin, annotations)
+        narrow = values.dtype if values.dtype == np.float32 else None
+        origin = np.zeros(locations.shape[1]) if plain else common_origin(range_of(locations), narrow)
+        mixture = self._recover(origin)
+        if locations.dtype != np.float32:  # parameters may tell more than float32 can
+            family = family._replace(single=None)
+        source = source_for(family, values, rows.weights, origin, annotations, mixture.params)
         passes = get_passes(family.name, restrict="restrict" if restricted else "all_allowed")
-        scores = source.score(passes, self._recover(origin), wanted)
+        scores = source.score(passes, mixture, wanted)
         if wanted.densities and family.log_base is not None:
             for start in range(0, len(values), BASE_ROWS):
                 part = slice(start, start + BASE_ROWS)
                 scores.rows.densities[part] += family.log_base(values[part])
         by_row = wanted.labels or wanted.densities or wanted.responsibilities
         base = 0.0 if by_row else sum_log_base(family, values, rows.weights)
-        return _Evaluation(scores, base, source.total_weight)
+        return _Evaluation(scores, base, source.total_weight, values.dtype)
 
     def score_samples(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
@@ -198,14 +211,17 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> model.score_samples([[0.5]]).round(4)
         array([-0.9189])
         """
-        return self._evaluate(X, Wanted(densities=True), known=Known(None, noise, projection)).scores.rows.densities
+        evaluation = self._evaluate(X, Wanted(densities=True), known=Known(None, noise, projection))
+        with np.errstate(over="ignore"):
+            return evaluation.scores.rows.densities.astype(evaluation.dtype, copy=False)
 
     def _totals(
         self, X: ArrayLike, sample_weight: ArrayLike | None, known: Known, *, entropy: bool = False
     ) -> tuple[float, float, float]:
         """Total log-likelihood, entropy of the responsibilities, and weight of the rows of X."""
-        scores, base, total = self._evaluate(X, Wanted(entropy=entropy), sample_weight, known)
-        return scores.log_likelihood + base, scores.entropy, total
+        evaluation = self._evaluate(X, Wanted(entropy=entropy), sample_weight, known)
+        scores = evaluation.scores
+        return scores.log_likelihood + evaluation.base, scores.entropy, evaluation.weight
 
     def score(
         self,

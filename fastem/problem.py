@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fastem.annotations import NOTHING, Annotations
 from fastem.compiled import Passes, get_passes
-from fastem.families import ComponentError, Family
+from fastem.families import ComponentError, Family, exact_family
 from fastem.families._contract import Params, Prior
 from fastem.sources import (
     ArraySource,
@@ -24,16 +24,21 @@ from fastem.sources import (
     Sweepable,
     Wanted,
     range_of,
+    reaches_single,
     single_suffices,
 )
 
-TINY = 1e-100
 BASE_ROWS = 16384  # rows at once where numpy evaluates the terms common to all components
 
 OVERFLOW = (
     "The sufficient statistics overflow float64: the values of X are too large to be squared and summed. "
     "Scale the input data."
 )
+IMPOSSIBLE = (
+    "The log-likelihood is not finite: at least one row of X has density zero under every component. Scale the input "
+    "data or choose other initial parameters."
+)
+SINGULAR = " Or a row's values follow from each other, by its projections and its noise: then they have no density."
 
 
 @dataclass(frozen=True)
@@ -139,9 +144,7 @@ class Problem:
 
     def start_variances(self) -> NDArray[np.float64]:
         """Variances (1, d) that a single component of incomplete rows can start with, whatever their units."""
-        squares = self.source.mean_squares()
-        if squares is None:  # the first M-step then has what is there, and nothing else
-            squares = np.full(self.source.n_features, TINY)
+        squares = self.source.start_squares()
         return np.where(squares > 0.0, squares, 1.0)[None]
 
     def reordered(self, order: NDArray[Any]) -> "Problem":
@@ -182,10 +185,7 @@ class Problem:
         if not (np.isfinite(sweep.stats).all() and np.isfinite(sweep.mass).all()):
             raise ValueError(OVERFLOW)
         if not math.isfinite(sweep.log_likelihood):
-            raise ValueError(
-                "The log-likelihood is not finite: at least one row of X has density zero under every component. "
-                "Scale the input data or choose other initial parameters."
-            )
+            raise ValueError(IMPOSSIBLE + (SINGULAR if self.family.load_errors is not None else ""))
         if self.family.centred and self.prior.means is not None:
             # Means that are fixed stay where they are, and second moments are about them.
             means = mixture.params.means
@@ -205,12 +205,17 @@ def source_for(
     weights: NDArray[np.float64] | None,
     origin: NDArray[np.float64],
     annotations: Annotations = NOTHING,
+    at: Params = None,
 ) -> ArraySource:
-    """Rows about `origin` (d,), evaluated in float32 where family and data allow it."""
+    """Rows about `origin` (d,), evaluated in float32 where family and data allow it, and parameters `at` hand."""
     if annotations.projection is not None and origin.any():  # what the rows see of it
         values = values - annotations.projection.reshape(-1, values.shape[1], len(origin)) @ origin
     missing = family.finish is not None
-    single = family.single and values.dtype == np.float32 and single_suffices(range_of(values, missing=missing), origin)
+    single = False
+    if family.single is not None and values.dtype == np.float32:
+        extent = range_of(values, missing=missing)
+        single = single_suffices(extent, origin, weights)
+        single = single and (at is None or reaches_single(extent, origin, at.means, family.single(at)))
     return kind_of_source(family, annotations)(values, weights, origin, single=single, annotations=annotations)
 
 
@@ -246,6 +251,16 @@ def sum_log_base(family: Family, values: NDArray[Any], weights: NDArray[np.float
             base = np.where(share > 0.0, base, 0.0) * share  # a row without weight may even have infinite terms
         total += float(base.sum())
     return total
+
+
+def exact_for(family: Family, values: NDArray[Any]) -> Family:
+    """The variation of a family whose log-densities of these values, some of which may be missing, lose no digits."""
+    return family if family.exact_below == math.inf else exact_family(family, largest_of(values))
+
+
+def largest_of(values: NDArray[Any]) -> float:
+    """The largest value that is not missing."""
+    return float(np.fmax.reduce(values, axis=None, initial=-math.inf))
 
 
 def check_squares(values: NDArray[Any], origin: NDArray[np.float64]) -> None:

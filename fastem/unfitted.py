@@ -17,13 +17,14 @@ from fastem.families import ComponentError
 from fastem.families._contract import Prior
 from fastem.fitted import FittedMixture, Float
 from fastem.initialize import Blocks, draw_responsibilities, start_beside_background
-from fastem.posing import Model, Posed, pose_array, pose_source
+from fastem.posing import Posed, pose_array, pose_source
 from fastem.priors import Moments
 from fastem.problem import Problem, check_squares
 from fastem.reading import Reader, as_source
 from fastem.records import encode_all, version
 from fastem.samples import Sample
 from fastem.sources import Mixture, Range
+from fastem.surveying import Model
 from fastem.threads import limit_threads
 
 UNIDENTIFYING = ("verbose", "verbose_interval", "n_jobs")  # parameters that change no result

@@ -30,7 +30,7 @@ def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str
         for name in families.NAMES:
             family = families.get_family(name)
             # rows of float32 far from zero, and those of starts, are evaluated in float64
-            for single in (True, False) if dtype == "float32" and family.single else (False,):
+            for single in (True, False) if dtype == "float32" and family.single is not None else (False,):
                 data = f"{name} {dtype} in float64" if dtype == "float32" and not single else f"{name} {dtype}"
                 for label, step in _steps(family, ArraySource(np.ones((8, 2), dtype), single=single)):
                     begin = time.perf_counter()

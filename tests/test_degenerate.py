@@ -7,6 +7,7 @@ import pytest
 from fits import model_at, run
 from models import failure, fitted_names, learned
 from reference import GAUSSIAN_FAMILIES, Gaussian, Poisson, responsibilities, rows_for, start_at
+from sklearn import config_context
 
 from fastem import GaussianMixture, PoissonMixture
 
@@ -193,3 +194,10 @@ def test_a_warm_start_from_parameters_of_another_shape_is_refused():
     model = GaussianMixture(2, warm_start=True, random_state=0).fit(rows_for("full", 30))
     assert "warm_start cannot continue" in failure(model, rows_for("full", 30)[:, :2])
     assert "n_components = 3" in failure(model.set_params(n_components=3), rows_for("full", 30))
+
+
+def test_nan_is_named_also_where_finiteness_is_assumed(rng):
+    X = rng.normal(size=(20, 2))
+    X[3, 1] = np.nan
+    with config_context(assume_finite=True), pytest.raises(ValueError, match="Input X contains NaN"):
+        GaussianMixture(1).fit(X)

@@ -28,7 +28,7 @@ threads
 sources
 problem extrapolation latent
 samples
-schemes initialize priors
+schemes initialize priors surveying
 posing
 driver
 callbacks iteration checkpoint

@@ -7,6 +7,8 @@ from models import learned
 
 from fastem import GaussianMixture
 from fastem.annotating import check_noise
+from fastem.annotations import Annotations
+from fastem.samples import Sample
 
 NO_COVARIANCES = {
     "an eigenvalue of -4": ([[1, 0, 0], [0, 1, 5], [0, 5, 1]], "not positive semi-definite in row 3"),
@@ -117,3 +119,36 @@ def test_a_feature_that_no_row_sees_cannot_be_learned():
     with pytest.raises(ValueError, match=message):
         GaussianMixture(1).fit(halves[:2])
     run(GaussianMixture(1), halves[::2], 3)
+
+
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("covariance_type", ["full", "diag"])
+def test_zero_noise_of_a_source_is_none(covariance_type, missing):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(500, 3)) + 3 * rng.integers(2, size=(500, 1))
+    X[rng.random(X.shape) < 0.2 * missing] = np.nan
+    options = {"covariance_type": covariance_type, "missing": "marginalize", "random_state": 0}
+    plain = run(GaussianMixture(2, **options), [X[:200], X[200:]], 5)
+    for noise in (np.zeros((500, 3)), np.zeros((500, 3, 3))):
+        chunks = [{"X": X[part], "noise": noise[part]} for part in (slice(0, 200), slice(200, None))]
+        model = run(GaussianMixture(2, **options), chunks, 5)
+        assert model.lower_bounds_ == plain.lower_bounds_
+        assert all((learned(model)[name] == value).all() for name, value in learned(plain).items())
+        assert (model.score_samples(chunks) == plain.score_samples(X)).all()
+    chunks[1]["noise"] = chunks[1]["noise"] + np.eye(3)
+    assert abs(run(GaussianMixture(2, **options), chunks, 5).lower_bound_ - plain.lower_bound_) > 1e-3
+
+
+def test_noise_of_another_number_of_rows_reaches_no_kernel():
+    rows = Sample(np.zeros((5, 2)), None, Annotations(noise=np.zeros((2, 4))))
+    with pytest.raises(ValueError, match="noise is known of 2 rows, where there are 5"):
+        rows.source(np.zeros(2))
+
+
+def test_covariances_that_noise_leaves_singular_are_said_to_be():
+    """Two columns see the same feature with the same error: their difference has no variance."""
+    X = np.random.default_rng(0).normal(size=(40, 1)).repeat(2, axis=1)
+    model = GaussianMixture(1, means_init=[[0.0]], weights_init=[1.0], precisions_init=[[[1.0]]])
+    with pytest.raises(ValueError, match="a row's values follow from each other"):
+        run(model, X, 2, projection=np.ones((2, 1)), noise=np.ones((2, 2)))
+    run(model, X, 2, projection=np.ones((2, 1)), noise=np.ones((2, 2)) + 0.1 * np.eye(2))

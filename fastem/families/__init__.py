@@ -20,7 +20,7 @@ _MODULES = {
 NAMES = tuple(_MODULES)
 BACKGROUND = ".background"
 
-__all__ = ["BACKGROUND", "NAMES", "ComponentError", "Family", "family_for", "get_family"]
+__all__ = ["BACKGROUND", "NAMES", "ComponentError", "Family", "exact_family", "family_for", "get_family"]
 
 
 @functools.cache
@@ -42,3 +42,8 @@ def family_for(family: Family, *, missing: bool, errors: bool) -> Family:
     name = family.name.removesuffix(BACKGROUND)
     varied = f"{name}.{'incomplete' if errors else family.if_missing}"
     return get_family(varied + (BACKGROUND if family.background else ""))
+
+
+def exact_family(family: Family, largest: float) -> Family:
+    """Variation of a family whose log-densities lose no digits of values that are at most so large."""
+    return get_family(f"{family.name}.deviance") if largest > family.exact_below else family

@@ -4,6 +4,7 @@ Kernels work on tiles, (n_features, b), see `fastem.kernels`; host functions are
 origin near the data, and parameters live in the shifted coordinates.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -156,14 +157,17 @@ class Family(NamedTuple):
         density, no other parameters, and belongs to every selection.
     centred : bool
         Whether densities do not change when data and parameters are shifted together.
-    single : bool
-        Whether float32 data may be evaluated in float32: errors grow with residuals, not with values.
+    single : (params) -> float, or None
+        The largest inverse deviation, if float32 data may be evaluated in float32: errors grow with residuals, not with
+        values.
     log_base : (values (n, d)) -> (n,), or None
         The terms that `log_prob` leaves out. They do not depend on parameters, so a fit sums them once.
     in_domain : (values (n, d)) -> mask (n, d), or None
         Which values the family allows; None if any finite number.
     domain : str
         The same in words.
+    exact_below : float
+        Values up to which log-densities lose no digits that matter; larger ones need the variation "deviance".
 
     if_missing : str
         The variation of the family for rows with missing values, a name in `fastem.families`.
@@ -196,11 +200,12 @@ class Family(NamedTuple):
     n_parameters: Callable[[int, int], int]
     centred: bool
     background: bool = False
-    single: bool = False
+    single: Callable[[Params], float] | None = None
     log_prior: Callable[[Params, Conjugate], float] | None = None
     log_base: Callable[[NDArray[Any]], Float] | None = None
     in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
     domain: str = "numbers"
+    exact_below: float = math.inf
     if_missing: str = "cells"
     load_errors: Callable[..., None] | None = None
     prepare: Callable[[Params, Any], Params] | None = None

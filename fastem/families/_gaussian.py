@@ -59,6 +59,12 @@ def columns_of(params: Any) -> tuple[Float, Float]:
     return params.centres if hasattr(params, "centres") else params.offset / by_column, by_column
 
 
+def largest_inverse_deviation(params: Any) -> float:
+    """How much a residual may grow when it is whitened."""
+    inverse = params.lower if hasattr(params, "lower") else params.inverse_deviation
+    return float(np.abs(inverse).max())
+
+
 def triangular_inverse(lower: Float) -> Float:
     """Inverses of lower-triangular matrices (..., d, d)."""
     inverse = np.empty_like(lower)

@@ -178,6 +178,6 @@ FAMILY = Family(
     n_parameters=n_parameters,
     centred=True,
     if_missing="incomplete",
-    single=True,
+    single=_gaussian.largest_inverse_deviation,
     log_prior=log_prior,
 )

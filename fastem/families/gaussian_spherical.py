@@ -113,6 +113,6 @@ FAMILY = Family(
     restore=restore,
     n_parameters=n_parameters,
     centred=True,
-    single=True,
+    single=_gaussian.largest_inverse_deviation,
     log_prior=log_prior,
 )

@@ -5,6 +5,7 @@ covariance of its own, see `fastem.kernels.incomplete`, and what they sum become
 """
 
 import functools
+import math
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -18,14 +19,17 @@ from fastem.kernels.vectors import GROUP, VECTOR_BYTES
 
 Factors: TypeAlias = tuple[Float, Float]  # means (K, d) and factors (K, d, d) of covariances
 LANES = GROUP * VECTOR_BYTES // 8
+PROJECTIONS = 64  # of an array, that their sizes are told by
 
 
 class IncompleteParams(NamedTuple):
     """What passes read; matrices are padded to an even size."""
 
     centres: Float  # (K, d)
-    covariances: Float  # (K, d, d)
-    lower: Float  # (K, d, d), Cholesky factors of the covariances
+    covariances: Float  # (K, d, d), in the columns' units; not read if there are projections
+    lower: Float  # (K, d, d), their Cholesky factors; in the features' own units if there are projections
+    units: Float  # (K, m), powers of two that observed columns are multiplied by
+    log_units: Float  # (K, m), their logarithms
     log_constant: Float  # (K,)
     log_widths: Float  # (m,), of a background, see `fastem.families.background`
     layout: NDArray[np.int64]  # observed columns, features, whether there are errors, whether there are projections
@@ -47,13 +51,32 @@ def prepare(params: Params, rows: Any) -> IncompleteParams:
     """Parameters for rows of a kind."""
     centres, lower = factors_of(params)
     n_components, n_features = centres.shape
+    m, projected = rows.values.shape[1], rows.projection.shape[0] > 0
+    deviations = _lengths(lower)
+    if projected:
+        deviations = deviations @ _largest(rows.projection).reshape(m, n_features).T
+    exponents = -np.frexp(deviations)[1]
+    units = np.ldexp(1.0, exponents)
     size = _even(n_features)
     padded = np.tile(np.eye(size), (n_components, 1, 1))
-    padded[:, :n_features, :n_features] = lower
-    covariances = padded @ np.swapaxes(padded, 1, 2)
-    kind = (rows.values.shape[1], n_features, rows.has_errors, rows.projection.shape[0] > 0)
-    constant, widths = np.zeros(n_components), np.zeros(rows.values.shape[1])
-    return IncompleteParams(centres, covariances, padded, constant, widths, np.array(kind, dtype=np.int64))
+    padded[:, :n_features, :n_features] = lower if projected else lower * units[:, :, None]
+    covariances = padded if projected else padded @ np.swapaxes(padded, 1, 2)
+    layout = np.array([m, n_features, rows.has_errors, projected], dtype=np.int64)
+    log_units, constant, widths = exponents * math.log(2.0), np.zeros(n_components), np.zeros(m)
+    return IncompleteParams(centres, covariances, padded, units, log_units, constant, widths, layout)
+
+
+def _lengths(matrices: Float) -> Float:
+    """Lengths of rows (..., d, d), whose squares may overflow."""
+    largest = np.abs(matrices).max(axis=-1, keepdims=True)
+    largest = np.where(largest > 0.0, largest, 1.0)
+    return np.asarray(largest[..., 0] * np.sqrt(((matrices / largest) ** 2).sum(axis=-1)))
+
+
+def _largest(projection: Float) -> Float:
+    """Largest absolute entries (m * d,) of projections: of some rows, as their sizes tell."""
+    some = np.abs(projection[:: -(-len(projection) // PROJECTIONS)]).max(axis=0)
+    return some if some.all() else np.asarray(np.abs(projection).max(axis=0))
 
 
 def factors_of(params: Params) -> Factors:
@@ -185,7 +208,7 @@ def vary(base: Family) -> Family:
         scratch_rows=scratch_rows,
         patterns=PatternAlgebra("gaussian-full", factors_of, marginal, pick, expand, functools.partial(collect, base)),
         log_base=_gaussian.log_base,
-        single=False,
+        single=None,
     )
 
 

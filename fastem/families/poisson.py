@@ -11,6 +11,8 @@ from fastem.families._contract import Family, Float, Prior, embed_rows, safe_rat
 from fastem.kernels.columns import weighted_counts, weighted_sum
 from fastem.kernels.posterior import active_vectors
 
+EXACT_BELOW = 2.0**26  # x log x has rounding errors of 1e-7 there
+
 
 class PoissonParams(NamedTuple):
     """Rates with their logarithms; a rate of zero allows only counts of zero."""
@@ -125,6 +127,7 @@ FAMILY = Family(
     log_base=log_base,
     in_domain=in_domain,
     domain="counts (non-negative integers)",
+    exact_below=EXACT_BELOW,
     describe=describe,
     restore=restore,
     n_parameters=n_parameters,

@@ -2,6 +2,7 @@
 
 from fastem._jit import kernel
 from fastem.kernels.shuffles import total
+from fastem.kernels.vecmath import deviance
 from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store, where
 
 
@@ -50,6 +51,23 @@ def log_counts(log_rates, rates, constant, tile, out):
                 rate = broadcast(rates, k, j)
                 term = multiply_add(x, where(x > zero, broadcast(log_rates, k, j), zero), zero - rate)
                 s = s + where(x >= x, term, zero)
+            store(s, out, k, c)
+
+
+@kernel
+def log_deviances(rates, log_rates, constant, tile, out):
+    """out[k, c] = constant[k] - sum over what is there of x log(x / rate) - (x - rate): half the deviance."""
+    n_components, b = out.shape
+    d = tile.shape[0]
+    zero = splat(0.0, tile)
+    for k in range(n_components):
+        level = broadcast(constant, k)
+        for c in range(0, b, lanes(tile)):
+            s = level
+            for j in range(d):
+                x = load(tile, j, c)
+                term = deviance(x, broadcast(rates, k, j), broadcast(log_rates, k, j))
+                s = s - where(x >= x, term, zero)
             store(s, out, k, c)
 
 

@@ -12,6 +12,9 @@ T = U D U' with unit triangular U is factored without square roots, and a missin
 to zero, so that it tells nothing about the others. Then W = U^-1 A and e = U^-1 q give u = W' D^-1 e and P = W' D^-1 W.
 What the density found, U, D^-1 and e, is kept for the statistics.
 
+Columns are in units of their own for each component, powers of two near their deviations, so that T has entries of
+order one however the data are scaled: nothing is rounded otherwise than in the data's units.
+
 A tile has the values (m), and behind them, if there are errors or projections, the lower triangles of S
 (m (m + 1) / 2) and R (m d). Odd dimensions are padded with one that is always missing.
 
@@ -78,9 +81,14 @@ def areas(scratch, layout, n_components, step, b):
 
 
 @kernel
-def see(tile, c, layout, centre, seen, factor, first_e):
-    """Which values are there (m,), and their residuals x - R mu, zero for the others."""
-    m, d, projected = layout[0], layout[1], layout[3]
+def see(tile, c, params, k, seen, factor, first_e):
+    """Which values are there (m,), and their residuals x - R mu in the columns' units, zero for the others.
+
+    Returns the logarithm of what the units make of a density, and the constant of component k.
+    """
+    m, d, projected = params.layout[0], params.layout[1], params.layout[3]
+    centre, unit, log_unit = params.centres[k], params.units[k], params.log_units[k]
+    level = broadcast_group(params.log_constant, k)
     like = load_group(tile, 0, c)
     zero, one = alike(0.0, like), alike(1.0, like)
     first = m + m * (m + 1) // 2
@@ -93,18 +101,24 @@ def see(tile, c, layout, centre, seen, factor, first_e):
                 residual = residual - load_group(tile, first + i * d + p, c) * broadcast_group(centre, p)
         else:
             residual = residual - broadcast_group(centre, i)
+        level = level + where(there, zero + broadcast_group(log_unit, i), zero)
         store(where(there, one, zero), seen, i, 0)
-        store(where(there, residual, zero), factor, first_e + i, 0)
+        store(where(there, residual * broadcast_group(unit, i), zero), factor, first_e + i, 0)
     for i in range(m, seen.shape[0]):
         store(zero, seen, i, 0)
         store(zero, factor, first_e + i, 0)
+    return level
 
 
 @kernel
-def add_errors(tile, c, m, work):
-    """Add the lower triangles of S to T."""
-    for i in range(m * (m + 1) // 2):
-        store(load_group(work, i, 0) + load_group(tile, m + i, c), work, i, 0)
+def add_errors(tile, c, m, unit, work):
+    """Add the lower triangles of S to T, in the columns' units."""
+    for i in range(m):
+        of_row = broadcast_group(unit, i)
+        for j in range(i + 1):
+            at = i * (i + 1) // 2 + j
+            error = load_group(tile, m + at, c) * of_row
+            store(multiply_add(error, broadcast_group(unit, j), load_group(work, at, 0)), work, at, 0)
 
 
 @kernel
@@ -117,8 +131,8 @@ def assemble(covariance, work):
 
 
 @kernel
-def project(tile, c, layout, lower, w):
-    """A = R L (m, d)."""
+def project(tile, c, layout, lower, unit, w):
+    """A = R L (m, d), in the columns' units."""
     m, d = layout[0], layout[1]
     zero = alike(0.0, load_group(w, 0, 0))
     width = padded(d)
@@ -129,6 +143,7 @@ def project(tile, c, layout, lower, w):
             if i < m and j < d:
                 for p in range(j, d):
                     a = multiply_add(load_group(tile, first + i * d + p, c), broadcast_group(lower, p, j), a)
+                a = a * broadcast_group(unit, i)
             store(a, w, i * width + j, 0)
 
 
@@ -167,20 +182,19 @@ def log_densities(params, tile, scratch, out):
     like = load_group(tile, 0, 0)
     minus_half = alike(-0.5, like)
     for k in range(n_components):
-        centre, covariance, lower = params.centres[k], params.covariances[k], params.lower[k]
-        constant = broadcast_group(params.log_constant, k)
+        covariance, lower, unit = params.covariances[k], params.lower[k], params.units[k]
         for c in range(0, b, step):
             at = (c // step * n_components + k) * size
-            see(tile, c, layout, centre, seen, factors, at + first_e)
+            level = see(tile, c, params, k, seen, factors, at + first_e)
             if layout[3]:
-                project(tile, c, layout, lower, w)
+                project(tile, c, layout, lower, unit, w)
                 assemble_projected(w, layout, work)
             else:
                 assemble(covariance, work)
             if layout[2]:
-                add_errors(tile, c, m, work)
+                add_errors(tile, c, m, unit, work)
             value = factorise(padded(m), seen, work, factors, at)
-            store(multiply_add(minus_half, value, constant), out, k, c)
+            store(multiply_add(minus_half, value, level), out, k, c)
 
 
 @kernel
@@ -203,7 +217,7 @@ def add_statistics(params, tile, resp, mass, scratch, stats):
                 continue
             at = (c // step * n_components + k) * size
             if layout[3]:
-                project(tile, c, layout, lower, w)
+                project(tile, c, layout, lower, params.units[k], w)
             else:
                 spread(lower, w)
             solve(m, d, not layout[3], factors, at, w)

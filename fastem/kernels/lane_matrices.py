@@ -4,9 +4,13 @@ Matrices lie in memory as (rows * columns, lanes), triangles by rows. Loops go o
 number half as often; sizes are even, see `padded`.
 """
 
+import numpy as np
+
 from fastem._jit import kernel
-from fastem.kernels.vecmath import log_and_quotient
-from fastem.kernels.vectors import alike, load_group, multiply_add, store, where
+from fastem.kernels.vecmath import log_of, split
+from fastem.kernels.vectors import alike, as_integers, load_group, multiply_add, store, where
+
+SMALLEST = 2.2250738585072014e-308  # normal number: pivots are positive
 
 
 @kernel
@@ -26,14 +30,15 @@ def factorise(m, seen, work, factor, at):
     """Factor T = U D U' in `work`, its lower triangle by rows, and solve U e = q; returns log det D + e' D^-1 e.
 
     `seen` (m,) has ones, and zeros for what is missing: such pivots are left out. `factor` has, from `at` on, U, D^-1
-    and e, which is q on entry. T is written over by -U D.
+    and e, which is q on entry. T is written over by -U D. The result is NaN where T is not positive definite.
     """
     like = load_group(work, 0, 0)
     zero, one, minus_one = alike(0.0, like), alike(1.0, like), alike(-1.0, like)
+    smallest, undefined = alike(SMALLEST, like), alike(np.nan, like)
     first_inverse = at + m * (m - 1) // 2
     first_e = first_inverse + m
     result = zero
-    product = one
+    product, exponent = one, as_integers(zero)
     for j in range(0, m, 2):
         row_j, row_j1 = j * (j + 1) // 2, (j + 1) * (j + 2) // 2  # in work
         unit_j, unit_j1 = at + j * (j - 1) // 2, at + (j + 1) * j // 2  # in factor
@@ -54,14 +59,17 @@ def factorise(m, seen, work, factor, at):
             e1 = multiply_add(e, u1, e1)
         seen0 = load_group(seen, j, 0) > zero
         seen1 = load_group(seen, j + 1, 0) > zero
-        # both pivots from one division, which takes as long as thirty-two multiplications
+        # both pivots from one division, which takes as long as thirty-two multiplications; of mantissas, so that
+        # products stay in the range of the numbers
         a = where(seen0, a, one)
         negative = where(seen0, zero - b, zero)
         determinant = multiply_add(negative, negative * minus_one, a * g)
         determinant = where(seen1, determinant, a)
-        quotient = one / (a * determinant)
-        inverse0 = where(seen0, quotient * determinant, zero)
-        inverse1 = where(seen1, quotient * a * a, zero)
+        mantissa, _, inverse_power = split(a)
+        of_both, of_both_exponent, inverse_power_of_both = split(determinant)
+        quotient = one / (mantissa * of_both)
+        inverse0 = where(seen0, quotient * of_both * inverse_power, zero)
+        inverse1 = where(seen1, quotient * mantissa * inverse_power_of_both * a, zero)
         unit = b * inverse0
         e1 = multiply_add(zero - e0, unit, e1)
         store(unit, factor, unit_j1 + j, 0)
@@ -72,11 +80,9 @@ def factorise(m, seen, work, factor, at):
         store(e1, factor, first_e + j + 1, 0)
         result = multiply_add(e0 * e0, inverse0, result)
         result = multiply_add(e1 * e1, inverse1, result)
-        product = product * determinant
-        if j % 4 == 2 or j + 2 == m:  # four at a time do not leave the range of the numbers
-            logarithm, _ = log_and_quotient(product, one)
-            result = result + logarithm
-            product = one
+        result = where(where(a >= smallest, determinant, zero) >= smallest, result, undefined)
+        product = product * of_both
+        exponent = exponent + of_both_exponent
         for i in range(j + 2, m, 2):
             row_i, row_i1 = i * (i + 1) // 2, (i + 1) * (i + 2) // 2
             t00 = load_group(work, row_i + j, 0)
@@ -105,7 +111,7 @@ def factorise(m, seen, work, factor, at):
             store(t10 * inverse0, factor, unit_i1 + j, 0)
             store(t01 * inverse1, factor, unit_i + j + 1, 0)
             store(t11 * inverse1, factor, unit_i1 + j + 1, 0)
-    return result
+    return result + log_of(product, exponent)
 
 
 @kernel

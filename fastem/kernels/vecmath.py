@@ -9,6 +9,7 @@ SQRT_HALF = 0.7071067811865476
 # float64: ln 2 in two parts, the first with few enough bits that multiples by an exponent are exact
 LN2_HIGH = 6.93147180369123816490e-01
 LN2_LOW = 1.90821492927058770002e-10
+NEAR = 0.029  # squares of s in `log_and_quotient` are below: ((sqrt(2) - 1) / (sqrt(2) + 1)) ** 2
 ROUND = 6755399441055744.0  # 1.5 * 2**52: adding it leaves the nearest integer in the low bits
 UNDERFLOW = -708.0  # below it exp would be subnormal
 
@@ -98,3 +99,46 @@ def log_and_quotient(x, w):
     exponent = as_floats(shifted + as_integers(magic)) - magic  # an integer to a float, in vector code
     rest = multiply_add(s * t, p, exponent * low)
     return multiply_add(exponent, high, (s + s) + rest), quotient
+
+
+@kernel
+def split(x):
+    """A float64 vector x > 0 of normal numbers as m 2**n: m in [sqrt(1/2), sqrt(2)), the integers n, and 2**-n."""
+    bits = as_integers(x)
+    exponent = (bits - as_integers(alike(SQRT_HALF, x))) >> 52
+    moved = exponent << 52
+    return as_floats(bits - moved), exponent, as_floats(as_integers(alike(1.0, x)) - moved)
+
+
+@kernel
+def log_of(m, n):
+    """Log of m 2**n, for a vector m > 0 and integers n: a product of many numbers that itself need not be one."""
+    logarithm, _ = log_and_quotient(m, alike(1.0, m))
+    magic = alike(ROUND, m)
+    exponent = as_floats(n + as_integers(magic)) - magic
+    return multiply_add(exponent, alike(LN2_HIGH, m), multiply_add(exponent, alike(LN2_LOW, m), logarithm))
+
+
+@kernel
+def deviance(x, rate, log_rate):
+    """X log(x / rate) - (x - rate) of counts x and a positive rate, without cancellation; float64.
+
+    It is half the deviance of a Poisson count. With s = (x - rate) / (x + rate) the logarithm is 2 atanh(s) = 2 s + s^3
+    p(s^2), see `log_and_quotient`, so that x near the rate leave (x - rate) s + x s^3 p(s^2) (C. Loader, 2000, Fast and
+    accurate computation of binomial probabilities). Farther away nothing cancels.
+    """
+    zero, one = alike(0.0, x), alike(1.0, x)
+    difference = x - rate
+    s = difference / (x + rate)
+    t = s * s
+    p = multiply_add(alike(0.14617807153417325, x), t, alike(0.15331611722055008, x))
+    p = multiply_add(p, t, alike(0.1818289243253687, x))
+    p = multiply_add(p, t, alike(0.22222211089379496, x))
+    p = multiply_add(p, t, alike(0.28571428626253836, x))
+    p = multiply_add(p, t, alike(0.3999999999989889, x))
+    p = multiply_add(p, t, alike(0.666666666666667, x))
+    near = multiply_add(x * s, t * p, difference * s)
+    positive = x > zero
+    logarithm, _ = log_and_quotient(where(positive, x, one), one)
+    far = where(positive, multiply_add(x, logarithm - log_rate, zero - difference), rate)
+    return where(alike(NEAR, x) > t, near, far)

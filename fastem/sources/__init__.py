@@ -12,7 +12,9 @@ from fastem.sources.ranges import (
     log_widths,
     range_of,
     range_of_present,
+    reaches_single,
     single_suffices,
+    weights_suffice,
 )
 from fastem.sources.tiling import PARALLEL_WORK, slab_bounds, workspace_rows
 
@@ -36,8 +38,10 @@ __all__ = [
     "log_widths",
     "range_of",
     "range_of_present",
+    "reaches_single",
     "single_suffices",
     "slab_bounds",
     "unchanged",
+    "weights_suffice",
     "workspace_rows",
 ]

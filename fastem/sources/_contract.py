@@ -82,7 +82,7 @@ class Wanted(NamedTuple):
 class RowScores(NamedTuple):
     """Arrays that a score pass fills where wanted; of length zero elsewhere."""
 
-    densities: NDArray[Any]  # (n,)
+    densities: Float  # (n,)
     labels: NDArray[np.int64]  # (n,)
     responsibilities: NDArray[Any]  # (n, K)
 
@@ -147,8 +147,8 @@ class RowSource(Sweepable, Protocol):
     def unrestricted(self) -> "RowSource":
         """The same rows where nothing is known of their components."""
 
-    def mean_squares(self) -> Float | None:
-        """Mean square of each feature (d,) about the origin, if rows have errors; None if not."""
+    def start_squares(self) -> Float:
+        """Squares of each feature (d,) about the origin that a start may have, see `squares.start_squares`."""
 
     def digest(self) -> str:
         """Fingerprint of all rows and weights, in their order."""

@@ -1,8 +1,10 @@
 """Rows of one array, in memory or in a memory map."""
 
 import copy
+import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
 from fastem.fingerprints import fingerprint
 from fastem.sources._contract import Marks, Mixture, Rows, RowScores, Scores, Sweep, Wanted
+from fastem.sources.squares import start_squares
 from fastem.sources.tiling import (
     FACTOR_TILE_ROWS,
     PARALLEL_WORK,
@@ -62,6 +65,7 @@ class ArraySource:
 
     def _hold(self, values: NDArray[Any], weights: Float | None, annotations: Annotations, origin: Float) -> None:
         """Set the rows, and what is known of them."""
+        annotations.check_rows(len(values))
         # Read-only views: kernels cannot write to the data, and both kinds of array share one compiled pass.
         given = np.empty(0) if weights is None else weights
         known = map(_read_only, or_empty(annotations))
@@ -94,9 +98,9 @@ class ArraySource:
         """The same rows where nothing is known of their components."""
         return self.holding(self.rows.values, self._given_weights, self.annotations.unrestricted)
 
-    def mean_squares(self) -> Float | None:
-        """Mean square of each feature (d,) about the origin, if rows have errors; None if not."""
-        return mean_squares([self])
+    def start_squares(self) -> Float:
+        """Squares of each feature (d,) about the origin that a start may have, see `start_squares`."""
+        return start_squares([self])
 
     def among(self, components: NDArray[np.intp]) -> "ArraySource":
         """The same rows where these are all components."""
@@ -137,14 +141,37 @@ class ArraySource:
         self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
     ) -> Sweep:
         """Run one fused pass: the E-step at `mixture` and its statistics of length `n_stats`; `key` seeds draws."""
-        nothing = np.empty((0, mixture.weights.size), self.precision)
-        return self._fold(passes, self.rows._replace(key=key), mixture, nothing, n_stats, parallel)
+        return self._swept(passes, self.rows._replace(key=key), mixture, n_stats, parallel)
 
     def marked_sweep(self, passes: Passes, mixture: Mixture, n_stats: int) -> tuple[Sweep, Marks]:
         """Run one fused pass that keeps the most probable component and the log-density of each row."""
-        nothing = np.empty((0, mixture.weights.size), self.precision)
         marks = Marks(np.empty(self.n_rows, np.int64), np.empty(self.n_rows))
-        return self._fold(passes, self.rows, mixture, nothing, n_stats, None, marks), marks
+        return self._swept(passes, self.rows, mixture, n_stats, None, marks), marks
+
+    def _swept(
+        self,
+        passes: Passes,
+        rows: Rows,
+        mixture: Mixture,
+        n_stats: int,
+        parallel: bool | None,
+        marks: Marks = NO_MARKS,
+    ) -> Sweep:
+        """One fused pass, in float64 if numbers leave the range of float32."""
+        nothing = np.empty((0, mixture.weights.size), self.precision)
+        if self.precision == np.float64:
+            return self._fold(passes, rows, mixture, nothing, n_stats, parallel, marks)
+        with suppress(FloatingPointError):
+            sweep = self._fold(passes, rows, mixture, nothing, n_stats, parallel, marks)
+            if math.isfinite(sweep.log_likelihood):
+                return sweep
+        return self._wide()._swept(passes, rows, mixture, n_stats, parallel, marks)
+
+    def _wide(self) -> "ArraySource":
+        """The same rows, evaluated in float64."""
+        source = copy.copy(self)
+        source.precision, source._memory = np.float64, threading.local()
+        return source
 
     def given(self, passes: Passes, mixture: Mixture, n_stats: int, blocks: Iterable[NDArray[Any]]) -> Sweep:
         """Statistics about `mixture` for given responsibilities: arrays (rows, K) that follow each other."""
@@ -200,14 +227,23 @@ class ArraySource:
         *,
         parallel: bool | None = None,
     ) -> Scores:
-        """Evaluate every row at `mixture`."""
+        """Evaluate every row at `mixture`, in float64 if numbers leave the range of float32."""
         wanted = Wanted() if wanted is None else wanted
+        if self.precision == np.float64:
+            return self._scored(passes, mixture, wanted, parallel)
+        with suppress(FloatingPointError):
+            scores = self._scored(passes, mixture, wanted, parallel)
+            if math.isfinite(scores.log_likelihood):
+                return scores
+        return self._wide()._scored(passes, mixture, wanted, parallel)
+
+    def _scored(self, passes: Passes, mixture: Mixture, wanted: Wanted, parallel: bool | None) -> Scores:
         n_components, dtype = mixture.weights.size, self.rows.values.dtype
         n_stats = n_components * self.n_features
         bounds = self._bounds(passes, self.n_rows, n_components, n_stats)
         n_slabs = len(bounds) - 1
         by_row = RowScores(
-            np.empty(self.n_rows if wanted.densities else 0, dtype),
+            np.empty(self.n_rows if wanted.densities else 0),
             np.empty(self.n_rows if wanted.labels else 0, np.int64),
             np.empty((self.n_rows if wanted.responsibilities else 0, n_components), dtype),
         )
@@ -261,27 +297,6 @@ class ArraySource:
         return kept
 
 
-def mean_squares(sources: Iterable[ArraySource]) -> Float | None:
-    """Mean squares of what is there, of the rows of positive weight; of all features alike if rows are projections."""
-    counts: Any = 0.0
-    sums: Any = 0.0
-    scale, n_rows, n_features = 0.0, 0, 0
-    for source in sources:
-        rows, annotations, n_features = source.rows, source.annotations, source.n_features
-        if not annotations.has_errors:
-            return None
-        present = rows.weights > 0.0 if rows.weights.size else slice(None)
-        squares = (rows.values[present] - rows.origin) ** 2
-        there = ~np.isnan(squares)
-        counts = counts + there.sum(axis=0)
-        sums = sums + np.where(there, squares, 0.0).sum(axis=0)
-        if annotations.projection is not None:
-            scale += float(np.mean(annotations.projection**2)) * source.n_rows
-        n_rows += source.n_rows
-    means: Float = sums / np.maximum(counts, 1)
-    return np.full(n_features, means.mean() * n_rows / (scale * n_features)) if scale > 0.0 else means
-
-
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
     view = array.view()
     view.flags.writeable = False
@@ -289,7 +304,8 @@ def _read_only(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _cast(params: Params, dtype: Any) -> Params:
-    """The same parameters in arrays of another type."""
+    """The same parameters in arrays of another type; FloatingPointError if one has no room in it."""
     if dtype == np.float64:
         return params
-    return type(params)(*(array.astype(dtype, copy=False) for array in params))
+    with np.errstate(over="raise"):
+        return type(params)(*(array.astype(dtype, copy=False) for array in params))

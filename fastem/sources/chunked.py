@@ -15,7 +15,8 @@ from fastem.compiled import Passes
 from fastem.families._contract import Float
 from fastem.reading import Reader
 from fastem.sources._contract import Mixture, Scores, Sweep, Wanted
-from fastem.sources.array import ArraySource, mean_squares
+from fastem.sources.array import ArraySource
+from fastem.sources.squares import start_squares
 from fastem.threads import held_tasks, pipelined
 
 
@@ -35,6 +36,8 @@ class ChunkSource:
         What each block is.
     log_widths : ndarray of shape (1, n_features), optional
         Of a background's box, see `Annotations`.
+    noisy : bool, default=True
+        Whether noise, if there is any, is more than zeros, or of projections.
     """
 
     def __init__(
@@ -46,8 +49,10 @@ class ChunkSource:
         single: bool = False,
         kind: type[ArraySource] = ArraySource,
         log_widths: Float | None = None,
+        noisy: bool = True,
     ) -> None:
         self._log_widths = log_widths
+        self._noisy = noisy
         self.reader = reader
         self.n_features = reader.known.n_features(reader.n_features)
         self.restricted = reader.known.restricts
@@ -76,10 +81,10 @@ class ChunkSource:
         source.restricted = False
         return source
 
-    def mean_squares(self) -> Float | None:
-        """Mean square of each feature (d,) about the origin, if rows have errors; None if not."""
+    def start_squares(self) -> Float:
+        """Squares of each feature (d,) about the origin that a start may have, see `start_squares`."""
         with closing(self._read()) as blocks:
-            return mean_squares(block for _, block in blocks)
+            return start_squares(block for _, block in blocks)
 
     def digest(self) -> str:
         """Fingerprint of all chunks."""
@@ -91,6 +96,7 @@ class ChunkSource:
             for block in blocks:
                 known = block.annotations._replace(log_widths=self._log_widths)
                 known = known if self.restricted else known.unrestricted
+                known = known if self._noisy else known._replace(noise=None)
                 yield block.first, self._block.holding(block.values, block.weights, known)
 
     def sweep(

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from fastem.families._contract import Float
 
 LARGEST_SINGLE, SMALLEST_SINGLE = 1e9, 1e-9  # their ratio, squared and whitened, is still a float32
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15  # times such squares, likewise
+LARGEST_WHITE = 1e18  # whose square is a float32
 RUN = 8192  # numbers that are compared at once: numpy takes ten times as long to go down short columns
 BLOCK_ROWS = 65536  # rows that are copied at once where some have no weight
 
@@ -62,28 +64,43 @@ def log_widths(extent: Range) -> Float:
         return np.asarray(np.log(extent.high.astype(np.float64) - extent.low))[None]
 
 
-def single_suffices(extent: Range, origin: Float) -> bool:
+def single_suffices(extent: Range, origin: Float, weights: Float | None = None) -> bool:
     """Whether rows may be evaluated in float32: they are float32, and their squares neither overflow nor vanish.
 
-    What float32 arithmetic adds to the error of a whitened residual is then no more than the rounding of the data.
+    Nor do these times a weight, and the origin is a float32. What float32 arithmetic adds to the error of a whitened
+    residual is then no more than the rounding of the data.
     """
     low, high = extent
-    if low.dtype != np.float32:
+    if low.dtype != np.float32 or (origin != origin.astype(np.float32)).any():
         return False
     farthest = np.maximum(np.abs(low - origin), np.abs(high - origin))
     spread = high.astype(np.float64) - low
-    return bool((farthest < LARGEST_SINGLE).all() and ((spread > SMALLEST_SINGLE) | (spread == 0.0)).all())
+    suffices = (farthest < LARGEST_SINGLE).all() and ((spread > SMALLEST_SINGLE) | (spread == 0.0)).all()
+    return bool(suffices) and (weights is None or weights_suffice(weights))
 
 
-def common_origin(extent: Range) -> Float:
-    """Origin near the data in each column where subtracting it is exact, else zero.
+def weights_suffice(weights: Float) -> bool:
+    """Whether weights allow an evaluation in float32."""
+    present = weights[weights > 0.0]
+    return not present.size or bool(present.min() > SMALLEST_WEIGHT and present.max() < LARGEST_WEIGHT)
+
+
+def reaches_single(extent: Range, origin: Float, means: Float, inverse_deviation: float) -> bool:
+    """Whether squares of whitened residuals of these rows from these means (K, d), about the origin, are float32."""
+    low, high = (bound.astype(np.float64) - origin for bound in extent)
+    farthest = np.maximum(np.maximum(np.abs(low), np.abs(high)), np.abs(means).max(axis=0)).max()
+    return bool(2.0 * farthest * inverse_deviation * np.sqrt(len(low)) < LARGEST_WHITE)
+
+
+def common_origin(extent: Range, dtype: Any = None) -> Float:
+    """Origin near the data in each column where subtracting it is exact, else zero; a number of type `dtype`.
 
     A column on one side of zero within a factor of two loses no bit by the subtraction (Sterbenz), and densities far
     from zero gain all that the data has: a mean of 1e9 with a standard deviation of 1 is as good as a mean of zero.
     """
     low, high = (bound.astype(np.float64) for bound in extent)
     exact = (low > 0.0) & (0.5 * high <= low) | (high < 0.0) & (0.5 * low >= high)  # doubled they might overflow
-    middle = (low + 0.5 * (high - low)).astype(extent.low.dtype).astype(np.float64)
+    middle = (low + 0.5 * (high - low)).astype(extent.low.dtype if dtype is None else dtype).astype(np.float64)
     return np.where(exact, middle, 0.0)
 
 

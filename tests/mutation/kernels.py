@@ -157,7 +157,10 @@ CHANGES = {
     "lane_matrices": [
         ("e1 = multiply_add(zero - e0, unit, e1)", "e1 = multiply_add(e0, unit, e1)"),
         ("t11 = multiply_add(n10, unit, t11)", "t11 = multiply_add(n00, unit, t11)"),
-        ("inverse1 = where(seen1, quotient * a * a, zero)", "inverse1 = where(seen1, quotient * a, zero)"),
+        (
+            "inverse1 = where(seen1, quotient * mantissa * inverse_power_of_both * a, zero)",
+            "inverse1 = where(seen1, quotient * mantissa * inverse_power_of_both, zero)",
+        ),
         ("for p in range(first, m + 1):", "for p in range(first, m):"),
     ],
     "incomplete": [

@@ -58,6 +58,7 @@ TARGETS = {
     "schemes": "test_algorithms.py test_boundaries.py test_options.py test_fixed.py",
     "sources": "test_invariances.py test_sources.py test_origin.py test_missing_kept.py "
     "test_kernels.py test_compiled.py",
+    "surveying.py": "test_sources.py test_sources_known.py test_origin.py test_noise_checked.py test_float_range.py",
     "threads.py": "test_threads.py test_compiled.py test_sources.py",
     "unfitted.py": "test_driver.py test_fixed.py test_input_types.py test_against_scikit_learn.py test_background.py",
     "warmup.py": "test_compiled.py",
