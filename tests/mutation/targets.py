@@ -44,6 +44,7 @@ TARGETS = {
     "latent.py": "test_imputing.py test_noise.py",
     "mixture.py": "test_driver.py test_algorithms.py test_checkpoint.py test_persistence.py",
     "numeric.py": "test_numeric.py test_input_types.py test_options.py",
+    "permissions.py": "test_writing.py test_faults.py",
     "persistence.py": "test_persistence.py test_persistence_damage.py",
     "plotting.py": "test_plotting.py",
     "poisson_mixture.py": "test_house.py test_known_answers.py test_degenerate.py test_conditioning.py",
