@@ -20,16 +20,23 @@ def _started() -> bool:
     return bool(getattr(sys.modules.get("numba.np.ufunc.parallel"), "_is_initialized", False))
 
 
-def _alone() -> bool:
-    """Whether this process has a single thread, as a forked child has at first; False where that cannot be told."""
-    threads = Path("/proc/self/task")
-    return threads.is_dir() and len(list(threads.iterdir())) == 1
+def _seems_forked() -> bool:
+    """Whether this process has a single thread and its parent's command line, as a forked child has at first.
+
+    False where that cannot be told: only where GNU OpenMP is used, under Linux, does a child die of lost threads.
+    """
+    process = Path("/proc")
+    try:
+        command, parents = (process / str(pid) / "cmdline" for pid in (os.getpid(), os.getppid()))
+        return command.read_bytes() == parents.read_bytes() and len(list(process.glob("self/task/*"))) == 1
+    except OSError:
+        return False
 
 
 def _after_fork() -> None:
     _state["lost"] = _started()
 
 
-_state["lost"] = _started() and _alone()  # imported by a child
+_state["lost"] = _started() and _seems_forked()  # imported by the child itself
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)

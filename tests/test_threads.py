@@ -214,6 +214,18 @@ def test_a_child_of_a_process_with_threads_of_numba_enters_no_parallel_pass(impo
     assert before is (True if imported else None), "where nothing was started nothing is lost"
 
 
+def test_a_process_whose_threads_are_started_before_the_import_keeps_them():
+    """With a single thread as yet: those of OpenMP begin when they are needed."""
+    code = """
+import json
+import numba
+numba.set_num_threads(2)
+from fastem import _jit
+print(json.dumps(_jit.parallel_is_safe()))
+"""
+    assert python(code, NUMBA_NUM_THREADS="2", OPENBLAS_NUM_THREADS="1") is True
+
+
 def test_a_fit_in_a_child_of_such_a_process_is_the_fit_of_its_parent():
     """Large enough for a parallel pass."""
     seen = python(
