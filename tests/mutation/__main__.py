@@ -49,6 +49,7 @@ class Worker:
             copy = shutil.copytree if source.is_dir() else shutil.copy2
             copy(source, self.copy / name)
         own = self.copy / "fastem" / "kernels" / "__pycache__"
+        own.mkdir(exist_ok=True)
         shutil.copytree(own, compiled, dirs_exist_ok=True)
         shutil.rmtree(own)
         own.symlink_to(compiled)  # what one worker compiles, the other finds
