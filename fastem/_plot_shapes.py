@@ -166,7 +166,7 @@ def full_covariances(model: GaussianMixture) -> Floats:
     (3, 4, 4)
     """
     n_components, n_features = model.means_.shape
-    covariances = np.asarray(model.covariances_, dtype=np.float64)
+    covariances = model._fitted().described["covariances"]
     if model.covariance_type == "spherical":
         covariances = covariances[:, None]
     if model.covariance_type in ("diag", "spherical"):

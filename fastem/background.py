@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastem.conditioning import Regression
 from fastem.fitted import Float
 from fastem.imputing import Denoising
+from fastem.parameters import AGAIN, Parameters
 from fastem.samples import Sample
 from fastem.sources import Mixture, Range, log_widths
 from fastem.unfitted import UnfittedMixture
@@ -38,6 +39,30 @@ class Background(Denoising, UnfittedMixture):
             weights = np.append((1.0 - START_WEIGHT) / weights.sum() * weights, START_WEIGHT)
             weights = weights if self.weights_init is None else np.array(self.weights_init, dtype=np.float64)
         return Mixture(weights, surround(mixture.params, log_density))
+
+    def _fitted(self) -> Parameters:
+        parameters = super()._fitted()
+        if self.background:
+            self._check_box(parameters)
+        return parameters
+
+    def _check_box(self, parameters: Parameters) -> None:
+        """Check that the background is as dense as the volume that the user gave, or its box, if it is known, says."""
+        volume, box, rounding = self._volume(), vars(self).get("background_"), 0.0
+        density = float(parameters.described["background_log_density"])
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            expected = density if volume is None else -float(np.log(volume))
+            if box is not None:
+                low, high = _corners(box, parameters.locations.shape[1])
+                if volume is None:
+                    expected = -float(log_widths(Range(low, high)).sum())
+                    eps = float(np.finfo(box.dtype).eps) if box.dtype.kind == "f" else 0.0
+                    rounding = 4.0 * eps * float((np.maximum(abs(low), abs(high)) / (high - low)).sum())
+        if not (density == expected or abs(density - expected) <= 1e-9 * (1.0 + abs(expected)) + rounding):
+            raise ValueError(
+                f"background_log_density_ is {density:.9g}, where background={self.background!r} and the box "
+                f"background_ give {expected:.9g}. {AGAIN}"
+            )
 
     def _divisible(self) -> bool:
         return self._volume() is None
@@ -95,6 +120,17 @@ class Background(Denoising, UnfittedMixture):
         """Draw rows from the box."""
         low, high = self.background_.astype(np.float64)
         return random_state.uniform(low, high, size=(n_samples, len(low)))
+
+
+def _corners(box: Any, n_features: int) -> tuple[Float, Float]:
+    """Lower and upper corner of a fitted box, which anybody may have set."""
+    shape = (2, n_features)
+    if not isinstance(box, np.ndarray) or box.shape != shape or box.dtype.kind not in "fiu":
+        raise ValueError(f"background_ must be an array of shape {shape}: the corners of the background's box")
+    low, high = box.astype(np.float64)
+    if not ((low <= high) & np.isfinite(high - low)).all():
+        raise ValueError("background_ must hold finite lower and upper corners, in this order")
+    return low, high
 
 
 def _box(extent: Range) -> NDArray[Any]:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_array
 
 from fastem.fitted import NOTHING_KNOWN, FittedMixture, Float
 from fastem.frames import is_frame
@@ -67,7 +67,7 @@ class Conditioning(FittedMixture):
         array([[10.5],
                [ 0.5]])
         """
-        check_is_fitted(self, "weights_")
+        self._fitted()
         chosen = self._columns(columns)
         return self._derived(self.weights_, self._marginal_attributes(chosen), chosen)
 
@@ -102,7 +102,7 @@ class Conditioning(FittedMixture):
         >>> model.means_.round(1), model.covariances_.round(2)
         (array([[1.6]]), array([[[0.36]]]))
         """
-        check_is_fitted(self, "weights_")
+        self._fitted()
         chosen, rest = self._split(list(given))
         values = real_array([list(given.values())], "given", place=lambda index: f"column {list(given)[index[1]]!r}")
         values = check_array(values, dtype=np.float64, input_name="given")
@@ -144,7 +144,7 @@ class Conditioning(FittedMixture):
         >>> mean.round(1)
         array([2., 2.])
         """
-        check_is_fitted(self, "weights_")
+        self._fitted()
         several = not isinstance(target, int | np.integer | str)
         targets, given = self._split([target] if isinstance(target, int | np.integer | str) else list(target))
         marginal = self.marginal(given)

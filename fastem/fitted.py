@@ -21,11 +21,12 @@ from fastem import checks, frames, numeric, persistence
 from fastem.annotating import Known, annotate
 from fastem.compiled import get_passes
 from fastem.families import Family, family_for
+from fastem.parameters import Frame, Parameters, checked
 from fastem.problem import BASE_ROWS, check_domain, exact_for, has_nan, source_for, sum_log_base
 from fastem.projecting import check_densities
 from fastem.reading import Block, Reader, Source, as_source
 from fastem.samples import Sample
-from fastem.sources import Mixture, Scores, Wanted, common_origin, range_of
+from fastem.sources import Scores, Wanted, common_origin, range_of
 from fastem.threads import held_tasks, limit_threads, pipelined
 
 Float = NDArray[np.float64]
@@ -45,14 +46,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     """Methods of a fitted mixture. They read the fitted attributes, which may have been set by hand."""
 
     FIXABLE: ClassVar[dict[str, str]]  # parameters that can be fixed, and where their values come from
+    SHAPING: ClassVar[tuple[str, ...]] = ()  # parameters that decide which fitted attributes there are
 
     @abstractmethod
     def _family(self) -> Family:
         """Family of the components."""
-
-    @abstractmethod
-    def _recover(self, origin: Float) -> Mixture:
-        """Inverse of `_publish`: the mixture in coordinates about `origin`."""
 
     @abstractmethod
     def _locations(self) -> NDArray[Any]:
@@ -67,6 +65,33 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _get_param_names(cls) -> list[str]:
         """Names of the parameters, which scikit-learn would read anew from the signature in every fit."""
         return super()._get_param_names()
+
+    def _fitted(self) -> Parameters:
+        """The fitted parameters, which anybody may have set, checked: the only way from attributes to kernels.
+
+        Raises
+        ------
+        NotFittedError
+            If there are none.
+        ValueError
+            If they contradict each other or the constructor's parameters, which are those of the next fit.
+        """
+        check_is_fitted(self, "weights_")
+        attributes = vars(self)
+        try:
+            family = self._family()
+        except KeyError:
+            self._validate_params()
+            raise
+        n_features = attributes.get("n_features_in_")
+        settings = {name: getattr(self, name) for name in self.SHAPING}
+        parameters = checked(family, attributes, Frame(self.n_components, n_features, settings))
+        names = attributes.get("feature_names_in_")
+        if names is not None and len(names) != parameters.locations.shape[1]:
+            raise ValueError(
+                f"feature_names_in_ has {len(names)} names, where there are {parameters.locations.shape[1]} features"
+            )
+        return parameters
 
     def _values(
         self, X: Any, known: Known, *, first: bool = False, missing: bool = False, **options: Any
@@ -106,6 +131,14 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         """Rows that know the box of a background that has been fitted, if there is one."""
         return rows
 
+    def _check_width(self, rows: Sample, n_features: int) -> None:
+        """Check that rows have the fitted number of features, which `n_features_in_` may not tell."""
+        found = rows.annotations.n_features(rows.values.shape[1])
+        if found != n_features:
+            raise ValueError(
+                f"X has {found} features, but {type(self).__name__} is expecting {n_features} features as input."
+            )
+
     def _evaluate(
         self,
         X: Any,
@@ -114,18 +147,18 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         known: Known = NOTHING_KNOWN,
     ) -> _Evaluation:
         """Run a score pass over an array or a source."""
-        check_is_fitted(self, "weights_")
+        parameters = self._fitted()
         source = as_source(X)
         with limit_threads(self.n_jobs):
             if source is not None:
                 checks.nothing_beside(sample_weight, known)
-                return self._evaluate_source(source, wanted)
+                return self._evaluate_source(source, wanted, parameters)
             values = self._values(X, known)
             weights = checks.sample_weights(sample_weight, values)
             rows = Sample(values, weights, annotate(known, values.shape, self._n_weights()))
-            return self._evaluate_rows(rows, wanted)
+            return self._evaluate_rows(rows, wanted, parameters)
 
-    def _evaluate_source(self, source: Source, wanted: Wanted) -> _Evaluation:
+    def _evaluate_source(self, source: Source, wanted: Wanted, parameters: Parameters) -> _Evaluation:
         """Score blocks one after the other."""
         reader = Reader(source, missing=self.missing == "marginalize")
 
@@ -136,7 +169,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             if not block.first and block.annotations.projection is None:
                 validate_data(self, reader.header, skip_check_array=True, reset=False)
             rows = Sample(block.values, block.weights, block.annotations.unrestricted.sparing)
-            return self._evaluate_rows(rows, wanted, block.place)
+            return self._evaluate_rows(rows, wanted, parameters, block.place)
 
         with closing(reader.blocks(held_tasks())) as blocks:
             parts = list(pipelined(evaluate, blocks))
@@ -148,6 +181,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         self,
         rows: Sample,
         wanted: Wanted,
+        parameters: Parameters,
         place: Callable[[int], str] = "row {}".format,
         *,
         missing: bool = False,
@@ -160,19 +194,15 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         values, locations = rows.values, self._locations()
         missing = (missing or self.missing == "marginalize") and has_nan(values)
         annotations = self._boxed(rows).annotations if missing else rows.annotations
-        family = family_for(self._family(), missing=missing, errors=annotations.has_errors)
+        family = family_for(parameters.family, missing=missing, errors=annotations.has_errors)
         check_domain(family, values, type(self).__name__, place)
         family = exact_for(family, values)
-        if annotations.n_features(values.shape[1]) != locations.shape[1]:  # parameters may have been set by hand
-            raise ValueError(
-                f"X has {annotations.n_features(values.shape[1])} features, but {type(self).__name__} is expecting "
-                f"{locations.shape[1]} features as input."
-            )
+        self._check_width(rows, locations.shape[1])
         check_densities(values, annotations, place)
         plain = not family.centred or annotations.projection is not None
         narrow = values.dtype if values.dtype == np.float32 else None
         origin = np.zeros(locations.shape[1]) if plain else common_origin(range_of(locations), narrow)
-        mixture = self._recover(origin)
+        mixture = parameters.about(origin)
         if locations.dtype != np.float32:  # parameters may tell more than float32 can
             family = family._replace(single=None)
         source = source_for(family, values, rows.weights, origin, annotations, mixture.params)
@@ -466,7 +496,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _draw(self, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Draw rows, ordered by component, and the component of each."""
-        check_is_fitted(self, "weights_")
+        self._fitted()
         if not numeric.is_whole(n_samples, least=1):
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
         random_state = check_random_state(self.random_state)

@@ -19,6 +19,7 @@ from fastem.fitted import Float
 from fastem.frames import same_names
 from fastem.initialize import Blocks, given_blocks, improved, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
+from fastem.parameters import of_unit_sum
 from fastem.posing import problem_of
 from fastem.priors import Moments, NormalInverseWishart
 from fastem.problem import Problem
@@ -117,7 +118,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         Covariances, of shape (n_components, n_features, n_features) if 'full', (n_features, n_features) if 'tied',
         (n_components, n_features) if 'diag' and (n_components,) if 'spherical'.
     precisions_ : ndarray
-        Inverses of the covariances, of the same shape.
+        Inverses of the covariances, of the same shape. No method reads them.
     precisions_cholesky_ : ndarray
         Upper-triangular factors U of the precisions U U' (inverse standard deviations if 'diag' or 'spherical'), of the
         same shape.
@@ -139,10 +140,19 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         Why it ended.
     history_ : list of HistoryRecord
         One record an iteration and run: restart, iteration, lower_bound, change, seconds, passes.
+    stream_ : Stream
+        After `partial_fit`, what the next batch goes on from beside these attributes.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if X was a data frame.
+
+    Notes
+    -----
+    A fitted model is its attributes: all methods read them, and they may be set by hand, covariances together with
+    `precisions_cholesky_`, or one of the two without the other. Parameters of the constructor are those of the next
+    fit: if `n_components`, `covariance_type` or `background` contradict the attributes, or these each other, methods
+    raise ValueError, and so do a warm start and `partial_fit`; `fit` without a warm start fits anew.
 
     See Also
     --------
@@ -182,6 +192,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         "means": "means_init",
         "covariances": "precisions_init",
     }
+    SHAPING = ("covariance_type", "background")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMixture._parameter_constraints,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
@@ -314,20 +325,12 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         attributes: dict[str, Any] = {f"{name}_": value for name, value in narrow.items()}
         if log_density is not None:
             attributes["background_log_density_"] = float(log_density)
-        return {"weights_": mixture.weights.astype(dtype), **attributes}
+        return {"weights_": of_unit_sum(mixture.weights).astype(dtype), **attributes}
 
-    def _recover(self, origin: Float) -> Mixture:
-        names = ("means", "covariances", "precisions_cholesky")
-        described = {
-            name: np.ascontiguousarray(getattr(self, f"{name}_"), dtype=np.float64)
-            for name in names
-            if hasattr(self, f"{name}_")
-        }
-        described["means"] = described["means"] - origin
-        if self.background:
-            described["background_log_density"] = np.array(self.background_log_density_, dtype=np.float64)
-        weights = np.ascontiguousarray(self.weights_, dtype=np.float64)
-        return Mixture(weights, self._family().restore(described))
+    def _given_or_derived(self, name: str) -> NDArray[Any]:
+        """Covariances, or factors of the precisions, in the type they have; computed from each other if need be."""
+        value = getattr(self, name + "_", None)
+        return self._fitted().described[name] if value is None else value
 
     def _precisions(self, precisions_cholesky: NDArray[Any]) -> NDArray[Any]:
         """Precisions from their Cholesky factors."""
@@ -344,8 +347,8 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
             return self._sample_background(n_samples, random_state)
         mean = self.means_[component]
         if self.covariance_type == "tied":
-            return random_state.multivariate_normal(mean, self.covariances_, n_samples)
-        covariance = self.covariances_[component]
+            return random_state.multivariate_normal(mean, self._given_or_derived("covariances"), n_samples)
+        covariance = self._given_or_derived("covariances")[component]
         if self.covariance_type == "full":
             return random_state.multivariate_normal(mean, covariance, n_samples)
         noise = random_state.standard_normal(size=(n_samples, len(mean)))
@@ -353,7 +356,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         return rows
 
     def _marginal_attributes(self, columns: list[int]) -> dict[str, Any]:
-        covariances = self.covariances_
+        covariances = self._given_or_derived("covariances")
         if self.covariance_type in ("full", "tied"):
             covariances = covariances[..., columns, :][..., columns]
         elif self.covariance_type == "diag":
@@ -381,7 +384,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         means = self.means_.astype(np.float64)
         shape = (len(means), len(target), len(given))
         if self.covariance_type in ("diag", "spherical"):
-            variances = self.covariances_.astype(np.float64).reshape(len(means), -1)
+            variances = self._given_or_derived("covariances").astype(np.float64).reshape(len(means), -1)
             variances = np.broadcast_to(variances, means.shape)[:, target]
             return Regression(means[:, target], np.zeros(shape), variances)
         rows = self._float64_precisions()[..., target, :]
@@ -391,8 +394,8 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         return Regression(means[:, target] - np.einsum("ktg,kg->kt", slope, means[:, given]), slope, variances)
 
     def _float64_precisions(self) -> Float:
-        """Precision matrices from their factors, which a user may have set."""
-        return self._precisions(self.precisions_cholesky_.astype(np.float64))
+        """Precision matrices from their factors."""
+        return self._precisions(self._given_or_derived("precisions_cholesky").astype(np.float64))
 
     def _parameters_from(self, described: dict[str, Any], columns: list[int]) -> dict[str, Any]:
         """Fitted attributes of some columns of components, described in part, in the type of this mixture.

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
 
 from fastem.annotating import Known, annotate
 from fastem.annotations import NOTHING, Annotations
 from fastem.fitted import NOTHING_KNOWN, FittedMixture, Float
 from fastem.latent import components_of, draws, mixed_expectations, mixed_means
 from fastem.numeric import is_whole
+from fastem.parameters import Parameters
 from fastem.samples import Sample
 from fastem.sources import Wanted, common_origin, range_of
 from fastem.threads import limit_threads
@@ -33,11 +33,11 @@ class Imputing(FittedMixture):
     def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
         """Draws (n_draws, n, d) of all cells of rows, given those that are there."""
 
-    def _shares(self, rows: Sample, first: int = 0) -> Float:
+    def _shares(self, rows: Sample, parameters: Parameters, first: int = 0) -> Float:
         """Responsibilities in float64, NaN standing for a missing value; `first` is the number of rows before."""
         with limit_threads(self.n_jobs):
             wanted = Wanted(responsibilities=True)
-            found = self._evaluate_rows(rows, wanted, lambda row: f"row {first + row}", missing=True)
+            found = self._evaluate_rows(rows, wanted, parameters, lambda row: f"row {first + row}", missing=True)
         return found.scores.rows.responsibilities.astype(np.float64)
 
     def impute(self, X: ArrayLike, n_draws: int | None = None) -> NDArray[Any]:
@@ -75,20 +75,24 @@ class Imputing(FittedMixture):
         >>> round(float(model.impute([[2.0, np.nan]], n_draws=1000)[:, 0, 1].std()), 1)
         0.6
         """
-        check_is_fitted(self, "weights_")
+        parameters = self._fitted()
         if n_draws is not None and not is_whole(n_draws, least=1):
             raise ValueError(f"n_draws must be None or an integer above 0, not {n_draws!r}")
         values = self._values(X, NOTHING_KNOWN, missing=True)
         random_state = None if n_draws is None else check_random_state(self.random_state)
         result = values.copy() if n_draws is None else np.repeat(values[None], n_draws, axis=0)
-        n_rows = max(1, BLOCK_NUMBERS // (len(self.weights_) + values.shape[1]))
+        n_rows = max(1, BLOCK_NUMBERS // (len(parameters.weights) + values.shape[1]))
         for start in range(0, len(values), n_rows):
-            self._fill(result[..., start : start + n_rows, :], values[start : start + n_rows], start, random_state)
+            self._fill(
+                result[..., start : start + n_rows, :], values[start : start + n_rows], parameters, start, random_state
+            )
         return result
 
-    def _fill(self, result: NDArray[Any], values: NDArray[Any], first: int, random_state: Any) -> None:
+    def _fill(
+        self, result: NDArray[Any], values: NDArray[Any], parameters: Parameters, first: int, random_state: Any
+    ) -> None:
         """Write expectations (n, d), or draws (n_draws, n, d), over what is missing in rows from row `first` on."""
-        shares = self._shares(Sample(values, None), first)
+        shares = self._shares(Sample(values, None), parameters, first)
         missing = np.isnan(values)
         incomplete = missing.any(axis=1)
         some, shares = values[incomplete].astype(np.float64), shares[incomplete]
@@ -144,20 +148,20 @@ class Denoising(Imputing):
         >>> mean.round(1).tolist(), covariance.round(1).tolist()
         ([[4.0]], [[[0.8]]])
         """
-        check_is_fitted(self, "weights_")
-        if self._family().background:
+        parameters = self._fitted()
+        if parameters.family.background:
             raise ValueError("denoise is not for mixtures with a background: behind its rows any value is as probable")
         known = Known(None, noise, projection)
         values = self._values(X, known, missing=True)
         annotations = annotate(known, values.shape, self._n_weights())
-        shares = self._shares(Sample(values, None, annotations))
+        shares = self._shares(Sample(values, None, annotations), parameters)
         return self._posterior(shares, values.astype(np.float64), annotations)
 
     def _posterior(self, shares: Float, values: Float, annotations: Annotations) -> tuple[Float, Float]:
         """Means and covariances of the values behind rows, computed about an origin near the means."""
         projected = annotations.projection is not None
         origin = np.zeros(self._locations().shape[1]) if projected else common_origin(range_of(self._locations()))
-        components = components_of(self._recover(origin).params)
+        components = components_of(self._fitted().about(origin).params)
         shift = 0.0 if projected else origin
         found, covariances = mixed_expectations(components, shares, values - shift, annotations)
         return found + origin, covariances
@@ -166,11 +170,11 @@ class Denoising(Imputing):
         weight = responsibilities.sum(axis=1, keepdims=True)  # of the components, beside a background
         share = np.where(weight > 0.0, responsibilities / np.where(weight > 0.0, weight, 1.0), 0.0)
         origin = common_origin(range_of(self._locations()))
-        components = components_of(self._recover(origin).params)
+        components = components_of(self._fitted().about(origin).params)
         return weight * (mixed_means(components, share, values - origin, NOTHING) + origin)
 
     def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
         origin = common_origin(range_of(self._locations()))
-        components = components_of(self._recover(origin).params)
+        components = components_of(self._fitted().about(origin).params)
         drawn = draws(components, responsibilities, values - origin, NOTHING, n_draws, random_state)
         return np.asarray(drawn + origin)

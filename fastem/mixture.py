@@ -22,20 +22,22 @@ from fastem.annotating import Known, annotate
 from fastem.callbacks import CallbackBridge
 from fastem.checkpoint import Checkpoint, Journal
 from fastem.families import ComponentError
-from fastem.fitted import Float
+from fastem.parameters import Parameters
 from fastem.posing import pose_array, problem_of
 from fastem.priors import Moments
-from fastem.problem import check_domain
+from fastem.problem import Problem, check_domain
 from fastem.reading import Source
 from fastem.samples import Sample
 from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.schemes.stepwise import State, begin
-from fastem.sources import Mixture, Wanted, unchanged
+from fastem.sources import Mixture, Range, Wanted, unchanged
+from fastem.stream import Stream, stream_of
 from fastem.threads import limit_threads
-from fastem.unfitted import UnfittedMixture
+from fastem.unfitted import UnfittedMixture, unchanged_on_failure
 
 INIT_SIZE = 100_000
-BACKGROUND_ATTRIBUTES = frozenset({"background_", "background_log_density_"})
+PASSING_ATTRIBUTES = frozenset({"background_", "background_log_density_", "stream_"})  # that not every fit sets
+NOTHING_MORE: dict[str, Any] = {}
 
 
 class BaseMixture(CallbackSupportMixin, UnfittedMixture):
@@ -67,6 +69,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
     }
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_failure
     def fit(
         self,
         X: Any,
@@ -167,15 +170,16 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         journal: driver.Journal,
     ) -> Self:
         scheme = make_scheme(self.algorithm, self.acceleration, random_state)
+        fitted = self._fitted() if self._continues() else None
         posed = self._pose(X, sample_weight, known, random_state)
         if isinstance(journal, Journal):
             journal.identify(self._identity(posed))
         problem, _ = self._under_prior(posed.problem, Moments())
-        starts = self._starts(posed._replace(problem=problem), random_state)
+        starts = self._starts(posed._replace(problem=problem), random_state, fitted)
         origin, dtype = problem.source.origin, posed.dtype
         place = self._placed(posed.extent, dtype)
         problem = replace(problem, policy=scheme.policy, prior=self._fixed_prior(problem.prior, origin))
-        control = driver.Control(self.max_iter, self.tol, self.lower_bound_ if self._continues() else -math.inf)
+        control = driver.Control(self.max_iter, self.tol, self.lower_bound_ if fitted is not None else -math.inf)
 
         def publish(mixture: Mixture) -> dict[str, Any]:
             return {**self._publish(mixture, origin, dtype), **place}
@@ -203,13 +207,12 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
                 self._set_run(interruption.best, interruption.history, publish(interruption.best.mixture))
             raise KeyboardInterrupt from None
         self._set_run(run, history, publish(run.mixture))
-        if hasattr(self, "_stream"):
-            del self._stream
         if bridge is not None:
             bridge.end_fit()
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_failure
     def partial_fit(
         self,
         X: ArrayLike,
@@ -223,7 +226,9 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         """Take in a batch of rows by a step of stepwise EM, see `fastem.Stepwise`.
 
         The first call finds a start on its batch, as `fit` does, or continues from fitted parameters if there are any;
-        its batch should hold rows of all components. Options are those of `algorithm` if that is a `Stepwise`.
+        its batch should hold rows of all components. Options are those of `algorithm` if that is a `Stepwise`. A stream
+        goes on after pickling, and after saving and loading, with the bits that it would have without. Parameters that
+        are set by hand in between, or a `fit`, end it: the next batch begins a new stream from the fitted parameters.
 
         Parameters
         ----------
@@ -247,7 +252,8 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         ------
         ValueError
             If X cannot be a sample of the mixture, has another number of features than the batches before, or a
-            component degenerates. The mixture is then as it was before the call.
+            component degenerates; if `n_components` and so on contradict the fitted parameters. The
+            mixture is then as it was before the call.
 
         Examples
         --------
@@ -262,38 +268,66 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         options = self.algorithm if isinstance(self.algorithm, Stepwise) else Stepwise()
         options.check()
         checks.no_source(X)
-        stream: tuple[State, Float, Moments] | None = getattr(self, "_stream", None)
-        fitted = hasattr(self, "weights_")
-        rows = self._validate(X, sample_weight, Known(labels, noise, projection), first=not fitted)
-        rows = self._boxed(rows) if fitted else rows
-        dtype, extent = rows.values.dtype, None
-        if stream is None:
-            random_state = check_random_state(self.random_state)
-            posed = self._checked(pose_array(self._model(), rows, self.init_size, random_state))
-            problem, moments = self._under_prior(posed.problem, Moments())
-            origin = problem.source.origin
-            posed = posed._replace(problem=problem)
-            extent = None if fitted else posed.extent
-            state = begin(self._recover(origin) if fitted else next(self._starts(posed, random_state))())
-        else:
-            state, origin, moments = stream
-            problem = problem_of(self._model(), rows, origin)
-            check_domain(problem.family, rows.values, type(self).__name__)
-            problem, moments = self._under_prior(problem, moments)
-        problem = replace(problem, prior=self._fixed_prior(problem.prior, origin))
-        log_prior = problem.log_prior(state.mixture)
+        stream = self._stream()
+        fitted = self._fitted() if stream is None and hasattr(self, "weights_") else None
+        known, begins = Known(labels, noise, projection), stream is None
+        rows = self._validate(X, sample_weight, known, first=begins and fitted is None, whole=begins)
+        rows = rows if begins and fitted is None else self._boxed(rows)
+        dtype = rows.values.dtype
         try:
+            problem, state, moments, extent = (
+                self._begun(rows, fitted) if stream is None else self._taken_up(rows, stream)
+            )
+            problem = replace(problem, prior=self._fixed_prior(problem.prior, problem.source.origin))
+            log_prior = problem.log_prior(state.mixture)
             with limit_threads(self.n_jobs):
                 state, log_likelihood = options.update(problem, state)
         except ComponentError as error:
             raise self._explain(error, dtype) from None
+        origin = problem.source.origin
         bound = (log_likelihood + problem.base) / problem.source.total_weight + log_prior / state.seen
         run = driver.Run(0, state.mixture, bound, stop_reason="max_iter")
         attributes = {**self._publish(run.mixture, origin, dtype), **self._placed(extent, dtype)}
-        self._set_run(run, [], attributes)
-        self.n_iter_ = state.n_batches
-        self._stream = state, origin, moments
+        rest = {"n_iter_": state.n_batches, "stream_": stream_of(self._family(), state, origin, moments, attributes)}
+        self._set_run(run, [], attributes, rest)
         return self
+
+    def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:
+        """A stream whose first batch is `rows`, from a start or fitted parameters, and where a new background is."""
+        random_state = check_random_state(self.random_state)
+        posed = self._checked(pose_array(self._model(), rows, self.init_size, random_state))
+        problem, moments = self._under_prior(posed.problem, Moments())
+        if fitted is None:
+            start = next(self._starts(posed._replace(problem=problem), random_state, None))
+            return problem, begin(start()), moments, posed.extent
+        self._check_width(rows, fitted.locations.shape[1])
+        return problem, begin(fitted.about(problem.source.origin)), moments, None
+
+    def _taken_up(self, rows: Sample, stream: Stream) -> tuple[Problem, State, Moments, None]:
+        """A stream whose next batch is `rows`."""
+        self._check_width(rows, stream.origin.size)
+        problem = problem_of(self._model(), rows, stream.origin)
+        check_domain(problem.family, rows.values, type(self).__name__)
+        problem, moments = self._under_prior(problem, Moments(*stream.moments))
+        return problem, stream.state(self._family()), moments, None
+
+    def _stream(self) -> Stream | None:
+        """What `partial_fit` goes on from beside the fitted parameters, unless these have been set since."""
+        stream: Stream | None = vars(self).get("stream_")
+        if stream is None or not stream.goes_with(self._family(), self._n_weights(), vars(self)):
+            return None
+        if self._family().background:
+            self._fitted()  # its volume may have been set
+        return stream
+
+    def _check_state(self) -> None:
+        """Check the fitted attributes, as is due where they are saved or loaded."""
+        self._fitted()
+        stream = vars(self).get("stream_")
+        if stream is not None:
+            if not isinstance(stream, Stream):
+                raise ValueError(f"stream_ must be a Stream, not {type(stream).__name__}")
+            stream.check(self._family())
 
     def fit_predict(
         self,
@@ -342,24 +376,34 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         annotations = annotations._replace(labels=None, plausibility=plausible)
         with limit_threads(self.n_jobs):
             rows = Sample(values, None, annotations)
-            found = self._evaluate_rows(rows, Wanted(labels=True, posterior=False), restricted=True).scores.rows.labels
+            wanted = Wanted(labels=True, posterior=False)
+            found = self._evaluate_rows(rows, wanted, self._fitted(), restricted=True).scores.rows.labels
         # where all densities are zero, the heaviest that is allowed
         heaviest = (self.weights_.astype(np.float64) * plausible).argmax(axis=1)
         allowed = np.take_along_axis(plausible, found[:, None], axis=1)[:, 0] > 0.0
         return self._labels()[np.where(allowed, found, heaviest)]
 
-    def _set_run(self, run: driver.Run, history: list[driver.HistoryRecord], attributes: dict[str, Any]) -> None:
-        """Set the fitted attributes; those of a background that the mixture no longer has go."""
-        for name in vars(self).keys() & BACKGROUND_ATTRIBUTES - attributes.keys():
+    def _set_run(
+        self,
+        run: driver.Run,
+        history: list[driver.HistoryRecord],
+        attributes: dict[str, Any],
+        rest: dict[str, Any] = NOTHING_MORE,
+    ) -> None:
+        """Set the fitted attributes, at once; those of a background or stream that the mixture no longer has go."""
+        learned = {
+            **attributes,
+            "converged_": run.converged,
+            "n_iter_": len(run.bounds),
+            "lower_bound_": run.lower_bound,
+            "lower_bounds_": run.bounds,
+            "history_": history,
+            "stop_reason_": run.stop_reason,
+            **rest,
+        }
+        self.__dict__.update(learned)
+        for name in vars(self).keys() & PASSING_ATTRIBUTES - learned.keys():
             delattr(self, name)
-        for name, value in attributes.items():
-            setattr(self, name, value)
-        self.converged_ = run.converged
-        self.n_iter_ = len(run.bounds)
-        self.lower_bound_ = run.lower_bound
-        self.lower_bounds_ = run.bounds
-        self.history_ = history
-        self.stop_reason_ = run.stop_reason
 
 
 def _scored(X: Any, y: Any, sample_weight: ArrayLike | None, known: Known) -> tuple[Any, Any, ArrayLike | None]:

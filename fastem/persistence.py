@@ -12,11 +12,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fastem.records import ModelFileError, decode_all, encode_all, version
 from fastem.writing import write_whole
 
 FORMAT = "fastem-model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # the second has streams; models without one are written in the first
+PARAMETERS = frozenset({"weights_", "means_", "rates_", "covariances_", "precisions_cholesky_"})
 MODELS = ("GaussianMixture", "PoissonMixture")
 FIELDS = ("format", "format_version", "fastem_version", "model", "parameters", "attributes")
 
@@ -39,6 +42,8 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     ------
     TypeError
         If the model is of another class, or holds something that the format cannot hold.
+    ValueError
+        If its fitted attributes contradict each other, or the constructor's parameters.
     OSError
         If the file cannot be written. It names the file, and what was there is as it was.
 
@@ -86,7 +91,7 @@ def load(path: str | os.PathLike[str]) -> Any:
     FileNotFoundError
         If there is no such file.
     ModelFileError
-        If the file is not a fastem model, is damaged, or has a newer format.
+        If the file is not a fastem model, is damaged, or has a newer format; if its parameters are those of no mixture.
 
     See Also
     --------
@@ -114,9 +119,11 @@ def _document(model: Any) -> dict[str, Any]:
     if name not in MODELS or type(model) is not _class(name):
         raise TypeError(f"cannot save a {name}: only {' and '.join(MODELS)} have a file format")
     attributes = {key: value for key, value in vars(model).items() if key.endswith("_") and not key.startswith("_")}
+    if PARAMETERS & attributes.keys():
+        model._check_state()
     return {
         "format": FORMAT,
-        "format_version": FORMAT_VERSION,
+        "format_version": 2 if "stream_" in attributes else 1,
         "fastem_version": version(),
         "model": name,
         "parameters": encode_all(model.get_params(deep=False)),
@@ -135,7 +142,21 @@ def _model(document: Mapping[str, Any]) -> Any:
         if key.startswith("_") or not key.endswith("_"):
             raise ModelFileError(f"{key!r} is not the name of a fitted attribute")
         setattr(model, key, value)
+    if PARAMETERS & attributes.keys():
+        _check(model)
     return model
+
+
+def _check(model: Any) -> None:
+    """Check what a file says of parameters as that which a user sets is checked, on the way into compiled code."""
+    weights = getattr(model, "weights_", None)
+    if isinstance(weights, np.ndarray) and getattr(model, "n_iter_", None) == 0 and 0.0 < weights.sum() < 1.0:
+        model.weights_ = weights / weights.sum()  # earlier versions published starts that left rows unassigned
+    try:
+        model._validate_params()
+        model._check_state()
+    except (ValueError, TypeError) as error:
+        raise ModelFileError(str(error)) from error
 
 
 def _class(name: str) -> Any:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state, resample
-from sklearn.utils.validation import check_is_fitted
 
 from fastem._plot_shapes import GREY, Floats, GaussianShape, PoissonShape, Shape
 from fastem.numeric import real_array
@@ -91,7 +90,7 @@ def plot_mixture(
     """
     from matplotlib.figure import Figure
 
-    check_is_fitted(model)
+    model._fitted()
     values = _checked(X, model.n_features_in_)
     names = _column_names(model, columns)
     shape: Shape = PoissonShape(model) if hasattr(model, "rates_") else GaussianShape(model)

@@ -17,6 +17,7 @@ from fastem.imputing import Imputing
 from fastem.initialize import Blocks, start_from
 from fastem.latent import drawn_components
 from fastem.mixture import INIT_SIZE, BaseMixture
+from fastem.parameters import of_unit_sum
 from fastem.priors import concentration
 from fastem.samples import Sample
 from fastem.sources import Mixture
@@ -93,10 +94,18 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         Why it ended.
     history_ : list of HistoryRecord
         One record an iteration and run: restart, iteration, lower_bound, change, seconds, passes.
+    stream_ : Stream
+        After `partial_fit`, what the next batch goes on from beside these attributes.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the columns, if X was a data frame.
+
+    Notes
+    -----
+    A fitted model is its attributes: all methods read them, and they may be set by hand. Parameters of the constructor
+    are those of the next fit: if `n_components` contradicts the attributes, methods raise ValueError, and so do a warm
+    start and `partial_fit`; `fit` without a warm start fits anew.
 
     See Also
     --------
@@ -200,13 +209,9 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
 
     def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
         return {
-            "weights_": mixture.weights.astype(dtype),
+            "weights_": of_unit_sum(mixture.weights).astype(dtype),
             "rates_": self._family().describe(mixture.params)["rates"].astype(dtype),
         }
-
-    def _recover(self, origin: Float) -> Mixture:
-        params = self._family().restore({"rates": np.ascontiguousarray(self.rates_, dtype=np.float64)})
-        return Mixture(np.ascontiguousarray(self.weights_, dtype=np.float64), params)
 
     def _locations(self) -> NDArray[Any]:
         rates: NDArray[Any] = self.rates_

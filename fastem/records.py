@@ -10,6 +10,7 @@ import numpy as np
 RECORDS = {
     "HistoryRecord": "fastem.driver",
     "NormalInverseWishart": "fastem.priors",
+    "Stream": "fastem.stream",
     **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.schemes"),
 }
 DTYPES = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -17,6 +18,7 @@ from fastem.families import ComponentError
 from fastem.families._contract import Prior
 from fastem.fitted import FittedMixture, Float
 from fastem.initialize import Blocks, draw_responsibilities, start_beside_background
+from fastem.parameters import Parameters
 from fastem.posing import Posed, pose_array, pose_source
 from fastem.priors import Moments
 from fastem.problem import Problem, check_squares
@@ -27,7 +29,28 @@ from fastem.sources import Mixture, Range
 from fastem.surveying import Model
 from fastem.threads import limit_threads
 
+COLUMNS = ("n_features_in_", "feature_names_in_")
 UNIDENTIFYING = ("verbose", "verbose_interval", "n_jobs")  # parameters that change no result
+
+
+def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a method that fails before it sets parameters leave the columns of the last fit as they were too."""
+
+    @functools.wraps(method)
+    def kept(self: Any, *args: Any, **kwargs: Any) -> Any:
+        attributes = vars(self)
+        weights, columns = attributes.get("weights_"), [attributes.get(name) for name in COLUMNS]
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            if attributes.get("weights_") is weights:
+                for name, value in zip(COLUMNS, columns, strict=True):
+                    attributes.pop(name, None)
+                    if value is not None:
+                        attributes[name] = value
+            raise
+
+    return kept
 
 
 class UnfittedMixture(FittedMixture):
@@ -82,11 +105,18 @@ class UnfittedMixture(FittedMixture):
         missing = self.missing == "marginalize"
         return Model(self._family(), self._prior(), type(self).__name__, missing, names, self._divisible())
 
-    def _validate(self, X: ArrayLike, sample_weight: ArrayLike | None, known: Known, *, first: bool = True) -> Sample:
-        """Check data and what is known of them; a batch that is not the first may be small."""
+    def _validate(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None,
+        known: Known,
+        *,
+        first: bool = True,
+        whole: bool = True,
+    ) -> Sample:
+        """Check data and what is known of them; a batch that is not the first may be small, or lack labels."""
         values = self._values(X, known, first=first, ensure_min_samples=2 if first else 1)
         weights = checks.sample_weights(sample_weight, values)
-        whole = first or not hasattr(self, "_stream")
         annotations = annotate(known, values.shape, self._n_weights(), weights, whole=whole)
         rows = Sample(values, weights, annotations)
         if first and known.projection is not None:  # features are not the columns of X
@@ -123,6 +153,10 @@ class UnfittedMixture(FittedMixture):
                 f"but got n_components = {self.n_components}, n_samples = {posed.n_present}"
             )
         self._check_initial_parameters(posed.problem.source.n_features)
+        if self.init_size < self.n_components and not (self._initial_parameters_suffice() or self._continues()):
+            raise ValueError(
+                f"init_size={self.init_size} is less than n_components={self.n_components}: a start needs a row each"
+            )
         return posed
 
     def _identity(self, posed: Posed) -> dict[str, Any]:
@@ -166,8 +200,10 @@ class UnfittedMixture(FittedMixture):
         """Whether a fit goes on from the fitted parameters."""
         return bool(self.warm_start and hasattr(self, "converged_"))
 
-    def _starts(self, posed: Posed, random_state: np.random.RandomState) -> Iterator[Callable[[], Mixture]]:
-        """What makes the start of each restart."""
+    def _starts(
+        self, posed: Posed, random_state: np.random.RandomState, fitted: Parameters | None
+    ) -> Iterator[Callable[[], Mixture]]:
+        """What makes the start of each restart, or goes on from fitted parameters."""
         origin, family, prior = posed.problem.source.origin, posed.problem.family, posed.problem.prior
 
         def draw(sample: Sample) -> Mixture:
@@ -182,15 +218,11 @@ class UnfittedMixture(FittedMixture):
                 check_squares(sample.features, origin)
             return start_beside_background(family, sample, origin, draw) if family.background else draw(sample)
 
-        if self._continues():
-            if self._locations().shape != (self.n_components, origin.size):
+        if fitted is not None:
+            if fitted.locations.shape[1] != origin.size:
                 raise ValueError(
-                    f"warm_start cannot continue from parameters of shape {self._locations().shape} with "
-                    f"n_components = {self.n_components} and n_features = {origin.size}"
+                    f"warm_start cannot continue from parameters of {fitted.locations.shape[1]} features where X has "
+                    f"{origin.size}"
                 )
-            if len(self.weights_) != self._n_weights():
-                raise ValueError(
-                    f"warm_start cannot continue from {len(self.weights_)} weights, where a fit has {self._n_weights()}"
-                )
-            return iter([lambda: self._surrounded(self._recover(origin), posed.extent)])
+            return iter([lambda: self._surrounded(fitted.about(origin), posed.extent)])
         return iter([start] * self.n_init)

@@ -276,7 +276,7 @@ def test_partial_fit_finds_a_start_and_refuses_what_does_not_fit(rng):
     np.testing.assert_array_equal(model.means_, before)
     assert model.partial_fit(X[300:301]).n_iter_ == 2  # a batch may be one row
     assert model.fit(X).n_iter_ > 0
-    assert not hasattr(model, "_stream")
+    assert not hasattr(model, "stream_")
 
 
 @pytest.mark.parametrize(

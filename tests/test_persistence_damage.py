@@ -103,7 +103,7 @@ def test_white_space_and_the_order_of_fields_do_not_matter(saved):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 2, "fastem_version": "9.1"}, "2, written by fastem 9.1, is newer"),
+        ({"format_version": 3, "fastem_version": "9.1"}, "3, written by fastem 9.1, is newer"),
         ({"model": "Pipeline"}, "unknown model class 'Pipeline'"),
         ({"model": ["GaussianMixture"]}, "unknown model class"),
         ({"parameters": []}, "expected names and values"),

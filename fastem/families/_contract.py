@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
+from fastem.families._parameters import Parameter
+
 Float: TypeAlias = NDArray[np.float64]
 Params: TypeAlias = Any  # a NamedTuple of arrays, its own type for each family; one of them is log_constant (K,)
 
@@ -148,6 +150,12 @@ class Family(NamedTuple):
         The parameters by name, as a user knows them. "means" are about the origin.
     restore : (described) -> Params
         The inverse of `describe`.
+    parameters : tuple of Parameter
+        What `restore` takes: shapes and domains. The first has a row for each component.
+    complete : (described) -> described, or None
+        Add the parameters that follow from others; `ComponentError` for a component whose others are invalid.
+    contradiction : (described, eps) -> str or None
+        In words, the first contradiction between parameters that were rounded to a precision `eps`.
     n_parameters : (K, d) -> int
         Number of free parameters, mixing weights aside.
     log_prior : (params, Conjugate) -> float, or None
@@ -198,9 +206,12 @@ class Family(NamedTuple):
     describe: Callable[[Params], dict[str, Float]]
     restore: Callable[[dict[str, Float]], Params]
     n_parameters: Callable[[int, int], int]
+    parameters: tuple[Parameter, ...]
     centred: bool
     background: bool = False
     single: Callable[[Params], float] | None = None
+    complete: Callable[[dict[str, Float]], dict[str, Float]] | None = None
+    contradiction: Callable[[dict[str, Float], float], str | None] | None = None
     log_prior: Callable[[Params, Conjugate], float] | None = None
     log_base: Callable[[NDArray[Any]], Float] | None = None
     in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None

@@ -15,6 +15,7 @@ import numpy as np
 
 from fastem._jit import bound
 from fastem.families._contract import Conjugate, Family, Float, Params, Prior
+from fastem.families._parameters import LOG_DENSITY, Parameter
 from fastem.kernels.uniform import claimed, log_density, log_density_of_parts
 
 VOLUME = (
@@ -70,6 +71,7 @@ def vary(family: Family) -> Family:
         accumulate=bound(accumulate, {"accumulate_others": family.accumulate}),
         n_stats=lambda n_features, n_components: family.n_stats(n_features, n_components - 1),
         n_parameters=lambda n_components, n_features: family.n_parameters(n_components - 1, n_features),
+        parameters=(*family.parameters, Parameter("background_log_density", "", LOG_DENSITY)),
         params_at=lambda means, variances=None: surround(family.params_at(means, variances), 0.0),
         shift=lambda mass, stats, means, to: family.shift(mass[:-1], stats, means, to),
         expected=_expected(family),

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastem._jit import inlined
-from fastem.families import _gaussian
+from fastem.families import _gaussian, _gaussian_parameters
 from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels import linalg, small
 from fastem.kernels.posterior import active_vectors
@@ -176,6 +176,9 @@ FAMILY = Family(
     describe=describe,
     restore=restore,
     n_parameters=n_parameters,
+    parameters=_gaussian_parameters.of_matrices("kdd"),
+    complete=_gaussian_parameters.complete_matrices,
+    contradiction=_gaussian_parameters.contradiction_of_matrices,
     centred=True,
     if_missing="incomplete",
     single=_gaussian.largest_inverse_deviation,

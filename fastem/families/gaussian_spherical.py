@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fastem._jit import inlined
-from fastem.families import _gaussian
+from fastem.families import _gaussian, _gaussian_parameters
 from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import log_densities_spherical, moments
 
@@ -112,6 +112,9 @@ FAMILY = Family(
     describe=_gaussian.describe_diagonal,
     restore=restore,
     n_parameters=n_parameters,
+    parameters=_gaussian_parameters.of_variances("k"),
+    complete=_gaussian_parameters.complete_variances,
+    contradiction=_gaussian_parameters.contradiction_of_variances,
     centred=True,
     single=_gaussian.largest_inverse_deviation,
     log_prior=log_prior,

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from fastem._jit import inlined
-from fastem.families import _gaussian
+from fastem.families import _gaussian, _gaussian_parameters
 from fastem.families._contract import Conjugate, Family, Float, Prior
 from fastem.kernels.columns import expected_residual, invert, log_densities_spherical
 from fastem.kernels.linalg import moments, triangular_product
@@ -214,6 +214,9 @@ FAMILY = Family(
     describe=describe,
     restore=restore,
     n_parameters=n_parameters,
+    parameters=_gaussian_parameters.of_matrices("dd"),
+    complete=_gaussian_parameters.complete_matrices,
+    contradiction=_gaussian_parameters.contradiction_of_matrices,
     centred=True,
     if_missing="incomplete",
     single=_gaussian.largest_inverse_deviation,

@@ -8,6 +8,7 @@ from scipy.special import gammaln
 
 from fastem._jit import inlined
 from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
+from fastem.families._parameters import NON_NEGATIVE, Parameter
 from fastem.kernels.columns import weighted_counts, weighted_sum
 from fastem.kernels.posterior import active_vectors
 
@@ -131,4 +132,5 @@ FAMILY = Family(
     describe=describe,
     restore=restore,
     n_parameters=n_parameters,
+    parameters=(Parameter("rates", "kd", NON_NEGATIVE),),
 )
