@@ -54,11 +54,10 @@ def preload() -> None:
 
 def pin(digest: str) -> None:
     """Let compiled code be found although a source has changed that is no kernel, and let no mutant leave any."""
-    import numba.core.caching
-
+    import fastem._cache
     import fastem._jit
 
-    numba.core.caching.Cache.save_overload = lambda *_: None  # type: ignore[method-assign]
+    fastem._cache.CheckedCache.save_overload = lambda *_: None  # type: ignore[method-assign]
     fastem._jit.fingerprint = lambda: digest  # type: ignore[assignment]
 
 
