@@ -18,7 +18,7 @@ from fastem.families import Family
 from fastem.families._contract import Float, Prior, safe_ratio
 from fastem.problem import maximise_params
 from fastem.samples import Sample
-from fastem.sources import ArraySource, Mixture, Wanted
+from fastem.sources import ArraySource, Mixture, Wanted, weights_suffice
 from fastem.threads import one_thread
 
 BLOCK_ROWS = 16384  # rows whose responsibilities exist at once
@@ -42,7 +42,7 @@ def draw_responsibilities(
     random_state : RandomState
         Moved on by the draw.
     """
-    values, weights = sample.values, sample.weights
+    values, weights = sample.values, _in_range(sample.weights, sample.values.dtype)
     plausible = _plausible(sample.annotations, n_components)
     if method == "random":
         return _uniform(len(values), n_components, random_state, plausible)
@@ -63,6 +63,13 @@ def draw_responsibilities(
         share = None if weights is None or (weights == weights[0]).all() else weights / weights.sum()
         chosen = random_state.choice(len(values), size=n_components, replace=False, p=share)
     return _one_row_each(chosen, len(values))
+
+
+def _in_range(weights: Float | None, dtype: Any) -> Float | None:
+    """Weights that scikit-learn's starts can take in the type of the rows: if not as they are, times a power of two."""
+    if weights is None or dtype != np.float32 or weights_suffice(weights):
+        return weights
+    return weights * np.ldexp(1.0, -np.frexp(weights.max())[1])
 
 
 def _plausible(annotations: Annotations, n_components: int) -> Float | None:

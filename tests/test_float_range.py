@@ -175,3 +175,13 @@ def test_every_algorithm_finds_components_of_large_counts(algorithm):
     if algorithm != "stepwise":
         assert model.lower_bound_ == pytest.approx(truth.mean(), rel=1e-6)
     assert (model.predict(X) == order[which]).all()
+
+
+@pytest.mark.parametrize("weight", [2.0**-150, 2.0**130])
+@pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random_from_data"])
+def test_starts_take_weights_that_float32_cannot_hold(init_params, weight):
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(300, 2)) + 3 * rng.integers(2, size=(300, 1))).astype(np.float32)
+    model = GaussianMixture(2, init_params=init_params, random_state=0)
+    means = run(model, X, 5, np.ones(300)).means_
+    np.testing.assert_allclose(run(model, X, 5, np.full(300, weight)).means_, means, rtol=1e-3)

@@ -4,7 +4,6 @@ import copy
 import math
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -161,10 +160,12 @@ class ArraySource:
         nothing = np.empty((0, mixture.weights.size), self.precision)
         if self.precision == np.float64:
             return self._fold(passes, rows, mixture, nothing, n_stats, parallel, marks)
-        with suppress(FloatingPointError):
+        try:
             sweep = self._fold(passes, rows, mixture, nothing, n_stats, parallel, marks)
             if math.isfinite(sweep.log_likelihood):
                 return sweep
+        except FloatingPointError:
+            pass
         return self._wide()._swept(passes, rows, mixture, n_stats, parallel, marks)
 
     def _wide(self) -> "ArraySource":
@@ -231,10 +232,12 @@ class ArraySource:
         wanted = Wanted() if wanted is None else wanted
         if self.precision == np.float64:
             return self._scored(passes, mixture, wanted, parallel)
-        with suppress(FloatingPointError):
+        try:
             scores = self._scored(passes, mixture, wanted, parallel)
             if math.isfinite(scores.log_likelihood):
                 return scores
+        except FloatingPointError:
+            pass
         return self._wide()._scored(passes, mixture, wanted, parallel)
 
     def _scored(self, passes: Passes, mixture: Mixture, wanted: Wanted, parallel: bool | None) -> Scores:

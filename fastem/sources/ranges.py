@@ -1,5 +1,6 @@
 """What the range of the columns allows: an origin near the data, evaluation in float32."""
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,9 +88,9 @@ def weights_suffice(weights: Float) -> bool:
 
 def reaches_single(extent: Range, origin: Float, means: Float, inverse_deviation: float) -> bool:
     """Whether squares of whitened residuals of these rows from these means (K, d), about the origin, are float32."""
-    low, high = (bound.astype(np.float64) - origin for bound in extent)
-    farthest = np.maximum(np.maximum(np.abs(low), np.abs(high)), np.abs(means).max(axis=0)).max()
-    return bool(2.0 * farthest * inverse_deviation * np.sqrt(len(low)) < LARGEST_WHITE)
+    low, high = extent
+    farthest = max(np.abs(low - origin).max(), np.abs(high - origin).max(), np.abs(means).max())
+    return bool(2.0 * farthest * inverse_deviation * math.sqrt(len(low)) < LARGEST_WHITE)
 
 
 def common_origin(extent: Range, dtype: Any = None) -> Float:
