@@ -35,6 +35,8 @@ SEED = 20260301
 PATIENCE = 4.0  # times what the tests take without a mutant
 LEAST_TIMEOUT, FIRST_TIMEOUT = 45.0, 3600.0  # seconds
 
+MAKE_CODE = ("_cache.py", "_jit.py", "compiled.py")  # whose mutants come last: processes of their tests may keep code
+
 AnyMutant = Mutant | KernelMutant
 
 
@@ -98,7 +100,8 @@ class Worker:
         finally:
             path.write_bytes(original)
             os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-            self._forget_code(begun)
+            if mutant.path in MAKE_CODE:
+                self._forget_code(begun)
         return answer
 
     def _forget_code(self, since: float) -> None:
@@ -191,22 +194,22 @@ def main() -> None:
     chosen += [] if options.no_kernels else KERNEL_MUTANTS
     chosen = [mutant for mutant in chosen if options.path in mutant.path]
     wanted = {None, "survived"} if options.only_survivors else {None}
-    left = [mutant for mutant in chosen if results.entries.get(mutant.key, {}).get("fate") in wanted]
-    seconds: dict[Any, float] = {}
+    groups: dict[Any, list[AnyMutant]] = {}
+    for mutant in sorted(chosen, key=lambda mutant: (mutant.path in MAKE_CODE, mutant.path)):
+        if results.entries.get(mutant.key, {}).get("fate") in wanted:
+            groups.setdefault(tests_of(mutant), []).append(mutant)
 
-    def time_tests(worker: Worker, what: tuple[tuple[str, ...], bool]) -> None:
-        seconds[what] = worker.baseline(list(what[0]), what[1])
-        print(f"unchanged {seconds[what]:6.1f} s  {' '.join(what[0])}", flush=True)
-
-    def try_one(worker: Worker, mutant: AnyMutant) -> None:
-        what = tests_of(mutant)
-        results.add(mutant, list(what[0]), worker.try_mutant(mutant, list(what[0]), seconds[what]))
+    def try_group(worker: Worker, group: tuple[tuple[tuple[str, ...], bool], list[AnyMutant]]) -> None:
+        (names, jit), mutants = group
+        seconds = worker.baseline(list(names), jit)
+        print(f"unchanged {seconds:5.1f} s  {' '.join(names)}", flush=True)
+        for mutant in mutants:
+            results.add(mutant, list(names), worker.try_mutant(mutant, list(names), seconds))
 
     with tempfile.TemporaryDirectory(prefix="fastem-mutation-") as folder:
         compiled = Path(folder) / "compiled"
         workers = [Worker(Path(folder) / str(number), compiled) for number in range(options.jobs)]
-        on_all(workers, time_tests, sorted({tests_of(mutant) for mutant in left}))
-        on_all(workers, try_one, sorted(left, key=lambda mutant: mutant.path))
+        on_all(workers, try_group, groups.items())
         for worker in workers:
             worker.close()
     for title, kind in (("Outside the kernels", Mutant), ("Kernels", KernelMutant)):
