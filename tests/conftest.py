@@ -1,4 +1,4 @@
-"""Fixtures that all tests share."""
+"""Fixtures that all tests share, and the options of the tests of random combinations."""
 
 import os
 import threading
@@ -8,6 +8,13 @@ import pytest
 
 # Before numba is imported: threads are tested on a single core as well.
 os.environ["NUMBA_NUM_THREADS"] = str(max(2, int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 2)))
+
+
+def pytest_addoption(parser):
+    group = parser.getgroup("random combinations")
+    group.addoption("--combinations", type=int, default=160, help="how many random combinations to try")
+    group.addoption("--seconds", type=float, default=30.0, help="budget of each test of random combinations")
+    group.addoption("--seed", type=int, default=None, help="try the combination of this seed only")
 
 
 @pytest.fixture

@@ -17,6 +17,7 @@ N_ROWS = 60
 COUNTS = np.arange(N_ROWS) % 3
 METHODS = ("kmeans", "k-means++", "random", "random_from_data")
 CRITERIA = ("score", "bic", "aic", "icl")
+PRECISIONS = pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-10), ("float32", 1e-4)])
 
 
 def rows_and_start(family):
@@ -31,18 +32,21 @@ def with_absent_rows(X, value):
     return np.insert(X, places, value, axis=0), weights
 
 
+@PRECISIONS
 @pytest.mark.parametrize("family", FAMILIES)
-def test_an_integer_weight_is_a_repeated_row_and_zero_an_absent_one(family):
+def test_an_integer_weight_is_a_repeated_row_and_zero_an_absent_one(family, dtype, rtol):
     X, start = rows_and_start(family)
+    X = X.astype(dtype)
     rows = np.repeat(X, COUNTS, axis=0)
     weighted = run(model_at(start), X, 10, COUNTS)
     repeated = run(model_at(start), rows, 10)
 
-    assert difference(weighted, repeated) < 1e-10
-    np.testing.assert_allclose(weighted.lower_bounds_, repeated.lower_bounds_, rtol=1e-10)
+    assert weighted.weights_.dtype == dtype
+    assert difference(weighted, repeated) < rtol
+    np.testing.assert_allclose(weighted.lower_bounds_, repeated.lower_bounds_, rtol=rtol)
     for criterion in CRITERIA:
         evaluate = getattr(weighted, criterion)
-        assert evaluate(X, sample_weight=COUNTS) == pytest.approx(evaluate(rows), rel=1e-10)
+        assert evaluate(X, sample_weight=COUNTS) == pytest.approx(evaluate(rows), rel=rtol)
 
 
 def test_clusters_of_k_means_see_the_weights():
@@ -95,14 +99,16 @@ def test_equal_weights_are_no_weights(init_params):
 
 
 @pytest.mark.parametrize("constant", [3.0, 1e-200, 1e120])
+@PRECISIONS
 @pytest.mark.parametrize("family", FAMILIES)
-def test_only_the_ratios_of_weights_matter(family, constant):
+def test_only_the_ratios_of_weights_matter(family, dtype, rtol, constant):
     X, start = rows_and_start(family)
+    X = X.astype(dtype)
     weights = np.random.default_rng(0).uniform(0, 3, N_ROWS)
     plain = run(model_at(start), X, 10, weights)
     scaled = run(model_at(start), X, 10, constant * weights)
-    assert difference(scaled, plain) < 1e-10
-    np.testing.assert_allclose(scaled.lower_bounds_, plain.lower_bounds_, rtol=1e-10)
+    assert difference(scaled, plain) < rtol
+    np.testing.assert_allclose(scaled.lower_bounds_, plain.lower_bounds_, rtol=rtol)
 
 
 @pytest.mark.parametrize(
