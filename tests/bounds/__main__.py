@@ -1,8 +1,8 @@
 """Whether kernels read and write within their arrays: a build of them that checks, and memory with nothing beside it.
 
-    python tests/bounds                     # a minute: what the tests run
-    python tests/bounds --all               # an hour or two of a core
-    python tests/bounds --target 32 --all   # part of it
+    python tests/bounds                     # a few cases: what the tests run
+    python tests/bounds --all               # an hour of a core
+    python tests/bounds --all --target 32 --family full   # part of it
 
 There are these targets, each run in a process of its own:
 
@@ -26,10 +26,10 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TARGETS = ("64", "32", "16", "guard")
-MOST_VIOLATIONS = 20  # and a target is given up
+MOST_VIOLATIONS, MOST_REFUSED = 20, 20  # before a target is given up
 
 
-def work(target, cases, seed, few):
+def work(target, options):
     """Run all cases of a target in this process; prints what is tried to stderr and the result to stdout."""
     sys.path[:0] = [str(HERE), str(HERE.parents[1])]
     width = {"64": 64, "32": 32, "16": 32}.get(target)
@@ -40,18 +40,19 @@ def work(target, cases, seed, few):
     else:
         from memory import zeros_at_an_edge
 
-        from fastem.sources import array
+        from fastem.sources import array, patterned
 
-        array.aligned_zeros = zeros_at_an_edge
+        array.aligned_zeros = patterned.aligned_zeros = zeros_at_an_edge
     import numpy as np
-    from cases import Outcome, attempt, few_setups, setups
+    from cases import FAMILIES, Outcome, attempt, few_setups, setups
 
     found = {"fits": 0, "calls": 0, "refused": 0, "violations": 0}
-    chosen = few_setups(most=target == next(filter(can_run, TARGETS))) if few else list(setups())
-    rng = np.random.default_rng(seed)
+    most = target == next(filter(can_run, TARGETS))
+    chosen = list(setups(options.family or FAMILIES)) if options.all else few_setups(most=most)
+    rng = np.random.default_rng(options.seed)
     for setup in chosen:
         begin, fits = time.process_time(), found["fits"]
-        while found["fits"] - fits < cases:
+        while found["fits"] - fits < options.cases:
             try:
                 outcome = attempt(setup, rng, _tell)
                 number, site = instrumented.violations() if width else (0, "")
@@ -63,10 +64,11 @@ def work(target, cases, seed, few):
             if number:
                 found["violations"] += number
                 _tell(f"out of bounds, {number} times: {site}")
-            if found["violations"] > MOST_VIOLATIONS or found["refused"] > 20 + found["fits"]:
-                _tell(f"given up: {outcome.refused}")
+            if found["violations"] > MOST_VIOLATIONS:
                 return found
-        _tell(f"{setup}: {time.process_time() - begin:.0f} s")
+            if found["refused"] > MOST_REFUSED + found["fits"]:
+                raise RuntimeError(f"more fits are refused than done, the last: {outcome.refused}")
+        _tell(f"{setup}: {time.process_time() - begin:.0f} s, until now {found}")
     return found
 
 
@@ -102,18 +104,19 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--all", action="store_true", help="every setup, rather than a few")
     parser.add_argument("--target", choices=TARGETS, action="append", help="one or more; by default all that can run")
-    parser.add_argument("--cases", type=int, help="fits of each setup (default 15, or 6 without --all)")
+    parser.add_argument("--family", action="append", help="one or more; by default all")
+    parser.add_argument("--cases", type=int, default=10, help="fits of each setup")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    cases = options.cases or (15 if options.all else 6)
     if options.inside:
-        print(json.dumps(work(options.target[0], cases, options.seed, not options.all)))
+        print(json.dumps(work(options.target[0], options)))
         return 0
+    passed_on = [f"--cases={options.cases}", f"--seed={options.seed}", *(["--all"] if options.all else [])]
+    passed_on += [f"--family={family}" for family in options.family or ()]
     status = 0
     for target in options.target or filter(can_run, TARGETS):
-        command = [sys.executable, str(HERE), "--inside", f"--target={target}", f"--cases={cases}"]
-        command += [f"--seed={options.seed}", *(["--all"] if options.all else [])]
+        command = [sys.executable, str(HERE), *passed_on, "--inside", f"--target={target}"]
         done = subprocess.run(command, env=environment(target), capture_output=True, text=True)
         print(f"{target}: {done.stdout.strip()}", flush=True)
         last = done.stdout.strip().rpartition("\n")[2]
