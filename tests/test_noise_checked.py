@@ -152,3 +152,13 @@ def test_covariances_that_noise_leaves_singular_are_said_to_be():
     with pytest.raises(ValueError, match="a row's values follow from each other"):
         run(model, X, 2, projection=np.ones((2, 1)), noise=np.ones((2, 2)))
     run(model, X, 2, projection=np.ones((2, 1)), noise=np.ones((2, 2)) + 0.1 * np.eye(2))
+
+
+def test_a_square_of_noise_is_what_it_was_in_the_chunks_before():
+    square = np.diag([1.0, 2.0, 3.0])
+    np.testing.assert_array_equal(check_noise(square, (3, 3), variances=False), square.reshape(1, 9))
+    np.testing.assert_array_equal(check_noise(square, (3, 3), variances=True), square)
+    with pytest.raises(ValueError, match="may be variances of 3 rows or a covariance of all"):
+        check_noise(square, (3, 3))
+    for variances in (None, False, True):  # of one column both are the same
+        np.testing.assert_array_equal(check_noise([[2.0]], (1, 1), variances=variances), [[2.0]])

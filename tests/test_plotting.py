@@ -259,7 +259,8 @@ def test_more_than_six_columns_are_refused(rng):
 
 def test_other_data_than_the_models_are_refused():
     model = fitted(load_faithful().values)
-    with pytest.raises(ValueError, match="fitted to 2 columns"):
-        plot_mixture(model, load_iris().values)
+    for other in (load_iris().values, load_faithful().values[:, 0], load_faithful().values[:, :, None]):
+        with pytest.raises(ValueError, match="fitted to 2 columns"):
+            plot_mixture(model, other)
     with pytest.raises(ValueError, match="3 columns named, but the model has 2"):
         plot_mixture(model, load_faithful().values, columns=["a", "b", "c"])
