@@ -19,7 +19,6 @@ from fastem.fitted import Float
 from fastem.frames import same_names
 from fastem.initialize import Blocks, given_blocks, improved, start_from
 from fastem.mixture import INIT_SIZE, BaseMixture
-from fastem.parameters import of_unit_sum
 from fastem.posing import problem_of
 from fastem.priors import Moments, NormalInverseWishart
 from fastem.problem import Problem
@@ -325,7 +324,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         attributes: dict[str, Any] = {f"{name}_": value for name, value in narrow.items()}
         if log_density is not None:
             attributes["background_log_density_"] = float(log_density)
-        return {"weights_": of_unit_sum(mixture.weights).astype(dtype), **attributes}
+        return {"weights_": mixture.weights.astype(dtype), **attributes}
 
     def _given_or_derived(self, name: str) -> NDArray[Any]:
         """Covariances, or factors of the precisions, in the type they have; computed from each other if need be."""

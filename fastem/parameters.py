@@ -72,7 +72,8 @@ def checked(family: Family, given: Mapping[str, Any], frame: Frame) -> Parameter
     """
     if not (frame.n_features is None or isinstance(frame.n_features, int | np.integer)):
         raise ValueError(f"n_features_in_ must be an integer, not {frame.n_features!r}")
-    arrays, key, size = {}, [family.name, frame.n_components, frame.n_features], 0
+    start = given.get("n_iter_") == 0  # which may leave rows unassigned: its weights sum to less than 1
+    arrays, key, size = {}, [family.name, frame.n_components, frame.n_features, start], 0
     for name in ("weights", *(parameter.name for parameter in family.parameters)):
         value = given.get(name + "_")
         if value is not None:
@@ -88,19 +89,13 @@ def checked(family: Family, given: Mapping[str, Any], frame: Frame) -> Parameter
     if len(described) < len(family.parameters):
         described = _completed(family, described)
     if not known:
-        _check_weights(weights)
+        _check_weights(weights, start=start)
         _check_together(family, described, arrays.values())
         if size <= REMEMBERED_BYTES:
             if len(_right) >= REMEMBERED:
                 _right.clear()
             _right.add(tuple(key))
     return Parameters(family, weights, described)
-
-
-def of_unit_sum(weights: Float) -> Float:
-    """Mixing weights of unit sum: those of a start that leaves rows unassigned sum to less."""
-    total = weights.sum()
-    return weights if abs(total - 1.0) <= WEIGHTS_TOLERANCE else weights / total
 
 
 def _array(name: str, value: Any) -> NDArray[Any]:
@@ -170,9 +165,10 @@ def _check_domain(parameter: Parameter, array: Float, frame: Frame) -> None:
     raise ValueError(f"{parameter.name}_{place} must be {parameter.domain.words}{_because(frame)}")
 
 
-def _check_weights(weights: Float) -> None:
+def _check_weights(weights: Float, *, start: bool) -> None:
     total = float(weights.sum())
-    if not (weights.min() >= 0.0 and abs(total - 1.0) <= WEIGHTS_TOLERANCE):
+    is_one = abs(total - 1.0) <= WEIGHTS_TOLERANCE
+    if not (weights.min() >= 0.0 and (is_one or (start and 0.0 < total < 1.0))):
         raise ValueError(f"weights_ must be non-negative and sum to 1: they are {weights}, and sum to {total:.9g}")
 
 

@@ -12,8 +12,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from fastem.records import ModelFileError, decode_all, encode_all, version
 from fastem.writing import write_whole
 
@@ -149,9 +147,6 @@ def _model(document: Mapping[str, Any]) -> Any:
 
 def _check(model: Any) -> None:
     """Check what a file says of parameters as that which a user sets is checked, on the way into compiled code."""
-    weights = getattr(model, "weights_", None)
-    if isinstance(weights, np.ndarray) and getattr(model, "n_iter_", None) == 0 and 0.0 < weights.sum() < 1.0:
-        model.weights_ = weights / weights.sum()  # earlier versions published starts that left rows unassigned
     try:
         model._validate_params()
         model._check_state()

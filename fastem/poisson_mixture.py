@@ -17,7 +17,6 @@ from fastem.imputing import Imputing
 from fastem.initialize import Blocks, start_from
 from fastem.latent import drawn_components
 from fastem.mixture import INIT_SIZE, BaseMixture
-from fastem.parameters import of_unit_sum
 from fastem.priors import concentration
 from fastem.samples import Sample
 from fastem.sources import Mixture
@@ -209,7 +208,7 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
 
     def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
         return {
-            "weights_": of_unit_sum(mixture.weights).astype(dtype),
+            "weights_": mixture.weights.astype(dtype),
             "rates_": self._family().describe(mixture.params)["rates"].astype(dtype),
         }
 

@@ -137,11 +137,13 @@ def test_parameters_in_read_only_memory_or_of_other_types_are_taken():
     np.testing.assert_array_equal(model.score_samples(X), expected)
 
 
-def test_weights_of_a_start_that_leaves_rows_unassigned_are_those_of_a_mixture():
-    with_rows = {"init_params": "random_from_data", "max_iter": 0}
-    model = fitted(**with_rows)
-    assert model.weights_.sum() == pytest.approx(1.0, abs=1e-12)
-    assert np.isfinite(model.score(X))
+def test_only_a_start_may_leave_rows_unassigned():
+    start, model = fitted(init_params="random_from_data", max_iter=0), fitted()
+    assert 0.0 < start.weights_.sum() < 1.0  # as scikit-learn's
+    assert np.isfinite(start.score(X))
+    model.weights_ = start.weights_
+    with pytest.raises(ValueError, match="weights_ must be non-negative and sum to 1"):
+        model.score(X)
 
 
 # Honest parameters, however ill-conditioned
