@@ -85,6 +85,7 @@ def test_a_mistake_is_told_in_one_line(fail, arguments, message):
         ("open.csv", 'a,"b\n1,2\n', "a quote is left open in line 1"),
         ("late.csv", 'a,"b"\n1,2\n3,"4\n5,6\n', r"column 'b' is text ('4\n5,6\n' in row 2)"),
         ("lines.csv", 'a,"b\nc"\n1,"\n2"\n3\n', "line 5 has not 2 cells but 1: '3'"),
+        ("quotes.csv", 'Unnamed: 0,"""a", b\n0,5,1\n1,6,2\n', 'with --columns, such as """a"," b"\n'),
         ("bytes.csv", b"a,b\nPK\xff\x80\n", "line 2 has not 2 cells but 1: 'PK\ufffd\ufffd'"),
         ("zeros.csv", "a,b\n1,2\n".encode("utf-16-le"), "line 1 holds zero bytes"),
         ("blank.csv", "\na,b\n1,2\n", "line 1 is blank"),

@@ -28,7 +28,7 @@ TARGETS = {
     "families/_contract.py": "test_families.py test_priors.py test_fixed.py test_missing.py",
     "families/_gaussian.py": "test_families.py test_degenerate.py test_scales.py test_priors.py test_missing.py",
     "families/_gaussian_parameters.py": "test_gate.py",
-    "families/_parameters.py": "test_gate.py",
+    "families/_parameters.py": "test_gate.py test_background.py",
     "families/background.py": "test_background.py test_background_priors.py test_background_missing.py",
     "families/cells.py": "test_missing.py test_imputing.py",
     "families/incomplete.py": "test_noise.py test_missing.py test_imputing.py",
