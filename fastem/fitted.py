@@ -76,16 +76,16 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         ValueError
             If they contradict each other or the constructor's parameters, which are those of the next fit.
         """
-        check_is_fitted(self, "weights_")
         attributes = vars(self)
+        if "weights_" not in attributes:
+            check_is_fitted(self, "weights_")
         try:
             family = self._family()
         except KeyError:
             self._validate_params()
             raise
         n_features = attributes.get("n_features_in_")
-        settings = {name: getattr(self, name) for name in self.SHAPING}
-        parameters = checked(family, attributes, Frame(self.n_components, n_features, settings))
+        parameters = checked(family, Frame(attributes, self.n_components, n_features, self.SHAPING))
         names = attributes.get("feature_names_in_")
         if names is not None and len(names) != parameters.locations.shape[1]:
             raise ValueError(

@@ -44,25 +44,28 @@ class Parameters(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """What parameters must agree with.
+    """Parameters as they were set, and what they must agree with.
 
     Attributes
     ----------
+    attributes : mapping of str to object
+        The parameters by name, with a trailing underscore, and whatever else an estimator holds.
     n_components : int
         Without the background.
     n_features : int or None
         None if nothing tells but the parameters.
-    settings : dict
-        Parameters of the constructor that decide which fitted parameters there are, by name.
+    settings : tuple of str
+        Names of attributes that decide which parameters there are.
     """
 
+    attributes: Mapping[str, Any]
     n_components: int
     n_features: Any
-    settings: Mapping[str, Any]
+    settings: tuple[str, ...]
 
 
-def checked(family: Family, given: Mapping[str, Any], frame: Frame) -> Parameters:
-    """Check parameters, those of `given` whose names the family knows with a trailing underscore.
+def checked(family: Family, frame: Frame) -> Parameters:
+    """Check the parameters that a family has.
 
     Raises
     ------
@@ -75,12 +78,12 @@ def checked(family: Family, given: Mapping[str, Any], frame: Frame) -> Parameter
     start = given.get("n_iter_") == 0  # which may leave rows unassigned: its weights sum to less than 1
     arrays, key, size = {}, [family.name, frame.n_components, frame.n_features, start], 0
     for name in ("weights", *(parameter.name for parameter in family.parameters)):
-        value = given.get(name + "_")
+        value = frame.attributes.get(name + "_")
         if value is not None:
             array = value if type(value) is np.ndarray else _array(name, value)
             arrays[name] = array
             size += array.nbytes
-            key += [name, array.dtype.char, array.shape, array.tobytes() if array.nbytes <= REMEMBERED_BYTES else None]
+            key += [name, array.dtype, array.shape, array.tobytes() if array.nbytes <= REMEMBERED_BYTES else None]
     known = size <= REMEMBERED_BYTES and tuple(key) in _right
     if not known:
         _check_each(family, arrays, frame)
@@ -146,7 +149,7 @@ AGAIN = (
 
 def _because(frame: Frame) -> str:
     """What shapes follow from."""
-    settings = [f"{name}={value!r}" for name, value in frame.settings.items()]
+    settings = [f"{name}={frame.attributes[name]!r}" for name in frame.settings]
     return f", where {' and '.join(settings)}. {AGAIN}" if settings else ""
 
 
@@ -186,7 +189,8 @@ def _check_together(family: Family, described: dict[str, Float], given: Iterable
     """Check that parameters do not contradict each other, up to the rounding of the least precise."""
     if family.contradiction is None:
         return
-    eps = max(float(np.finfo(array.dtype).eps) for array in given if array.dtype.kind == "f")
+    types = {array.dtype for array in given if array.dtype.kind == "f"}
+    eps = max((float(np.finfo(dtype).eps) for dtype in types), default=0.0)
     contradiction = family.contradiction(described, eps)
     if contradiction is not None:
         raise ValueError(contradiction)

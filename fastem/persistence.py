@@ -150,7 +150,7 @@ def _check(model: Any) -> None:
     try:
         model._validate_params()
         model._check_state()
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise ModelFileError(str(error)) from error
 
 

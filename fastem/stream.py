@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -42,8 +42,8 @@ class Stream(NamedTuple):
         Weight of their rows.
     moments : tuple
         Mean and covariance that a prior's defaults take from the first batch; None where they take none.
-    published : dict of str to str
-        Digests of the fitted attributes that go with it.
+    published : str
+        Digest of the fitted attributes that go with it.
     """
 
     family: str
@@ -56,12 +56,12 @@ class Stream(NamedTuple):
     n_batches: int
     seen: float
     moments: tuple[Float | None, Float | None]
-    published: dict[str, str]
+    published: str
 
     def goes_with(self, family: Family, n_weights: int, attributes: Mapping[str, Any]) -> bool:
         """Whether a stream of this family and number of components goes on from these attributes."""
         same = self.family == family.name and self.weights.shape == (n_weights,)
-        return same and self.published == digests(attributes, self.published)
+        return same and self.published == digest(attributes)
 
     def state(self, family: Family) -> State:
         """The state to go on from.
@@ -88,7 +88,7 @@ class Stream(NamedTuple):
         n_components = self.weights.size - int(family.background)
         given = {f"{name}_": value for name, value in {"weights": self.weights, **self.parameters}.items()}
         try:
-            checked(family, given, Frame(n_components, self.origin.size, {}))
+            checked(family, Frame(given, n_components, self.origin.size, ()))
         except ValueError as error:
             raise ValueError(f"stream_: {error}") from None
         sums = (self.mass, self.statistics, self.origin, *(() if self.about is None else (self.about,)))
@@ -116,6 +116,10 @@ class Stream(NamedTuple):
 
 
 SIZES = ("weights", "origin", "mass", "statistics")
+PUBLISHED = (
+    *("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_", "rates_"),
+    *("background_", "background_log_density_"),
+)
 
 
 def stream_of(family: Family, state: State, origin: Float, moments: Moments, attributes: Mapping[str, Any]) -> Stream:
@@ -132,18 +136,17 @@ def stream_of(family: Family, state: State, origin: Float, moments: Moments, att
         state.n_batches,
         state.seen,
         (moments.mean, moments.covariance),
-        digests(attributes, attributes),
+        digest(attributes),
     )
 
 
-def digests(attributes: Mapping[str, Any], names: Iterable[str]) -> dict[str, str]:
-    """Digest of each named attribute's type, shape and bytes; those that are no arrays or numbers have none."""
-    found = {}
-    for name in names:
+def digest(attributes: Mapping[str, Any]) -> str:
+    """Digest of the fitted parameters among attributes: their names, types, shapes and bytes."""
+    content = hashlib.blake2b(digest_size=16)
+    for name in PUBLISHED:
         value = attributes.get(name)
-        if value is None or not isinstance(value, np.ndarray | float):
-            continue
-        array = np.asarray(value)
-        header = f"{array.dtype.str}{array.shape}".encode()
-        found[name] = hashlib.blake2b(header + array.tobytes(), digest_size=16).hexdigest()
-    return found
+        if value is not None:
+            array = np.asarray(value)
+            content.update(f"{name}{array.dtype.str}{array.shape}".encode())
+            content.update(array.tobytes())
+    return content.hexdigest()

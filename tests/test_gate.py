@@ -243,9 +243,22 @@ def test_fits_to_collinear_columns_can_be_used(covariance_type, dtype):
 
 def test_the_gate_names_what_a_frame_lacks():
     family = get_family("poisson")
-    given = {"weights_": np.ones(1), "rates_": np.ones((1, 3))}
-    assert checked(family, given, Frame(1, None, {})).locations.shape == (1, 3)
+    given = {"weights_": np.ones(1, dtype=int), "rates_": np.ones((1, 3))}
+    assert checked(family, Frame(given, 1, None, ())).locations.shape == (1, 3)
     with pytest.raises(ValueError, match=r"rates_ has 3 features, where n_features_in_ is 2"):
-        checked(family, given, Frame(1, 2, {}))
+        checked(family, Frame(given, 1, 2, ()))
     with pytest.raises(ValueError, match=r"rates_ has shape \(1, 0\)"):
-        checked(family, {**given, "rates_": np.ones((1, 0))}, Frame(1, None, {}))
+        checked(family, Frame({**given, "rates_": np.ones((1, 0))}, 1, None, ()))
+
+
+def test_whole_numbers_and_foreign_byte_orders_are_numbers():
+    given = {"weights_": np.ones(1, int), "means_": np.zeros((1, 2), int), "covariances_": np.eye(2, dtype=int)[None]}
+    given["precisions_cholesky_"] = given["covariances_"]
+    family = get_family("gaussian-full")
+    found = checked(family, Frame(given, 1, None, ()))
+    swapped = {name: value.astype(float).astype(">f8") for name, value in given.items()}
+    for name, value in checked(family, Frame(swapped, 1, None, ())).described.items():
+        np.testing.assert_array_equal(value, found.described[name])
+    native = {name: value.view("<f8") for name, value in swapped.items()}  # the same bytes, other numbers
+    with pytest.raises(ValueError, match="weights_ must be non-negative and sum to 1"):
+        checked(family, Frame(native, 1, None, ()))

@@ -15,6 +15,9 @@ MEANS = Parameter("means", "kd", FINITE)
 # 40 000 covariances of 1 to 100 features, of condition up to 1e16, whose factors were computed in the ways of a fit, of
 # scikit-learn's and of `precisions_init`; rounded to float32 they differ by 3.
 COMPUTED, ROUNDED = 2.0**12, 2.0**8
+EPS = float(np.finfo(np.float64).eps)
+SMALLEST_NORMAL = tuple(float(np.finfo(dtype).tiny) for dtype in (np.float64, np.float32))
+SMALLEST = tuple(float(np.finfo(dtype).smallest_subnormal) for dtype in (np.float64, np.float32))
 
 
 def of_matrices(axes: str) -> tuple[Parameter, ...]:
@@ -63,13 +66,13 @@ def contradiction_of_matrices(described: dict[str, Float], eps: float) -> str | 
     features' variance inflation factors.
     """
     covariances, factors = described["covariances"], described["precisions_cholesky"]
-    tiny = float(np.finfo(np.float64 if eps < 1e-10 else np.float32).tiny)  # variances below it have fewer digits
+    tiny = SMALLEST_NORMAL[eps > EPS]  # variances below it have fewer digits
     with np.errstate(all="ignore"):
-        deviation = np.sqrt(np.diagonal(covariances, axis1=-2, axis2=-1) + tiny)[..., None]
+        deviation = np.sqrt(covariances.diagonal(0, -2, -1) + tiny)[..., None]
         vector = deviation * _vector(covariances.shape[-1])
         product = covariances @ (factors @ (np.swapaxes(factors, -1, -2) @ vector))
         inflation = ((deviation * factors) ** 2).sum(axis=(-2, -1))[..., None, None]
-        bound = (COMPUTED * np.finfo(np.float64).eps + ROUNDED * eps) * inflation
+        bound = (COMPUTED * EPS + ROUNDED * eps) * inflation
         agree = (np.abs(product - vector) <= bound * deviation) & (bound < math.inf)
     return _words(agree.reshape(-1, covariances.shape[-1]), shared=covariances.ndim == 2)
 
@@ -77,7 +80,7 @@ def contradiction_of_matrices(described: dict[str, Float], eps: float) -> str | 
 def contradiction_of_variances(described: dict[str, Float], eps: float) -> str | None:
     """Whether variances are not those of the inverse deviations."""
     variances = described["covariances"]
-    smallest = float(np.finfo(np.float64 if eps < 1e-10 else np.float32).smallest_subnormal)
+    smallest = SMALLEST[eps > EPS]
     with np.errstate(all="ignore"):
         expected = (1.0 / described["precisions_cholesky"]) ** 2
         agree = (np.abs(variances - expected) <= ROUNDED * eps * expected + smallest) & (expected < math.inf)
@@ -94,7 +97,7 @@ def _words(agree: NDArray[np.bool_], *, shared: bool) -> str | None:
     )
 
 
-@functools.cache
+@functools.lru_cache(16)
 def _vector(n_features: int) -> Float:
     """Numbers of size 1 to 2 (d, 1), of either sign."""
     random = np.random.default_rng(n_features)

@@ -1,5 +1,6 @@
 """What the parameters of a family must look like: each family declares it, `fastem.parameters` checks it."""
 
+import functools
 import math
 from collections.abc import Callable
 from typing import NamedTuple
@@ -42,9 +43,14 @@ class Parameter(NamedTuple):
 
 
 def _triangular(matrices: Float) -> bool:
-    rows, columns = np.tril_indices(matrices.shape[-1], -1)
+    rows, columns = _below_diagonal(matrices.shape[-1])
     upper = not matrices[..., rows, columns].any()
-    return upper and np.diagonal(matrices, axis1=-2, axis2=-1).min() > 0.0 and bool(np.isfinite(matrices).all())
+    return upper and matrices.diagonal(0, -2, -1).min() > 0.0 and bool(np.isfinite(matrices).all())
+
+
+@functools.lru_cache(16)
+def _below_diagonal(n_features: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    return np.tril_indices(n_features, -1)
 
 
 FINITE = Domain("finite numbers", lambda values: bool(np.isfinite(values).all()))
