@@ -48,6 +48,7 @@ class CallbackBridge:
 
     def begin_restart(self, restart: int, start: Mixture) -> None:
         """Begin the restart's task."""
+        self.n_iter = 0
         self.restart_context = self.fit_context.subcontext(task_name="restart", max_subtasks=self.estimator.max_iter)
         self.restart_context.call_on_fit_task_begin(estimator=self.estimator, **self.data)
 
@@ -57,15 +58,16 @@ class CallbackBridge:
         self.iteration_context.call_on_fit_task_begin(
             estimator=self.estimator,
             **self.data,
-            reconstruction_attributes=lambda: self.publish(mixture),
+            reconstruction_attributes=lambda: self._attributes(mixture),
         )
 
     def end_iteration(self, record: HistoryRecord, mixture: Mixture) -> bool:
         """End the iteration's task."""
+        self.n_iter = record.iteration
         stop: bool = self.iteration_context.call_on_fit_task_end(
             estimator=self.estimator,
             **self.data,
-            reconstruction_attributes=lambda: self.publish(mixture),
+            reconstruction_attributes=lambda: self._attributes(mixture),
         )
         return stop
 
@@ -74,9 +76,13 @@ class CallbackBridge:
         stop: bool = self.restart_context.call_on_fit_task_end(
             estimator=self.estimator,
             **self.data,
-            reconstruction_attributes=lambda: self.publish(run.mixture),
+            reconstruction_attributes=lambda: self._attributes(run.mixture),
         )
         return stop
+
+    def _attributes(self, mixture: Mixture) -> dict[str, Any]:
+        """Fitted attributes of the mixture; `n_iter_` tells a start, whose weights may sum to less than 1."""
+        return {**self.publish(mixture), "n_iter_": self.n_iter}
 
     def end_fit(self) -> None:
         """End the task of the whole fit, once the fitted attributes are set."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, NamedTuple
@@ -71,6 +71,7 @@ class Journal:
         self.checkpoint = checkpoint if isinstance(checkpoint, Checkpoint) else Checkpoint(checkpoint)
         self.random_state = random_state
         self.identity: dict[str, Any] = {}
+        self._check: Callable[[Progress], None] | None = None
         self._written = -np.inf
         if not self.checkpoint.minutes >= 0.0:
             raise ValueError(f"minutes must not be negative, not {self.checkpoint.minutes!r}")
@@ -95,11 +96,13 @@ class Journal:
     ) -> None:
         self._claim.release()
 
-    def identify(self, identity: dict[str, Any]) -> None:
+    def identify(self, identity: dict[str, Any], check: Callable[[Progress], None] | None = None) -> None:
         """Tell which fit this is; CheckpointError if the file is of another.
 
-        `identity` holds what JSON can: parameters, the data's fingerprint.
+        `identity` holds what JSON can: parameters, the data's fingerprint. `check` raises ValueError for progress that
+        compiled code cannot take up.
         """
+        self._check = check
         self.identity = json.loads(json.dumps(identity))
         if self._saved is None:
             return
@@ -122,6 +125,11 @@ class Journal:
         with self._named():
             progress = self._saved.value("progress", Progress)
             _check(progress)
+            if self._check is not None:
+                try:
+                    self._check(progress)
+                except ValueError as error:
+                    raise CheckpointError(f"the file is damaged: {error}") from error
         self._draw_from("draws")
         self._saved = None
         return progress

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_array
 from fastem.fitted import NOTHING_KNOWN, FittedMixture, Float
 from fastem.frames import is_frame
 from fastem.numeric import is_whole, real_array
+from fastem.parameters import WEIGHTS_TOLERANCE
 from fastem.priors import without_arrays
 from fastem.problem import BASE_ROWS
 
@@ -247,7 +248,8 @@ class Conditioning(FittedMixture):
         model = type(self)(**parameters)
         for name, value in attributes.items():
             setattr(model, name, value)
-        model.weights_ = weights
+        total = weights.sum()
+        model.weights_ = weights if abs(total - 1.0) <= WEIGHTS_TOLERANCE else weights / total  # of a start
         model.n_features_in_ = len(columns)
         if hasattr(self, "feature_names_in_"):
             model.feature_names_in_ = self.feature_names_in_[columns]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
@@ -315,8 +316,8 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
             )
         return Mixture(np.array(weights, dtype=np.float64), family.restore(described))
 
-    def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
-        described = self._family().describe(mixture.params)
+    def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
+        described = dict(parameters)
         log_density = described.pop("background_log_density", None)
         described["means"] = described["means"] + origin
         described["precisions"] = self._precisions(described["precisions_cholesky"])
@@ -324,7 +325,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         attributes: dict[str, Any] = {f"{name}_": value for name, value in narrow.items()}
         if log_density is not None:
             attributes["background_log_density_"] = float(log_density)
-        return {"weights_": mixture.weights.astype(dtype), **attributes}
+        return {"weights_": weights.astype(dtype), **attributes}
 
     def _given_or_derived(self, name: str) -> NDArray[Any]:
         """Covariances, or factors of the precisions, in the type they have; computed from each other if need be."""

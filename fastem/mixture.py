@@ -22,7 +22,7 @@ from fastem.annotating import Known, annotate
 from fastem.callbacks import CallbackBridge
 from fastem.checkpoint import Checkpoint, Journal
 from fastem.families import ComponentError
-from fastem.parameters import Parameters
+from fastem.parameters import Parameters, check_mixtures
 from fastem.posing import pose_array, problem_of
 from fastem.priors import Moments
 from fastem.problem import Problem, check_domain
@@ -173,7 +173,12 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         fitted = self._fitted() if self._continues() else None
         posed = self._pose(X, sample_weight, known, random_state)
         if isinstance(journal, Journal):
-            journal.identify(self._identity(posed))
+            n_features = posed.problem.source.n_features
+
+            def check(progress: driver.Progress) -> None:
+                check_mixtures(progress, self._family(), self._n_weights(), n_features)
+
+            journal.identify(self._identity(posed), check)
         problem, _ = self._under_prior(posed.problem, Moments())
         starts = self._starts(posed._replace(problem=problem), random_state, fitted)
         origin, dtype = problem.source.origin, posed.dtype
@@ -286,10 +291,12 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             raise self._explain(error, dtype) from None
         origin = problem.source.origin
         bound = (log_likelihood + problem.base) / problem.source.total_weight + log_prior / state.seen
-        run = driver.Run(0, state.mixture, bound, stop_reason="max_iter")
-        attributes = {**self._publish(run.mixture, origin, dtype), **self._placed(extent, dtype)}
-        rest = {"n_iter_": state.n_batches, "stream_": stream_of(self._family(), state, origin, moments, attributes)}
-        self._set_run(run, [], attributes, rest)
+        family, run = self._family(), driver.Run(0, state.mixture, bound, stop_reason="max_iter")
+        described = family.describe(state.mixture.params)
+        published = self._published(state.mixture.weights, described, origin, dtype)
+        attributes = {**published, **self._placed(extent, dtype)}
+        stream = stream_of(family.name, state, described, origin, moments, attributes)
+        self._set_run(run, [], attributes, {"n_iter_": state.n_batches, "stream_": stream})
         return self
 
     def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:

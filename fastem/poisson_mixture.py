@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
@@ -206,11 +207,8 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         rates = np.array(rates, dtype=np.float64, order="C")
         return Mixture(np.array(weights, dtype=np.float64), family.restore({"rates": rates}))
 
-    def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
-        return {
-            "weights_": mixture.weights.astype(dtype),
-            "rates_": self._family().describe(mixture.params)["rates"].astype(dtype),
-        }
+    def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
+        return {"weights_": weights.astype(dtype), "rates_": parameters["rates"].astype(dtype)}
 
     def _locations(self) -> NDArray[Any]:
         rates: NDArray[Any] = self.rates_

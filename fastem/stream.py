@@ -122,13 +122,20 @@ PUBLISHED = (
 )
 
 
-def stream_of(family: Family, state: State, origin: Float, moments: Moments, attributes: Mapping[str, Any]) -> Stream:
-    """The stream after a batch, which published these attributes."""
+def stream_of(
+    family: str,
+    state: State,
+    parameters: dict[str, Any],
+    origin: Float,
+    moments: Moments,
+    attributes: Mapping[str, Any],
+) -> Stream:
+    """The stream of a family after a batch, whose parameters are these, and were published as these attributes."""
     assert state.statistics is not None
     return Stream(
-        family.name,
+        family,
         state.mixture.weights,
-        family.describe(state.mixture.params),
+        parameters,
         origin,
         state.statistics.mass,
         state.statistics.stats,

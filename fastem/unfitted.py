@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -79,8 +79,12 @@ class UnfittedMixture(FittedMixture):
         """Mixture from starting responsibilities of a sample, if needed, and the user's initial parameters."""
 
     @abstractmethod
+    def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
+        """Fitted attributes that tell of weights and described parameters, in the data's coordinates and type."""
+
     def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
-        """Fitted attributes that describe `mixture`, in the data's coordinates and type."""
+        """Fitted attributes that describe `mixture`."""
+        return self._published(mixture.weights, self._family().describe(mixture.params), origin, dtype)
 
     def _surrounded(self, mixture: Mixture, extent: Range | None) -> Mixture:
         """The mixture with a background for data of this extent, if it is to have one."""

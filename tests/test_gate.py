@@ -1,15 +1,18 @@
 """Parameters that anybody may have set are checked before compiled code sees them; honest ones are never refused."""
 
+import functools
+import itertools
+
 import numpy as np
 import pytest
 from reference import rows_for
 from scipy.linalg import cholesky, solve_triangular
 
-from fastem import GaussianMixture, PoissonMixture
+from fastem import GaussianMixture, PoissonMixture, checkpoint, driver
 from fastem.checks import precisions_cholesky
 from fastem.families import get_family
 from fastem.families._gaussian import covariance_from, lower_inverse
-from fastem.parameters import Frame, checked
+from fastem.parameters import Frame, check_mixtures, checked
 
 TYPES = ("full", "tied", "diag", "spherical")
 X = rows_for("full", 200)[:, :2]
@@ -141,6 +144,8 @@ def test_only_a_start_may_leave_rows_unassigned():
     start, model = fitted(init_params="random_from_data", max_iter=0), fitted()
     assert 0.0 < start.weights_.sum() < 1.0  # as scikit-learn's
     assert np.isfinite(start.score(X))
+    assert start.marginal([0]).weights_.sum() == pytest.approx(1.0)
+    assert start.conditional({0: 1.0}).weights_.sum() == pytest.approx(1.0)
     model.weights_ = start.weights_
     with pytest.raises(ValueError, match="weights_ must be non-negative and sum to 1"):
         model.score(X)
@@ -262,3 +267,44 @@ def test_whole_numbers_and_foreign_byte_orders_are_numbers():
     native = {name: value.view("<f8") for name, value in swapped.items()}  # the same bytes, other numbers
     with pytest.raises(ValueError, match="weights_ must be non-negative and sum to 1"):
         checked(family, Frame(native, 1, None, ()))
+
+
+def test_mixtures_of_checkpoints_have_arrays_that_passes_can_read():
+    rng = np.random.default_rng(0)
+    saved = rng.normal(size=(60, 2)) + 3 * np.arange(2).repeat(30)[:, None]
+    for covariance_type, background in itertools.product(TYPES, (False, True)):
+        name = f"gaussian-{covariance_type}" + (".background" if background else "")
+        family, model = get_family(name), GaussianMixture(2, covariance_type=covariance_type, background=background)
+        mixture = model.fit(saved)._fitted().about(np.zeros(2))
+        n_weights = len(mixture.weights)
+        check_mixtures([driver.Run(0, mixture, 0.0), (mixture,)], family, n_weights, 2)
+        for field in mixture.params._fields:
+            array = getattr(mixture.params, field)
+            for wrong in (array[:-1], array.astype(np.float32), array.ravel().tolist(), array[..., None]):
+                forged = mixture._replace(params=mixture.params._replace(**{field: wrong}))
+                with pytest.raises(ValueError, match=f"it holds {field} of shape"):
+                    check_mixtures(driver.Progress(run=driver.Run(0, forged, 0.0)), family, n_weights, 2)
+        other = get_family("poisson").params_at(np.ones((2, 2)))
+        with pytest.raises(ValueError, match="PoissonParams in place of"):
+            check_mixtures(mixture._replace(params=other), family, n_weights, 2)
+        with pytest.raises(ValueError, match="whose weights are not those of"):
+            check_mixtures(mixture._replace(weights=mixture.weights[:, None]), family, n_weights, 2)
+
+
+def test_a_checkpoint_with_other_arrays_is_refused_by_name(tmp_path, monkeypatch):
+    path, fit = tmp_path / "run.ckpt", functools.partial(GaussianMixture(2, random_state=0).fit, X)
+    recall, refused_shapes = checkpoint.Saved.value, []
+
+    def forged(saved, name, kind):
+        progress = recall(saved, name, kind)
+        if name == "progress":
+            params = progress.best.mixture.params
+            progress.best.mixture = progress.best.mixture._replace(params=params._replace(lower=params.lower[:1]))
+            refused_shapes.append(params.lower[:1].shape)
+        return progress
+
+    fit(checkpoint=path)
+    monkeypatch.setattr(checkpoint.Saved, "value", forged)
+    with pytest.raises(checkpoint.CheckpointError, match=r"run\.ckpt'.*it holds lower of shape \(1, 2, 2\)"):
+        fit(checkpoint=path, resume=True)
+    assert refused_shapes == [(1, 2, 2)]
