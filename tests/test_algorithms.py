@@ -17,6 +17,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Sparse, Stepwise, load
 
+pytestmark = pytest.mark.slow
+
 ALGORITHMS = ("em", "incremental", "sparse", "stepwise", "hard", "stochastic")
 
 

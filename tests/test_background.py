@@ -27,6 +27,8 @@ from sklearn.metrics import adjusted_rand_score
 
 from fastem import GaussianMixture, Sparse, Stepwise
 
+pytestmark = pytest.mark.slow
+
 # The likelihood
 
 

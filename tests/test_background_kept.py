@@ -28,6 +28,8 @@ from fastem.families import get_family
 from fastem.plotting import plot_mixture
 from fastem.sources import ArraySource, Mixture
 
+pytestmark = pytest.mark.slow
+
 # What changes nothing, and what changes in proportion
 
 

@@ -9,6 +9,8 @@ from scipy.stats import multivariate_normal
 
 from fastem import GaussianMixture, Incremental, Source, Sparse
 
+pytestmark = pytest.mark.slow
+
 N, D, K = 600, 3, 2
 TYPES = ["full", "tied", "diag", "spherical"]
 KEPT = {"missing": "marginalize", "background": True, "random_state": 0}

@@ -16,6 +16,8 @@ from strong_priors import MONOTONE, reference_prior, strong_prior
 
 from fastem import GaussianMixture, NormalInverseWishart, Source
 
+pytestmark = pytest.mark.slow
+
 ALPHA = np.array([1.5, 4.0, 2.5, 9.0])
 
 

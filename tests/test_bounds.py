@@ -11,6 +11,8 @@ import pytest
 from bounds.__main__ import TARGETS, can_run, environment
 from processes import python
 
+pytestmark = pytest.mark.slow
+
 BOUNDS = Path(__file__).parent / "bounds"
 
 

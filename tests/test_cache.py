@@ -12,6 +12,8 @@ from small_fits import SMALL_FITS, small_fits
 
 from fastem.compiled import get_passes
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tmp_path):
     code = SMALL_FITS.replace("NAMES", "['gaussian-full', 'poisson']")

@@ -13,6 +13,8 @@ from small_fits import SMALL_FITS, small_fits
 from fastem import _cache, _jit
 from fastem.compiled import get_passes
 
+pytestmark = pytest.mark.slow
+
 
 def half(number):
     return number / 2

@@ -14,6 +14,8 @@ from sklearn.exceptions import ConvergenceWarning
 from fastem import Checkpoint, GaussianMixture, Incremental, PoissonMixture, Source, Sparse, Stepwise
 from fastem.checkpoint import CheckpointError, Journal
 
+pytestmark = pytest.mark.slow
+
 WAYS = {
     "em": {},
     "restarts": {"n_init": 3, "init_params": "random_from_data", "max_iter": 5},

@@ -12,6 +12,8 @@ import pytest
 from fastem import GaussianMixture, checkpoint_format, driver
 from fastem.checkpoint import CheckpointError, Journal
 
+pytestmark = pytest.mark.slow
+
 X = np.random.default_rng(0).normal(size=(60, 2)) + 3 * np.arange(2).repeat(30)[:, None]
 
 

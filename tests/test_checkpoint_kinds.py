@@ -10,6 +10,8 @@ from sklearn.exceptions import ConvergenceWarning
 from fastem import GaussianMixture, NormalInverseWishart, PoissonMixture, Source
 from fastem.checkpoint import CheckpointError
 
+pytestmark = pytest.mark.slow
+
 K, N_ROWS = 3, 900
 
 

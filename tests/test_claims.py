@@ -11,6 +11,8 @@ from fastem import GaussianMixture
 from fastem.checkpoint import CheckpointError
 from fastem.claims import Claim, InUse
 
+pytestmark = pytest.mark.slow
+
 fcntl = pytest.importorskip("fcntl")
 
 

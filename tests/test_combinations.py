@@ -17,7 +17,10 @@ from variants import N_VARIANTS, seeds
 
 from fastem import Incremental, Sparse, Stepwise
 
-pytestmark = pytest.mark.skipif(np.finfo(L).eps > 1e-18, reason="long double is no longer than double here")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(np.finfo(L).eps > 1e-18, reason="long double is no longer than double here"),
+]
 N_ITER = 10
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
 ROUNDING = {"float64": 1e-11, "float32": 1e-5}  # of a bound

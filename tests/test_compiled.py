@@ -17,6 +17,8 @@ from fastem.environment import environment
 from fastem.families import NAMES, get_family
 from fastem.sources import ArraySource, Mixture, slab_bounds
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("shape", [(20_000, 3, 2), (17_001, 10, 5)])
 @pytest.mark.parametrize("family", NAMES)

@@ -13,6 +13,8 @@ from fastem.cli import main
 from fastem.datasets import load_faithful
 from fastem.writing import write_together, write_whole
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=["old", "new"])
 def old(request):

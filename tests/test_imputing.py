@@ -12,6 +12,8 @@ from reference import FAMILIES, GAUSSIAN_FAMILIES, rows_for
 
 from fastem import GaussianMixture, PoissonMixture
 
+pytestmark = pytest.mark.slow
+
 N_ROWS = 200
 
 

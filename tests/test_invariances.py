@@ -14,6 +14,8 @@ from sklearn.base import clone
 
 from fastem import GaussianMixture
 
+pytestmark = pytest.mark.slow
+
 N_ITER = 8
 TOLERANCE = 1e-10
 MOST_FEATURES = 9

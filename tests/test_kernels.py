@@ -11,6 +11,8 @@ from fastem.compiled import get_passes
 from fastem.kernels import columns, linalg, posterior, small, tiles, vecmath, vectors
 from fastem.sources import ArraySource, workspace_rows
 
+pytestmark = pytest.mark.slow
+
 LANES = 64
 EVERY_VECTOR = np.arange(0, LANES, vectors.lanes(np.empty(0)))
 WIDTHS = (*range(1, 10), 12, 15, 20, 33)

@@ -13,6 +13,8 @@ from fastem.kernels import cells, incomplete, lane_matrices, tiles, uniform, vec
 from fastem.sources import ArraySource
 from fastem.sources.tiling import FACTOR_TILE_ROWS, aligned_zeros
 
+pytestmark = pytest.mark.slow
+
 LANES = 64
 LOG_2_PI = np.log(2 * np.pi)
 sizes = pytest.mark.parametrize("m", [2, 4, 6, 8, 12])

@@ -15,6 +15,8 @@ from sklearn.preprocessing import StandardScaler
 
 from fastem import GaussianMixture, PoissonMixture, Source, Stepwise
 
+pytestmark = pytest.mark.slow
+
 N_ROWS = 240
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
 

@@ -23,6 +23,8 @@ from reference import FAMILIES, GAUSSIAN_FAMILIES, Gaussian, arrays, movement, r
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Stepwise
 
+pytestmark = pytest.mark.slow
+
 # Known answers
 
 

@@ -22,6 +22,8 @@ from fastem.problem import Problem
 from fastem.sources import ArraySource, Mixture, PatternSource
 from fastem.sources.patterns import find_patterns
 
+pytestmark = pytest.mark.slow
+
 
 def everything(n_rows=300, seed=0):
     """Rows with holes, and all that may be known of them."""

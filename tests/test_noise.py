@@ -11,6 +11,8 @@ from reference import GAUSSIAN_FAMILIES, movement, rows_for, start_at
 
 from fastem import GaussianMixture, PoissonMixture, Stepwise
 
+pytestmark = pytest.mark.slow
+
 N_ROWS = 50
 
 

@@ -12,6 +12,8 @@ from fastem._plot_shapes import full_covariances
 from fastem.datasets import load_faithful, load_galaxies, load_iris
 from fastem.plotting import MAX_COLUMNS, PALETTE, plot_mixture
 
+pytestmark = pytest.mark.slow
+
 
 def fitted(values, n_components=2, covariance_type="full"):
     return GaussianMixture(n_components, covariance_type=covariance_type, random_state=0).fit(values)

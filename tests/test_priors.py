@@ -13,6 +13,8 @@ from strong_priors import ALPHA, MONOTONE, options_of, problem_of, reference_pri
 
 from fastem import GaussianMixture, Incremental, NormalInverseWishart, PoissonMixture, Source, Stepwise
 
+pytestmark = pytest.mark.slow
+
 K = 3
 SOME = [True, False, True]
 ALGORITHMS = [*MONOTONE, {"algorithm": "stepwise"}, {"algorithm": "stochastic"}]

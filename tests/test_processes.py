@@ -14,6 +14,7 @@ from threadpoolctl import threadpool_info
 from fastem import GaussianMixture
 
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Best performing initialization did not converge"),
     pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),  # Python 3.12, where threads are running
 ]

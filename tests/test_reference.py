@@ -21,6 +21,8 @@ from reference import (
 )
 from scipy import stats
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("answer", ANSWERS, ids=str)
 def test_convergence_at_the_published_answer(answer):

@@ -30,7 +30,7 @@ for _test in [value for name, value in globals().items() if name.startswith("tes
         for mark in getattr(_test, "pytestmark", [])
     ]
 
-pytestmark = pytest.mark.filterwarnings("default")  # theirs are not written for warnings as errors
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # theirs are not written for warnings as errors
 
 
 @pytest.fixture(params=[np.float32, np.float64])

@@ -18,6 +18,8 @@ from fastem import GaussianMixture, Incremental, PoissonMixture, Source, Stepwis
 from fastem.reading import Reader, as_source
 from fastem.samples import Reservoir, Sample
 
+pytestmark = pytest.mark.slow
+
 ROUNDING = 1e-10
 N_ROWS = 4000
 

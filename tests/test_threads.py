@@ -11,6 +11,8 @@ from threadpoolctl import threadpool_info, threadpool_limits
 
 from fastem import GaussianMixture, Source, threads
 
+pytestmark = pytest.mark.slow
+
 
 def linear_algebra():
     return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]

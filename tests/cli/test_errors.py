@@ -17,6 +17,8 @@ from fastem.cli import formats, main
 from fastem.cli.errors import CommandError
 from fastem.cli.reading import Wanted, read_data
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize(
     ("arguments", "message"),

@@ -14,6 +14,8 @@ from fastem.cli.errors import CommandError
 from fastem.cli.reading import Wanted, read_data
 from fastem.datasets import load_faithful
 
+pytestmark = pytest.mark.slow
+
 
 def table():
     return pyarrow.table(dict(zip(("a", "b"), load_faithful().values.T, strict=True)))

@@ -17,6 +17,8 @@ import fastem
 from fastem.cli import main
 from fastem.cli.process import complain
 
+pytestmark = pytest.mark.slow
+
 ALL = ("--output", "m.json", "--labels", "l.csv", "--plot", "p.png")
 EVERY_KIND = [
     ("--output", "m.json"),

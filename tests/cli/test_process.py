@@ -14,6 +14,8 @@ import pytest
 import fastem
 from fastem.cli import main
 
+pytestmark = pytest.mark.slow
+
 
 def command(*arguments):
     return [sys.executable, "-m", "fastem", *arguments]

@@ -7,6 +7,8 @@ import fastem
 from fastem.cli import options, report
 from fastem.datasets import load_faithful
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_range_of_models_is_one_table_with_the_winner_marked(run):
     output = run("fit", "faithful", "-k", "1-3", "--covariance", "full,diag")
