@@ -107,3 +107,15 @@ def test_the_heaviest_of_allowed_components_is_chosen_where_none_allows_the_row(
     start = {"weights_init": [0.1, 0.6, 0.3], "rates_init": [[3, 9, 0.0], [7, 13, 0.0], [5, 11, 0.0]]}
     model = PoissonMixture(3, fixed=["rates", "weights"], **start)
     assert model.fit_predict(X, sample_weight=weights, labels=allowed)[0] == 2
+
+
+@pytest.mark.parametrize("rate", [-0.5, -1e-300])
+def test_rates_below_zero_are_refused(rate):
+    with pytest.raises(ValueError, match="'rates' should be non-negative"):
+        PoissonMixture(2, rates_init=[[1.0], [rate]]).fit([[1.0], [2.0], [3.0]])
+
+
+@pytest.mark.parametrize("diagonal", [(1.0, -1.0), (1.0, 0.0), (-1.0, -1.0)])
+def test_matrices_whose_diagonal_is_not_positive_are_refused_without_a_warning(diagonal):
+    with pytest.raises(ValueError, match="positive-definite"):
+        GaussianMixture(1, precisions_init=[np.diag(diagonal)]).fit(np.eye(2))

@@ -7,7 +7,7 @@ from threadpoolctl import threadpool_limits
 
 from fastem import GaussianMixture
 from fastem.annotations import Annotations
-from fastem.samples import LabelledReservoir, Sample, draw_sample
+from fastem.samples import LabelledReservoir, Sample, draw_sample, witnesses
 
 N_ROWS, SIZE = 1003, 100
 
@@ -76,3 +76,23 @@ def test_a_sample_of_one_row_of_a_labelled_stream_is_a_row():
     reservoir = LabelledReservoir(1, np.random.RandomState(0))
     reservoir.add(Sample(np.ones((5, 1)), None, Annotations(labels=np.zeros(5, dtype=np.int64))))
     assert len(reservoir.sample().values) == 1
+
+
+@pytest.mark.parametrize(("n_labelled", "drawn"), [(5, 5), (90, 10), (300, 10)])
+def test_up_to_half_of_a_sample_is_labelled_and_unlabelled_rows_fill_it(n_labelled, drawn):
+    rows = np.arange(400.0)[:, None]
+    labels = np.where(np.arange(400) < n_labelled, 0, -1)
+    sample = draw_sample(Sample(rows, None, Annotations(labels=labels)), 20, np.random.RandomState(0))
+    assert len(sample.values) == 20
+    assert np.count_nonzero(sample.values < n_labelled) == drawn
+    assert (np.diff(sample.values.ravel()) > 0).all()
+
+
+def test_rows_of_no_weight_are_no_witnesses_of_a_column():
+    values = np.full((100, 2), np.nan)
+    values[:, 0] = np.arange(100.0)
+    values[[10, 60], 1] = 1.0, 2.0
+    weights = np.ones(100)
+    weights[10] = 0.0
+    found = witnesses(Sample(values, weights), np.array([False, True]))
+    np.testing.assert_array_equal(found.values, [[60.0, 2.0]])
