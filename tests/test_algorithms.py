@@ -1,6 +1,7 @@
 """Variants of EM as coordinate ascent on F(q, theta): guarantees, reductions to batch EM, known answers."""
 
 import warnings
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Sparse, Stepwise, load
+from fastem.schemes.incremental import default_blocks
 
 pytestmark = pytest.mark.slow
 
@@ -311,6 +313,12 @@ def test_an_estimator_with_an_algorithm_can_be_cloned_and_saved(algorithm, tmp_p
     assert again.algorithm == algorithm
     assert type(again.algorithm) is type(algorithm)
     np.testing.assert_array_equal(again.rates_, model.rates_)
+
+
+@pytest.mark.parametrize(("n_stats", "n_blocks"), [(10**6, 4), (2**22, 1), (2**25, 1)])
+def test_statistics_of_all_blocks_take_32_mebibytes_at_most(n_stats, n_blocks):
+    problem = SimpleNamespace(source=SimpleNamespace(n_rows=10**8), n_stats=lambda mixture: n_stats)
+    assert default_blocks(problem, None) == n_blocks
 
 
 @pytest.mark.parametrize("algorithm", ["em", "hard", "stochastic", "sparse", Incremental(2), Stepwise(12_000)])

@@ -3,6 +3,7 @@
 import os
 import stat
 import struct
+import subprocess
 import threading
 
 import pytest
@@ -128,6 +129,16 @@ def test_an_open_file_is_written_to_where_it_stands(tmp_path):
         file.write(b" after")
         assert os.fstat(file.fileno()).st_ino == path.stat().st_ino
     assert path.read_bytes() == b"before within after"
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="no links to open files")
+def test_an_open_file_of_another_process_loses_nothing(tmp_path):
+    path = tmp_path / "out.txt"
+    with path.open("wb") as file, subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=file) as other:
+        file.write(b"before ")
+        file.flush()
+        write_whole(f"/proc/{other.pid}/fd/1", b"within")
+    assert path.read_bytes() == b"before within"
 
 
 def test_a_symbolic_link_stays_and_a_hard_link_keeps_the_old_content(tmp_path):
