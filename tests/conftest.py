@@ -3,11 +3,15 @@
 import os
 import threading
 
+import hypothesis
 import numpy as np
 import pytest
 
 # Before numba is imported: threads are tested on a single core as well.
 os.environ["NUMBA_NUM_THREADS"] = str(max(2, int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 2)))
+
+hypothesis.settings.register_profile("seeded", derandomize=True)  # the same examples in each run
+hypothesis.settings.load_profile("seeded")
 
 
 def pytest_addoption(parser):

@@ -91,6 +91,8 @@ def test_the_bound_never_falls(family, algorithm, acceleration, seed, n_componen
         if "ill-defined empirical covariance" not in str(error):
             raise
         reject()
+    if family != "poisson" and np.linalg.norm(np.atleast_2d(model.precisions_cholesky_), axis=-1).max() > 1e5:
+        reject()  # a component of a single row, whose variance is that of rounding
     assert fall(model.lower_bounds_) < 1e-11
 
 

@@ -60,7 +60,7 @@ def test_nothing_moves_between_fields(rng):
     labels = w.view(np.int64)
     found = [
         *(of(X), of(X, w), of(X, labels=labels), of(X, plausibility=A), of(X, noise=A), of(X, projection=A)),
-        *(of(A, noise=X), of(X[:1], noise=A), of(X, noise=A[:1]), of(X, w[::-1].copy()), of(X, noise=A[::-1])),
+        *(of(A, noise=X), of(X[:1], noise=A[:1]), of(X, noise=A[:1]), of(X, w[::-1].copy()), of(X, noise=A[::-1])),
         *(of(np.vstack([X, A])), of(np.hstack([X, A])), of(X, labels=labels[::-1].copy())),
     ]
     assert len(set(found)) == len(found)
