@@ -228,5 +228,5 @@ def test_a_volume_cannot_be_divided_between_columns():
 def test_a_warm_start_needs_as_many_weights():
     X, _ = clusters()
     model = GaussianMixture(3, warm_start=True, random_state=0).fit(X)
-    with pytest.raises(ValueError, match="background_log_density_ is missing, where .* and background=True"):
+    with pytest.raises(ValueError, match=r"background_log_density_ is missing, where .* and background=True"):
         model.set_params(background=True).fit(X)
