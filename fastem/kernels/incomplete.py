@@ -31,11 +31,13 @@ from fastem.kernels.vectors import (
     broadcast_group,
     lanes,
     load_group,
+    maximum,
     multiply_add,
     store,
     where,
 )
 
+FARTHEST = 1e150  # deviations: its square is a number
 APART = 7  # vectors between what is read and what is written: stores hold up loads a multiple of 4096 bytes away
 
 
@@ -91,6 +93,7 @@ def see(tile, c, params, k, seen, factor, first_e):
     level = broadcast_group(params.log_constant, k)
     like = load_group(tile, 0, c)
     zero, one = alike(0.0, like), alike(1.0, like)
+    farthest, minus_farthest = alike(FARTHEST, like), alike(-FARTHEST, like)
     first = m + m * (m + 1) // 2
     for i in range(m):
         x = load_group(tile, i, c)
@@ -103,7 +106,10 @@ def see(tile, c, params, k, seen, factor, first_e):
             residual = residual - broadcast_group(centre, i)
         level = level + where(there, zero + broadcast_group(log_unit, i), zero)
         store(where(there, one, zero), seen, i, 0)
-        store(where(there, residual * broadcast_group(unit, i), zero), factor, first_e + i, 0)
+        # farther than this a row counts nowhere, and infinite residuals would be NaN in sums even without weight
+        residual = maximum(residual * broadcast_group(unit, i), minus_farthest)
+        residual = where(farthest > residual, residual, farthest)
+        store(where(there, residual, zero), factor, first_e + i, 0)
     for i in range(m, seen.shape[0]):
         store(zero, seen, i, 0)
         store(zero, factor, first_e + i, 0)
