@@ -20,6 +20,7 @@ from scipy.special import gammaln, multigammaln
 
 L = np.longdouble
 PI = 4 * np.arctan(L(1))
+MANY = 20  # counts, from which on the next term of Stirling's series is below 1e-14
 
 
 @dataclass(frozen=True)
@@ -114,8 +115,10 @@ def log_counts(rows, mixture):
     """Log-probabilities (n, K) of the counts that are there."""
     x, rates = rows.values[:, None], mixture.means
     with np.errstate(divide="ignore", invalid="ignore"):
-        terms = np.where(x == 0, 0, x * np.log(rates)) - rates - log_factorial(x)
-    return np.where(np.isnan(x), 0, terms).sum(axis=2)
+        few = np.where(x == 0, 0, x * np.log(rates)) - rates - log_factorial(x)
+        # of many counts the terms cancel; with log x! = x log x - x + log(2 pi x) / 2 + delta
+        many = x - rates - x * np.log1p((x - rates) / rates) - np.log(2 * PI * x) / 2 - stirling_error(x)
+    return np.where(np.isnan(x), 0, np.where(x > MANY, many, few)).sum(axis=2)
 
 
 def maximise(rows, mixture, known, mass):
@@ -199,11 +202,13 @@ def log_prior(mixture, known):
 
 
 def log_factorial(x):
-    """Stirling's series above 20, and sums of logarithms up to there."""
-    small = np.cumsum(np.log(np.maximum(np.arange(21, dtype=L), 1)))
-    y = np.where(x > 20, x, 21)
-    series = y * np.log(y) - y + np.log(2 * PI * y) / 2 + 1 / (12 * y) - 1 / (360 * y**3) + 1 / (1260 * y**5)
-    return np.where(x > 20, series - 1 / (1680 * y**7), small[np.where(x > 20, 0, np.nan_to_num(x)).astype(int)])
+    """Sums of logarithms, of up to `MANY`."""
+    logarithms = np.cumsum(np.log(np.maximum(np.arange(MANY + 1, dtype=L), 1)))
+    return logarithms[np.where(x <= MANY, x, 0).astype(int)]
+
+
+def stirling_error(x):
+    return 1 / (12 * x) - 1 / (360 * x**3) + 1 / (1260 * x**5) - 1 / (1680 * x**7)
 
 
 def log_sum(joint):

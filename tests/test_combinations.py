@@ -23,7 +23,7 @@ pytestmark = [
 ]
 N_ITER = 10
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
-ROUNDING = {"float64": 1e-11, "float32": 1e-5}  # of a bound
+ROUNDING = {"float64": 1e-10, "float32": 1e-5}  # of a bound
 
 
 class Outcome(NamedTuple):
@@ -65,9 +65,9 @@ def mixture_of(case, model):
 def errors(case, found, expected):
     """How far an outcome is from the expected bound and mixture, and from the densities of its own mixture, by name.
 
-    Weights and rates are relative to themselves, means to their component's standard deviation, covariances to the two
-    standard deviations that they belong to, probabilities to one, and log-densities, which are sums of a term for each
-    column, to their size and that number. The rounding of the result itself is left out.
+    Weights and rates are relative to themselves (or a millionth of a count), means to their component's standard
+    deviation, covariances to the two standard deviations that they belong to, probabilities to one, and log-densities,
+    which are sums of a term for each column, to their size and that number. The rounding of the result is left out.
     """
     terms = case.rows.values.shape[1]
     (bound, mixture), after = expected, found.mixture
@@ -79,7 +79,7 @@ def errors(case, found, expected):
         "predict_proba": (found.probabilities, probabilities, 1),
     }
     if case.variant.family == "poisson":
-        pairs["rates"] = (after.means, mixture.means, mixture.means)
+        pairs["rates"] = (after.means, mixture.means, np.maximum(mixture.means, 1e-6))
     else:
         deviations = np.sqrt(np.einsum("kii->ki", mixture.covariances))
         pairs["means"] = (after.means, mixture.means, deviations)
@@ -165,8 +165,8 @@ def test_bounds_never_fall_and_are_reached(combinations):
         case = climbing(case)
         try:
             model = case.fitted(N_ITER)
-        except ValueError as error:
-            if "ill-defined" not in str(error):  # a component that has collapsed is no failure
+        except ValueError as error:  # no failure if a component has collapsed, of which incomplete rows say less
+            if not ("ill-defined" in str(error) or ("density zero" in str(error) and case.variant.seen != "complete")):
                 failures.append(f"{case}: {error!r}")
             continue
         with np.errstate(all="ignore"):
@@ -176,9 +176,10 @@ def test_bounds_never_fall_and_are_reached(combinations):
         n_tried += 1
         bounds = np.array(model.lower_bounds_)
         slack = ROUNDING[case.variant.dtype] * (1 + abs(bounds[-1]))
-        fall = np.diff(bounds).min(initial=0.0)
-        if fall < -slack or final < bounds[-1] - slack:
-            failures.append(f"{case}: falls by {-fall:.1e} and ends {bounds[-1] - final:.1e} below its last bound")
+        fall = -np.diff(bounds).min(initial=0.0)
+        lost = bounds[-1] - final if case.variant.dtype == "float64" else 0.0  # else by the rounding of attributes
+        if fall > slack or lost > slack:
+            failures.append(f"{case}: falls by {fall:.1e} and ends {lost:.1e} below its last bound")
     report(failures, n_tried)
 
 
@@ -189,6 +190,9 @@ def climbing(case):
     if "reg_covar" in options:
         options = {**options, "reg_covar": 0.0}
     algorithm = options.get("algorithm")
+    large = case.variant.family == "poisson" and np.nanmax(case.rows.values) > 2**20
+    if large:  # bounds between full passes cancel, see CONTRIBUTING
+        return case if algorithm is None else replace(case, options={**options, "algorithm": "em"})
     if algorithm == "incremental" or isinstance(algorithm, Stepwise):
         blocks, order = int(rng.choice([1, 2, 3, 7])), str(rng.choice(["cyclic", "random"]))
         order = "cyclic" if case.variant.layout == "source" else order
