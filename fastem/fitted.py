@@ -201,10 +201,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         self._check_width(rows, locations.shape[1])
         check_densities(values, annotations, place)
         plain = not family.centred or annotations.projection is not None
-        narrow = values.dtype if values.dtype == np.float32 else None
-        origin = np.zeros(locations.shape[1]) if plain else common_origin(range_of(locations), narrow)
+        narrow = values.dtype == np.float32
+        dtype = np.float32 if narrow else None
+        origin = np.zeros(locations.shape[1]) if plain else common_origin(range_of(locations), dtype)
         mixture = parameters.about(origin)
-        if locations.dtype != np.float32:  # parameters may tell more than float32 can
+        if narrow and locations.dtype != np.float32:  # parameters may tell more than float32 can
             family = family._replace(single=None)
         source = source_for(family, values, rows.weights, origin, annotations, mixture.params)
         passes = get_passes(family.name, restrict="restrict" if restricted else "all_allowed")
@@ -242,8 +243,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         array([-0.9189])
         """
         evaluation = self._evaluate(X, Wanted(densities=True), known=Known(None, noise, projection))
+        densities = evaluation.scores.rows.densities
+        if evaluation.dtype == np.float64:
+            return densities
         with np.errstate(over="ignore"):
-            return evaluation.scores.rows.densities.astype(evaluation.dtype, copy=False)
+            return densities.astype(evaluation.dtype)
 
     def _totals(
         self, X: ArrayLike, sample_weight: ArrayLike | None, known: Known, *, entropy: bool = False

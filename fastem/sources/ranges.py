@@ -11,7 +11,7 @@ from fastem.families._contract import Float
 LARGEST_SINGLE, SMALLEST_SINGLE = 1e9, 1e-9  # their ratio, squared and whitened, is still a float32
 SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15  # times such squares, likewise
 LARGEST_WHITE = 1e18  # whose square is a float32
-RUN = 8192  # numbers that are compared at once: numpy takes ten times as long to go down short columns
+RUN = 16384  # numbers that are compared at once: numpy takes ten times as long to go down short columns
 BLOCK_ROWS = 65536  # rows that are copied at once where some have no weight
 
 
