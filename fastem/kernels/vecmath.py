@@ -63,6 +63,17 @@ def exp_nonpositive(x):
 
 
 @kernel
+def atanh_series(t):
+    """p(t) of 2 atanh(s) = 2 s + s^3 p(s^2), to float64 for t up to `NEAR`."""
+    p = multiply_add(alike(0.14617807153417325, t), t, alike(0.15331611722055008, t))
+    p = multiply_add(p, t, alike(0.1818289243253687, t))
+    p = multiply_add(p, t, alike(0.22222211089379496, t))
+    p = multiply_add(p, t, alike(0.28571428626253836, t))
+    p = multiply_add(p, t, alike(0.3999999999989889, t))
+    return multiply_add(p, t, alike(0.666666666666667, t))
+
+
+@kernel
 def log_and_quotient(x, w):
     """log(x) and w / x of a vector of positive normal numbers, within some units in the last place.
 
@@ -87,12 +98,7 @@ def log_and_quotient(x, w):
     s = (m - one) * (m * divided)
     t = s * s
     if is_double(x):
-        p = multiply_add(alike(0.14617807153417325, x), t, alike(0.15331611722055008, x))
-        p = multiply_add(p, t, alike(0.1818289243253687, x))
-        p = multiply_add(p, t, alike(0.22222211089379496, x))
-        p = multiply_add(p, t, alike(0.28571428626253836, x))
-        p = multiply_add(p, t, alike(0.3999999999989889, x))
-        p = multiply_add(p, t, alike(0.666666666666667, x))
+        p = atanh_series(t)
     else:
         p = multiply_add(alike(0.29580985929974424, x), t, alike(0.39988757716604845, x))
         p = multiply_add(p, t, alike(0.6666668509542907, x))
@@ -124,20 +130,14 @@ def deviance(x, rate, log_rate):
     """X log(x / rate) - (x - rate) of counts x and a positive rate, without cancellation; float64.
 
     It is half the deviance of a Poisson count. With s = (x - rate) / (x + rate) the logarithm is 2 atanh(s) = 2 s + s^3
-    p(s^2), see `log_and_quotient`, so that x near the rate leave (x - rate) s + x s^3 p(s^2) (C. Loader, 2000, Fast and
-    accurate computation of binomial probabilities). Farther away nothing cancels.
+    p(s^2), so that x near the rate leave (x - rate) s + x s^3 p(s^2) (C. Loader, 2000, Fast and accurate computation of
+    binomial probabilities). Farther away nothing cancels.
     """
     zero, one = alike(0.0, x), alike(1.0, x)
     difference = x - rate
     s = difference / (x + rate)
     t = s * s
-    p = multiply_add(alike(0.14617807153417325, x), t, alike(0.15331611722055008, x))
-    p = multiply_add(p, t, alike(0.1818289243253687, x))
-    p = multiply_add(p, t, alike(0.22222211089379496, x))
-    p = multiply_add(p, t, alike(0.28571428626253836, x))
-    p = multiply_add(p, t, alike(0.3999999999989889, x))
-    p = multiply_add(p, t, alike(0.666666666666667, x))
-    near = multiply_add(x * s, t * p, difference * s)
+    near = multiply_add(x * s, t * atanh_series(t), difference * s)
     positive = x > zero
     logarithm, _ = log_and_quotient(where(positive, x, one), one)
     far = where(positive, multiply_add(x, logarithm - log_rate, zero - difference), rate)
