@@ -27,14 +27,6 @@ class CellParams(NamedTuple):
     log_widths: Float  # (d,), of a background, see `fastem.families.background`
 
 
-class CellRates(NamedTuple):
-    """What passes read of Poisson components."""
-
-    rates: Float  # (K, d)
-    log_rates: Float  # (K, d)
-    log_constant: Float  # (K,)
-
-
 @inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile, without powers of 2 pi."""
@@ -76,9 +68,9 @@ def prepare(params: Params, rows: Any) -> CellParams:
     return CellParams(centres, inverse, centres * inverse, np.log(inverse), constant, widths)
 
 
-def prepare_counts(params: Params, rows: Any) -> CellRates:
-    """Poisson columns one by one."""
-    return CellRates(params.rates, params.log_rates, np.zeros(len(params.rates)))
+def prepare_counts(params: Params, rows: Any) -> Params:
+    """Poisson columns one by one; nothing of a density is constant."""
+    return params._replace(log_constant=np.zeros_like(params.log_constant))
 
 
 def vary(base: Family) -> Family:

@@ -9,10 +9,10 @@ the log-probability of x at a rate of x:
 where delta has the series of Stirling. C. Loader (2000), Fast and accurate computation of binomial probabilities.
 
 Made from the Poisson family, or from its variation for missing cells: parameters, statistics and M-step are theirs. It
-takes ten times as long, and is for counts that lose digits otherwise (`Family.exact_below`).
+takes longer, and is for counts that lose digits otherwise (`Family.exact_below`).
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,23 +26,15 @@ HALF_LOG_2_PI = 0.5 * np.log(2.0 * np.pi)
 SERIES = 16.0  # and larger: Stirling's series has an error of 1e-14
 
 
-class DevianceParams(NamedTuple):
-    """What passes read."""
-
-    rates: Float  # (K, d)
-    log_rates: Float  # (K, d)
-    log_constant: Float  # (K,)
-
-
 @inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-probabilities of a tile over the largest that each row could have."""
     cells.log_deviances(params.rates, params.log_rates, params.log_constant, tile, out)
 
 
-def prepare(params: Params, rows: Any) -> DevianceParams:
+def prepare(params: Params, rows: Any) -> Params:
     """The rates; nothing of a density is constant."""
-    return DevianceParams(params.rates, params.log_rates, np.zeros(len(params.rates)))
+    return params._replace(log_constant=np.zeros_like(params.log_constant))
 
 
 def log_base(values: NDArray[Any]) -> Float:
