@@ -3,8 +3,8 @@
 import copy
 import math
 import threading
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,8 @@ from fastem.sources.tiling import (
     tile_rows,
     workspace_rows,
 )
+
+Result = TypeVar("Result", Sweep, Scores)
 
 NO_MARKS = Marks(np.empty(0, np.int64), np.empty(0))
 
@@ -156,23 +158,27 @@ class ArraySource:
         parallel: bool | None,
         marks: Marks = NO_MARKS,
     ) -> Sweep:
-        """One fused pass, in float64 if numbers leave the range of float32."""
-        nothing = np.empty((0, mixture.weights.size), self.precision)
+        """One fused pass."""
+
+        def fold(source: ArraySource) -> Sweep:
+            nothing = np.empty((0, mixture.weights.size), source.precision)
+            return source._fold(passes, rows, mixture, nothing, n_stats, parallel, marks)
+
+        return self._within_range(fold)
+
+    def _within_range(self, evaluate: Callable[["ArraySource"], Result]) -> Result:
+        """What `evaluate` makes of the rows, in float64 if numbers leave the range of float32."""
         if self.precision == np.float64:
-            return self._fold(passes, rows, mixture, nothing, n_stats, parallel, marks)
+            return evaluate(self)
         try:
-            sweep = self._fold(passes, rows, mixture, nothing, n_stats, parallel, marks)
-            if math.isfinite(sweep.log_likelihood):
-                return sweep
+            result = evaluate(self)
+            if math.isfinite(result.log_likelihood):
+                return result
         except FloatingPointError:
             pass
-        return self._wide()._swept(passes, rows, mixture, n_stats, parallel, marks)
-
-    def _wide(self) -> "ArraySource":
-        """The same rows, evaluated in float64."""
-        source = copy.copy(self)
-        source.precision, source._memory = np.float64, threading.local()
-        return source
+        wide = copy.copy(self)
+        wide.precision, wide._memory = np.float64, threading.local()
+        return evaluate(wide)
 
     def given(self, passes: Passes, mixture: Mixture, n_stats: int, blocks: Iterable[NDArray[Any]]) -> Sweep:
         """Statistics about `mixture` for given responsibilities: arrays (rows, K) that follow each other."""
@@ -228,17 +234,9 @@ class ArraySource:
         *,
         parallel: bool | None = None,
     ) -> Scores:
-        """Evaluate every row at `mixture`, in float64 if numbers leave the range of float32."""
+        """Evaluate every row at `mixture`."""
         wanted = Wanted() if wanted is None else wanted
-        if self.precision == np.float64:
-            return self._scored(passes, mixture, wanted, parallel)
-        try:
-            scores = self._scored(passes, mixture, wanted, parallel)
-            if math.isfinite(scores.log_likelihood):
-                return scores
-        except FloatingPointError:
-            pass
-        return self._wide()._scored(passes, mixture, wanted, parallel)
+        return self._within_range(lambda source: source._scored(passes, mixture, wanted, parallel))
 
     def _scored(self, passes: Passes, mixture: Mixture, wanted: Wanted, parallel: bool | None) -> Scores:
         n_components, dtype = mixture.weights.size, self.rows.values.dtype
