@@ -184,9 +184,7 @@ def check_noise(
             "with missing='marginalize'"
         )
     if array.ndim == 2:
-        if (array < 0.0).any():
-            row, column = np.argwhere(array < 0.0)[0]
-            raise ValueError(f"noise holds the variance {array[row, column]} in row {row}, column {column}")
+        _check_variances(array, 0)
         return np.ascontiguousarray(array, dtype=np.float64)
     for start in range(0, 0 if trusted else len(array), CHECK_ROWS):
         _check_semidefinite(np.asarray(array[start : start + CHECK_ROWS], dtype=np.float64), start)
@@ -199,15 +197,20 @@ def _flat(matrices: NDArray[Any]) -> Float:
     return np.ascontiguousarray(matrices.reshape(n, a * b), dtype=np.float64)
 
 
+def _check_variances(variances: NDArray[Any], first: int) -> None:
+    """Raise ValueError for the first of the variances (n, m) that is negative; `first` is the number of rows before."""
+    if (variances < 0.0).any():
+        row, column = np.argwhere(variances < 0.0)[0]
+        raise ValueError(f"noise holds the variance {variances[row, column]} in row {first + row}, column {column}")
+
+
 def _check_semidefinite(matrices: Float, first: int) -> None:
     """Raise ValueError for the first of the matrices (n, m, m) that is not symmetric positive semi-definite.
 
     Rounding is allowed for in units of each feature's own standard deviation: their sizes may differ by any factor.
     """
     variances = np.diagonal(matrices, axis1=1, axis2=2)
-    if (variances < 0.0).any():
-        row, column = np.argwhere(variances < 0.0)[0]
-        raise ValueError(f"noise holds the variance {variances[row, column]} in row {first + row}, column {column}")
+    _check_variances(variances, first)
     deviations = np.sqrt(variances)
     unit = 1.0 / np.where(variances > 0.0, deviations, 1.0)
     scaled = matrices * unit[:, :, None] * unit[:, None, :]
