@@ -12,7 +12,7 @@ from sklearn.utils import check_random_state
 from fastem.annotating import Known, annotate
 from fastem.annotations import NOTHING, Annotations
 from fastem.fitted import NOTHING_KNOWN, FittedMixture, Float
-from fastem.latent import components_of, draws, mixed_expectations, mixed_means
+from fastem.latent import Components, components_of, draws, mixed_expectations, mixed_means
 from fastem.numeric import is_whole
 from fastem.parameters import Parameters
 from fastem.samples import Sample
@@ -159,22 +159,24 @@ class Denoising(Imputing):
 
     def _posterior(self, shares: Float, values: Float, annotations: Annotations) -> tuple[Float, Float]:
         """Means and covariances of the values behind rows, computed about an origin near the means."""
-        projected = annotations.projection is not None
-        origin = np.zeros(self._locations().shape[1]) if projected else common_origin(range_of(self._locations()))
-        components = components_of(self._fitted().about(origin).params)
-        shift = 0.0 if projected else origin
+        origin, components = self._components_nearby(projected=annotations.projection is not None)
+        shift = 0.0 if annotations.projection is not None else origin
         found, covariances = mixed_expectations(components, shares, values - shift, annotations)
         return found + origin, covariances
+
+    def _components_nearby(self, *, projected: bool = False) -> tuple[Float, Components]:
+        """An origin near the means, or zero for projected rows, and the components about it."""
+        means = self._locations()
+        origin = np.zeros(means.shape[1]) if projected else common_origin(range_of(means))
+        return origin, components_of(self._fitted().about(origin).params)
 
     def _expected(self, responsibilities: Float, values: Float) -> Float:
         weight = responsibilities.sum(axis=1, keepdims=True)  # of the components, beside a background
         share = np.where(weight > 0.0, responsibilities / np.where(weight > 0.0, weight, 1.0), 0.0)
-        origin = common_origin(range_of(self._locations()))
-        components = components_of(self._fitted().about(origin).params)
+        origin, components = self._components_nearby()
         return weight * (mixed_means(components, share, values - origin, NOTHING) + origin)
 
     def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
-        origin = common_origin(range_of(self._locations()))
-        components = components_of(self._fitted().about(origin).params)
+        origin, components = self._components_nearby()
         drawn = draws(components, responsibilities, values - origin, NOTHING, n_draws, random_state)
         return np.asarray(drawn + origin)
