@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fastem.annotating import check_possible
 from fastem.checks import check_total
-from fastem.families import exact_family, family_for
+from fastem.families import Family, exact_family, family_for
 from fastem.families._contract import Float, Prior
 from fastem.frames import feature_names
 from fastem.latent import components_of, mixed_means
@@ -147,6 +147,12 @@ def check_columns(there: NDArray[np.bool_], names: Any) -> None:
     )
 
 
+def base_of(reader: Reader, family: Family) -> float:
+    """Sum of the terms that a family's densities leave out, by one more reading of all rows."""
+    with closing(reader.blocks()) as blocks:
+        return sum(sum_log_base(family, block.values, block.weights) for block in blocks)
+
+
 def check_features(seen: NDArray[np.bool_]) -> None:
     """Raise ValueError that names features that no projection sees."""
     if not seen.all():
@@ -181,8 +187,10 @@ def pose_source(
     if survey.present is not None and survey.n_present and not projected:
         origin = common_origin(survey.present)
     family = family_for(model.family, missing=survey.missing, errors=known.has_errors)
-    family = exact_family(family, survey.largest)
-    base = 0.0 if family.log_base is None else survey.base_of(family)
+    base = 0.0 if family.log_base is None else survey.base
+    if survey.largest > family.exact_below:
+        family = exact_family(family, survey.largest)
+        base = base_of(reader, family)
     single = family.single is not None and extent is not None and single_suffices(extent, origin)
     single = single and survey.light
     kind = kind_of_source(family, known)

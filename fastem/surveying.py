@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fastem.annotating import check_labels
 from fastem.annotations import Annotations
 from fastem.checks import check_errors
-from fastem.families import Family, exact_family, family_for
+from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior
 from fastem.problem import check_domain, has_nan, largest_of, sum_log_base
 from fastem.projecting import check_densities, seen_features
@@ -65,8 +65,8 @@ class Survey:
         Components that some row may be of, if anything is known of that.
     light : bool
         Whether all weights allow an evaluation in float32.
-    total_weight : float
-        Sum of weights.
+    total_weight, base : float
+        Sums of weights, and of the terms that the family's densities leave out if they need not be exact.
     n_present : int
         Number of rows of positive weight.
     """
@@ -82,8 +82,7 @@ class Survey:
         self.present: Range | None = None
         self.possible = np.zeros(n_components, dtype=np.bool_)
         self.light = True
-        self.total_weight = 0.0
-        self._bases = {False: 0.0, True: 0.0}  # sums of what densities leave out, by whether all digits are kept
+        self.total_weight = self.base = 0.0
         self.n_present = 0
 
     def add(self, block: Block) -> None:
@@ -113,10 +112,9 @@ class Survey:
         self._reservoir.add(rows)
         self._look_at_columns(rows, missing)
         self.light = self.light and (weights is None or weights_suffice(weights))
-        self._bases[False] += sum_log_base(family, values, weights)
+        self.base += sum_log_base(family, values, weights)
         if family.exact_below < np.inf:
             self.largest = max(self.largest, largest_of(values))
-            self._bases[True] += sum_log_base(exact_family(family, np.inf), values, weights)
         with np.errstate(over="ignore"):  # `check_total` sees that it is infinite
             self.total_weight += float(len(values) if weights is None else weights.sum())
         self.n_present += n_present(values, weights)
@@ -124,10 +122,6 @@ class Survey:
     def sparing(self, known: Annotations) -> Annotations:
         """What is known of rows, without noise if it is zero in all of them."""
         return known if self.noisy or known.projection is not None else known._replace(noise=None)
-
-    def base_of(self, family: Family) -> float:
-        """Sum of the terms that densities of a family, or of its exact variation, leave out."""
-        return self._bases[self.largest > family.exact_below]
 
     def _look_at_columns(self, rows: Sample, missing: bool) -> None:
         seen = np.ones(rows.values.shape[1], dtype=np.bool_)
