@@ -178,12 +178,9 @@ def test_an_interrupted_fit_of_a_source_leaves_no_thread_behind(n_readings, monk
 
 # A fork after anybody's parallel function. GNU OpenMP ends a child that uses its parent's threads.
 
-FORK = """
-import json, multiprocessing, os, warnings
+TOTAL = """
 import numba
 import numpy as np
-BEFORE
-warnings.simplefilter("ignore")
 
 @numba.njit(parallel=True)
 def total(numbers):
@@ -191,6 +188,14 @@ def total(numbers):
     for i in numba.prange(numbers.size):
         result += numbers[i]
     return result
+"""
+
+FORK = (
+    TOTAL
+    + """
+import json, multiprocessing, os, warnings
+BEFORE
+warnings.simplefilter("ignore")
 
 def safe(_):
     from fastem import _jit
@@ -204,6 +209,7 @@ STARTED = in_child() if BEFORE_ONLY else None
 total(np.ones(1000))
 print(json.dumps([STARTED, in_child(), safe(0)]))
 """
+)
 
 
 @pytest.mark.parametrize("imported", [True, False])
@@ -231,22 +237,14 @@ print(json.dumps(_jit.parallel_is_safe()))
 def test_a_fit_in_a_child_of_such_a_process_is_the_fit_of_its_parent():
     """Large enough for a parallel pass."""
     seen = python(
-        """
+        TOTAL
+        + """
 import json, multiprocessing, warnings
-import numba
-import numpy as np
 import fastem
 from fastem.sources import array
 
 warnings.simplefilter("ignore")
 array.PARALLEL_WORK = 100_000
-
-@numba.njit(parallel=True)
-def total(numbers):
-    result = 0.0
-    for i in numba.prange(numbers.size):
-        result += numbers[i]
-    return result
 
 X = np.random.default_rng(0).normal(size=(20_000, 2))
 
