@@ -121,7 +121,7 @@ def tells(plausibility: Float) -> NDArray[np.bool_]:
 
 
 NOTHING = Annotations()
-EMPTY = (np.empty(0, np.int64), *[np.empty((0, 0))] * 4)
+EMPTY = (np.frombuffer(b"", np.int64), *[np.frombuffer(b"").reshape(0, 0)] * 4)  # which nobody can write to
 
 
 def or_empty(annotations: Annotations) -> list[NDArray[Any]]:

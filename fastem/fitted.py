@@ -26,7 +26,7 @@ from fastem.problem import BASE_ROWS, check_domain, exact_for, has_nan, source_f
 from fastem.projecting import check_densities
 from fastem.reading import Block, Reader, Source, as_source
 from fastem.samples import Sample
-from fastem.sources import Scores, Wanted, common_origin, range_of
+from fastem.sources import Scores, Wanted
 from fastem.threads import held_tasks, limit_threads, pipelined
 
 Float = NDArray[np.float64]
@@ -202,9 +202,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         check_densities(values, annotations, place)
         plain = not family.centred or annotations.projection is not None
         narrow = values.dtype == np.float32
-        dtype = np.float32 if narrow else None
-        origin = np.zeros(locations.shape[1]) if plain else common_origin(range_of(locations), dtype)
-        mixture = parameters.about(origin)
+        origin, mixture = parameters.nearby(None if plain else values.dtype if narrow else locations.dtype)
         if narrow and locations.dtype != np.float32:  # parameters may tell more than float32 can
             family = family._replace(single=None)
         source = source_for(family, values, rows.weights, origin, annotations, mixture.params)

@@ -16,7 +16,7 @@ from fastem.latent import Components, components_of, draws, mixed_expectations, 
 from fastem.numeric import is_whole
 from fastem.parameters import Parameters
 from fastem.samples import Sample
-from fastem.sources import Wanted, common_origin, range_of
+from fastem.sources import Wanted
 from fastem.threads import limit_threads
 
 BLOCK_NUMBERS = 2**18  # of values and responsibilities that are worked on at once
@@ -166,9 +166,8 @@ class Denoising(Imputing):
 
     def _components_nearby(self, *, projected: bool = False) -> tuple[Float, Components]:
         """An origin near the means, or zero for projected rows, and the components about it."""
-        means = self._locations()
-        origin = np.zeros(means.shape[1]) if projected else common_origin(range_of(means))
-        return origin, components_of(self._fitted().about(origin).params)
+        origin, mixture = self._fitted().nearby(None if projected else self._locations().dtype)
+        return origin, components_of(mixture.params)
 
     def _expected(self, responsibilities: Float, values: Float) -> Float:
         weight = responsibilities.sum(axis=1, keepdims=True)  # of the components, beside a background

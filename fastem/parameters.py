@@ -16,22 +16,28 @@ from numpy.typing import NDArray
 
 from fastem.families import ComponentError, Family
 from fastem.families._parameters import Parameter
-from fastem.sources import Mixture
+from fastem.sources import Mixture, common_origin, range_of
 
 Float = NDArray[np.float64]
 
 WEIGHTS_TOLERANCE = 2e-6  # of the sum of mixing weights, which may have been given as float32
 REMEMBERED_BYTES = 2**16  # of parameters that are remembered to be right: the checks take a third of a small prediction
-REMEMBERED = 64
-_right: set[tuple[Any, ...]] = set()
+REMEMBERED = 16
+_right: dict[tuple[Any, ...], Parameters] = {}
 
 
-class Parameters(NamedTuple):
-    """Checked parameters of a mixture, complete, in float64 and the data's coordinates."""
+@dataclasses.dataclass(frozen=True)
+class Parameters:
+    """Checked parameters of a mixture, complete, in float64 and the data's coordinates; its arrays are read-only.
+
+    They are remembered, and so is what small predictions would spend most of their time on: the mixture in coordinates
+    about an origin near the means.
+    """
 
     family: Family
     weights: Float
     described: dict[str, Float]
+    _nearby: dict[Any, tuple[Float, Mixture]] = dataclasses.field(default_factory=dict)
 
     @property
     def locations(self) -> Float:
@@ -40,8 +46,18 @@ class Parameters(NamedTuple):
 
     def about(self, origin: Float) -> Mixture:
         """The mixture in coordinates about `origin`, which is zero for families that have no others."""
+        own = {name: array.copy() for name, array in self.described.items()}  # which may be written to
         name = self.family.parameters[0].name
-        return Mixture(self.weights, self.family.restore({**self.described, name: self.locations - origin}))
+        return Mixture(self.weights.copy(), self.family.restore({**own, name: self.locations - origin}))
+
+    def nearby(self, dtype: Any = None) -> tuple[Float, Mixture]:
+        """An origin near the means, of numbers of a type, or zero without, and the mixture about it, to be read."""
+        found = self._nearby.get(dtype)
+        if found is None:
+            locations = self.locations
+            origin = np.zeros(locations.shape[1]) if dtype is None else common_origin(range_of(locations), dtype)
+            found = self._nearby[dtype] = origin, self.about(origin)
+        return found
 
 
 class Frame(NamedTuple):
@@ -85,20 +101,28 @@ def checked(family: Family, frame: Frame) -> Parameters:
             arrays[name] = array
             size += array.nbytes
             key += [name, array.dtype, array.shape, array.tobytes() if array.nbytes <= REMEMBERED_BYTES else None]
-    known = size <= REMEMBERED_BYTES and tuple(key) in _right
-    if not known:
-        _check_each(family, arrays, frame)
+    remembered = _right.get(tuple(key)) if size <= REMEMBERED_BYTES else None
+    if remembered is not None:
+        return remembered
+    parameters = _checked(family, arrays, frame, start=start)
+    if size <= REMEMBERED_BYTES:
+        if len(_right) >= REMEMBERED:
+            _right.clear()
+        _right[tuple(key)] = parameters
+    return parameters
+
+
+def _checked(family: Family, arrays: Mapping[str, NDArray[Any]], frame: Frame, *, start: bool) -> Parameters:
+    """Parameters that nothing is known of yet."""
+    _check_each(family, arrays, frame)
     described = {name: np.array(array, dtype=np.float64, order="C") for name, array in arrays.items()}
     weights = described.pop("weights")
     if len(described) < len(family.parameters):
         described = _completed(family, described)
-    if not known:
-        _check_weights(weights, start=start)
-        _check_together(family, described, arrays.values())
-        if size <= REMEMBERED_BYTES:
-            if len(_right) >= REMEMBERED:
-                _right.clear()
-            _right.add(tuple(key))
+    _check_weights(weights, start=start)
+    _check_together(family, described, arrays.values())
+    for array in (weights, *described.values()):
+        array.flags.writeable = False
     return Parameters(family, weights, described)
 
 

@@ -115,6 +115,19 @@ def test_what_was_right_once_is_checked_again_when_it_changed_in_place():
 
 
 @pytest.mark.parametrize("covariance_type", TYPES)
+def test_what_is_remembered_of_parameters_cannot_be_written_to(covariance_type):
+    model = fitted(covariance_type)
+    before, (origin, mixture) = model.score_samples(X), model._fitted().nearby(np.dtype(np.float64))
+    assert model._fitted() is model._fitted()
+    for array in (model._fitted().weights, *model._fitted().described.values()):
+        assert not array.flags.writeable
+    for array in (model._fitted().about(origin).weights, *model._fitted().about(origin).params):
+        array[...] = np.nan  # a fit may
+    np.testing.assert_array_equal(model.score_samples(X), before)
+    np.testing.assert_array_equal(mixture.params.means + origin, model.means_)
+
+
+@pytest.mark.parametrize("covariance_type", TYPES)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_covariances_or_factors_of_precisions_alone_are_enough(covariance_type, dtype):
     model = fitted(covariance_type, dtype)

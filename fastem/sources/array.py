@@ -164,12 +164,10 @@ class ArraySource:
             nothing = np.empty((0, mixture.weights.size), source.precision)
             return source._fold(passes, rows, mixture, nothing, n_stats, parallel, marks)
 
-        return self._within_range(fold)
+        return fold(self) if self.precision == np.float64 else self._within_range(fold)
 
     def _within_range(self, evaluate: Callable[["ArraySource"], Result]) -> Result:
-        """What `evaluate` makes of the rows, in float64 if numbers leave the range of float32."""
-        if self.precision == np.float64:
-            return evaluate(self)
+        """What `evaluate` makes of the rows in float32, or in float64 if numbers leave its range."""
         try:
             result = evaluate(self)
             if math.isfinite(result.log_likelihood):
@@ -212,7 +210,7 @@ class ArraySource:
         stats = aligned_zeros((n_slabs, n_sums), np.float64)
         log_likelihood = np.zeros(n_slabs)
         workspaces = self._workspaces(passes, mixture.weights.size, self._n_workers(n_slabs, n_sums, parallel))
-        fixed = (rows, self._weighted_params(passes, mixture), given, marks)
+        fixed = (rows, self._weighted_params(passes, mixture.params, mixture.log_weights), given, marks)
         if len(workspaces) > 1:
             passes.fused.parallel(*fixed, workspaces, bounds, mass, stats, log_likelihood)
         else:
@@ -236,6 +234,8 @@ class ArraySource:
     ) -> Scores:
         """Evaluate every row at `mixture`."""
         wanted = Wanted() if wanted is None else wanted
+        if self.precision == np.float64:
+            return self._scored(passes, mixture, wanted, parallel)
         return self._within_range(lambda source: source._scored(passes, mixture, wanted, parallel))
 
     def _scored(self, passes: Passes, mixture: Mixture, wanted: Wanted, parallel: bool | None) -> Scores:
@@ -250,7 +250,8 @@ class ArraySource:
         )
         sums = np.zeros((n_slabs, 2))
         workspaces = self._workspaces(passes, mixture.weights.size, self._n_workers(n_slabs, n_stats, parallel))
-        fixed = (self.rows, self._weighted_params(passes, mixture), mixture.log_weights)
+        log_weights = mixture.log_weights
+        fixed = (self.rows, self._weighted_params(passes, mixture.params, log_weights), log_weights)
         if len(workspaces) > 1:
             passes.score.parallel(*fixed, workspaces, bounds, wanted, by_row, sums)
         else:
@@ -258,11 +259,11 @@ class ArraySource:
                 passes.score.slab(*fixed, workspaces[0], bounds[p], bounds[p + 1], wanted, by_row, sums[p])
         return Scores(by_row, *map(float, sums.sum(axis=0)))
 
-    def _weighted_params(self, passes: Passes, mixture: Mixture) -> Params:
+    def _weighted_params(self, passes: Passes, params: Params, log_weights: Float) -> Params:
         """Parameters with the weights in their constants, in the type that rows are evaluated in."""
         prepare = passes.family.prepare
-        params = mixture.params if prepare is None else prepare(mixture.params, self.rows)
-        return _cast(params._replace(log_constant=params.log_constant + mixture.log_weights), self.precision)
+        params = params if prepare is None else prepare(params, self.rows)
+        return _cast(params._replace(log_constant=params.log_constant + log_weights), self.precision)
 
     def _bounds(self, passes: Passes, n_rows: int, n_components: int, n_stats: int) -> NDArray[np.int64]:
         """Where slabs begin and the last one ends."""
@@ -299,6 +300,8 @@ class ArraySource:
 
 
 def _read_only(array: NDArray[Any]) -> NDArray[Any]:
+    if not array.flags.writeable:
+        return array
     view = array.view()
     view.flags.writeable = False
     return view

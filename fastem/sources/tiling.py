@@ -22,6 +22,7 @@ def workspace_rows(n_features: int, n_components: int) -> int:
     return n_features + n_components + 4 + n_features + max(n_features, n_components) + 8
 
 
+@functools.lru_cache(maxsize=64)  # an iteration over a hundred rows is no longer than its tiles take to compute
 def tile_rows(n_rows: int, n_features: int, n_components: int, precision: Any) -> int:
     """Rows of a tile: as many as fit into the first-level cache with their responsibilities, or all rows.
 
@@ -41,7 +42,7 @@ def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
     return buffer[first : first + n_bytes].view(dtype).reshape(shape)
 
 
-@functools.lru_cache(maxsize=64)  # an iteration over a hundred rows is shorter than its bounds take
+@functools.lru_cache(maxsize=64)
 def slab_bounds(n_rows: int, rows_of_tile: int, n_stats: int) -> NDArray[np.int64]:
     """Where slabs begin: a function of shapes only, or results would depend on the machine."""
     n_tiles = -(-n_rows // rows_of_tile)
