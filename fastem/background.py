@@ -37,7 +37,7 @@ class Background(Denoising, UnfittedMixture):
         log_density = _log_density(box) if volume is None else -np.log(volume)
         if len(weights) == self.n_components:  # a start, to which a background is yet to come
             weights = np.append((1.0 - START_WEIGHT) / weights.sum() * weights, START_WEIGHT)
-            weights = weights if self.weights_init is None else np.array(self.weights_init, dtype=np.float64)
+            weights = self._initial(mixture.params.means.shape[1]).get("weights", weights)
         return Mixture(weights, surround(mixture.params, log_density))
 
     def _fitted(self) -> Parameters:

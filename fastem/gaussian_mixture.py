@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import replace
 from numbers import Real
 from typing import Any, ClassVar
@@ -280,22 +281,22 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
             raise ValueError("fixed['covariances'] must be True for all components: they share one covariance")
         return fixed
 
-    def _check_initial_parameters(self, n_features: int) -> None:
-        if self.weights_init is not None:
-            checks.check_weights(self.weights_init, self._n_weights())
+    def _initial(self, n_features: int) -> dict[str, Float]:
+        initial, names = super()._initial(n_features), getattr(self, "feature_names_in_", None)
         if self.means_init is not None:
-            same_names(self.means_init, getattr(self, "feature_names_in_", None), "means_init")
-            checks.check_locations(self.means_init, self.n_components, n_features, "means")
+            same_names(self.means_init, names, "means_init")
+            initial["means"] = checks.check_locations(self.means_init, self.n_components, n_features, "means")
         if self.precisions_init is not None:
-            checks.check_precisions(self.precisions_init, self.covariance_type, self.n_components, n_features)
-
-    def _initial_parameters_suffice(self) -> bool:
-        given = (self.weights_init, self.means_init, self.precisions_init)
-        return all(parameter is not None for parameter in given)
+            if self.covariance_type in ("tied", "diag"):
+                same_names(self.precisions_init, names, "precisions_init")
+            initial["precisions"] = checks.check_precisions(
+                self.precisions_init, self.covariance_type, self.n_components, n_features
+            )
+        return initial
 
     def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
-        family = self._components()
-        weights: Any = None if self.weights_init is None else np.asarray(self.weights_init)[: self.n_components]
+        family, initial = self._components(), self._initial(origin.size)
+        weights = initial["weights"][: self.n_components] if "weights" in initial else None
         described: dict[str, Any] = {}
         if sample is not None and blocks is not None:
             mixture = start_from(family, sample, origin, blocks, prior)
@@ -307,13 +308,11 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
             partial = prior.conjugate is None and sample.latent is None and mixture.weights.sum() < 1.0 - 1e-12
             if self.covariance_type == "tied" and partial:
                 described.update(_total_scatter_start(sample, origin, mixture, self.reg_covar))
-        if self.means_init is not None:
-            described["means"] = np.array(self.means_init, dtype=np.float64, order="C") - origin
-        if self.precisions_init is not None:
+        if "means" in initial:
+            described["means"] = initial["means"] - origin
+        if "precisions" in initial:
             described.pop("covariances", None)
-            described["precisions_cholesky"] = checks.precisions_cholesky(
-                np.ascontiguousarray(self.precisions_init), self.covariance_type
-            )
+            described["precisions_cholesky"] = checks.precisions_cholesky(initial["precisions"], self.covariance_type)
         return Mixture(np.array(weights, dtype=np.float64), family.restore(described))
 
     def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
@@ -429,8 +428,10 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         blocks = None if resp is None else given_blocks(resp)
         rows = Sample(values, None)
         extent = range_of(values) if self.background else None
-        problem, _ = self._under_prior(problem_of(self._model(), rows, origin), Moments())
-        mixture = self._surrounded(self._start(rows, origin, blocks, problem.prior), extent)
+        model = copy(self)  # whose number of components is that of `resp`, as it is in scikit-learn
+        model.n_components = self.n_components if resp is None else np.shape(resp)[1]
+        problem, _ = model._under_prior(problem_of(model._model(), rows, origin), Moments())
+        mixture = model._surrounded(model._start(rows, origin, blocks, problem.prior), extent)
         attributes = self._publish(mixture, origin, values.dtype)
         for name, value in {**attributes, **self._placed(extent, values.dtype)}.items():
             setattr(self, name, value)

@@ -84,7 +84,11 @@ def real_array(given: Any, name: str, *, missing: bool = False, place: Place = p
     given = _with_mask(given)
     if isinstance(given, np.ma.MaskedArray):
         return _from_masked(given, name, missing, place)
-    return _from_array(np.asarray(given), name, missing, place)
+    try:
+        array = np.asarray(given)
+    except ValueError as error:  # of lists of several lengths
+        raise ValueError(f"{error}: {name}") from None
+    return _from_array(array, name, missing, place)
 
 
 def whole_numbers(given: Any, name: str, absent: int) -> NDArray[Any]:

@@ -185,27 +185,26 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
     def _prior(self) -> Prior:
         return Prior(concentration=concentration(self.weights_prior, self.n_components))
 
-    def _check_initial_parameters(self, n_features: int) -> None:
-        if self.weights_init is not None:
-            checks.check_weights(self.weights_init, self.n_components)
+    def _initial(self, n_features: int) -> dict[str, Float]:
+        initial = super()._initial(n_features)
         if self.rates_init is not None:
             same_names(self.rates_init, getattr(self, "feature_names_in_", None), "rates_init")
             rates = checks.check_locations(self.rates_init, self.n_components, n_features, "rates")
             if (rates < 0.0).any():
                 raise ValueError("The parameter 'rates' should be non-negative")
-
-    def _initial_parameters_suffice(self) -> bool:
-        return self.weights_init is not None and self.rates_init is not None
+            initial["rates"] = rates
+        return initial
 
     def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
-        family = self._family()
-        weights, rates = self.weights_init, self.rates_init
+        family, initial = self._family(), self._initial(origin.size)
+        weights, rates = initial.get("weights"), initial.get("rates")
         if sample is not None and blocks is not None:
             mixture = start_from(family, sample, origin, blocks, prior)
             weights = mixture.weights if weights is None else weights
             rates = family.describe(mixture.params)["rates"] if rates is None else rates
-        rates = np.array(rates, dtype=np.float64, order="C")
-        return Mixture(np.array(weights, dtype=np.float64), family.restore({"rates": rates}))
+        assert weights is not None
+        assert rates is not None
+        return Mixture(weights, family.restore({"rates": rates}))
 
     def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
         return {"weights_": weights.astype(dtype), "rates_": parameters["rates"].astype(dtype)}

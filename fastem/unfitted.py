@@ -56,6 +56,8 @@ def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
 class UnfittedMixture(FittedMixture):
     """Parameters of a fit made ready for it."""
 
+    weights_init: Any
+
     # What the public face of a family provides
 
     @abstractmethod
@@ -65,14 +67,6 @@ class UnfittedMixture(FittedMixture):
     def _prior_from(self, problem: Problem, moments: Moments) -> tuple[Prior, Moments]:
         """The same with what is made from data, and the moments of these that it takes; `moments` are those known."""
         return self._prior(), moments
-
-    @abstractmethod
-    def _check_initial_parameters(self, n_features: int) -> None:
-        """Check the user's initial parameters."""
-
-    @abstractmethod
-    def _initial_parameters_suffice(self) -> bool:
-        """Whether the user gave every initial parameter."""
 
     @abstractmethod
     def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
@@ -103,6 +97,15 @@ class UnfittedMixture(FittedMixture):
         return ValueError(str(error))
 
     # What they give
+
+    def _initial(self, n_features: int) -> dict[str, Float]:
+        """The user's initial parameters that were given, by name: checked wherever they are read."""
+        given = self.weights_init
+        return {} if given is None else {"weights": checks.check_weights(given, self._n_weights())}
+
+    def _initial_parameters_suffice(self) -> bool:
+        """Whether the user gave every initial parameter."""
+        return all(getattr(self, name) is not None for name in self.FIXABLE.values())
 
     def _model(self) -> Model:
         names = getattr(self, "feature_names_in_", None)
@@ -156,7 +159,7 @@ class UnfittedMixture(FittedMixture):
                 "Expected n_samples >= n_components "
                 f"but got n_components = {self.n_components}, n_samples = {posed.n_present}"
             )
-        self._check_initial_parameters(posed.problem.source.n_features)
+        self._initial(posed.problem.source.n_features)
         if self.init_size < self.n_components and not (self._initial_parameters_suffice() or self._continues()):
             raise ValueError(
                 f"init_size={self.init_size} is less than n_components={self.n_components}: a start needs a row each"
@@ -187,17 +190,17 @@ class UnfittedMixture(FittedMixture):
 
     def _fixed_prior(self, prior: Prior, origin: Float) -> Prior:
         """A prior that knows fixed parameters too, in coordinates about the origin."""
-        for name, mask in self._fixed().items():
-            initial = getattr(self, self.FIXABLE[name])
-            if initial is None:
+        fixed = self._fixed()
+        initial = self._initial(origin.size) if fixed else {}
+        for name, mask in fixed.items():
+            if getattr(self, self.FIXABLE[name]) is None:
                 raise ValueError(f"fixed={name!r} needs {self.FIXABLE[name]}: the values to keep")
             if name == "covariances":
                 prior = prior._replace(covariances=mask)
             elif name == "weights":
-                prior = prior._replace(weights=np.where(mask, np.asarray(initial, dtype=np.float64), np.nan))
+                prior = prior._replace(weights=np.where(mask, initial[name], np.nan))
             else:
-                locations = np.asarray(initial, dtype=np.float64) - origin
-                prior = prior._replace(means=np.where(mask[:, None], locations, np.nan))
+                prior = prior._replace(means=np.where(mask[:, None], initial[name] - origin, np.nan))
         return prior
 
     def _continues(self) -> bool:

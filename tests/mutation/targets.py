@@ -15,7 +15,8 @@ TARGETS = {
     "callbacks.py": "test_driver.py test_monitors.py",
     "checkpoint.py": "test_checkpoint.py test_checkpoint_kinds.py test_checkpoint_damage.py",
     "checkpoint_format.py": "test_checkpoint_damage.py test_checkpoint.py",
-    "checks.py": "test_driver.py test_fixed.py test_input_types.py test_weights.py test_degenerate.py test_numeric.py",
+    "checks.py": "test_initial_parameters.py test_driver.py test_fixed.py test_input_types.py test_weights.py "
+    "test_degenerate.py test_numeric.py",
     "claims.py": "test_claims.py test_checkpoint.py",
     "cli": "cli",
     "clustering.py": "test_initialize.py test_labels.py test_missing.py test_noise.py",
