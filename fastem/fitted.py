@@ -196,8 +196,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         annotations = self._boxed(rows).annotations if missing else rows.annotations
         family = family_for(parameters.family, missing=missing, errors=annotations.has_errors)
         check_domain(family, values, type(self).__name__, place)
-        by_row = wanted.labels or wanted.densities or wanted.responsibilities
-        family = exact_for(family, values, by_row=by_row)
+        family = exact_for(family, values)
         self._check_width(rows, locations.shape[1])
         check_densities(values, annotations, place)
         plain = not family.centred or annotations.projection is not None
@@ -212,6 +211,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             for start in range(0, len(values), BASE_ROWS):
                 part = slice(start, start + BASE_ROWS)
                 scores.rows.densities[part] += family.log_base(values[part])
+        by_row = wanted.labels or wanted.densities or wanted.responsibilities
         base = 0.0 if by_row else sum_log_base(family, values, rows.weights)
         return _Evaluation(scores, base, source.total_weight, values.dtype)
 

@@ -97,7 +97,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             strides; other real numbers are converted to float64, but for integers that it would round, which are an
             error like dates, strings and complex numbers. A value that is masked, None or NA counts as NaN. Data that
             do not fit into memory are given as a source, see `fastem.Source`, and read once more than there are passes,
-            or twice if there are counts above 2**26.
+            or twice if there are counts above 2**17.
         y : Ignored
             Present by convention; only handed on to callbacks.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -28,7 +28,6 @@ from fastem.sources import (
     single_suffices,
 )
 
-SOONER_BY_ROW = 64.0  # rows by themselves are evaluated exactly from smaller values on: 1e-9 is promised of them
 BASE_ROWS = 16384  # rows at once where numpy evaluates the terms common to all components
 
 OVERFLOW = (
@@ -254,14 +253,9 @@ def sum_log_base(family: Family, values: NDArray[Any], weights: NDArray[np.float
     return total
 
 
-def exact_for(family: Family, values: NDArray[Any], *, by_row: bool = False) -> Family:
-    """The variation of a family whose log-densities of these values, some of which may be missing, lose no digits.
-
-    `by_row` says that rows are asked for by themselves, not their sum.
-    """
-    if family.exact_below == math.inf:
-        return family
-    return exact_family(family, largest_of(values) * (SOONER_BY_ROW if by_row else 1.0))
+def exact_for(family: Family, values: NDArray[Any]) -> Family:
+    """The variation of a family whose log-densities of these values, some of which may be missing, lose no digits."""
+    return family if family.exact_below == math.inf else exact_family(family, largest_of(values))
 
 
 def largest_of(values: NDArray[Any]) -> float:

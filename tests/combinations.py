@@ -119,8 +119,7 @@ class Draw:
         return weights / weights.sum()
 
     def _poisson(self):
-        # Between 2**20 and 2**26 fits give digits for speed, see CONTRIBUTING.
-        size = 10.0 ** self._any([-1, 0, 1, 2, 3, 4, 5, 10, 13])
+        size = 10.0 ** self._any([-1, 0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 13])
         spread = min(2 / np.sqrt(size), 1) if size != 1e5 and self.sometimes(0.5) else 1.0  # overlapping, or far apart
         rates = size * np.exp(spread * self.rng.normal(size=(self.k, self.d)))
         counts = self.rng.poisson(rates[self.rng.integers(self.k, size=self.n)])

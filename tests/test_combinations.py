@@ -190,7 +190,7 @@ def climbing(case):
     if "reg_covar" in options:
         options = {**options, "reg_covar": 0.0}
     algorithm = options.get("algorithm")
-    large = case.variant.family == "poisson" and np.nanmax(case.rows.values) > 2**20
+    large = case.variant.family == "poisson" and np.nanmax(case.rows.values) > 2**17
     if large:  # bounds between full passes cancel, see CONTRIBUTING
         return case if algorithm is None else replace(case, options={**options, "algorithm": "em"})
     if algorithm == "incremental" or isinstance(algorithm, Stepwise):

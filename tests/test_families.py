@@ -116,6 +116,13 @@ def test_two_hundred_features_and_three_hundred_components(name, rng):
         np.testing.assert_allclose(model.covariances_, variances + 1.0, rtol=1e-9)
 
 
+def test_counts_that_rounding_leaves_below_zero_give_a_rate_of_zero():
+    family = get_family("poisson")
+    params = family.params_at(np.full((2, 2), 3.0))
+    after = family.m_step(np.array([2.0, 1.0]), np.array([-1e-17, 4.0, 0.0, 1.0]), params, Prior())
+    np.testing.assert_array_equal(after.rates, [[0.0, 2.0], [0.0, 1.0]])
+
+
 @pytest.mark.parametrize(
     ("name", "counts"),
     [("full", (18, 42)), ("tied", (12, 22)), ("diag", (12, 24)), ("spherical", (8, 15)), ("poisson", (6, 12))],

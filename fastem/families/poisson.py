@@ -12,7 +12,7 @@ from fastem.families._parameters import NON_NEGATIVE, Parameter
 from fastem.kernels.columns import weighted_counts, weighted_sum
 from fastem.kernels.posterior import active_vectors
 
-EXACT_BELOW = 2.0**26  # x log x has rounding errors of 1e-7 there
+EXACT_BELOW = 2.0**17  # x log x has rounding errors of 2e-10 there
 
 
 class PoissonParams(NamedTuple):
@@ -58,8 +58,11 @@ def params_at(means: Float, variances: Float | None = None) -> PoissonParams:
 
 
 def m_step(mass: Float, stats: Float, params: PoissonParams, prior: Prior) -> PoissonParams:
-    """Rates are mean counts; a component without mass keeps its own."""
-    rates = safe_ratio(stats.reshape(params.rates.shape), mass)
+    """Rates are mean counts; a component without mass keeps its own.
+
+    Counts that were added and taken away again, as incremental EM does, may leave a rounding error below zero.
+    """
+    rates = np.maximum(safe_ratio(stats.reshape(params.rates.shape), mass), 0.0)
     return make_params(prior.centre(np.where(mass[:, None] > 0.0, rates, params.rates)))
 
 
