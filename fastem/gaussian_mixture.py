@@ -412,7 +412,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
 
     def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
         message = ILL_DEFINED + (USE_FLOAT64 if dtype == np.float32 else "")
-        if error.component is None:
+        if error.component is None or self.covariance_type == "tied":
             return ValueError(f"{message} It is the covariance that all components share.")
         if error.mass is None:
             return ValueError(f"{message} It is component {error.component}.")

@@ -185,6 +185,9 @@ class Problem:
         if not (np.isfinite(sweep.stats).all() and np.isfinite(sweep.mass).all()):
             raise ValueError(OVERFLOW)
         if not math.isfinite(sweep.log_likelihood):
+            component = None if self.family.singular is None else self.family.singular(mixture.params)
+            if component is not None:
+                raise ComponentError(component, sweep.mass)
             raise ValueError(IMPOSSIBLE + (SINGULAR if self.family.load_errors is not None else ""))
         if self.family.centred and self.prior.means is not None:
             # Means that are fixed stay where they are, and second moments are about them.

@@ -186,6 +186,8 @@ class Family(NamedTuple):
         Fill the part of the tile behind the values.
     prepare : (params, Rows) -> parameters that kernels take, for rows of a kind
     n_raw : (d, K) -> number of sums of a pass
+    singular : (params) -> int or None
+        The component whose covariance is so near to singular that rows may have been given no density.
     finish : (mass (K,), sums of a pass, params) -> stats (S,)
     scratch_rows : (m, d, K, b) -> rows of scratch memory, for m observed columns and d features
     patterns : PatternAlgebra, for rows that share which values are missing
@@ -221,6 +223,7 @@ class Family(NamedTuple):
     load_errors: Callable[..., None] | None = None
     prepare: Callable[[Params, Any], Params] | None = None
     n_raw: Callable[[int, int], int] | None = None
+    singular: Callable[[Params], int | None] | None = None
     finish: Callable[[Float, Float, Params], Float] | None = None
     scratch_rows: Callable[[int, int, int, int], int] | None = None
     patterns: "PatternAlgebra | None" = None
@@ -266,12 +269,14 @@ class ComponentError(ValueError):
     ----------
     component : int or None
         Index of the component; None if all share what failed.
+    mass : ndarray (K,), optional
+        Of all components; added where it is known.
     """
 
-    def __init__(self, component: int | None) -> None:
+    def __init__(self, component: int | None, mass: Float | None = None) -> None:
         super().__init__(f"component {component} is degenerate")
         self.component = component
-        self.mass: Float | None = None  # of all components, added where it is known
+        self.mass = mass
 
 
 def safe_ratio(sums: Float, mass: Float) -> Float:

@@ -19,6 +19,7 @@ from fastem.kernels.vectors import GROUP, VECTOR_BYTES
 
 Factors: TypeAlias = tuple[Float, Float]  # means (K, d) and factors (K, d, d) of covariances
 LANES = GROUP * VECTOR_BYTES // 8
+SINGULAR = 1e-6  # singular value of the factor of a correlation matrix, whose square is near to its rounding
 PROJECTIONS = 64  # of an array, that their sizes are told by
 
 
@@ -89,6 +90,15 @@ def factors_of(params: Params) -> Factors:
         return np.einsum("kij,kj->ki", lower, params.offset), lower
     centres, inverses = _gaussian.columns_of(params)
     return centres, np.eye(n_features) / inverses[:, :, None]
+
+
+def singular(params: Params) -> int | None:
+    """The component whose covariance is nearest to singular, if factors of parts of it may have failed."""
+    lower = factors_of(params)[1]
+    scaled = lower / _lengths(lower)[:, :, None]  # of correlation matrices
+    smallest = np.linalg.svd(scaled, compute_uv=False)[:, -1]
+    worst = int(smallest.argmin())
+    return worst if smallest[worst] <= SINGULAR else None
 
 
 def n_raw(n_features: int, n_components: int) -> int:
@@ -203,6 +213,7 @@ def vary(base: Family) -> Family:
         accumulate=accumulate,
         load_errors=load_errors,
         prepare=prepare,
+        singular=singular,
         n_raw=n_raw,
         finish=functools.partial(finish, base),
         scratch_rows=scratch_rows,
