@@ -9,7 +9,7 @@ from models import failure, fitted_names, learned
 from reference import GAUSSIAN_FAMILIES, Gaussian, Poisson, responsibilities, rows_for, start_at
 from sklearn import config_context
 
-from fastem import GaussianMixture, PoissonMixture
+from fastem import GaussianMixture, PoissonMixture, Sparse
 from fastem.families import get_family
 
 ILL_DEFINED = (
@@ -230,3 +230,29 @@ def test_nan_is_named_also_where_finiteness_is_assumed(rng):
     X[3, 1] = np.nan
     with config_context(assume_finite=True), pytest.raises(ValueError, match="Input X contains NaN"):
         GaussianMixture(1).fit(X)
+
+
+# Sparse EM, whose bounds and moments are differences
+
+
+def test_sparse_em_from_points_has_the_bounds_of_em():
+    """The first bound is -1e15 a row, where a difference has no digits that the second has."""
+    X = rows_for("diag", 400)
+    options = {"covariance_type": "diag", "init_params": "random_from_data", "reg_covar": 0.0, "random_state": 0}
+    sparse = run(GaussianMixture(2, algorithm=Sparse(threshold=0.0), **options), X, 20)
+    plain = run(GaussianMixture(2, **options), X, 20)
+    assert plain.lower_bounds_[0] < -1e12
+    np.testing.assert_allclose(sparse.lower_bounds_, plain.lower_bounds_, rtol=1e-9)
+
+
+@pytest.mark.parametrize("width", [1e-6, 1e-8])
+def test_sparse_em_keeps_the_digits_of_a_component_that_narrows(width):
+    """Its second moments about the means of many iterations ago do not tell its variance."""
+    X = rows_for("spherical", 400)
+    X[:130] = X[0] + width * (X[:130] - X[:130].mean(axis=0))
+    options = {"covariance_type": "spherical", "reg_covar": 0.0, "random_state": 0}
+    sparse = run(GaussianMixture(2, algorithm=Sparse(threshold=0.0, n_steps=50), **options), X, 30)
+    plain = run(GaussianMixture(2, **options), X, 30)
+    assert plain.covariances_.min() < 10 * width**2
+    np.testing.assert_allclose(sparse.lower_bounds_, plain.lower_bounds_, rtol=1e-6)
+    np.testing.assert_allclose(sparse.covariances_, plain.covariances_, rtol=1e-6)

@@ -22,6 +22,8 @@ from fastem.threads import Result, Task, pipelined
 SEGMENT_ROWS = 4096  # at most: their responsibilities are held at once
 SAMPLE_ROWS = 100  # for each component, that the sets are chosen by
 TASK_WORK = 20_000  # responsibilities of a segment, on average: with fewer, threads wait for Python
+LARGEST = 1e6  # log-likelihood of a row, above or below zero, beside which a bound that is a difference has no digits
+PRECISE = 1e-9  # rounding of variances, from moments about other means
 FIRST_STEPS, MOST_STEPS = 4, 64  # sparse steps after the first full one, and at most; twice as many each time
 
 
@@ -71,9 +73,9 @@ class Sparse(NamedTuple):
             return _State(start, None, 0, FIRST_STEPS if self.n_steps is None else self.n_steps)
 
         def step(problem: Problem, state: _State) -> Step:
-            if state.frozen is None:
+            result = None if state.frozen is None else _sparse_step(problem, state, state.frozen)
+            if result is None:
                 return _full_step(problem, state.mixture, self.threshold, state.n_steps)
-            result = _sparse_step(problem, state, state.frozen)
             if result.state.done < state.n_steps:
                 return result
             n_steps = min(2 * state.n_steps, MOST_STEPS) if self.n_steps is None else self.n_steps
@@ -113,23 +115,33 @@ def _full_step(problem: Problem, mixture: Mixture, threshold: float, n_steps: in
     sweep, marks = problem.marked(mixture)
     after = problem.maximise(sweep, mixture)
     bound = problem.lower_bound(sweep.log_likelihood, mixture)
-    if n_steps == 0:
-        return Step(_State(after, None, 0, 0), after, bound, 1.0)
+    if n_steps == 0 or abs(sweep.log_likelihood) > LARGEST * problem.source.total_weight:
+        return Step(_State(after, None, 0, n_steps), after, bound, 1.0)
     frozen = _freeze(problem, mixture, sweep, marks, threshold)
     passes = 1.0 + 2.0 * _passes(problem, mixture, frozen.work)
     return Step(_State(after, frozen, 0, n_steps), after, bound, passes, portable=False)
 
 
-def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step:
-    """An E-step of plausible components, and an M-step of all."""
+def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step | None:
+    """An E-step of plausible components, and an M-step of all; None if that would lose digits."""
     inside = _visit(problem, state.mixture, frozen.segments, frozen.means, frozen.work)
     total = inside + frozen.outside
     frozen_part = problem.complete(frozen.outside, frozen.means, state.mixture) + frozen.constant
     bound = problem.lower_bound(inside.log_likelihood + frozen_part, state.mixture)
     after = problem.maximise(total, problem.about(state.mixture, frozen.means))
+    if _cancels(problem, frozen.means, after):
+        return None
     passes = _passes(problem, after, frozen.work)
     state = state._replace(mixture=after, done=state.done + 1)
     return Step(state, after, bound, passes, settled=False, exact=False, portable=False)
+
+
+def _cancels(problem: Problem, means: Any, mixture: Mixture) -> bool:
+    """Whether a component is so narrow, and so far from the means that moments are about, that they do not tell it."""
+    if problem.family.single is None:
+        return False
+    moved = float(np.abs(mixture.params.means - means).max()) * problem.family.single(mixture.params)
+    return float(np.finfo(np.float64).eps) * moved**2 > PRECISE
 
 
 def _passes(problem: Problem, mixture: Mixture, work: int) -> float:
