@@ -5,11 +5,14 @@ document that says where they belong. Reading runs no code from it: only records
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import io
 import json
+import numbers
 import sys
-from typing import Any, NamedTuple, TypeVar
+from types import UnionType
+from typing import Any, NamedTuple, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 from numpy.typing import NDArray
@@ -130,4 +133,32 @@ def _decode(value: Any, arrays: list[NDArray[Any]]) -> Any:
     kind = getattr(sys.modules.get(module), name, None) if module.partition(".")[0] == "fastem" else None
     if not (isinstance(kind, type) and (hasattr(kind, "_fields") or dataclasses.is_dataclass(kind))):
         raise CheckpointError(f"the file holds a {module}.{name}, which this version of fastem does not have")
-    return kind(**{key: _decode(field, arrays) for key, field in value["fields"].items()})
+    record = kind(**{key: _decode(field, arrays) for key, field in value["fields"].items()})
+    for key, hint in _hints(kind).items():
+        if not _fits(getattr(record, key, None), hint):
+            raise CheckpointError(f"the file is damaged: {key} of a {name} is {getattr(record, key, None)!r}")
+    return record
+
+
+@functools.lru_cache
+def _hints(kind: type) -> dict[str, Any]:
+    """What the fields of a record are."""
+    names = getattr(kind, "_fields", None) or [field.name for field in dataclasses.fields(kind)]
+    hints = get_type_hints(kind)
+    return {name: hints[name] for name in names}
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    """Whether a value is what a field is said to be: numbers that are not NaN, records, arrays, lists and tuples."""
+    if hint is Any:  # of a mixture, a vector, or a state
+        record = hasattr(value, "_fields") or dataclasses.is_dataclass(value)
+        return value is None or isinstance(value, np.ndarray) or record
+    if hint in (int, float):
+        kind = numbers.Integral if hint is int else numbers.Real
+        return isinstance(value, kind) and not isinstance(value, bool) and value == value
+    kind, parts = get_origin(hint), get_args(hint)
+    if kind in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if kind in (list, tuple):
+        return isinstance(value, kind) and all(_fits(item, parts[0]) for item in value)
+    return isinstance(value, kind or hint)

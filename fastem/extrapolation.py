@@ -6,7 +6,7 @@ Whether a proposal was any good the caller finds out there, and says so.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 Vector = NDArray[np.float64]
 
 
+@runtime_checkable
 class Extrapolation(Protocol):
     """A method with its memory."""
 

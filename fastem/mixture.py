@@ -22,11 +22,12 @@ from fastem.annotating import Known, annotate
 from fastem.callbacks import CallbackBridge
 from fastem.checkpoint import Checkpoint, Journal
 from fastem.families import ComponentError
-from fastem.parameters import Parameters, check_mixtures
+from fastem.parameters import Parameters
 from fastem.posing import pose_array, problem_of
 from fastem.priors import Moments
 from fastem.problem import Problem, check_domain
 from fastem.reading import Source
+from fastem.resuming import Sizes, check_arrays
 from fastem.samples import Sample
 from fastem.schemes import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.schemes.stepwise import State, begin
@@ -177,7 +178,11 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             n_features = posed.problem.source.n_features
 
             def check(progress: driver.Progress) -> None:
-                check_mixtures(progress, self._family(), self._n_weights(), n_features)
+                check_arrays(progress, Sizes(self._family(), self._n_weights(), n_features))
+                if progress.run is not None:
+                    begun = scheme.init(posed.problem, progress.run.mixture)
+                    if type(progress.state) is not type(begun):
+                        raise ValueError(f"it holds a {type(progress.state).__name__} for a {type(begun).__name__}")
 
             journal.identify(self._identity(posed), check)
         problem, _ = self._under_prior(posed.problem, Moments())

@@ -219,30 +219,3 @@ def _check_together(family: Family, described: dict[str, Float], given: Iterable
     contradiction = family.contradiction(described, eps)
     if contradiction is not None:
         raise ValueError(contradiction)
-
-
-def check_mixtures(value: Any, family: Family, n_weights: int, n_features: int) -> None:
-    """Check the arrays of mixtures, of all components or some, which a checkpoint holds somewhere in a value.
-
-    Raises
-    ------
-    ValueError
-        If a pass could not read one of them.
-    """
-    if isinstance(value, Mixture):
-        size = len(value.weights) if isinstance(value.weights, np.ndarray) and value.weights.ndim == 1 else 0
-        n_components = size - int(family.background)
-        if not (n_components > 0 and size <= n_weights and value.weights.dtype == np.float64):
-            raise ValueError(f"it holds a mixture whose weights are not those of {n_weights} components")
-        template = family.params_at(np.zeros((n_components, n_features)))
-        if type(value.params) is not type(template):
-            raise ValueError(f"it holds a {type(value.params).__name__} in place of {type(template).__name__}")
-        for name, found, wanted in zip(template._fields, value.params, template, strict=True):
-            if not (isinstance(found, np.ndarray) and found.shape == wanted.shape and found.dtype == wanted.dtype):
-                raise ValueError(f"it holds {name} of shape {np.shape(found)}, which should be {wanted.shape}")
-    elif dataclasses.is_dataclass(value):
-        for field in dataclasses.fields(value):
-            check_mixtures(getattr(value, field.name), family, n_weights, n_features)
-    elif isinstance(value, tuple | list):
-        for item in value:
-            check_mixtures(item, family, n_weights, n_features)

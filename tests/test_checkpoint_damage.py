@@ -1,18 +1,22 @@
 """Whatever has happened to a checkpoint, it is taken up as it was written, or refused by name."""
 
+import contextlib
 import copy
+import functools
 import io
 import json
 import os
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from fastem import GaussianMixture, checkpoint_format, driver
+from fastem import GaussianMixture, Incremental, PoissonMixture, Stepwise, checkpoint_format, driver
 from fastem.checkpoint import CheckpointError, Journal
+from fastem.schemes import stepwise
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Best performing")]
 
 X = np.random.default_rng(0).normal(size=(60, 2)) + 3 * np.arange(2).repeat(30)[:, None]
 
@@ -200,3 +204,84 @@ def test_a_folder_and_a_pipe_are_no_checkpoints(tmp_path):
         for name in (tmp_path / "pipe", "/dev/null"):
             with pytest.raises(OSError, match="is no regular file"):
                 GaussianMixture(2).fit(X, checkpoint=name)
+
+
+# Files with a valid checksum whose arrays and numbers are not those of the fit
+
+FITS = {
+    "em": (GaussianMixture, {}),
+    "tied": (GaussianMixture, {"covariance_type": "tied", "algorithm": Incremental(n_blocks=3)}),
+    "background": (GaussianMixture, {"background": True, "algorithm": Incremental(n_blocks=3)}),
+    "stepwise": (GaussianMixture, {"algorithm": Stepwise(batch_size=20, averaging=True)}),
+    "squarem": (GaussianMixture, {"acceleration": "squarem", "covariance_type": "diag"}),
+    "anderson": (PoissonMixture, {"acceleration": "anderson"}),
+    "stochastic": (PoissonMixture, {"algorithm": "stochastic"}),
+}
+
+
+@pytest.fixture(params=FITS)
+def interrupted(request, path, monkeypatch):
+    """A fit, and its checkpoint after five iterations."""
+    kind, options = FITS[request.param]
+    model = kind(2, tol=0.0, random_state=0, **options)
+    data = abs(X).round() if kind is PoissonMixture else X
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Journal, "keep", lambda journal, progress: (Journal._write(journal, progress), stop(progress)))
+        with pytest.raises(KeyboardInterrupt):
+            model.set_params(max_iter=8).fit(data, checkpoint=path)
+    return functools.partial(model.fit, data, checkpoint=path, resume=True), path.read_bytes()
+
+
+def stop(progress):
+    if len(progress.history) == 5:
+        raise KeyboardInterrupt
+
+
+def test_arrays_of_other_shapes_types_or_values_are_refused(interrupted, path):
+    fit, whole = interrupted
+    saved = checkpoint_format.unpacked(whole)
+    inside = {place["array"] for place in arrays_of(saved.tree["progress"])}
+    assert len(inside) > 4
+    for number in inside:
+        array = saved.arrays[number]
+        for wrong in (array[:-1], array[None], array.astype(np.float32), array * np.nan, np.append(array, 1.0)):
+            path.write_bytes(forged(whole, lambda _, arrays, i=number, new=wrong: arrays.__setitem__(i, new)))
+            with pytest.raises(CheckpointError, match=r"run\.ckpt': the file is damaged: it holds"):
+                fit()
+    path.write_bytes(whole)
+    fit()
+
+
+def arrays_of(value):
+    """The places of arrays in a document."""
+    if isinstance(value, dict) and "array" in value and "scalar" not in value:
+        yield value
+    elif isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from arrays_of(item)
+
+
+def test_values_of_another_kind_are_refused(interrupted, path):
+    """Each number, flag and text of a fit's progress, in its records and their lists, is replaced by others."""
+    fit, whole = interrupted
+    tree, tried = checkpoint_format.unpacked(whole).tree, 0
+    values = ("text", float("nan"), {"tuple": ["text"]}, {"array": 0})
+    for new in values:
+        for edited in of_every_place(tree["progress"], lambda value, key, new=new: value.__setitem__(key, new)):
+            path.write_bytes(forged(whole, lambda tree, _, edited=edited: tree.__setitem__("progress", edited)))
+            tried += 1
+            with contextlib.suppress(CheckpointError):
+                fit()  # goes on, as where a reason to stop is another text, or is refused
+    assert tried > 60
+
+
+def test_the_state_of_another_algorithm_is_refused(interrupted, path):
+    fit, whole = interrupted
+    saved = checkpoint_format.unpacked(whole)
+    progress = saved.value("progress", driver.Progress)
+    state = progress.run.mixture if hasattr(progress.state, "mixture") else stepwise.begin(progress.run.mixture)
+    values = {name: saved.value(name, kind) for name, kind in KINDS.items()}
+    path.write_bytes(checkpoint_format.packed({**values, "progress": replace(progress, state=state)}))
+    with pytest.raises(CheckpointError, match=r"run\.ckpt': the file is damaged: it holds a \w+ for a"):
+        fit()

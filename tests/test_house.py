@@ -26,7 +26,7 @@ families
 compiled
 threads
 sources
-parameters
+parameters resuming
 problem extrapolation latent
 samples
 schemes initialize priors surveying

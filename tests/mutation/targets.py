@@ -58,6 +58,7 @@ TARGETS = {
     "projecting.py": "test_noise_checked.py test_noise.py",
     "reading": "test_sources.py test_sources_known.py test_chunk_columns.py test_input_types.py",
     "records.py": "test_writing.py test_persistence.py test_persistence_damage.py test_checkpoint.py",
+    "resuming.py": "test_checkpoint_damage.py test_gate.py",
     "samples.py": "test_initialize.py test_sources.py test_labels.py",
     "schemes/accelerated.py": "test_acceleration.py test_boundaries.py",
     "schemes": "test_algorithms.py test_boundaries.py test_options.py test_fixed.py",
