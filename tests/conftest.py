@@ -1,6 +1,7 @@
 """Fixtures that all tests share, and the options of the tests of random combinations."""
 
 import os
+import signal
 import threading
 
 import hypothesis
@@ -9,6 +10,9 @@ import pytest
 
 # Before numba is imported: threads are tested on a single core as well.
 os.environ["NUMBA_NUM_THREADS"] = str(max(2, int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 2)))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells have it of what runs in the background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("seeded", derandomize=True)  # the same examples in each run
 hypothesis.settings.load_profile("seeded")
