@@ -9,6 +9,7 @@ themselves what is done in parallel, see `fastem.kernels.vectors`.
 import contextlib
 import functools
 import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -85,7 +86,7 @@ def _with_globals(template: Function, bindings: Mapping[str, Function]) -> Funct
 
 @functools.cache
 def fingerprint() -> str:
-    """Hash of every source file that can be linked into a pass.
+    """Hash of every source file that can be linked into a pass, and of the width of vectors if that is given.
 
     numba's cache looks at the file of the outermost function only: without this an edited callee would be served stale.
     """
@@ -95,6 +96,7 @@ def fingerprint() -> str:
         for source in sorted((package / folder).glob("*.py")):
             digest.update(source.read_bytes())
     digest.update(Path(__file__).read_bytes())
+    digest.update(os.environ.get("FASTEM_VECTOR_BYTES", "").encode())
     return digest.hexdigest()[:12]
 
 

@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 
 from fastem import _jit
 from fastem.compiled import get_passes
-from fastem.kernels import columns, linalg, posterior, small, tiles, vecmath, vectors
+from fastem.kernels import columns, linalg, posterior, registers, small, tiles, vecmath, vectors
 from fastem.sources import ArraySource, workspace_rows
 
 pytestmark = pytest.mark.slow
@@ -75,7 +75,6 @@ def test_the_written_out_kernels_agree_with_the_blocks(d, rng, tile_of):
 @pytest.mark.parametrize("d", WIDTHS)
 def test_sums_by_column(d, rng, tile_of):
     tile, resp, centre, scale = tile_of(d), rng.random(LANES), rng.normal(size=d), rng.random(d)
-    out = np.empty(LANES)
     several, factors = np.array([0.3, 0.4, 0.5]), np.array([[1.0], [2.0], [-1.0]])
     centres, scales, outs = centre * factors, scale * np.abs(factors), np.empty((3, LANES))
     for n_components in (1, 2, 3):  # which go by two
@@ -87,12 +86,12 @@ def test_sums_by_column(d, rng, tile_of):
         columns.log_densities_diagonal(scales[part], centres[part], 5 * several[part], tile, outs[part])
         squares = ((scales[part, :, None] * tile - centres[part, :, None]) ** 2).sum(axis=1)
         np.testing.assert_allclose(outs[part], 5 * several[part, None] - 0.5 * squares, rtol=1e-12, atol=1e-12)
-    counts, factor = rng.integers(0, 3, size=(d, LANES)).astype(np.float64), np.log(scale)
-    factor[0] = -np.inf  # a rate of zero allows a count of zero
-    columns.weighted_counts(factor, 1.5, counts, out)
-    with np.errstate(invalid="ignore"):
-        expected = np.where(counts > 0, counts * factor[:, None], 0.0).sum(axis=0)
-    np.testing.assert_allclose(out, 1.5 + expected, rtol=1e-12)
+        counts, logarithms = rng.integers(0, 3, size=(d, LANES)).astype(np.float64), np.log(scales[part])
+        logarithms[0, 0] = -np.inf  # a rate of zero allows a count of zero
+        columns.log_densities_counts(logarithms, several[part], counts, outs[part])
+        with np.errstate(invalid="ignore"):
+            expected = np.where(counts > 0, counts * logarithms[:, :, None], 0.0).sum(axis=1)
+        np.testing.assert_allclose(outs[part], several[part, None] + expected, rtol=1e-12)
 
     stats = np.zeros(2 * d + 1)
     columns.weighted_sum(resp, EVERY_VECTOR, tile, 1, stats)
@@ -262,7 +261,7 @@ def test_workspaces_start_where_a_vector_may(single):
         for workspace in source._workspaces(get_passes("gaussian-full"), 2, 3):
             assert workspace.shape == (workspace_rows(3, 2), 128)
             assert workspace.dtype == (np.float32 if single else np.float64)
-            assert workspace.ctypes.data % vectors.VECTOR_BYTES == 0
+            assert workspace.ctypes.data % registers.LOGICAL_BYTES == 0
 
 
 def test_given_responsibilities_count_a_row_as_often_as_they_sum_to(rng):

@@ -7,7 +7,6 @@ from scipy import stats
 from fastem import _jit
 from fastem.annotations import Annotations
 from fastem.families import get_family
-from fastem.families.incomplete import LANES as STEP
 from fastem.families.incomplete import scratch_rows, vary
 from fastem.kernels import cells, incomplete, lane_matrices, tiles, uniform, vectors
 from fastem.sources import ArraySource
@@ -18,6 +17,7 @@ pytestmark = pytest.mark.slow
 LANES = 64
 LOG_2_PI = np.log(2 * np.pi)
 sizes = pytest.mark.parametrize("m", [2, 4, 6, 8, 12])
+STEP = vectors.group_lanes(np.empty(0))
 
 
 def covariances(rng, n, m):
@@ -40,7 +40,7 @@ def apply_factorise(m, seen, work, factor, at, out):
 @_jit.kernel
 def apply_add_moments(m, d, triangular, responsibility, factor, at, w, weighted, sums):
     r = vectors.load_group(responsibility, 0)
-    lane_matrices.add_moments(m, d, triangular, r, factor, at, w, weighted, sums)
+    lane_matrices.add_moments(m, d, triangular, r, factor, at, w, weighted, sums, 0)
 
 
 class Factored:
@@ -163,9 +163,9 @@ def test_rows_seen_in_part(m, d, errors, projected, rng):
     parts = [[tile.behind(row, k) for row in range(FACTOR_TILE_ROWS)] for k in range(2)]
     np.testing.assert_allclose(out, [[part[0] for part in row] for row in parts], rtol=1e-10, atol=1e-10)
     resp, even = rng.random((2, FACTOR_TILE_ROWS)), d + d % 2
-    sums = aligned_zeros((2 * (even + even**2) * STEP,), np.float64)
+    sums = aligned_zeros((2 * (even + even**2) * incomplete.LANES,), np.float64)
     incomplete.add_statistics(tile.params, tile.tile, resp, resp.sum(axis=1), tile.scratch, sums)
-    found = sums.reshape(2, even + even**2, STEP).sum(axis=2)
+    found = sums.reshape(2, even + even**2, incomplete.LANES).sum(axis=2)
     for k in range(2):
         first = sum(r * u for r, (_, u, _) in zip(resp[k], parts[k], strict=True))
         second = sum(r * (np.outer(u, u) - P) for r, (_, u, P) in zip(resp[k], parts[k], strict=True))

@@ -9,53 +9,45 @@ from numba import prange
 from threadpoolctl import threadpool_limits
 
 from fastem import _jit
-from fastem.kernels.shuffles import total
-from fastem.kernels.vectors import lanes, load, multiply_add
+from fastem.kernels.instructions import instructions
+from fastem.kernels.registers import REGISTERS
 
 N_CHAINS = 12
 REPEATS = 7
 STEPS = 1_000_000  # of a repeat: some hundredths of a second
 
 
-@_jit.kernel
-def _chains(numbers, n_steps):
-    """Multiply and add in twelve vectors that wait for none but themselves: enough for a core's units."""
-    factor = load(numbers, 0)
-    a, b, c, d = load(numbers, 1), load(numbers, 2), load(numbers, 3), load(numbers, 4)
-    e, f, g, h = load(numbers, 5), load(numbers, 6), load(numbers, 7), load(numbers, 8)
-    i, j, k, m = load(numbers, 9), load(numbers, 10), load(numbers, 11), load(numbers, 12)
-    for _ in range(n_steps):
-        a = multiply_add(a, factor, factor)
-        b = multiply_add(b, factor, factor)
-        c = multiply_add(c, factor, factor)
-        d = multiply_add(d, factor, factor)
-        e = multiply_add(e, factor, factor)
-        f = multiply_add(f, factor, factor)
-        g = multiply_add(g, factor, factor)
-        h = multiply_add(h, factor, factor)
-        i = multiply_add(i, factor, factor)
-        j = multiply_add(j, factor, factor)
-        k = multiply_add(k, factor, factor)
-        m = multiply_add(m, factor, factor)
-    return total((a + b) + (c + d) + (e + f) + (g + h) + (i + j) + (k + m))
+def multiply_and_add(numbers, n_steps):
+    """Multiply and add in twelve registers that wait for none but themselves: enough for a core's units."""
+    numbers[:N_CHAINS] = numbers[:N_CHAINS] * numbers[0] ** n_steps  # in Python the time of nothing
+
+
+@instructions(multiply_and_add)
+def _write_chains(k, numbers, n_steps):
+    factor = k.load(numbers, 0)
+    cells = k.sums(range(N_CHAINS), lambda n: k.load(numbers, n + 1))
+    with k.loop(0, n_steps):
+        for cell in cells.values():
+            k.change(cell, k.multiply_add(k.value(cell), factor, factor))
+    for n, cell in cells.items():
+        k.store(k.value(cell), numbers, 64 + n * k.lanes)
 
 
 @numba.njit(parallel=True, nogil=True)
-def _on_threads(numbers, n_steps, results):
-    for thread in prange(results.size):
-        results[thread] = _chains(numbers, n_steps)
+def _on_threads(numbers, n_steps):
+    for thread in prange(numbers.shape[0]):
+        multiply_and_add(numbers[thread], n_steps)
 
 
 def fma_gflops(n_threads: int = 1, dtype: str = "float64") -> float:
     """Billions of floating-point operations a second, a multiply-add being two: the median of a few repeats."""
-    numbers = np.linspace(0.4, 0.5, 64).astype(dtype)  # sums converge to a normal number
-    results = np.empty(n_threads)
-    operations = 2 * N_CHAINS * lanes(numbers) * STEPS * n_threads
+    numbers = np.tile(np.linspace(0.4, 0.5, 512).astype(dtype), (n_threads, 1))  # sums converge to a normal number
+    operations = 2 * N_CHAINS * REGISTERS.n_bytes // numbers.itemsize * STEPS * n_threads
     seconds = []
     with _jit.limit_threads(n_threads), threadpool_limits(1, user_api="blas"):
-        _on_threads(numbers, 1, results)
+        _on_threads(numbers, 1)
         for _ in range(REPEATS):
             begin = time.perf_counter()
-            _on_threads(numbers, STEPS, results)
+            _on_threads(numbers, STEPS)
             seconds.append(time.perf_counter() - begin)
     return operations / statistics.median(seconds) / 1e9

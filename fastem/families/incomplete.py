@@ -14,11 +14,9 @@ from numpy.typing import NDArray
 from fastem._jit import inlined
 from fastem.families import _gaussian
 from fastem.families._contract import ComponentError, Family, Float, Params, PatternAlgebra
-from fastem.kernels.incomplete import APART, add_statistics, load_errors, log_densities
-from fastem.kernels.vectors import GROUP, VECTOR_BYTES
+from fastem.kernels.incomplete import APART, LANES, add_statistics, load_errors, log_densities
 
 Factors: TypeAlias = tuple[Float, Float]  # means (K, d) and factors (K, d, d) of covariances
-LANES = GROUP * VECTOR_BYTES // 8
 SINGULAR = 1e-6  # singular value of the factor of a correlation matrix, whose square is near to its rounding
 PROJECTIONS = 64  # of an array, that their sizes are told by
 

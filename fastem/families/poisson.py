@@ -9,7 +9,7 @@ from scipy.special import gammaln
 from fastem._jit import inlined
 from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.families._parameters import NON_NEGATIVE, Parameter
-from fastem.kernels.columns import weighted_counts, weighted_sum
+from fastem.kernels.columns import log_densities_counts, weighted_sum
 from fastem.kernels.posterior import active_vectors
 
 EXACT_BELOW = 2.0**17  # x log x has rounding errors of 2e-10 there
@@ -33,8 +33,7 @@ def make_params(rates: Float) -> PoissonParams:
 @inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile, without log x!."""
-    for k in range(out.shape[0]):
-        weighted_counts(params.log_rates[k], params.log_constant[k], tile, out[k])
+    log_densities_counts(params.log_rates, params.log_constant, tile, out)
 
 
 @inlined

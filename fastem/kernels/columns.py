@@ -1,8 +1,13 @@
-"""Sums over feature-major tiles that treat each column by itself, four columns or four vectors at a time."""
+"""Sums over feature-major tiles that treat each column by itself, in blocks that fill the registers."""
+
+import functools
+
+import numpy as np
 
 from fastem._jit import kernel
-from fastem.kernels.linalg import VECTORS
+from fastem.kernels.instructions import instructions, keys_of, over_active
 from fastem.kernels.posterior import active_in_two, active_vectors
+from fastem.kernels.registers import SHAPES
 from fastem.kernels.shuffles import add_totals, total
 from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store, where
 
@@ -29,91 +34,110 @@ def weighted_sum(resp, active, z, first, stats):
 
 @kernel
 def log_densities_spherical(centres, inverse_deviation, constant, tile, out):
-    """out[k, c] = constant[k] - inverse_deviation[k]^2 |tile[:, c] - centres[k]|^2 / 2.
-
-    Two components at a time, for the tile, which may not fit into the first-level cache, to be read half as often.
-    """
-    n_components, b = out.shape
-    d = tile.shape[0]
-    step = lanes(tile)
-    zero, minus_half = splat(0.0, tile), splat(-0.5, tile)
-    for k in range(0, n_components, 2):
-        other = k + 1 if k + 1 < n_components else k
-        level, scale = broadcast(constant, k), broadcast(inverse_deviation, k)
-        level_other, scale_other = broadcast(constant, other), broadcast(inverse_deviation, other)
-        for c in range(0, b, VECTORS * step):
-            c1 = c + step; c2 = c1 + step; c3 = c2 + step
-            s0 = zero; s1 = zero; s2 = zero; s3 = zero; t0 = zero; t1 = zero; t2 = zero; t3 = zero
-            for j in range(d):
-                x0 = load(tile, j, c); x1 = load(tile, j, c1); x2 = load(tile, j, c2); x3 = load(tile, j, c3)
-                m = broadcast(centres, k, j)
-                u0 = x0 - m; u1 = x1 - m; u2 = x2 - m; u3 = x3 - m
-                s0 = multiply_add(u0, u0, s0); s1 = multiply_add(u1, u1, s1)
-                s2 = multiply_add(u2, u2, s2); s3 = multiply_add(u3, u3, s3)
-                m = broadcast(centres, other, j)
-                u0 = x0 - m; u1 = x1 - m; u2 = x2 - m; u3 = x3 - m
-                t0 = multiply_add(u0, u0, t0); t1 = multiply_add(u1, u1, t1)
-                t2 = multiply_add(u2, u2, t2); t3 = multiply_add(u3, u3, t3)
-            # one factor at a time: the square of the inverse deviation alone may overflow
-            s0 = s0 * scale * scale; s1 = s1 * scale * scale; s2 = s2 * scale * scale; s3 = s3 * scale * scale
-            store(multiply_add(minus_half, s0, level), out, k, c); store(multiply_add(minus_half, s1, level), out, k, c1)
-            store(multiply_add(minus_half, s2, level), out, k, c2); store(multiply_add(minus_half, s3, level), out, k, c3)
-            t0 = t0 * scale_other * scale_other; t1 = t1 * scale_other * scale_other
-            t2 = t2 * scale_other * scale_other; t3 = t3 * scale_other * scale_other
-            store(multiply_add(minus_half, t0, level_other), out, other, c)
-            store(multiply_add(minus_half, t1, level_other), out, other, c1)
-            store(multiply_add(minus_half, t2, level_other), out, other, c2)
-            store(multiply_add(minus_half, t3, level_other), out, other, c3)
+    """out[k, c] = constant[k] - inverse_deviation[k]^2 |tile[:, c] - centres[k]|^2 / 2."""
+    halved_distances(centres, inverse_deviation, constant, tile, out)
 
 
 @kernel
 def log_densities_diagonal(inverse_deviation, offset, constant, tile, out):
-    """out[k, c] = constant[k] - sum_j (inverse_deviation[k, j] tile[j, c] - offset[k, j])^2 / 2, two components at a time."""
-    n_components, b = out.shape
-    d = tile.shape[0]
-    step = lanes(tile)
-    zero, minus_half = splat(0.0, tile), splat(-0.5, tile)
-    for k in range(0, n_components, 2):
-        other = k + 1 if k + 1 < n_components else k
-        level, level_other = broadcast(constant, k), broadcast(constant, other)
-        for c in range(0, b, VECTORS * step):
-            c1 = c + step; c2 = c1 + step; c3 = c2 + step
-            s0 = zero; s1 = zero; s2 = zero; s3 = zero; t0 = zero; t1 = zero; t2 = zero; t3 = zero
-            for j in range(d):
-                x0 = load(tile, j, c); x1 = load(tile, j, c1); x2 = load(tile, j, c2); x3 = load(tile, j, c3)
-                a, h = broadcast(inverse_deviation, k, j), -broadcast(offset, k, j)
-                u0 = multiply_add(a, x0, h); u1 = multiply_add(a, x1, h)
-                u2 = multiply_add(a, x2, h); u3 = multiply_add(a, x3, h)
-                s0 = multiply_add(u0, u0, s0); s1 = multiply_add(u1, u1, s1)
-                s2 = multiply_add(u2, u2, s2); s3 = multiply_add(u3, u3, s3)
-                a, h = broadcast(inverse_deviation, other, j), -broadcast(offset, other, j)
-                u0 = multiply_add(a, x0, h); u1 = multiply_add(a, x1, h)
-                u2 = multiply_add(a, x2, h); u3 = multiply_add(a, x3, h)
-                t0 = multiply_add(u0, u0, t0); t1 = multiply_add(u1, u1, t1)
-                t2 = multiply_add(u2, u2, t2); t3 = multiply_add(u3, u3, t3)
-            store(multiply_add(minus_half, s0, level), out, k, c); store(multiply_add(minus_half, s1, level), out, k, c1)
-            store(multiply_add(minus_half, s2, level), out, k, c2); store(multiply_add(minus_half, s3, level), out, k, c3)
-            store(multiply_add(minus_half, t0, level_other), out, other, c)
-            store(multiply_add(minus_half, t1, level_other), out, other, c1)
-            store(multiply_add(minus_half, t2, level_other), out, other, c2)
-            store(multiply_add(minus_half, t3, level_other), out, other, c3)
+    """out[k, c] = constant[k] - sum_j (inverse_deviation[k, j] tile[j, c] - offset[k, j])^2 / 2."""
+    halved_residuals(inverse_deviation, offset, constant, tile, out)
 
 
 @kernel
+def log_densities_counts(factor, constant, tile, out):
+    """out[k, c] = constant[k] + sum_j factor[k, j] tile[j, c], where a count of zero gives zero even times -inf."""
+    weighted_counts(factor, constant, tile, out)
+
+
+def halved_distances(centres, inverse_deviation, constant, tile, out):
+    """What `log_densities_spherical` does."""
+    squares = ((tile - centres[:, :, None]) ** 2).sum(axis=1)
+    out[:] = constant[:, None] - 0.5 * squares * inverse_deviation[:, None] * inverse_deviation[:, None]
+
+
+@instructions(halved_distances)
+def _write_halved_distances(k, centres, inverse_deviation, constant, tile, out):
+    def term(component, j, xs, cells):
+        mean = k.broadcast(centres, component, j)
+        for x, cell in zip(xs, cells, strict=True):
+            u = k.subtract(x, mean)
+            k.add_product(cell, u, u)
+
+    def finish(component, squares):
+        level, scale = k.broadcast(constant, component), k.broadcast(inverse_deviation, component)
+        # one factor at a time: the square of the inverse deviation alone may overflow
+        scaled = [k.multiply(k.multiply(square, scale), scale) for square in squares]
+        return [k.multiply_add(k.constant(-0.5), square, level) for square in scaled]
+
+    _by_components(k, tile, out, lambda component: k.zero, term, finish)
+
+
+def halved_residuals(inverse_deviation, offset, constant, tile, out):
+    """What `log_densities_diagonal` does."""
+    residuals = inverse_deviation[:, :, None] * tile - offset[:, :, None]
+    out[:] = constant[:, None] - 0.5 * (residuals**2).sum(axis=1)
+
+
+@instructions(halved_residuals)
+def _write_halved_residuals(k, inverse_deviation, offset, constant, tile, out):
+    def term(component, j, xs, cells):
+        a, h = k.broadcast(inverse_deviation, component, j), k.negative(k.broadcast(offset, component, j))
+        for x, cell in zip(xs, cells, strict=True):
+            u = k.multiply_add(a, x, h)
+            k.add_product(cell, u, u)
+
+    def finish(component, squares):
+        level = k.broadcast(constant, component)
+        return [k.multiply_add(k.constant(-0.5), square, level) for square in squares]
+
+    _by_components(k, tile, out, lambda component: k.zero, term, finish)
+
+
 def weighted_counts(factor, constant, tile, out):
-    """out[c] = constant + sum_j factor[j] tile[j, c], where a count of zero gives zero even times -inf."""
-    d, b = tile.shape
-    step = lanes(tile)
-    zero, level = splat(0.0, tile), splat(constant, tile)
-    for c in range(0, b, VECTORS * step):
-        c1 = c + step; c2 = c1 + step; c3 = c2 + step
-        s0 = level; s1 = level; s2 = level; s3 = level
-        for j in range(d):
-            a = broadcast(factor, j)
-            x0 = load(tile, j, c); x1 = load(tile, j, c1); x2 = load(tile, j, c2); x3 = load(tile, j, c3)
-            s0 = multiply_add(x0, where(x0 > zero, a, zero), s0); s1 = multiply_add(x1, where(x1 > zero, a, zero), s1)
-            s2 = multiply_add(x2, where(x2 > zero, a, zero), s2); s3 = multiply_add(x3, where(x3 > zero, a, zero), s3)
-        store(s0, out, c); store(s1, out, c1); store(s2, out, c2); store(s3, out, c3)
+    """What `log_densities_counts` does."""
+    with np.errstate(invalid="ignore"):
+        out[:] = constant[:, None] + np.where(tile > 0.0, tile * factor[:, :, None], 0.0).sum(axis=1)
+
+
+@instructions(weighted_counts)
+def _write_weighted_counts(k, factor, constant, tile, out):
+    def term(component, j, xs, cells):
+        a = k.broadcast(factor, component, j)
+        for x, cell in zip(xs, cells, strict=True):
+            k.add_product(cell, x, k.where_positive(x, a, k.zero))
+
+    _by_components(k, tile, out, lambda component: k.broadcast(constant, component), term, lambda component, sums: sums)
+
+
+def _by_components(k, tile, out, start, term, finish):
+    """Densities out[k, c] of sums over features, some components by some vectors at a time.
+
+    `term(component, j, xs, cells)` adds what feature j has, `finish(component, sums)` makes densities of the sums.
+    """
+    n_at_once, n_vectors = SHAPES.columns
+
+    def block(n_components, n_vectors, first, c):
+        components = [k.plus(first, r) for r in range(n_components)]
+        rows = [k.plus(c, v * k.lanes) for v in range(n_vectors)]
+        initial = [start(component) for component in components]
+        cells = k.sums(keys_of(n_components, n_vectors), lambda key: initial[key[0]])
+        with k.loop(0, k.size(tile)) as j:
+            xs = [k.load(tile, j, row) for row in rows]
+            for r, component in enumerate(components):
+                term(component, j, xs, [cells[r, v] for v in range(n_vectors)])
+        for r, component in enumerate(components):
+            sums = [k.value(cells[r, v]) for v in range(n_vectors)]
+            for row, density in zip(rows, finish(component, sums), strict=True):
+                k.store(density, out, component, row)
+
+    def write(n_components, first):
+        def of_vectors(size, c):
+            block(n_components, size // k.lanes, first, c)
+
+        k.runs(k.size(tile, 1), n_vectors * k.lanes, of_vectors, rest=(k.lanes,))
+
+    k.runs(k.size(out), n_at_once, write)
 
 
 @kernel
@@ -124,7 +148,7 @@ def moments(resp, mass, centres, tile, vectors, stats):
     to one matter to the other: what they read of the tile may have to come from the second-level cache. `mass` (K,) tells
     which rows matter, `vectors` is scratch.
     """
-    n_components, d = centres.shape
+    n_components = centres.shape[0]
     k = 0
     while k < n_components:
         if k + 1 < n_components:
@@ -135,88 +159,68 @@ def moments(resp, mass, centres, tile, vectors, stats):
                 continue
         active = active_vectors(resp[k], mass[k], vectors)
         if active.size > 0:
-            moments_of_one(resp[k], active, tile, centres[k], 2 * k * d, stats)
+            moments_of_one(resp, active, tile, centres, k, stats)
         k += 1
 
 
-@kernel
-def moments_of_two(resp, active, tile, centres, k, stats):
-    """`moments` of components k and k + 1 over the vectors that begin where `active` tells."""
-    d = tile.shape[0]
-    zero = splat(0.0, tile)
-    first, other = 2 * k * d, 2 * (k + 1) * d
-    whole = d // 4 * 4
-    for j in range(0, whole, 4):
-        m0 = broadcast(centres, k, j); m1 = broadcast(centres, k, j + 1)
-        m2 = broadcast(centres, k, j + 2); m3 = broadcast(centres, k, j + 3)
-        n0 = broadcast(centres, k + 1, j); n1 = broadcast(centres, k + 1, j + 1)
-        n2 = broadcast(centres, k + 1, j + 2); n3 = broadcast(centres, k + 1, j + 3)
-        s0 = zero; s1 = zero; s2 = zero; s3 = zero; q0 = zero; q1 = zero; q2 = zero; q3 = zero
-        t0 = zero; t1 = zero; t2 = zero; t3 = zero; r0 = zero; r1 = zero; r2 = zero; r3 = zero
-        for c in active:
-            w = load(resp, k, c); v = load(resp, k + 1, c)
-            x = load(tile, j, c)
-            u = x - m0; p = w * u; s0 = s0 + p; q0 = multiply_add(p, u, q0)
-            u = x - n0; p = v * u; t0 = t0 + p; r0 = multiply_add(p, u, r0)
-            x = load(tile, j + 1, c)
-            u = x - m1; p = w * u; s1 = s1 + p; q1 = multiply_add(p, u, q1)
-            u = x - n1; p = v * u; t1 = t1 + p; r1 = multiply_add(p, u, r1)
-            x = load(tile, j + 2, c)
-            u = x - m2; p = w * u; s2 = s2 + p; q2 = multiply_add(p, u, q2)
-            u = x - n2; p = v * u; t2 = t2 + p; r2 = multiply_add(p, u, r2)
-            x = load(tile, j + 3, c)
-            u = x - m3; p = w * u; s3 = s3 + p; q3 = multiply_add(p, u, q3)
-            u = x - n3; p = v * u; t3 = t3 + p; r3 = multiply_add(p, u, r3)
-        add_totals(s0, s1, s2, s3, stats, first + j)
-        add_totals(q0, q1, q2, q3, stats, first + d + j)
-        add_totals(t0, t1, t2, t3, stats, other + j)
-        add_totals(r0, r1, r2, r3, stats, other + d + j)
-    for j in range(whole, d):
-        m0 = broadcast(centres, k, j); n0 = broadcast(centres, k + 1, j)
-        s0 = zero; q0 = zero; t0 = zero; r0 = zero
-        for c in active:
-            x = load(tile, j, c)
-            u = x - m0; p = load(resp, k, c) * u; s0 = s0 + p; q0 = multiply_add(p, u, q0)
-            u = x - n0; p = load(resp, k + 1, c) * u; t0 = t0 + p; r0 = multiply_add(p, u, r0)
-        stats[first + j] += total(s0)
-        stats[first + d + j] += total(q0)
-        stats[other + j] += total(t0)
-        stats[other + d + j] += total(r0)
+def moments_of_two(resp, active, tile, centres, first, stats):
+    """`moments` of components `first` and the next over the vectors that begin where `active` tells."""
+    _moments(2, resp, active, tile, centres, first, stats)
 
 
-@kernel
-def moments_of_one(resp, active, tile, centre, first, stats):
-    """First and second moments of tile - centre: stats[first + j] and stats[first + d + j] for each feature j.
+def moments_of_one(resp, active, tile, centres, first, stats):
+    """`moments` of component `first` over the vectors that begin where `active` tells."""
+    _moments(1, resp, active, tile, centres, first, stats)
 
-    Only the vectors that begin where `active` tells are summed.
-    """
-    d = tile.shape[0]
-    zero = splat(0.0, tile)
-    whole = d // 4 * 4
-    for j in range(0, whole, 4):
-        m0 = broadcast(centre, j); m1 = broadcast(centre, j + 1)
-        m2 = broadcast(centre, j + 2); m3 = broadcast(centre, j + 3)
-        s0 = zero; s1 = zero; s2 = zero; s3 = zero; q0 = zero; q1 = zero; q2 = zero; q3 = zero
-        for c in active:
-            w = load(resp, c)
-            u0 = load(tile, j, c) - m0; u1 = load(tile, j + 1, c) - m1
-            u2 = load(tile, j + 2, c) - m2; u3 = load(tile, j + 3, c) - m3
-            p0 = w * u0; p1 = w * u1; p2 = w * u2; p3 = w * u3
-            s0 = s0 + p0; s1 = s1 + p1; s2 = s2 + p2; s3 = s3 + p3
-            q0 = multiply_add(p0, u0, q0); q1 = multiply_add(p1, u1, q1)
-            q2 = multiply_add(p2, u2, q2); q3 = multiply_add(p3, u3, q3)
-        add_totals(s0, s1, s2, s3, stats, first + j)
-        add_totals(q0, q1, q2, q3, stats, first + d + j)
-    for j in range(whole, d):
-        m0 = broadcast(centre, j)
-        s0 = zero; q0 = zero
-        for c in active:
-            u0 = load(tile, j, c) - m0
-            p0 = load(resp, c) * u0
-            s0 = s0 + p0
-            q0 = multiply_add(p0, u0, q0)
-        stats[first + j] += total(s0)
-        stats[first + d + j] += total(q0)
+
+def _moments(n_components, resp, active, tile, centres, first, stats):
+    """What both do."""
+    rows = (active[:, None] + np.arange(lanes(tile))).ravel()
+    d = len(tile)
+    for k in range(first, first + n_components):
+        z = tile[:, rows] - centres[k][:, None]
+        stats[2 * k * d : (2 * k + 1) * d] += z @ resp[k, rows]
+        stats[(2 * k + 1) * d : 2 * (k + 1) * d] += z**2 @ resp[k, rows]
+
+
+@instructions(moments_of_two)
+def _write_moments_of_two(k, *arguments):
+    _write_moments(k, 2, SHAPES.pair, *arguments)
+
+
+@instructions(moments_of_one)
+def _write_moments_of_one(k, *arguments):
+    _write_moments(k, 1, SHAPES.single, *arguments)
+
+
+def _write_moments(k, n_components, n_at_once, resp, active, tile, centres, first, stats):
+    """Moments of some components, some features at a time."""
+    components = [k.plus(first, r) for r in range(n_components)]
+    d = k.size(tile)
+
+    def write(n_features, j):
+        pairs = keys_of(n_components, n_features)
+        means = {(r, f): k.broadcast(centres, components[r], k.plus(j, f)) for r, f in pairs}
+
+        def terms(c, cells):
+            weights = [k.load(resp, component, c) for component in components]
+            for f in range(n_features):
+                x = k.load(tile, k.plus(j, f), c)
+                for r, w in enumerate(weights):
+                    u = k.subtract(x, means[r, f])
+                    p = k.multiply(w, u)
+                    k.change(cells[r, 0, f], k.add(k.value(cells[r, 0, f]), p))
+                    k.add_product(cells[r, 1, f], p, u)
+
+        found = k.over_rows(keys_of(n_components, 2, n_features), functools.partial(over_active, k, active), terms)
+        runs = []
+        for r, power in keys_of(n_components, 2):
+            row = k.plus(k.builder.mul(components[r], k.integer(2)), power)
+            at = k.plus(k.builder.mul(row, d), j)
+            runs.append((k.pointer(stats, at), [found[r, power, f] for f in range(n_features)]))
+        k.add_totals(runs)
+
+    k.runs(d, n_at_once, write)
 
 
 @kernel

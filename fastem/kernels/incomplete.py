@@ -25,11 +25,10 @@ from fastem._jit import kernel
 from fastem.kernels.lane_matrices import add_moments, factor_rows, factorise, padded, solve
 from fastem.kernels.posterior import NEGLIGIBLE
 from fastem.kernels.vectors import (
-    GROUP,
     alike,
     any_lane,
     broadcast_group,
-    lanes,
+    group_lanes,
     load_group,
     maximum,
     multiply_add,
@@ -38,6 +37,7 @@ from fastem.kernels.vectors import (
 )
 
 FARTHEST = 1e150  # deviations: its square is a number
+LANES = 16  # whose sums are kept apart, whatever a group has
 APART = 7  # vectors between what is read and what is written: stores hold up loads a multiple of 4096 bytes away
 
 
@@ -179,7 +179,7 @@ def assemble_projected(w, layout, work):
 def log_densities(params, tile, scratch, out):
     """out[k, c] = constant[k] + log N(q; 0, T) without the powers of 2 pi; factors remain in `scratch`."""
     n_components, b = out.shape
-    step = GROUP * lanes(tile)
+    step = group_lanes(tile)
     layout = params.layout
     m = layout[0]
     size = factor_rows(padded(m))
@@ -207,24 +207,34 @@ def log_densities(params, tile, scratch, out):
 def add_statistics(params, tile, resp, mass, scratch, stats):
     """Add r u (d) and r (u u' - P) (d, d) of each component, lane by lane, from what `log_densities` left."""
     n_components, b = resp.shape
-    step = GROUP * lanes(tile)
+    step = group_lanes(tile)
     layout = params.layout
     m, d = padded(layout[0]), padded(layout[1])
     size = factor_rows(m)
     factors, _, _, w, weighted = areas(scratch, layout, n_components, step, b)
-    sums = stats.reshape(n_components, d + d * d, step)
+    sums = stats.reshape(n_components, d + d * d, LANES)
     like = load_group(tile, 0, 0)
     for k in range(n_components):
         limit = alike(NEGLIGIBLE * mass[k], like)
         lower, own = params.lower[k], sums[k]
-        for c in range(0, b, step):
-            responsibility = load_group(resp, k, c)
-            if not any_lane(responsibility > limit):
+        for first in range(0, b, LANES):
+            if not any_above(resp, k, first, limit):
                 continue
-            at = (c // step * n_components + k) * size
-            if layout[3]:
-                project(tile, c, layout, lower, params.units[k], w)
-            else:
-                spread(lower, w)
-            solve(m, d, not layout[3], factors, at, w)
-            add_moments(m, d, not layout[3], responsibility, factors, at, w, weighted, own)
+            for c in range(first, first + LANES, step):
+                at = (c // step * n_components + k) * size
+                if layout[3]:
+                    project(tile, c, layout, lower, params.units[k], w)
+                else:
+                    spread(lower, w)
+                solve(m, d, not layout[3], factors, at, w)
+                responsibility = load_group(resp, k, c)
+                add_moments(m, d, not layout[3], responsibility, factors, at, w, weighted, own, c - first)
+
+
+@kernel
+def any_above(resp, k, first, limit):
+    """Whether component k has more than `limit` of any of the `LANES` rows from `first` on."""
+    found = False
+    for c in range(first, first + LANES, group_lanes(resp)):
+        found |= any_lane(load_group(resp, k, c) > limit)
+    return found

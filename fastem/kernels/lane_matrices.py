@@ -144,8 +144,8 @@ def solve(m, d, triangular, factor, at, w):
 
 
 @kernel
-def add_moments(m, d, triangular, responsibility, factor, at, w, weighted, sums):
-    """Add r u to the first d vectors of `sums`, and r (u u' - P) to the d^2 that follow, the lower 2 x 2 blocks.
+def add_moments(m, d, triangular, responsibility, factor, at, w, weighted, sums, lane):
+    """Add r u to the first d rows of `sums`, from `lane` on, and r (u u' - P) to the lower 2 x 2 blocks of d^2 others.
 
     W gets a last row, u, and `weighted` its rows times -r D^-1, the last times r: so that all terms are of one kind.
     Behind them `weighted` has memory for D^-1 e and -r D^-1.
@@ -177,14 +177,14 @@ def add_moments(m, d, triangular, responsibility, factor, at, w, weighted, sums)
         r1 = responsibility * u1
         store(r0, weighted, m * d + i, 0)
         store(r1, weighted, m * d + i + 1, 0)
-        store(load_group(sums, i, 0) + r0, sums, i, 0)
-        store(load_group(sums, i + 1, 0) + r1, sums, i + 1, 0)
+        store(load_group(sums, i, lane) + r0, sums, i, lane)
+        store(load_group(sums, i + 1, lane) + r1, sums, i + 1, lane)
         for j in range(0, i + 2, 2):
             row, next_row = d + i * d + j, d + (i + 1) * d + j
-            s00 = load_group(sums, row, 0)
-            s01 = load_group(sums, row + 1, 0)
-            s10 = load_group(sums, next_row, 0)
-            s11 = load_group(sums, next_row + 1, 0)
+            s00 = load_group(sums, row, lane)
+            s01 = load_group(sums, row + 1, lane)
+            s10 = load_group(sums, next_row, lane)
+            s11 = load_group(sums, next_row + 1, lane)
             for p in range(first, m + 1):
                 a0 = load_group(weighted, p * d + i, 0)
                 a1 = load_group(weighted, p * d + i + 1, 0)
@@ -194,7 +194,7 @@ def add_moments(m, d, triangular, responsibility, factor, at, w, weighted, sums)
                 s01 = multiply_add(a0, b1, s01)
                 s10 = multiply_add(a1, b0, s10)
                 s11 = multiply_add(a1, b1, s11)
-            store(s00, sums, row, 0)
-            store(s01, sums, row + 1, 0)
-            store(s10, sums, next_row, 0)
-            store(s11, sums, next_row + 1, 0)
+            store(s00, sums, row, lane)
+            store(s01, sums, row + 1, lane)
+            store(s10, sums, next_row, lane)
+            store(s11, sums, next_row + 1, lane)

@@ -2,8 +2,8 @@
 
 A compiler that vectorises loops must be allowed to add in another order, guards each loop against overlapping arrays
 and keeps sums in memory. Here the lanes are part of the source: `load` takes as many neighbours of an array as a vector
-holds, arithmetic works on all of them at once, `store` puts them back. Nothing is reordered, so results have the same
-bits wherever the code is compiled.
+holds, arithmetic works on all of them at once, `store` puts them back. Nothing is reordered, and a vector has 64 bytes
+whatever the processor's registers hold: so results have the same bits wherever the code is compiled.
 
 Without compilation (NUMBA_DISABLE_JIT=1) vectors are small numpy arrays, and the same source runs in Python.
 
@@ -13,12 +13,13 @@ Arrays are C-contiguous, of one or two dimensions, float64 or float32. Indices a
 import operator
 
 import numpy as np
-from llvmlite import binding, ir
+from llvmlite import ir
 from numba import types
 from numba.extending import lower_builtin, models, register_model, type_callable
 
-GROUP = 2  # vectors that small matrices are worked on at once: their operations wait for each other
-VECTOR_BYTES = 64 if binding.get_host_cpu_features().get("avx512f") else 32
+from fastem.kernels.registers import LOGICAL_BYTES, REGISTERS
+
+GROUP_BYTES = 2 * REGISTERS.n_bytes  # that small matrices are worked on at once: operations of one register would wait
 
 
 class Vector(types.Type):
@@ -42,7 +43,7 @@ class _VectorModel(models.PrimitiveModel):
 
 def lanes(array):
     """Number of elements of `array` in a vector."""
-    return VECTOR_BYTES // array.itemsize
+    return LOGICAL_BYTES // array.itemsize
 
 
 @type_callable(lanes)
@@ -85,9 +86,24 @@ def _type_load(context):
     return lambda array, i, j=None: vector_of(array)
 
 
+def group_lanes(array):
+    """Number of elements of `array` in a group, which is two registers."""
+    return GROUP_BYTES // array.itemsize
+
+
+@type_callable(group_lanes)
+def _type_group_lanes(context):
+    return lambda array: types.intp
+
+
+@lower_builtin(group_lanes, types.Array)
+def _lower_group_lanes(context, builder, signature, arguments):
+    return context.get_constant(types.intp, group_of(signature.args[0]).n_lanes)
+
+
 def load_group(array, *index):
-    """As many neighbouring elements as `GROUP` vectors hold, as one."""
-    return array[(*index[:-1], slice(index[-1], index[-1] + GROUP * lanes(array)))].copy()
+    """As many neighbouring elements as a group has."""
+    return array[(*index[:-1], slice(index[-1], index[-1] + group_lanes(array)))].copy()
 
 
 @type_callable(load_group)
@@ -117,7 +133,7 @@ def _type_broadcast(context):
 
 def broadcast_group(array, *index):
     """The element of `array` at `index`, in every lane of a group."""
-    return np.full(GROUP * lanes(array), array[index])
+    return np.full(group_lanes(array), array[index])
 
 
 @type_callable(broadcast_group)
@@ -191,9 +207,7 @@ def _type_multiply_add(context):
 
 @lower_builtin(multiply_add, Vector, Vector, Vector)
 def _lower_multiply_add(context, builder, signature, arguments):
-    kind = arguments[0].type
-    name = f"llvm.fmuladd.v{kind.count}f{signature.return_type.scalar.bitwidth}"
-    return builder.call(declare(builder, name, kind, [kind] * 3), arguments)
+    return fused(builder, *arguments)
 
 
 def maximum(a, b):
@@ -345,12 +359,12 @@ _lower_comparison(operator.ge, ">=")
 
 def vector_of(array):
     """Type of the vectors of an array; for the definition of functions of vectors."""
-    return Vector(array.dtype, VECTOR_BYTES * 8 // array.dtype.bitwidth)
+    return Vector(array.dtype, LOGICAL_BYTES * 8 // array.dtype.bitwidth)
 
 
 def group_of(array):
-    """Type of `GROUP` vectors of an array as one."""
-    return Vector(array.dtype, GROUP * vector_of(array).n_lanes)
+    """Type of a group of an array's elements."""
+    return Vector(array.dtype, GROUP_BYTES * 8 // array.dtype.bitwidth)
 
 
 def pointer_to(context, builder, kinds, values):
@@ -372,6 +386,16 @@ def spread(builder, number, n_lanes):
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.IntType(32)(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), None)
     return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+
+
+def fused(builder, factor, other, summand):
+    """A multiply-add that is rounded once on any processor that can, however the code around it is compiled."""
+    kind = factor.type
+    name = "fma" if REGISTERS.fused else "fmuladd"
+    bits = 64 if isinstance(kind.element, ir.DoubleType) else 32
+    return builder.call(
+        declare(builder, f"llvm.{name}.v{kind.count}f{bits}", kind, [kind] * 3), [factor, other, summand]
+    )
 
 
 def declare(builder, name, result, arguments):

@@ -1,0 +1,247 @@
+"""A writer of LLVM's instructions for kernels whose blocks of registers have a shape that the processor decides.
+
+`instructions(function)` makes a Python function, which numpy serves where nothing is compiled, callable by compiled
+code: the decorated function gets an `Instructions` and the arguments, and writes what compiled code does. Vectors here
+are registers, see `fastem.kernels.registers`; a logical vector is `PARTS` of them.
+"""
+
+import contextlib
+import inspect
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import lower_builtin, type_callable
+
+from fastem.kernels import shuffles, vectors
+from fastem.kernels.registers import PARTS, REGISTERS
+
+INT = ir.IntType(64)
+
+
+class Array(NamedTuple):
+    """An array in C order, as numba has it."""
+
+    kind: Any
+    value: Any
+
+
+def instructions(function):
+    """Have compiled code do what the decorated function writes, where it calls `function`, which returns nothing."""
+
+    def typing(context):
+        def typer(*arguments):
+            return types.void
+
+        typer.__signature__ = inspect.signature(function)
+        return typer
+
+    def decorate(write):
+        def lower(context, builder, signature, arguments):
+            k = Instructions(context, builder, signature.args)
+            pairs = zip(signature.args, arguments, strict=True)
+            write(k, *(Array(*pair) if isinstance(pair[0], types.Array) else pair[1] for pair in pairs))
+            return context.get_dummy_value()
+
+        type_callable(function)(typing)
+        lower_builtin(function, types.VarArg(types.Any))(lower)
+        return write
+
+    return decorate
+
+
+class Instructions:
+    """Loops, and arithmetic of registers; arrays and registers have the type of the first array that is given."""
+
+    def __init__(self, context, builder, kinds):
+        self.context, self.builder = context, builder
+        self.dtype = next(kind.dtype for kind in kinds if isinstance(kind, types.Array))
+        self.lanes = REGISTERS.n_bytes * 8 // self.dtype.bitwidth
+        self.logical_lanes = PARTS * self.lanes
+        self.scalar = context.get_value_type(self.dtype)
+        self.kind = ir.VectorType(self.scalar, self.lanes)
+        self.zero = ir.Constant(self.kind, None)
+
+    # integers and loops
+
+    def integer(self, n):
+        return n if isinstance(n, ir.Value) else INT(n)
+
+    def plus(self, value, n):
+        """An integer and another."""
+        if isinstance(n, int) and n == 0:
+            return value
+        return self.builder.add(self.integer(value), self.integer(n))
+
+    def size(self, array, axis=0):
+        """Length of an array's axis."""
+        made = self.context.make_array(array.kind)(self.context, self.builder, array.value)
+        return self.builder.extract_value(made.shape, axis)
+
+    @contextlib.contextmanager
+    def loop(self, start, stop, step=1) -> Iterator[Any]:
+        """Count from `start` to below `stop`."""
+        start, stop, step = map(self.integer, (start, stop, step))
+        with cgutils.for_range_slice(self.builder, start, stop, step, INT) as (index, _):
+            yield index
+
+    def multiples(self, n, size):
+        """The largest multiple of a number up to n."""
+        return self.builder.mul(self.builder.sdiv(n, INT(size)), INT(size))
+
+    def runs(self, stop, size, write, rest=(1,)):
+        """Call `write(n, first)` for runs of `size` indices up to `stop`, then for what is left by the sizes of `rest`."""
+        done = self.multiples(stop, size)
+        with self.loop(0, done, size) as first:
+            write(size, first)
+        for n in rest:
+            if n < size:
+                until = self.plus(done, self.multiples(self.builder.sub(stop, done), n))
+                with self.loop(done, until, n) as first:
+                    write(n, first)
+                done = until
+
+    # registers
+
+    def pointer(self, array, *index):
+        """Where an element is."""
+        kinds = (array.kind, *[types.int64] * len(index))
+        return vectors.pointer_to(self.context, self.builder, kinds, (array.value, *map(self.integer, index)))
+
+    def load(self, array, *index):
+        """A register of neighbours, the first of them at `index`."""
+        loaded = self.builder.load(self.builder.bitcast(self.pointer(array, *index), self.kind.as_pointer()))
+        loaded.align = self.dtype.bitwidth // 8
+        return loaded
+
+    def store(self, register, array, *index):
+        """Put a register's lanes into an array, the first of them at `index`."""
+        pointer = self.builder.bitcast(self.pointer(array, *index), self.kind.as_pointer())
+        self.builder.store(register, pointer).align = self.dtype.bitwidth // 8
+
+    def broadcast(self, array, *index):
+        """An element in every lane."""
+        return self.spread(self.builder.load(self.pointer(array, *index)), array.kind.dtype)
+
+    def spread(self, number, kind=types.float64):
+        """A number in every lane."""
+        number = self.context.cast(self.builder, number, kind, self.dtype)
+        return vectors.spread(self.builder, number, self.lanes)
+
+    def constant(self, number):
+        """A number that is known now, in every lane."""
+        return ir.Constant(self.kind, [ir.Constant(self.scalar, number)] * self.lanes)
+
+    def multiply_add(self, factor, other, summand):
+        """Factor * other + summand, rounded once."""
+        return vectors.fused(self.builder, factor, other, summand)
+
+    def add(self, a, b):
+        return self.builder.fadd(a, b)
+
+    def subtract(self, a, b):
+        return self.builder.fsub(a, b)
+
+    def multiply(self, a, b):
+        return self.builder.fmul(a, b)
+
+    def negative(self, a):
+        return self.builder.fneg(a)
+
+    def where_positive(self, x, a, b):
+        """Lanes of `a` where x is above zero, of `b` elsewhere."""
+        return self.builder.select(self.builder.fcmp_ordered(">", x, self.zero), a, b)
+
+    # sums
+
+    def sums(self, keys, start=None):
+        """Registers to be added to, by key; of zeros, or of what `start(key)` gives."""
+        found = {}
+        for key in keys:
+            found[key] = cgutils.alloca_once(self.builder, self.kind)
+            self.builder.store(self.zero if start is None else start(key), found[key])
+        return found
+
+    def value(self, cell):
+        return self.builder.load(cell)
+
+    def change(self, cell, value):
+        self.builder.store(value, cell)
+
+    def add_product(self, cell, factor, other):
+        """Add a product to a sum."""
+        self.change(cell, self.multiply_add(factor, other, self.value(cell)))
+
+    def over_rows(self, keys, loop, terms, n_chains=1):
+        """Sums over the rows of a tile, each a register whose lanes are still to be added up, by key.
+
+        The order of additions is that of logical vectors: lane by lane, then by halves of the lanes. A processor whose
+        registers are narrower goes over all rows for each part of a vector in turn.
+
+        Parameters
+        ----------
+        keys : list
+        loop : callable (body)
+            Writes a loop that calls body(c) for where each logical vector begins.
+        terms : callable (c, sums)
+            Adds what a register of rows from c on has to sums, by key.
+        n_chains : int, default=1
+            So many neighbouring vectors have sums of their own, a power of two: where one would wait for its last addition.
+        """
+        cells = [cgutils.alloca_once(self.builder, self.kind, size=PARTS) for _ in keys]
+        with self.loop(0, PARTS) as part:
+            offset = self.builder.mul(part, INT(self.lanes))
+            chains = [self.sums(keys) for _ in range(n_chains)]
+
+            def body(c):
+                for n, sums in enumerate(chains):
+                    terms(self.plus(self.plus(c, offset), n * self.logical_lanes), sums)
+
+            loop(body)
+            for cell, key in zip(cells, keys, strict=True):
+                found = self._by_halves([self.value(sums[key]) for sums in chains])
+                self.builder.store(found, self.builder.gep(cell, [part]))
+        return {key: self._of_parts(cell) for cell, key in zip(cells, keys, strict=True)}
+
+    def _of_parts(self, cell):
+        """The parts of a sum, added as the halves of one wide vector would be."""
+        return self._by_halves([self.builder.load(self.builder.gep(cell, [INT(part)])) for part in range(PARTS)])
+
+    def _by_halves(self, registers):
+        """Their sum: one half is added to the other, until one is left."""
+        while len(registers) > 1:
+            half = len(registers) // 2
+            registers = [self.add(low, high) for low, high in zip(registers[:half], registers[half:], strict=True)]
+        return registers[0]
+
+    def add_totals(self, runs):
+        """Add totals over lanes to float64 numbers in memory: `runs` are pointers, and registers for what follows there."""
+        registers = [register for _, several in runs for register in several]
+        totals = []
+        for size in (8, 4, 2, 1):
+            while len(registers) >= size and self.lanes >= size:
+                vector = shuffles.totals(self.builder, registers[:size])
+                totals += [(vector, lane) for lane in range(size)]
+                registers = registers[size:]
+        for pointer, several in runs:
+            own, totals = totals[: len(several)], totals[len(several) :]
+            vector, first = own[0]
+            if all(other is vector for other, _ in own):
+                shuffles.add_to(self.builder, vector, range(first, first + len(own)), pointer)
+            else:
+                for n, (other, lane) in enumerate(own):
+                    shuffles.add_to(self.builder, other, [lane], self.builder.gep(pointer, [INT(n)]))
+
+
+def keys_of(*shape):
+    """Indices of a block."""
+    return list(np.ndindex(*shape))
+
+
+def over_active(k, active, body):
+    """A loop over the logical vectors that begin where `active` tells."""
+    with k.loop(0, k.size(active)) as n:
+        body(k.builder.load(k.pointer(active, n)))

@@ -1,0 +1,100 @@
+"""The vector registers of the processor that code is generated for, and the blocks of sums that fit into them.
+
+What a pass computes does not depend on them: sums over rows are defined by logical vectors of 64 bytes, which narrower
+processors hold in several registers, and the shape of a block changes the order of no sum.
+"""
+
+import os
+import re
+from typing import NamedTuple
+
+import numba
+from llvmlite import binding
+
+LOGICAL_BYTES = 64  # of the vectors that define sums over rows
+WIDTHS = (16, 32, 64)
+
+
+class Registers(NamedTuple):
+    """Size and number of a processor's vector registers, and whether it multiplies and adds in one step."""
+
+    n_bytes: int
+    number: int
+    fused: bool
+
+
+class Blocks(NamedTuple):
+    """Shapes of what is held in registers; `vectors` are registers, not logical ones.
+
+    `asv_benchmarks/register_blocks.py` measures them.
+    """
+
+    triangle: tuple[int, int]  # rows of a triangular matrix x vectors of the tile
+    scatter: tuple[int, int]  # rows x columns of a scatter matrix
+    columns: tuple[int, int]  # components x vectors, of densities feature by feature
+    pair: int  # features, of the moments of two components
+    single: int  # features, of the moments of one component
+
+
+BLOCKS = {
+    16: Blocks(triangle=(4, 3), scatter=(4, 2), columns=(2, 3), pair=1, single=3),
+    32: Blocks(triangle=(4, 4), scatter=(4, 4), columns=(2, 4), pair=4, single=4),
+}
+
+PROBE = """
+declare <8 x double> @llvm.fma.v8f64(<8 x double>, <8 x double>, <8 x double>)
+define <8 x double> @probe(<8 x double> %a, <8 x double> %b, <8 x double> %c) {
+    %d = call <8 x double> @llvm.fma.v8f64(<8 x double> %a, <8 x double> %b, <8 x double> %c)
+    ret <8 x double> %d
+}
+"""
+
+
+def of_processor() -> Registers:
+    """Registers of the processor that numba generates code for, `FASTEM_VECTOR_BYTES` wide if that is set.
+
+    Raises
+    ------
+    ValueError
+        If `FASTEM_VECTOR_BYTES` is set to anything but 16, 32 or 64.
+    """
+    found = _of_target()
+    given = os.environ.get("FASTEM_VECTOR_BYTES")
+    if not given:
+        return found
+    if given not in map(str, WIDTHS):
+        raise ValueError(f"FASTEM_VECTOR_BYTES must be 16, 32 or 64, not {given!r}")
+    wide = int(given) == LOGICAL_BYTES or _is_arm()
+    return Registers(int(given), 32 if wide else 16, found.fused)
+
+
+def _of_target() -> Registers:
+    if _is_arm():
+        return Registers(16, 32, True)
+    if numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None:
+        features = binding.get_host_cpu_features()
+        if features.get("avx512f"):
+            return Registers(64, 32, True)
+        return Registers(32 if features.get("avx") else 16, 16, bool(features.get("fma")))
+    code = _assembly()
+    n_bytes = 64 if "%zmm" in code else 32 if "%ymm" in code else 16
+    return Registers(n_bytes, 32 if n_bytes == LOGICAL_BYTES else 16, re.search(r"vfn?madd", code) is not None)
+
+
+def _is_arm() -> bool:
+    return binding.get_process_triple().startswith(("aarch64", "arm64"))
+
+
+def _assembly() -> str:
+    """What becomes of a multiply-add of a logical vector on the processor that numba's settings name."""
+    from numba.core.registry import cpu_target
+
+    generator = cpu_target.target_context.codegen()
+    options = {"cpu": generator._get_host_cpu_name(), "features": generator._tm_features}
+    machine = binding.Target.from_default_triple().create_target_machine(**options)
+    return str(machine.emit_assembly(binding.parse_assembly(PROBE)))
+
+
+REGISTERS = of_processor()
+PARTS = LOGICAL_BYTES // REGISTERS.n_bytes  # of a logical vector
+SHAPES = BLOCKS[REGISTERS.number]
