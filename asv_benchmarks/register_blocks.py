@@ -1,4 +1,4 @@
-"""Shares of the multiply-add ceiling that blocks of registers reach, by their shape: what `fastem.kernels.registers` chose.
+"""Shares of the multiply-add ceiling that blocks of registers reach, by their shape, for `fastem.kernels.registers`.
 
 Usage: python asv_benchmarks/register_blocks.py
        FASTEM_VECTOR_BYTES=32 NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= python asv_benchmarks/register_blocks.py
@@ -109,7 +109,12 @@ def main() -> None:
     print(f"{registers.REGISTERS}")
     widths = [int(d) for d in options.features.split(",")]
     for kernel in options.kernels.split(","):
-        print(f"\n| {kernel} | compiled, s |" + "".join(f" d={d} |" for d in widths) + "\n|---|---|" + "---|" * len(widths))
+        print(
+            f"\n| {kernel} | compiled, s |"
+            + "".join(f" d={d} |" for d in widths)
+            + "\n|---|---|"
+            + "---|" * len(widths)
+        )
         for shape in shapes(kernel):
             row = []
             begin = time.perf_counter()

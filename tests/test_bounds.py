@@ -16,7 +16,7 @@ pytestmark = pytest.mark.slow
 BOUNDS = Path(__file__).parent / "bounds"
 
 
-@pytest.mark.parametrize("target", [target for target in TARGETS if target != "16"])
+@pytest.mark.parametrize("target", TARGETS)
 def test_random_fits_and_calls_stay_within_their_arrays(target):
     if not can_run(target):
         pytest.skip("this processor has no such vectors")
@@ -32,10 +32,11 @@ def test_random_fits_and_calls_stay_within_their_arrays(target):
 PLANTED = """
 import json
 import instrumented
-instrumented.install(WIDTH)
+instrumented.install()
 
 import numpy as np
 from fastem import _jit
+from fastem.kernels import linalg
 from fastem.kernels.blocks import load_block
 from fastem.kernels.shuffles import add_totals
 from fastem.kernels.vectors import lanes, load, store
@@ -58,6 +59,10 @@ def move(values, row, column, origin, tile, lane):
     load_block(values, row, column, origin, tile, lane)
 
 @_jit.kernel
+def weigh(resp, active, tile, centre, scratch, sums, scatter):
+    linalg.weighted_moments(resp, active, tile, centre, scratch, sums, scatter)
+
+@_jit.kernel
 def at(a, i):
     return a[i]
 
@@ -70,19 +75,23 @@ def seen(function, *arguments):
 
 found = []
 for dtype in (np.float64, np.float32):
-    n = WIDTH // np.dtype(dtype).itemsize
+    n = 64 // np.dtype(dtype).itemsize
     a, b, rows = np.ones(3 * n, dtype), np.zeros(4 * n, dtype), np.zeros((2, 2 * n), dtype)
     tile, origin = np.zeros((8, 2 * n), dtype), np.zeros(8)
     width, values = min(n, 8), np.ones((n + 3, 8), dtype)
     strided = np.ones((2 * n + 6, 16), dtype)[::2, ::2]
+    weighing = [tile[0], np.array([0, n]), tile, origin.astype(dtype), tile[:4].copy(), np.zeros(8), np.zeros((8, 8))]
+    spoilt = ((0, tile[0, :n]), (1, np.array([0, n + 1])), (2, tile[:, :n].copy()), (3, origin[:7].astype(dtype)),
+              (4, tile[:3].copy()), (5, np.zeros(7)), (6, np.zeros((7, 8))))
     inside = [
         seen(copy_lanes, a, 2 * n, b, 3 * n), seen(copy_row, a, 0, rows, 1, n),
-        seen(sum_to, a, b.astype(float), 4 * n - 4), seen(at, a, 3 * n - 1),
+        seen(sum_to, a, b.astype(float), 4 * n - 4), seen(at, a, 3 * n - 1), seen(weigh, *weighing),
         *(seen(move, v, 3, 8 - width, origin, tile, n) for v in (values, np.asfortranarray(values), strided)),
     ]
     outside = [
         seen(copy_lanes, a, 2 * n + 1, b, 0), seen(copy_lanes, a, -1, b, 0), seen(copy_lanes, a, 0, b, 3 * n + 1),
         seen(copy_row, a, 0, rows, 0, n + 1),  # from one row into the next
+        *(seen(weigh, *weighing[:i], wrong, *weighing[i + 1 :]) for i, wrong in spoilt),
         seen(copy_row, a, 0, rows, 2, 0), seen(sum_to, a, b.astype(float), 4 * n - 3), seen(at, a, 3 * n),
         *(
             seen(move, v, *place)
@@ -100,9 +109,10 @@ print(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("width", [32, 64])
+@pytest.mark.parametrize("width", [16, 32, 64])
 def test_planted_accesses_beyond_an_array_are_seen(width):
-    seen = python(PLANTED.replace("WIDTH", str(width)), path=[BOUNDS.parents[1], BOUNDS], NUMBA_OPT="0")
+    variables = {"NUMBA_OPT": "0", "FASTEM_VECTOR_BYTES": str(width)}
+    seen = python(PLANTED, path=[BOUNDS.parents[1], BOUNDS], **variables)
     for inside, outside, n_checks in seen:
         assert inside == [0] * len(inside)
         assert outside == [True] * len(outside)

@@ -217,8 +217,8 @@ def _write_moments(k, n_components, n_at_once, resp, active, tile, centres, firs
         for r, power in keys_of(n_components, 2):
             row = k.plus(k.builder.mul(components[r], k.integer(2)), power)
             at = k.plus(k.builder.mul(row, d), j)
-            runs.append((k.pointer(stats, at), [found[r, power, f] for f in range(n_features)]))
-        k.add_totals(runs)
+            runs.append(((at,), [found[r, power, f] for f in range(n_features)]))
+        k.add_totals(stats, runs)
 
     k.runs(d, n_at_once, write)
 

@@ -7,6 +7,7 @@ are registers, see `fastem.kernels.registers`; a logical vector is `PARTS` of th
 
 import contextlib
 import inspect
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -93,7 +94,7 @@ class Instructions:
         return self.builder.mul(self.builder.sdiv(n, INT(size)), INT(size))
 
     def runs(self, stop, size, write, rest=(1,)):
-        """Call `write(n, first)` for runs of `size` indices up to `stop`, then for what is left by the sizes of `rest`."""
+        """Call `write(n, first)` for runs of `size` indices below `stop`, then for what is left by sizes of `rest`."""
         done = self.multiples(stop, size)
         with self.loop(0, done, size) as first:
             write(size, first)
@@ -189,7 +190,7 @@ class Instructions:
         terms : callable (c, sums)
             Adds what a register of rows from c on has to sums, by key.
         n_chains : int, default=1
-            So many neighbouring vectors have sums of their own, a power of two: where one would wait for its last addition.
+            So many neighbouring vectors have sums of their own, a power of two: one would wait for its last addition.
         """
         cells = [cgutils.alloca_once(self.builder, self.kind, size=PARTS) for _ in keys]
         with self.loop(0, PARTS) as part:
@@ -217,8 +218,8 @@ class Instructions:
             registers = [self.add(low, high) for low, high in zip(registers[:half], registers[half:], strict=True)]
         return registers[0]
 
-    def add_totals(self, runs):
-        """Add totals over lanes to float64 numbers in memory: `runs` are pointers, and registers for what follows there."""
+    def add_totals(self, array, runs):
+        """Add totals over lanes to a float64 array: `runs` are indices, and registers for what follows there."""
         registers = [register for _, several in runs for register in several]
         totals = []
         for size in (8, 4, 2, 1):
@@ -226,14 +227,13 @@ class Instructions:
                 vector = shuffles.totals(self.builder, registers[:size])
                 totals += [(vector, lane) for lane in range(size)]
                 registers = registers[size:]
-        for pointer, several in runs:
+        for (*rows, column), several in runs:
             own, totals = totals[: len(several)], totals[len(several) :]
-            vector, first = own[0]
-            if all(other is vector for other, _ in own):
-                shuffles.add_to(self.builder, vector, range(first, first + len(own)), pointer)
-            else:
-                for n, (other, lane) in enumerate(own):
-                    shuffles.add_to(self.builder, other, [lane], self.builder.gep(pointer, [INT(n)]))
+            done = 0
+            for vector, group in itertools.groupby(own, key=lambda pair: pair[0]):
+                lanes = [lane for _, lane in group]
+                shuffles.add_to(self.builder, vector, lanes, self.pointer(array, *rows, self.plus(column, done)))
+                done += len(lanes)
 
 
 def keys_of(*shape):

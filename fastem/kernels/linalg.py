@@ -89,9 +89,8 @@ def _triangle(k, lower, tile, c, n_vectors, start, finish):
     """Sums start(i, r) + sum_j lower[i + r, j] tile[j, c...], handed on to finish(i, r, vector, sum) as they are done."""
 
     def write(n_rows, i):
-        cells = {(r, v): None for r, v in keys_of(n_rows, n_vectors)}
         initial = [start(i, r) for r in range(n_rows)]
-        cells = k.sums(cells, lambda key: initial[key[0]])
+        cells = k.sums(keys_of(n_rows, n_vectors), lambda key: initial[key[0]])
 
         def add(first, j):
             xs = [k.load(tile, j, k.plus(c, v * k.lanes)) for v in range(n_vectors)]
@@ -136,7 +135,7 @@ def _write_weighted_moments(k, resp, active, tile, centre, scratch, sums, scatte
                 k.change(cells[r], k.add(k.value(cells[r]), p))
 
         first = k.over_rows(range(n_rows), over, weigh)
-        k.add_totals([(k.pointer(sums, i), first.values())])
+        k.add_totals(sums, [((i,), first.values())])
 
         def rectangle(n_columns, j, inside=lambda r, s: True):
             centres = [k.broadcast(centre, k.plus(j, s)) for s in range(n_columns)]
@@ -152,9 +151,8 @@ def _write_weighted_moments(k, resp, active, tile, centre, scratch, sums, scatte
 
             found = k.over_rows(keys, over, multiply)
             rows = sorted({r for r, _ in keys})
-            k.add_totals(
-                [(k.pointer(scatter, k.plus(i, r), j), [found.get((r, s), k.zero) for s in range(n_columns)]) for r in rows]
-            )
+            runs = [((k.plus(i, r), j), [found.get((r, s), k.zero) for s in range(n_columns)]) for r in rows]
+            k.add_totals(scatter, runs)
 
         k.runs(i, width, rectangle, rest=(2, 1) if width > 2 else (1,))
         for j in range(0, n_rows, width):

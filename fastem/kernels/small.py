@@ -72,5 +72,5 @@ def _write_weighted_moments(k, resp, tile, mean, stats):
                     body(c)
 
             found = k.over_rows([*range(d), *lower], loop, terms, n_chains)
-            k.add_totals([(k.pointer(stats, i), [found[i]]) for i in range(d)])
-            k.add_totals([(k.pointer(stats, d + i * d + j), [found[i, j]]) for i, j in lower])
+            k.add_totals(stats, [((i,), [found[i]]) for i in range(d)])
+            k.add_totals(stats, [((d + i * d + j,), [found[i, j]]) for i, j in lower])

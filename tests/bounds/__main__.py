@@ -6,8 +6,8 @@
 
 There are these targets, each run in a process of its own:
 
-64, 32  vectors of so many bytes, with checks of each access (`instrumented.py`)
-16      vectors of 32 bytes with checks, on a processor whose registers hold 16
+64, 32  registers of so many bytes, with checks of each access (`instrumented.py`)
+16      the same, on a processor without multiply-adds
 guard   what is installed, without checks; the workspaces, too, lie beside protected pages (`memory.py`)
 
 Random cases (`cases.py`) have their arrays beside protected pages in all of them. The line printed for each target
@@ -32,11 +32,10 @@ MOST_VIOLATIONS, MOST_REFUSED = 20, 20  # before a target is given up
 def work(target, options):
     """Run all cases of a target in this process; prints what is tried to stderr and the result to stdout."""
     sys.path[:0] = [str(HERE), str(HERE.parents[1])]
-    width = {"64": 64, "32": 32, "16": 32}.get(target)
-    if width:
+    if target != "guard":
         import instrumented
 
-        instrumented.install(width)
+        instrumented.install()
     else:
         from memory import zeros_at_an_edge
 
@@ -55,7 +54,7 @@ def work(target, options):
         while found["fits"] - fits < options.cases:
             try:
                 outcome = attempt(setup, rng, _tell)
-                number, site = instrumented.violations() if width else (0, "")
+                number, site = instrumented.violations() if target != "guard" else (0, "")
             except IndexError as error:  # NUMBA_BOUNDSCHECK
                 outcome, number, site = Outcome(0, 0), 1, str(error)
             found["fits"] += outcome.fits
@@ -82,7 +81,8 @@ def environment(target):
     """Variables of a target's process."""
     variables = {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     if target != "guard":
-        variables |= {"NUMBA_OPT": "0"}  # half the time to compile; what is accessed is the same
+        # half the time to compile; what is accessed is the same
+        variables |= {"NUMBA_OPT": "0", "FASTEM_VECTOR_BYTES": target}
     if target == "16":
         variables |= {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}
     return os.environ | variables

@@ -36,10 +36,8 @@ def n_checks():
     return len(_sites)
 
 
-def install(width=None):
-    """Lower vectors with checks, `width` bytes each; those of the host by default."""
-    if width is not None:
-        vectors.VECTOR_BYTES = width
+def install():
+    """Write vectors with checks."""
     _jit.CheckedCache = _no_cache
     _mark_pointers()
     _check_marked()
