@@ -185,7 +185,23 @@ def processor() -> str:
     """Name of the processor that code is generated for, as LLVM knows it."""
     import llvmlite.binding
 
-    return str(llvmlite.binding.get_host_cpu_name())
+    return str(_config().CPU_NAME or llvmlite.binding.get_host_cpu_name())
+
+
+def is_for_host() -> bool:
+    """Whether code is generated for the processor that it runs on, and not for one that numba's settings name."""
+    return _config().CPU_NAME is None and _config().CPU_FEATURES is None
+
+
+def assembly(instructions: str) -> str:
+    """What LLVM makes of some instructions on the processor that code is generated for."""
+    from llvmlite import binding
+    from numba.core.registry import cpu_target
+
+    generator: Any = cpu_target.target_context.codegen()
+    options = {"cpu": processor(), "features": generator._tm_features}
+    machine = binding.Target.from_default_triple().create_target_machine(**options)
+    return str(machine.emit_assembly(binding.parse_assembly(instructions)))
 
 
 def cache_directory(function: Function) -> str:

@@ -8,8 +8,9 @@ import os
 import re
 from typing import NamedTuple
 
-import numba
 from llvmlite import binding
+
+from fastem import _jit
 
 LOGICAL_BYTES = 64  # of the vectors that define sums over rows
 WIDTHS = (16, 32, 64)
@@ -71,28 +72,18 @@ def of_processor() -> Registers:
 def _of_target() -> Registers:
     if _is_arm():
         return Registers(16, 32, True)
-    if numba.config.CPU_NAME is None and numba.config.CPU_FEATURES is None:
+    if _jit.is_for_host():
         features = binding.get_host_cpu_features()
         if features.get("avx512f"):
             return Registers(64, 32, True)
         return Registers(32 if features.get("avx") else 16, 16, bool(features.get("fma")))
-    code = _assembly()
+    code = _jit.assembly(PROBE)  # a multiply-add of a logical vector
     n_bytes = 64 if "%zmm" in code else 32 if "%ymm" in code else 16
     return Registers(n_bytes, 32 if n_bytes == LOGICAL_BYTES else 16, re.search(r"vfn?madd", code) is not None)
 
 
 def _is_arm() -> bool:
     return binding.get_process_triple().startswith(("aarch64", "arm64"))
-
-
-def _assembly() -> str:
-    """What becomes of a multiply-add of a logical vector on the processor that numba's settings name."""
-    from numba.core.registry import cpu_target
-
-    generator = cpu_target.target_context.codegen()
-    options = {"cpu": generator._get_host_cpu_name(), "features": generator._tm_features}
-    machine = binding.Target.from_default_triple().create_target_machine(**options)
-    return str(machine.emit_assembly(binding.parse_assembly(PROBE)))
 
 
 REGISTERS = of_processor()
