@@ -192,13 +192,9 @@ def test_signals_that_end_the_process_leave_all_files_or_none(
 
     for name in ALL[1::2]:
         (folder / name).write_text("old")
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # shells let background jobs ignore it
-    try:
-        with monkeypatch.context() as patch:
-            patch.setattr(os, call, interrupted)
-            status = main(["fit", "faithful", "-k", "2", *ALL])
-    finally:
-        signal.signal(signal.SIGINT, before)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, interrupted)
+        status = main(["fit", "faithful", "-k", "2", *ALL])
     told = "interrupted" if number == signal.SIGINT else f"ended by {number.name}"
     assert (status, capsys.readouterr()) == (128 + number, ("", f"fastem: {told}\n"))
     assert sorted(os.listdir()) == ["l.csv", "m.json", "p.png", "small.csv"]
