@@ -6,12 +6,16 @@ checksum of all that. Loading runs no code from the file: only the classes named
 
 import hashlib
 import json
+import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from fastem.numeric import is_real, is_whole
 from fastem.records import ModelFileError, decode_all, encode_all, version
 from fastem.writing import write_whole
 
@@ -19,6 +23,31 @@ FORMAT = "fastem-model"
 FORMAT_VERSION = 2  # the second has streams; models without one are written in the first
 PARAMETERS = frozenset({"weights_", "means_", "rates_", "covariances_", "precisions_cholesky_"})
 MODELS = ("GaussianMixture", "PoissonMixture")
+
+
+def _is_bound(value: Any) -> bool:
+    """Whether a value is a mean log-likelihood, which is -inf before the first iteration."""
+    return is_real(value) and value < math.inf
+
+
+def _is_list(value: Any, holds: Callable[[Any], bool]) -> bool:
+    return isinstance(value, list) and all(map(holds, value))
+
+
+OUTCOME: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "converged_": ("True or False", lambda value: isinstance(value, bool | np.bool_)),
+    "n_iter_": ("a number of iterations", lambda value: is_whole(value, least=0)),
+    "lower_bound_": ("a log-likelihood", _is_bound),
+    "lower_bounds_": (
+        "a list of log-likelihoods",
+        lambda value: _is_list(value, _is_bound),
+    ),
+    "stop_reason_": ("a reason to stop", lambda value: value in ("tol", "max_iter", "callback", "interrupt")),
+    "history_": (
+        "a list of records of iterations",
+        lambda value: _is_list(value, lambda item: type(item).__name__ == "HistoryRecord"),
+    ),
+}
 FIELDS = ("format", "format_version", "fastem_version", "model", "parameters", "attributes")
 
 
@@ -119,6 +148,7 @@ def _document(model: Any) -> dict[str, Any]:
     attributes = {key: value for key, value in vars(model).items() if key.endswith("_") and not key.startswith("_")}
     if PARAMETERS & attributes.keys():
         model._check_state()
+    _check_outcome(attributes)
     return {
         "format": FORMAT,
         "format_version": 2 if "stream_" in attributes else 1,
@@ -150,8 +180,19 @@ def _check(model: Any) -> None:
     try:
         model._validate_params()
         model._check_state()
+        _check_outcome(vars(model))
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelFileError(str(error)) from error
+
+
+def _check_outcome(attributes: Mapping[str, Any]) -> None:
+    """Raise ValueError for what no fit says of itself."""
+    for name, (words, holds) in OUTCOME.items():
+        if name in attributes and not holds(attributes[name]):
+            raise ValueError(f"{name} must be {words}, not {str(attributes[name])[:60]}")
+    names = attributes.get("feature_names_in_")
+    if names is not None and np.shape(names) != (attributes.get("n_features_in_"),):
+        raise ValueError(f"feature_names_in_ has the shape {np.shape(names)}, where n_features_in_ tells the columns")
 
 
 def _class(name: str) -> Any:

@@ -132,3 +132,30 @@ def test_nonsense_with_a_good_checksum_is_refused(changes, message, saved):
     forge(saved, **changes)
     with pytest.raises(ModelFileError, match=message):
         load(saved)
+
+
+OUTCOMES = {
+    "converged_": ["yes", 1],
+    "n_iter_": [-1, 2.5, True],
+    "lower_bound_": [{"float": "nan"}, {"float": "inf"}, "high", None],
+    "lower_bounds_": [-3.0, [{"float": "nan"}], ["high"]],
+    "stop_reason_": ["boredom", None, []],
+    "history_": [[1], "none"],
+    "feature_names_in_": [{"dtype": "object", "shape": [2], "data": ["a", "b"]}, "abc"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in OUTCOMES.items() for value in values])
+def test_what_no_fit_says_of_itself_is_refused(name, value, saved):
+    attributes = {**json.loads(saved.read_text())["attributes"], name: value}
+    forge(saved, attributes=attributes)
+    with pytest.raises(ModelFileError, match=f"{name} "):
+        load(saved)
+
+
+def test_what_could_not_be_loaded_is_not_saved(saved):
+    model, before = load(saved), saved.read_bytes()
+    model.lower_bound_ = float("nan")
+    with pytest.raises(ValueError, match="lower_bound_ must be a log-likelihood, not nan"):
+        model.save(saved)
+    assert saved.read_bytes() == before
