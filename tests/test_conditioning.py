@@ -160,3 +160,13 @@ def test_wrong_arguments():
     }.items():
         with pytest.raises(ValueError, match=message):
             call()
+
+
+def test_weights_are_kept_to_the_last_bit_and_those_of_a_start_sum_to_one():
+    X = rows_for("full", 60)
+    model = GaussianMixture(3, random_state=0, tol=0.1).fit(X)
+    model.weights_ = model.weights_ * (1.0 + 1e-7)  # as rounding to float32 might leave them
+    np.testing.assert_array_equal(model.marginal([0]).weights_, model.weights_)
+    start = GaussianMixture(3, init_params="random_from_data", max_iter=0, random_state=0).fit(X)
+    assert start.weights_.sum() < 0.1
+    np.testing.assert_allclose(start.marginal([0]).weights_, start.weights_ / start.weights_.sum())

@@ -98,6 +98,13 @@ def test_a_component_of_repeated_rows_without_reg_covar_is_an_error_that_names_i
     assert re.search(r"component \d, whose size is \d+ of \d+ rows", message)
 
 
+@pytest.mark.parametrize("family", ["full", "diag", "spherical"])
+def test_two_equal_rows_are_repeated_rows_too(family):
+    X = np.vstack([rows_for(family, 40), [[50.0, 60.0, 70.0]] * 2])
+    model = GaussianMixture(2, covariance_type=family, reg_covar=0.0, random_state=0)
+    assert re.search(r"component \d, whose size is 2 of 42 rows", failure(model, X))
+
+
 @pytest.mark.parametrize("family", ["diag", "spherical"])
 def test_a_component_of_one_row_without_reg_covar_is_a_point_to_float64(family):
     """As in scikit-learn: these families go on with a standard deviation that float64 hardly sees beside the mean."""

@@ -1,5 +1,8 @@
 """What schemes that keep statistics ask of a family."""
 
+import math
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from fits import model_at, run
@@ -130,3 +133,12 @@ def test_counts_that_rounding_leaves_below_zero_give_a_rate_of_zero():
 def test_free_parameters_are_those_of_the_means_and_of_symmetric_covariances(name, counts):
     family = get_family(name if name == "poisson" else f"gaussian-{name}")
     assert (family.n_parameters(2, 3), family.n_parameters(3, 4)) == counts
+
+
+def test_the_largest_probability_of_a_count_is_exact():
+    """What components of large counts share: log p(x | x), with Stirling's series and below it."""
+    counts = np.array([*range(1, 60), 1000, 5000])[:, None]
+    exact = [float(x * Decimal(x).ln() - x - Decimal(math.factorial(x)).ln()) for x in counts[:, 0].tolist()]
+    for name in ("poisson.deviance", "poisson.cells.deviance"):
+        np.testing.assert_allclose(get_family(name).log_base(counts), exact, rtol=0, atol=3e-14)
+    assert get_family("poisson.deviance").log_base(np.zeros((1, 2))) == [0.0]

@@ -71,3 +71,18 @@ def test_precisions_whose_inverses_overflow_are_refused(covariance_type):
     options = {"covariance_type": covariance_type, "fixed": "covariances", "max_iter": 3, "tol": 1.0}
     model = GaussianMixture(2, precisions_init=1e-289 * shape[covariance_type], **options).fit(X)
     assert np.isfinite(model.score_samples(X)).all()
+
+
+def test_weights_sum_to_one_in_whatever_type_they_are():
+    """Also where each is a number of float32, whose sums are allowed to be less precise."""
+    thirds = np.full(3, 1 / 3, dtype=np.float32)
+    GaussianMixture(3, weights_init=thirds / thirds.sum(), random_state=0, tol=1.0).fit(X)
+    for wrong in ([0.5, 0.25, 0.0], np.float32([0.5, 0.5, 1e-4]), [0.3, 0.3, 0.4 - 1e-7]):
+        with pytest.raises(ValueError, match="'weights' should be normalized"):
+            GaussianMixture(3, weights_init=wrong).fit(X)
+
+
+@pytest.mark.parametrize("diagonal", [[-1.0, 1.0], [0.0, 1.0]])
+def test_precisions_with_a_diagonal_that_is_not_positive_are_none(diagonal):
+    with pytest.raises(ValueError, match="'full precision' should be symmetric, positive-definite"):
+        GaussianMixture(1, precisions_init=[np.diag(diagonal)]).fit(X)
