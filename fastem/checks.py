@@ -15,7 +15,7 @@ from fastem.reading import as_source
 
 Float = NDArray[np.float64]
 FLOATS = (np.float64, np.float32)
-LEAST_PRECISION = 1e-290  # of which covariances stay within float64, however ill-conditioned
+LEAST_PRECISION = 1e-307  # of which variances stay within float64
 LIGHTEST, HEAVIEST = 1e-200, 1e200  # of all rows together: sums of weighted squares stay within float64
 
 
@@ -169,7 +169,7 @@ def check_precisions(precisions: ArrayLike, covariance_type: str, n_components: 
         raise ValueError(f"'{covariance_type} precision' should be symmetric, positive-definite")
     least = float((array.diagonal(0, -2, -1) if matrices else array).min())
     if least < LEAST_PRECISION:
-        raise ValueError(f"precisions_init has a precision of {least:.3g}: variances beyond 1e290 overflow")
+        raise ValueError(f"precisions_init has a precision of {least:.3g}: variances beyond 1e307 overflow")
     return array
 
 

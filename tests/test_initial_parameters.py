@@ -64,12 +64,12 @@ def test_columns_of_precisions_are_those_of_the_data(covariance_type):
 @pytest.mark.parametrize("covariance_type", ["full", "tied", "diag", "spherical"])
 def test_precisions_whose_inverses_overflow_are_refused(covariance_type):
     shape = {"full": np.stack([np.eye(2)] * 2), "tied": np.eye(2), "diag": np.ones((2, 2)), "spherical": np.ones(2)}
-    for least in (1e-310, 1e-291):
+    for least in (1e-310, 0.9e-307):
         model = GaussianMixture(2, covariance_type=covariance_type, precisions_init=least * shape[covariance_type])
         with pytest.raises(ValueError, match=r"precisions_init has a precision of .*overflow"):
             model.fit(X)
     options = {"covariance_type": covariance_type, "fixed": "covariances", "max_iter": 3, "tol": 1.0}
-    model = GaussianMixture(2, precisions_init=1e-289 * shape[covariance_type], **options).fit(X)
+    model = GaussianMixture(2, precisions_init=1e-305 * shape[covariance_type], **options).fit(X)
     assert np.isfinite(model.score_samples(X)).all()
 
 
