@@ -334,3 +334,12 @@ def test_results_do_not_depend_on_the_number_of_threads(algorithm, threads, rng)
     assert threads.in_a_pass()
     assert one.lower_bounds_ == two.lower_bounds_
     np.testing.assert_array_equal(one.covariances_, two.covariances_)
+
+
+@pytest.mark.parametrize("n_steps", [1, 3, 4])
+def test_full_steps_of_sparse_em_come_after_as_many_sparse_ones(n_steps):
+    X = rows_for("diag", 600)
+    model = GaussianMixture(3, covariance_type="diag", algorithm=Sparse(n_steps=n_steps), random_state=0)
+    passes = [record.passes for record in run(model, X, 3 * (n_steps + 1)).history_]
+    full = [iteration for iteration, number in enumerate(passes) if number > 1.0]
+    assert full == [0, n_steps + 1, 2 * (n_steps + 1)]

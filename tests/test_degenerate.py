@@ -218,6 +218,22 @@ def test_a_row_that_no_component_allows_has_density_zero(specialists):
     assert "density zero under every component" in failure(model_at(Poisson(model.weights_, model.rates_)), rows)
 
 
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (
+            -1.0,
+            "^Negative values in data passed to PoissonMixture: it needs .*, but X contains -1.0 in row 3, column 1",
+        ),
+        (0.5, "^PoissonMixture needs .*, but X contains 0.5 in row 3, column 1 "),
+    ],
+)
+def test_what_is_no_count_is_named_with_its_place(value, message):
+    X = np.ones((5, 2))
+    X[3, 1] = value
+    assert re.search(message, failure(PoissonMixture(1), X))
+
+
 def test_labels_are_the_largest_responsibilities(specialists):
     """Also of a row to which all that is known is how common the components are."""
     model, X = specialists

@@ -86,3 +86,8 @@ def test_weights_sum_to_one_in_whatever_type_they_are():
 def test_precisions_with_a_diagonal_that_is_not_positive_are_none(diagonal):
     with pytest.raises(ValueError, match="'full precision' should be symmetric, positive-definite"):
         GaussianMixture(1, precisions_init=[np.diag(diagonal)]).fit(X)
+
+
+def test_rates_are_not_negative():
+    with pytest.raises(ValueError, match="The parameter 'rates' should be non-negative"):
+        PoissonMixture(2, rates_init=with_last(RATES["rates_init"], -1e-300)).fit(COUNTS)

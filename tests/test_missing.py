@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas
 import pytest
 import reference_incomplete as naive
 from fits import model_at, run
@@ -232,3 +233,14 @@ def test_a_component_without_spread_is_named(family):
     model = GaussianMixture(2, covariance_type=family, missing="marginalize", reg_covar=0.0, random_state=0)
     with pytest.raises(ValueError, match="component"):
         model.set_params(max_iter=500, tol=0.0).fit(X)
+
+
+def test_columns_that_are_never_seen_are_named():
+    X = np.arange(12.0).reshape(4, 3)
+    X[:, 1] = np.nan
+    model = GaussianMixture(1, missing="marginalize")
+    with pytest.raises(ValueError, match="missing in column 1 of X"):
+        model.fit(X)
+    X[:, 2] = np.nan
+    with pytest.raises(ValueError, match="missing in columns 'b', 'c' of X"):
+        model.fit(pandas.DataFrame(X, columns=["a", "b", "c"]))

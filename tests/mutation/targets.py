@@ -39,7 +39,7 @@ TARGETS = {
     "fitted.py": "test_fixed.py test_gate.py test_house.py test_weights.py test_known_answers.py test_background.py",
     "frames.py": "test_numeric.py test_chunk_columns.py test_input_types.py",
     "gaussian_mixture.py": "test_conditioning.py test_against_scikit_learn.py test_scales.py test_driver.py "
-    "test_fixed.py test_noise.py",
+    "test_fixed.py test_noise.py test_degenerate.py",
     "imputing.py": "test_imputing.py",
     "initialize.py": "test_clustering.py test_initialize.py test_against_scikit_learn.py test_degenerate.py "
     "test_background.py",
@@ -52,7 +52,7 @@ TARGETS = {
     "permissions.py": "test_writing.py test_faults.py",
     "persistence.py": "test_persistence.py test_persistence_damage.py test_fitted_state.py",
     "plotting.py": "test_plotting.py",
-    "poisson_mixture.py": "test_house.py test_known_answers.py test_degenerate.py test_conditioning.py",
+    "poisson_mixture.py": "test_initial_parameters.py test_house.py test_known_answers.py test_degenerate.py test_conditioning.py",
     "posing.py": "test_origin.py test_scales.py test_sources.py test_sources_known.py test_noise.py test_missing.py",
     "priors.py": "test_priors.py test_priors_kept.py test_background_priors.py",
     "problem.py": "test_families.py test_degenerate.py test_priors.py test_sources.py test_noise.py",
