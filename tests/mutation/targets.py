@@ -52,7 +52,8 @@ TARGETS = {
     "permissions.py": "test_writing.py test_faults.py",
     "persistence.py": "test_persistence.py test_persistence_damage.py test_fitted_state.py",
     "plotting.py": "test_plotting.py",
-    "poisson_mixture.py": "test_initial_parameters.py test_house.py test_known_answers.py test_degenerate.py test_conditioning.py",
+    "poisson_mixture.py": "test_initial_parameters.py test_house.py test_known_answers.py test_degenerate.py "
+    "test_conditioning.py",
     "posing.py": "test_origin.py test_scales.py test_sources.py test_sources_known.py test_noise.py test_missing.py",
     "priors.py": "test_priors.py test_priors_kept.py test_background_priors.py",
     "problem.py": "test_families.py test_degenerate.py test_priors.py test_sources.py test_noise.py",
