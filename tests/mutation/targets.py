@@ -64,7 +64,8 @@ TARGETS = {
     "samples.py": "test_initialize.py test_sources.py test_labels.py",
     "schemes/accelerated.py": "test_acceleration.py test_boundaries.py",
     "schemes": "test_algorithms.py test_boundaries.py test_options.py test_fixed.py",
-    "sources": "test_invariances.py test_sources.py test_origin.py test_missing.py test_compiled.py",
+    "sources": "test_invariances.py test_sources.py test_origin.py test_float_range.py test_missing.py "
+    "test_compiled.py",
     "stream.py": "test_fitted_state.py test_algorithms.py",
     "surveying.py": "test_sources.py test_sources_known.py test_origin.py test_noise_checked.py test_float_range.py",
     "threads.py": "test_threads.py test_compiled.py test_sources.py",
