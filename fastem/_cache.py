@@ -3,9 +3,12 @@
 Compiled code that was cut short, or of which one bit is wrong, may load, and crash when it runs. So each file begins
 with a hash of the rest. There is one file for each specialisation and types of arguments, named by a hash of all that
 it depends on, which it holds as well: no index could name another. Where a file is wrong, code is compiled anew.
+
+To load code takes a tenth of the time that making numba ready to compile does: that waits until something is compiled.
 """
 
 import contextlib
+import functools
 import hashlib
 import os
 import pickle
@@ -15,11 +18,23 @@ from pathlib import Path
 from typing import Any
 
 import numba
-from numba.core.caching import FunctionCache
+import numba.core.runtime._nrt_python as runtime
+from llvmlite.binding import add_symbol
+from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.serialize import dumps
 
 DIGEST_BYTES = 16
 _warned: set[str] = set()
+
+
+class _Result(CompileResultCacheImpl):
+    """What is kept of a compiled function."""
+
+    def reduce(self, cres: Any) -> Any:
+        """Everything but the globals of numba's own functions: nothing reads them, and finding them imports these."""
+        *parts, environments = super().reduce(cres)  # type: ignore[no-untyped-call]
+        kept = (each for each in environments if not each.globals["__name__"].startswith("numba."))
+        return (*parts, tuple(kept))
 
 
 class CheckedCache(FunctionCache):
@@ -31,6 +46,8 @@ class CheckedCache(FunctionCache):
         If no folder is writable.
     """
 
+    _impl_class = _Result
+
     def __init__(self, function: Any) -> None:
         super().__init__(function)  # type: ignore[no-untyped-call]
         implementation = self._impl
@@ -41,10 +58,12 @@ class CheckedCache(FunctionCache):
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """Compiled code for types of arguments; None if there is none that can be used."""
         try:
-            return super().load_overload(sig, target_context)  # type: ignore[no-untyped-call]
+            _declare_runtime()
+            with self._guard_against_spurious_io_errors():
+                return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
         except Exception as error:  # whatever pickle and LLVM make of what they do not understand
             self._files.discard(error)
-            return None
+        return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep compiled code, if that is possible."""
@@ -100,6 +119,13 @@ class _CheckedFiles:
 
     def _path(self, key: Any) -> Path:
         return self._folder / f"{self._base}.{_digest(repr((self._stamp, key)).encode()).hex()}.nbc"
+
+
+@functools.cache
+def _declare_runtime() -> None:
+    """Tell the linker where numba's runtime is, as numba itself does before it compiles."""
+    for name, address in runtime.c_helpers.items():
+        add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
 
 def _digest(data: bytes) -> bytes:

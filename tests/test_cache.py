@@ -27,6 +27,25 @@ def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tm
         assert sum(f"fold_slab.{name}.soft.ignore.all_allowed.serial" in file for file in names) == 1
 
 
+READY = """
+import json
+import sys
+from fastem import GaussianMixture
+from reference import rows_for
+
+model = GaussianMixture(2, random_state=0).fit(rows_for("full"))
+print(json.dumps(["numba.np.arrayobj" in sys.modules, model.means_.tolist(), model.predict(rows_for("full")).tolist()]))
+"""
+
+
+def test_code_from_the_disk_runs_without_what_numba_needs_to_compile(tmp_path):
+    """Which takes several times as long to import as the code takes to load."""
+    (compiles, *first), (ready, *second) = (python(READY, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
+    assert compiles
+    assert not ready
+    assert second == first
+
+
 BACKGROUNDS = """
 import json
 import numpy as np
