@@ -9,6 +9,7 @@ from fastem import GaussianMixture
 from fastem.annotating import check_noise
 from fastem.annotations import Annotations
 from fastem.samples import Sample
+from fastem.sources import ArraySource
 
 NO_COVARIANCES = {
     "an eigenvalue of -4": ([[1, 0, 0], [0, 1, 5], [0, 5, 1]], "not positive semi-definite in row 3"),
@@ -162,3 +163,16 @@ def test_a_square_of_noise_is_what_it_was_in_the_chunks_before():
         check_noise(square, (3, 3))
     for variances in (None, False, True):  # of one column both are the same
         np.testing.assert_array_equal(check_noise([[2.0]], (1, 1), variances=variances), [[2.0]])
+
+
+@pytest.mark.parametrize("m", [1, 2, 5])
+def test_tiles_have_room_for_values_covariances_and_projections(m):
+    """A covariance has m (m + 1) / 2 entries, and a projection an entry for each feature of each value."""
+    values, noise, projection = np.ones((4, m)), np.ones((4, m * (m + 1) // 2)), np.ones((4, m * 3))
+
+    def width(**known):
+        return ArraySource(values, None, np.zeros(m), annotations=Annotations(**known)).rows.width
+
+    assert width() == m
+    assert width(noise=noise) == m + noise.shape[1]
+    assert width(noise=noise, projection=projection) == m + noise.shape[1] + projection.shape[1]
