@@ -153,13 +153,14 @@ class UnfittedMixture(FittedMixture):
         return self._checked(posed)
 
     def _checked(self, posed: Posed) -> Posed:
-        """Check that there are rows enough, and initial parameters for their features."""
+        """Check that there are rows enough, and initial parameters that nothing will be read of."""
         if posed.n_present < self.n_components:
             raise ValueError(
                 "Expected n_samples >= n_components "
                 f"but got n_components = {self.n_components}, n_samples = {posed.n_present}"
             )
-        self._initial(posed.problem.source.n_features)
+        if self._continues():  # else where they are read
+            self._initial(posed.problem.source.n_features)
         if self.init_size < self.n_components and not (self._initial_parameters_suffice() or self._continues()):
             raise ValueError(
                 f"init_size={self.init_size} is less than n_components={self.n_components}: a start needs a row each"

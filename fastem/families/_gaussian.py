@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 from scipy.special import gammaln, multigammaln
 
+from fastem.families._arithmetic import inverse_factors, log_determinants, logarithm, product, triangular_inverses
 from fastem.families._contract import ComponentError, Conjugate, Float
 
 LOG_2_PI = math.log(2.0 * math.pi)
@@ -21,29 +21,11 @@ def lower_inverse(covariance: Float, component: int | None) -> Float:
     ComponentError
         If the matrix is not numerically positive definite.
     """
-    inverse = inverse_factor(covariance, component)
-    if not math.isfinite(inverse.sum()):  # one NaN or infinity makes the sum no number
-        raise ComponentError(component)
-    return np.ascontiguousarray(inverse)
-
-
-def inverse_factor(covariance: Float, component: int | None) -> Float:
-    """`lower_inverse` that is yet to be checked by `check_finite`, with others of its kind, and in Fortran's order."""
-    cholesky, info = lapack.dpotrf(covariance, 1, 1)
-    if info == 0:
-        inverse: Float
-        inverse, info = lapack.dtrtri(cholesky, 1, 0, 1)
-        if info == 0:
-            return inverse
-    raise ComponentError(component)
-
-
-def check_finite(matrices: Float) -> None:
-    """Raise ComponentError for the first component whose matrix (d, d) has an entry that is no finite number."""
-    if not math.isfinite(matrices.sum()):
-        bad = np.flatnonzero(~np.isfinite(matrices).all(axis=(1, 2)))
-        if bad.size:
-            raise ComponentError(int(bad[0]))
+    try:
+        inverse: Float = inverse_factors(covariance[None])[0]
+    except ComponentError:
+        raise ComponentError(component) from None
+    return inverse
 
 
 def log_base(values: NDArray[Any]) -> Float:
@@ -65,19 +47,10 @@ def largest_inverse_deviation(params: Any) -> float:
     return float(np.abs(inverse).max())
 
 
-def triangular_inverse(lower: Float) -> Float:
-    """Inverses of lower-triangular matrices (..., d, d)."""
-    inverse = np.empty_like(lower)
-    for index in np.ndindex(lower.shape[:-2]):
-        inverse[index] = lapack.dtrtri(lower[index], 1)[0]
-    return np.tril(inverse)
-
-
 def covariance_from(lower: Float) -> Float:
     """Covariances (..., d, d) whose inverse Cholesky factors are `lower`."""
-    cholesky = triangular_inverse(lower)
-    covariance: Float = cholesky @ np.swapaxes(cholesky, -1, -2)
-    return covariance
+    cholesky = triangular_inverses(lower)
+    return product(cholesky, np.swapaxes(cholesky, -1, -2))
 
 
 def inverse_deviations(variances: Float) -> Float:
@@ -135,16 +108,15 @@ def log_inverse_wishart(lower: Float, conjugate: Conjugate) -> float:
     n_features, degrees = lower.shape[-1], conjugate.degrees
     constant = 0.5 * degrees * (np.linalg.slogdet(conjugate.scale)[1] - n_features * math.log(2.0))
     constant -= multigammaln(0.5 * degrees, n_features)
-    log_determinants = np.log(np.einsum("kii->ki", lower)).sum(axis=1)
     trace = ((lower @ conjugate.scale) * lower).sum()
-    return float((constant + (degrees + n_features + 1.0) * log_determinants).sum() - 0.5 * trace)
+    return float((constant + (degrees + n_features + 1.0) * log_determinants(lower)).sum() - 0.5 * trace)
 
 
 def log_inverse_gamma(inverse_deviation: Float, conjugate: Conjugate) -> float:
     """Log-density of variances, each an inverse-Wishart of one feature, summed over them."""
     degrees = conjugate.degrees
     constant = 0.5 * degrees * np.log(0.5 * conjugate.scale) - gammaln(0.5 * degrees)
-    logarithms = constant + (degrees + 2.0) * np.log(inverse_deviation)
+    logarithms = constant + (degrees + 2.0) * logarithm(inverse_deviation)
     return float((logarithms - 0.5 * conjugate.scale * inverse_deviation**2).sum())
 
 
@@ -157,7 +129,7 @@ def expected_diagonal(mass: Float, stats: Float, params: Any) -> float:
 
 def pack_diagonal(params: Any) -> Float:
     """Means and logarithms of the inverse deviations."""
-    return np.concatenate([params.means.ravel(), np.log(params.inverse_deviation).ravel()])
+    return np.concatenate([params.means.ravel(), logarithm(params.inverse_deviation).ravel()])
 
 
 def pack_matrices(params: Any) -> Float:
@@ -169,7 +141,7 @@ def pack_lower(lower: Float) -> Float:
     """Lower-triangular matrices (..., d, d) of positive diagonal as unconstrained numbers."""
     rows, columns = np.tril_indices(lower.shape[-1])
     packed: Float = lower[..., rows, columns].copy()
-    packed[..., rows == columns] = np.log(packed[..., rows == columns])
+    packed[..., rows == columns] = logarithm(packed[..., rows == columns])
     return packed
 
 

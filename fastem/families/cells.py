@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
+from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Family, Float, Params
 from fastem.kernels import cells
 from fastem.kernels.posterior import active_vectors
@@ -65,7 +66,7 @@ def prepare(params: Params, rows: Any) -> CellParams:
     """Gaussian columns one by one."""
     centres, inverse = _gaussian.columns_of(params)
     constant, widths = np.zeros(len(centres)), np.zeros(centres.shape[1])
-    return CellParams(centres, inverse, centres * inverse, np.log(inverse), constant, widths)
+    return CellParams(centres, inverse, centres * inverse, logarithm(inverse), constant, widths)
 
 
 def prepare_counts(params: Params, rows: Any) -> Params:

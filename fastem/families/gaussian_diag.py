@@ -6,6 +6,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian, _gaussian_parameters
+from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import log_densities_diagonal, moments
 
@@ -22,7 +23,7 @@ class DiagParams(NamedTuple):
 
 def make_params(means: Float, covariances: Float, inverse_deviation: Float) -> DiagParams:
     """Complete the parameters from means, variances and inverse standard deviations."""
-    log_determinant = np.log(inverse_deviation).sum(axis=1)
+    log_determinant = logarithm(inverse_deviation).sum(axis=1)
     log_constant = log_determinant - 0.5 * means.shape[1] * _gaussian.LOG_2_PI
     return DiagParams(means, covariances, inverse_deviation, means * inverse_deviation, log_constant)
 
@@ -71,7 +72,7 @@ def m_step(mass: Float, stats: Float, params: DiagParams, prior: Prior) -> DiagP
 def log_prior(params: DiagParams, conjugate: Conjugate) -> float:
     """Log-density of the means, given the variances, and of these."""
     white = (params.means - conjugate.mean) * params.inverse_deviation
-    log_determinant = np.log(params.inverse_deviation).sum(axis=1)
+    log_determinant = logarithm(params.inverse_deviation).sum(axis=1)
     normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)
     return normal + _gaussian.log_inverse_gamma(params.inverse_deviation, conjugate)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian, _gaussian_parameters
+from fastem.families._arithmetic import inverse_factors, log_determinants
 from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels import linalg, small
 from fastem.kernels.posterior import active_vectors
@@ -24,7 +25,7 @@ class FullParams(NamedTuple):
 def make_params(means: Float, covariances: Float, lower: Float) -> FullParams:
     """Complete the parameters from means, covariances and inverse Cholesky factors."""
     offset = np.einsum("kij,kj->ki", lower, means)
-    log_determinant = np.log(lower.diagonal(0, 1, 2)).sum(axis=1)
+    log_determinant = log_determinants(lower)
     log_constant = log_determinant - 0.5 * means.shape[1] * _gaussian.LOG_2_PI
     return FullParams(means, covariances, lower, offset, log_constant)
 
@@ -81,13 +82,10 @@ def m_step(mass: Float, stats: Float, params: FullParams, prior: Prior) -> FullP
         step = prior.step(moments[:, 0], mass, params.means)
         covariances = _with_prior(mass, stats, params.means, step, prior.conjugate)
     covariances.reshape(n_components, -1)[:, :: n_features + 1] += prior.reg_covar
-    lower = np.empty_like(covariances)
-    for k in range(n_components):
-        if prior.keeps_covariance(k):
-            covariances[k], lower[k] = params.covariances[k], params.lower[k]
-        else:
-            lower[k] = _gaussian.inverse_factor(covariances[k], k)
-    _gaussian.check_finite(lower)
+    kept = [k for k in range(n_components) if prior.keeps_covariance(k)]
+    covariances[kept] = params.covariances[kept]
+    lower = inverse_factors(covariances)
+    lower[kept] = params.lower[kept]
     return make_params(params.means + step, covariances, lower)
 
 
@@ -104,7 +102,7 @@ def _with_prior(mass: Float, stats: Float, means: Float, step: Float, conjugate:
 def log_prior(params: FullParams, conjugate: Conjugate) -> float:
     """Log-density of the means, given the covariances, and of these."""
     white = np.einsum("kij,kj->ki", params.lower, params.means - conjugate.mean)
-    log_determinant = np.log(np.einsum("kii->ki", params.lower)).sum(axis=1)
+    log_determinant = log_determinants(params.lower)
     normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)
     return normal + _gaussian.log_inverse_wishart(params.lower, conjugate)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian, _gaussian_parameters
+from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import log_densities_spherical, moments
 
@@ -23,7 +24,7 @@ class SphericalParams(NamedTuple):
 def make_params(means: Float, covariances: Float, inverse_deviation: Float) -> SphericalParams:
     """Complete the parameters from means, variances and inverse standard deviations."""
     n_features = means.shape[1]
-    log_constant = n_features * (np.log(inverse_deviation) - 0.5 * _gaussian.LOG_2_PI)
+    log_constant = n_features * (logarithm(inverse_deviation) - 0.5 * _gaussian.LOG_2_PI)
     return SphericalParams(means, means, covariances, inverse_deviation, log_constant)
 
 
@@ -73,7 +74,7 @@ def m_step(mass: Float, stats: Float, params: SphericalParams, prior: Prior) -> 
 def log_prior(params: SphericalParams, conjugate: Conjugate) -> float:
     """Log-density of the means, given the variances, and of these."""
     white = (params.means - conjugate.mean) * params.inverse_deviation[:, None]
-    log_determinant = params.means.shape[1] * np.log(params.inverse_deviation)
+    log_determinant = params.means.shape[1] * logarithm(params.inverse_deviation)
     normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)
     return normal + _gaussian.log_inverse_gamma(params.inverse_deviation, conjugate)
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from fastem._jit import inlined
 from fastem.families import _gaussian, _gaussian_parameters
+from fastem.families._arithmetic import log_determinants
 from fastem.families._contract import Conjugate, Family, Float, Prior
 from fastem.kernels.columns import expected_residual, invert, log_densities_spherical
 from fastem.kernels.linalg import moments, triangular_product
@@ -35,10 +36,10 @@ class TiedParams(NamedTuple):
 
 def make_params(means: Float, covariances: Float, lower: Float) -> TiedParams:
     """Complete the parameters from means, covariance and its inverse Cholesky factor."""
-    log_determinant = np.log(np.diagonal(lower)).sum()
+    log_determinant = log_determinants(lower)
     log_constant = log_determinant - 0.5 * means.shape[1] * _gaussian.LOG_2_PI
     unit = np.ones(len(means))
-    return TiedParams(means, covariances, lower, means @ lower.T, unit, log_constant * unit)
+    return TiedParams(means, covariances, lower, np.einsum("ij,kj->ki", lower, means), unit, log_constant * unit)
 
 
 @inlined
@@ -95,7 +96,7 @@ def _split(stats: Float, means: Float) -> tuple[Float, Float]:
     shares = products.reshape(n_components, n_components)
     for k in range(1, n_components):  # between components of the same row
         difference = means[k] - means[:k]
-        pooled += (difference * shares[k, :k, None]).T @ difference
+        pooled += np.einsum("ki,kj->ij", difference * shares[k, :k, None], difference)
     return sums.reshape(n_components, n_features), pooled
 
 
@@ -106,7 +107,7 @@ def m_step(mass: Float, stats: Float, params: TiedParams, prior: Prior) -> TiedP
     if prior.keeps_covariance(0):
         return make_params(params.means + step, params.covariances, params.lower)
     if prior.conjugate is None:
-        pooled -= (step * mass[:, None]).T @ step
+        pooled -= np.einsum("ki,kj->ij", step * mass[:, None], step)
         covariance = pooled / mass.sum()
     else:
         covariance = _with_prior(mass, stats, params.means, step, prior.conjugate)
@@ -127,7 +128,7 @@ def _with_prior(mass: Float, stats: Float, means: Float, step: Float, conjugate:
 def log_prior(params: TiedParams, conjugate: Conjugate) -> float:
     """Log-density of the means, given the covariance, and of this one."""
     white = (params.means - conjugate.mean) @ params.lower.T
-    log_determinant = np.log(np.diagonal(params.lower)).sum() * params.unit
+    log_determinant = log_determinants(params.lower) * params.unit
     normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)
     return normal + _gaussian.log_inverse_wishart(params.lower[None], conjugate)
 

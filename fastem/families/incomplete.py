@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from fastem._jit import inlined
 from fastem.families import _gaussian
-from fastem.families._contract import ComponentError, Family, Float, Params, PatternAlgebra
+from fastem.families._arithmetic import inverse_factors, log_determinants, product, triangular_inverses
+from fastem.families._contract import Family, Float, Params, PatternAlgebra
 from fastem.kernels.incomplete import APART, LANES, add_statistics, load_errors, log_densities
 
 Factors: TypeAlias = tuple[Float, Float]  # means (K, d) and factors (K, d, d) of covariances
@@ -59,7 +60,7 @@ def prepare(params: Params, rows: Any) -> IncompleteParams:
     size = _even(n_features)
     padded = np.tile(np.eye(size), (n_components, 1, 1))
     padded[:, :n_features, :n_features] = lower if projected else lower * units[:, :, None]
-    covariances = padded if projected else padded @ np.swapaxes(padded, 1, 2)
+    covariances = padded if projected else product(padded, np.swapaxes(padded, 1, 2))
     layout = np.array([m, n_features, rows.has_errors, projected], dtype=np.int64)
     log_units, constant, widths = exponents * math.log(2.0), np.zeros(n_components), np.zeros(m)
     return IncompleteParams(centres, covariances, padded, units, log_units, constant, widths, layout)
@@ -83,7 +84,7 @@ def factors_of(params: Params) -> Factors:
     n_components, n_features = params.means.shape
     if hasattr(params, "lower"):
         inverses = params.lower.reshape(-1, n_features, n_features)
-        factors = _gaussian.triangular_inverse(inverses)
+        factors = triangular_inverses(inverses)
         lower = np.broadcast_to(factors, (n_components, n_features, n_features))
         return np.einsum("kij,kj->ki", lower, params.offset), lower
     centres, inverses = _gaussian.columns_of(params)
@@ -113,7 +114,7 @@ def finish(base: Family, mass: Float, raw: Float, params: Params) -> Float:
     sums = raw.reshape(n_components, size + size**2, LANES).sum(axis=2)
     first = np.einsum("kij,kj->ki", lower, sums[:, :n_features])
     white = _gaussian.symmetric(sums[:, size:].reshape(n_components, size, size)[:, :n_features, :n_features])
-    excess = lower @ white @ np.swapaxes(lower, 1, 2)
+    excess = product(lower, white, np.swapaxes(lower, 1, 2))
     return collect(base, mass, first, excess, (centres, lower), params)
 
 
@@ -158,23 +159,14 @@ def pick(params, p):  # type: ignore[no-untyped-def]
 def marginal(factors: Factors, log_weights: Float, columns: NDArray[np.int64]) -> PatternParams:
     """Parameters of the values that rows of each pattern have, with the weights, without powers of 2 pi."""
     centres, lower = factors
-    covariances = lower @ np.swapaxes(lower, 1, 2)
+    covariances = product(lower, np.swapaxes(lower, 1, 2))
     across = np.moveaxis(covariances[:, :, columns], 2, 0)
     within = np.take_along_axis(across, columns[:, None, :, None], axis=2)
-    inverses = np.tril(np.linalg.inv(_cholesky(within)))
+    inverses = inverse_factors(within)
     means = np.ascontiguousarray(np.moveaxis(centres[:, columns], 0, 1))
-    offset = (inverses @ means[:, :, :, None])[:, :, :, 0]
-    log_constant = log_weights + np.log(np.einsum("pkii->pki", inverses)).sum(axis=2)
-    return PatternParams(means, inverses, offset, log_constant, across @ np.swapaxes(inverses, 2, 3))
-
-
-def _cholesky(covariances: Float) -> Float:
-    """Cholesky factors (P, K, m, m); ComponentError if a matrix is not numerically positive definite."""
-    try:
-        return np.asarray(np.linalg.cholesky(covariances), dtype=np.float64)
-    except np.linalg.LinAlgError:
-        least = np.linalg.eigvalsh(covariances).min(axis=(0, 2))
-        raise ComponentError(int(least.argmin())) from None
+    offset = np.einsum("pkij,pkj->pki", inverses, means)
+    log_constant = log_weights + log_determinants(inverses)
+    return PatternParams(means, inverses, offset, log_constant, product(across, np.swapaxes(inverses, 2, 3)))
 
 
 def expand(masses: Float, sums: Float, patterns: PatternParams) -> tuple[Float, Float]:
@@ -182,16 +174,16 @@ def expand(masses: Float, sums: Float, patterns: PatternParams) -> tuple[Float, 
     n_patterns, n_components, m = patterns.means.shape
     moments = sums.reshape(n_patterns, n_components, m + 1, m)
     lower, loading = patterns.lower, patterns.loading
-    first = (loading @ (lower @ moments[:, :, 0, :, None])).sum(axis=0)[:, :, 0]
-    white = lower @ _gaussian.symmetric(moments[:, :, 1:]) @ np.swapaxes(lower, 2, 3)
+    first = product(loading, product(lower, moments[:, :, 0, :, None])).sum(axis=0)[:, :, 0]
+    white = product(lower, _gaussian.symmetric(moments[:, :, 1:]), np.swapaxes(lower, 2, 3))
     white -= masses[:, :, None, None] * np.eye(m)
-    return first, (loading @ white @ np.swapaxes(loading, 2, 3)).sum(axis=0)
+    return first, product(loading, white, np.swapaxes(loading, 2, 3)).sum(axis=0)
 
 
 def collect(base: Family, mass: Float, first: Float, excess: Float, factors: Factors, params: Params) -> Float:
     """Statistics (S,) from first moments, and what second moments exceed the covariances times the mass by."""
     centres, lower = factors
-    second = excess + mass[:, None, None] * (lower @ np.swapaxes(lower, 1, 2))
+    second = excess + mass[:, None, None] * product(lower, np.swapaxes(lower, 1, 2))
     return base.shift(mass, _arrange(base.name, first, second), centres, params.means)
 
 

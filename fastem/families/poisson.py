@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from fastem._jit import inlined
+from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.families._parameters import NON_NEGATIVE, Parameter
 from fastem.kernels.columns import log_densities_counts, weighted_sum
@@ -25,9 +26,7 @@ class PoissonParams(NamedTuple):
 
 def make_params(rates: Float) -> PoissonParams:
     """Complete the parameters from the rates."""
-    with np.errstate(divide="ignore"):
-        log_rates = np.log(rates)
-    return PoissonParams(rates, log_rates, -rates.sum(axis=1))
+    return PoissonParams(rates, logarithm(rates), -rates.sum(axis=1))
 
 
 @inlined

@@ -20,8 +20,9 @@ class Mixture(NamedTuple):
     @property
     def log_weights(self) -> Float:
         """Logarithms of the weights; -inf for a component without mass."""
-        with np.errstate(divide="ignore"):
-            return np.log(self.weights)
+        from fastem.families._arithmetic import logarithm
+
+        return logarithm(self.weights)
 
 
 class Rows(NamedTuple):
