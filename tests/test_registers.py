@@ -2,6 +2,7 @@
 
 import platform
 
+import numpy as np
 import pytest
 from llvmlite import binding
 from processes import python
@@ -57,7 +58,7 @@ def digests(**variables):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("width", registers.WIDTHS)
-def test_a_pass_has_the_same_bits_at_every_width_of_registers(width, here):
+def test_a_fit_has_the_same_bits_at_every_width_of_registers(width, here):
     if width == registers.REGISTERS.n_bytes:
         pytest.skip("it is this processor's")
     assert digests(FASTEM_VECTOR_BYTES=str(width)) == here
@@ -66,5 +67,8 @@ def test_a_pass_has_the_same_bits_at_every_width_of_registers(width, here):
 @of_x86
 @pytest.mark.slow
 @pytest.mark.skipif(not binding.get_host_cpu_features().get("avx2"), reason="it could not be run")
-def test_a_pass_has_the_same_bits_on_another_processor(here):
-    assert digests(**HASWELL) == here
+def test_a_fit_has_the_same_bits_on_another_processor(here):
+    """One on which numba, numpy and OpenBLAS have other code: that for AVX2, or older, in place of AVX-512."""
+    found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
+    newer = " ".join(name for name in found if "512" in name or name == "X86_V4")
+    assert digests(**HASWELL, NPY_DISABLE_CPU_FEATURES=newer, OPENBLAS_CORETYPE="Sandybridge") == here

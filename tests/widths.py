@@ -96,6 +96,10 @@ def of_fits():
         found[name] = digest(
             model.weights_, model.means_, model.covariances_, model.lower_bounds_, model.predict_proba(X)
         )
+    X, noise = rng.normal(size=(2001, 4)), rng.random((2001, 4))
+    model = GaussianMixture(2, means_init=X[:2], precisions_init=[np.eye(4)] * 2, max_iter=4, tol=0, random_state=0)
+    model.set_params(weights_init=[0.5, 0.5]).fit(X, noise=noise)
+    found["full, with noise"] = digest(model.weights_, model.means_, model.covariances_, model.lower_bounds_)
     counts = rng.poisson(3.0 + 9.0 * rng.integers(2, size=(3001, 1)), size=(3001, 3)).astype(float)
     model = PoissonMixture(2, rates_init=counts[:2] + 1.0, weights_init=[0.5, 0.5], max_iter=4, tol=0).fit(counts)
     found["poisson"] = digest(model.weights_, model.rates_, model.lower_bounds_)

@@ -64,7 +64,7 @@ def log_determinants(lower: Float) -> Float:
 
 def logarithm(values: NDArray[Any]) -> Float:
     """Natural logarithm of each number; -inf of zero, NaN below."""
-    given = np.ascontiguousarray(values, dtype=np.float64)
+    given = np.asarray(values, dtype=np.float64, order="C")
     found = np.empty(given.shape)
     _compiled()(NO_MATRICES, False, NO_MATRICES, given.ravel(), found.reshape(-1), NO_VALUES)
     return found

@@ -26,6 +26,7 @@ TARGETS = {
     "driver.py": "test_driver.py test_degenerate.py",
     "environment.py": "test_compiled.py cli/test_process.py",
     "extrapolation.py": "test_extrapolation.py test_acceleration.py test_fixed_point.py",
+    "families/_arithmetic.py": "test_factors.py test_families.py",
     "families/_contract.py": "test_families.py test_priors.py test_fixed.py test_missing.py",
     "families/_gaussian.py": "test_families.py test_degenerate.py test_scales.py test_priors.py test_missing.py",
     "families/_gaussian_parameters.py": "test_gate.py",
