@@ -183,7 +183,7 @@ def test_schemes_know_no_family():
 
 
 def test_families_do_not_know_each_other():
-    host = ("_contract", "_parameters", "_gaussian", "_gaussian_parameters")
+    host = ("_contract", "_arithmetic", "_parameters", "_gaussian", "_gaussian_parameters")
     shared = {f"fastem.families.{name}" for name in host}
     for module in TREES:
         if room_of(module) == "families" and module != "fastem.families":
