@@ -1,19 +1,142 @@
-"""k-means of rows of which some values are missing, or some labels known."""
+"""k-means: of complete rows, as scikit-learn does it, and of rows with missing values or known labels."""
 
 from __future__ import annotations
 
+import warnings
+from typing import Any, Protocol
+
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import kmeans_plusplus
+from sklearn.exceptions import ConvergenceWarning
 
 from fastem.annotations import tells
+from fastem.partition import Partition
 
 Float = NDArray[np.float64]
 
 MAX_ITER, TOL = 300, 1e-4  # scikit-learn's
+SUMMED_ANEW = 16  # iterations after which sums forget the rows that have left a cluster
+NEGLIGIBLE = 1e-9  # of all weight, that a cluster may have kept from rows that have left it
+DUPLICATES = (
+    "Number of distinct clusters ({}) found smaller than n_clusters ({}). Possibly due to duplicate points in X."
+)
+
+
+class Space(Protocol):
+    """How centres and rows become what a `Partition` multiplies, and sums of such rows become centres."""
+
+    def lifted(self, centres: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Factors and offsets whose products with a row are largest for the nearest centre."""
+
+    def moved(self, partition: Partition, centres: NDArray[Any]) -> NDArray[Any]:
+        """Means of the clusters; where there is none, the centre as it is."""
 
 
 def cluster(
+    values: NDArray[Any], weights: Float | None, n_clusters: int, random_state: np.random.RandomState
+) -> NDArray[np.int64]:
+    """Label complete rows by k-means++ and Lloyd's algorithm.
+
+    The same random state gives the labels of scikit-learn's `KMeans(n_clusters, n_init=1)`, up to rounding and ties.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, d), float64 or float32
+    weights : ndarray of shape (n,), optional
+    n_clusters : int
+    random_state : RandomState
+
+    References
+    ----------
+    S. P. Lloyd (1982), Least squares quantization in PCM, IEEE Transactions on Information Theory 28, 129-137.
+    """
+    partition = Partition(values, weights, n_clusters)
+    tolerance = TOL * partition.variance()
+    labels = _lloyd(partition, partition.points(partition.seeds(random_state)), Complete(), tolerance)
+    n_distinct = np.count_nonzero(np.bincount(labels))
+    if n_distinct < n_clusters:
+        warnings.warn(DUPLICATES.format(n_distinct, n_clusters), ConvergenceWarning, stacklevel=2)
+    return labels
+
+
+def seed_rows(
+    values: NDArray[Any], weights: Float | None, n_clusters: int, random_state: np.random.RandomState
+) -> NDArray[np.int64]:
+    """Rows chosen by k-means++, those of scikit-learn's `kmeans_plusplus`."""
+    return Partition(values, weights, n_clusters).seeds(random_state)
+
+
+def _lloyd(partition: Partition, centres: NDArray[Any], space: Space, tolerance: float) -> NDArray[np.int64]:
+    """Labels by Lloyd's algorithm: until no label changes, or the centres move by no more than the tolerance."""
+    for i in range(MAX_ITER):
+        changed = partition.assign(*space.lifted(centres), anew=i % SUMMED_ANEW == 0)
+        moved = space.moved(partition, centres)
+        shift, centres = ((moved - centres) ** 2).sum(), moved
+        if not changed:
+            return partition.labels
+        if shift <= tolerance:
+            break
+    partition.assign(*space.lifted(centres))
+    return partition.labels
+
+
+class Complete:
+    """Rows as they are: the nearest centre c has the largest c . x - |c|^2 / 2."""
+
+    def lifted(self, centres: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Centres, and minus half of their squared lengths."""
+        return centres, -0.5 * (centres**2).sum(axis=1)
+
+    def moved(self, partition: Partition, centres: NDArray[Any]) -> NDArray[Any]:
+        """Means of the clusters; an empty one takes the row that is farthest from its own centre."""
+        sums, mass = partition.totals()
+        if mass.min() <= NEGLIGIBLE * mass.sum():
+            partition.assign(*self.lifted(centres), anew=True)
+            sums, mass = partition.totals()
+            _fill_empty(partition, centres, sums, mass)
+        there = mass[:, None] > 0.0
+        return np.where(there, sums / np.where(there, mass[:, None], 1.0), centres).astype(centres.dtype)
+
+
+def _fill_empty(partition: Partition, centres: NDArray[Any], sums: Float, mass: Float) -> None:
+    """Give empty clusters the rows that are farthest from their centres, if any row is not at its centre."""
+    empty = np.flatnonzero(mass == 0.0)
+    if not empty.size:
+        return
+    distances, labels = partition.distances_to(centres), partition.labels
+    farthest = np.argpartition(distances, -empty.size)[: -empty.size - 1 : -1]
+    if distances.max() == 0.0:
+        return
+    for k, row, point in zip(empty, farthest, partition.points(farthest), strict=True):
+        weight = float(partition.weights[row])
+        sums[labels[row]] -= weight * point
+        mass[labels[row]] -= weight
+        sums[k], mass[k] = weight * point, weight
+
+
+class Incomplete:
+    """Rows (x, m, f) of values, zero where there is none, whether there are, and whether clusters are forbidden.
+
+    The nearest centre c among those allowed, on the values that are there, has the largest c . x - c^2 . m / 2.
+    """
+
+    def __init__(self, n_features: int, n_clusters: int) -> None:
+        self._n_features = n_features
+        self._forbidding = np.eye(n_clusters) * -np.sqrt(np.finfo(np.float64).max)
+
+    def lifted(self, centres: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Factors of the three parts."""
+        return np.hstack([centres, -0.5 * centres**2, self._forbidding]), np.zeros(len(centres))
+
+    def moved(self, partition: Partition, centres: NDArray[Any]) -> NDArray[Any]:
+        """Means of the values that are there."""
+        sums, _ = partition.totals()
+        totals, counts = sums[:, : self._n_features], sums[:, self._n_features : 2 * self._n_features]
+        there = counts > NEGLIGIBLE * counts.sum(axis=0)
+        return np.where(there, totals / np.where(there, counts, 1.0), centres)
+
+
+def cluster_known(
     values: Float, weights: Float | None, plausible: Float | None, n_clusters: int, random_state: np.random.RandomState
 ) -> NDArray[np.int64]:
     """Label rows by Lloyd's algorithm, on the values that are there and among the clusters that are allowed.
@@ -43,21 +166,11 @@ def cluster(
     filled = np.where(there, values, overall)
     known, filled = known - overall * there, filled - overall  # smaller numbers, smaller rounding
     centres = _first_centres(filled, weights, plausible, n_clusters, random_state)
-    forbidden = None if plausible is None else ~(plausible > 0.0)
-    tolerance = TOL * np.average(filled.var(axis=0))
-    for _ in range(MAX_ITER):
-        distances = there @ (centres**2).T - 2.0 * (known @ centres.T)
-        if forbidden is not None:
-            distances[forbidden] = np.inf
-        labels = distances.argmin(axis=1)
-        members = np.eye(n_clusters)[labels].T
-        sums, counts = members @ (known * mass), members @ mass
-        moved = np.where(counts > 0.0, sums / np.where(counts > 0.0, counts, 1.0), centres)
-        change = ((moved - centres) ** 2).sum()
-        centres = moved
-        if change <= tolerance:
-            break
-    return np.asarray(labels, dtype=np.int64)
+    forbidden = np.zeros((len(values), n_clusters)) if plausible is None else ~(plausible > 0.0)
+    rows = np.hstack([known, there, forbidden])
+    partition = Partition(rows, weights, n_clusters, origin=np.zeros(rows.shape[1]))
+    space = Incomplete(values.shape[1], n_clusters)
+    return _lloyd(partition, centres, space, TOL * np.average(filled.var(axis=0)))
 
 
 def choose_rows(
@@ -99,7 +212,7 @@ def _first_centres(
 ) -> Float:
     """Means of the rows of which a cluster is the most plausible, and rows chosen by k-means++ for other clusters."""
     if plausible is None:
-        return np.asarray(kmeans_plusplus(filled, n_clusters, sample_weight=weights, random_state=random_state)[0])
+        return filled[seed_rows(filled, weights, n_clusters, random_state)]
     telling = tells(plausible)
     sure = telling & ((plausible == plausible.max(axis=1, keepdims=True)).sum(axis=1) == 1)
     share = np.ones(len(filled)) if weights is None else weights

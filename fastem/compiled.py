@@ -65,6 +65,18 @@ def get_pattern_passes(family_name: str, policy: str, restrict: str) -> tuple[Fu
     return serial, parallel
 
 
+@functools.cache
+def get_cluster_passes(*, parallel: bool) -> tuple[Function, Function]:
+    """Distances and assignments of k-means, on one thread or on all, see `fastem.kernels.passes`."""
+    from fastem import _jit
+    from fastem.kernels import passes
+
+    distances, assign = (
+        _jit.specialise(loop, "k-means", {}, parallel=parallel) for loop in (passes.distance_pass, passes.assign_pass)
+    )
+    return distances, assign
+
+
 @functools.cache  # counts a default and the same value given as two calls
 def _specialised(family_name: str, policy: str, record: str, restrict: str) -> Passes:
     from fastem import _jit

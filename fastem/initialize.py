@@ -1,6 +1,6 @@
 """Starting responsibilities, and the mixture that they give.
 
-With the same random state and data the responsibilities are those of scikit-learn's mixtures: the same calls in the
+With the same random state and data the responsibilities are those of scikit-learn's mixtures: the same draws in the
 same order.
 """
 
@@ -9,17 +9,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans, kmeans_plusplus
 
 from fastem.annotations import Annotations
-from fastem.clustering import choose_rows, cluster
+from fastem.clustering import choose_rows, cluster, cluster_known, seed_rows
 from fastem.compiled import get_passes
 from fastem.families import Family
 from fastem.families._contract import Float, Prior, safe_ratio
 from fastem.problem import maximise_params
 from fastem.samples import Sample
 from fastem.sources import ArraySource, Mixture, Wanted, weights_suffice
-from fastem.threads import one_thread
 
 BLOCK_ROWS = 16384  # rows whose responsibilities exist at once
 SMALLEST_SHARE = 1e-3  # of a column's variance, that a component starts with where rows are incomplete
@@ -49,16 +47,13 @@ def draw_responsibilities(
     if plausible is not None or sample.latent is not None:
         features = np.asarray(sample.features, dtype=np.float64)
         if method == "kmeans":
-            return _labelled(cluster(features, weights, plausible, n_components, random_state), n_components)
+            return _labelled(cluster_known(features, weights, plausible, n_components, random_state), n_components)
         spread = method == "k-means++"
         return _one_row_each(choose_rows(features, weights, plausible, n_components, random_state, spread), len(values))
     if method == "kmeans":
-        kmeans = KMeans(n_components, n_init=1, random_state=random_state)
-        with one_thread():
-            labels = kmeans.fit(values, sample_weight=weights).labels_
-        return _labelled(labels, n_components)
+        return _labelled(cluster(values, weights, n_components, random_state), n_components)
     if method == "k-means++":
-        _, chosen = kmeans_plusplus(values, n_components, sample_weight=weights, random_state=random_state)
+        chosen = seed_rows(values, weights, n_components, random_state)
     else:
         share = None if weights is None or (weights == weights[0]).all() else weights / weights.sum()
         chosen = random_state.choice(len(values), size=n_components, replace=False, p=share)

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
 from threadpoolctl import ThreadpoolController
@@ -62,15 +62,6 @@ def held_tasks() -> int:
 
     n_threads = _jit.n_threads()
     return n_threads + 1 if n_threads > 1 else 1
-
-
-def one_thread() -> AbstractContextManager[Any]:
-    """Run scikit-learn, and linear algebra, on one thread.
-
-    A start on a sample is too short for more: their pools of threads wait for each other, and sums on one thread do not
-    depend on how many there are.
-    """
-    return _limit_libraries(1)
 
 
 @contextmanager

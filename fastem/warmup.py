@@ -8,11 +8,14 @@ import numpy as np
 
 from fastem import families
 from fastem.compiled import get_passes
+from fastem.partition import Partition
 from fastem.sources import ArraySource, Mixture
+
+HOW = ((False, "one thread"), (True, "all threads"))
 
 
 def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str, ...] = ("float64",)) -> None:
-    """Compile every pass of every family into the disk cache.
+    """Compile every pass of every family, and of starts, into the disk cache.
 
     Parameters
     ----------
@@ -26,23 +29,37 @@ def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str
     >>> from fastem.warmup import warmup
     >>> warmup(print)  # doctest: +SKIP
     """
+
+    def timed(label: str, step: Callable[[], object]) -> None:
+        begin = time.perf_counter()
+        step()
+        if report is not None:
+            report(label, time.perf_counter() - begin)
+
     for dtype in dtypes:
+        for label, step in _starts(dtype):
+            timed(f"k-means {dtype}: {label}", step)
         for name in families.NAMES:
             family = families.get_family(name)
             # rows of float32 far from zero, and those of starts, are evaluated in float64
             for single in (True, False) if dtype == "float32" and family.single is not None else (False,):
                 data = f"{name} {dtype} in float64" if dtype == "float32" and not single else f"{name} {dtype}"
                 for label, step in _steps(family, ArraySource(np.ones((8, 2), dtype), single=single)):
-                    begin = time.perf_counter()
-                    step()
-                    if report is not None:
-                        report(f"{data}: {label}", time.perf_counter() - begin)
+                    timed(f"{data}: {label}", step)
+
+
+def _starts(dtype: str) -> Iterator[tuple[str, Callable[[], object]]]:
+    """What there is to compile for starts from rows of a type."""
+    for parallel, how in HOW:
+        rows = Partition(np.ones((8, 2), dtype), None, 2, parallel=parallel)
+        yield f"seeds, {how}", functools.partial(rows.seeds, np.random.RandomState(0))
+        yield f"clusters, {how}", functools.partial(rows.assign, np.zeros((2, 2)), np.zeros(2))
 
 
 def _steps(family: families.Family, source: ArraySource) -> Iterator[tuple[str, Callable[[], object]]]:
     """What there is to compile for rows of a kind."""
     mixture, passes = Mixture(np.full(2, 0.5), family.params_at(np.zeros((2, 2)))), get_passes(family.name)
-    for parallel, how in ((False, "one thread"), (True, "all threads")):
+    for parallel, how in HOW:
         sweep = functools.partial(source.sweep, passes, mixture, family.n_stats(2, 2), parallel=parallel)
         yield f"fit, {how}", sweep
         yield f"score, {how}", functools.partial(source.score, passes, mixture, parallel=parallel)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastem.annotations import Annotations
-from fastem.clustering import choose_rows, cluster
+from fastem.clustering import choose_rows, cluster_known
 from fastem.initialize import _known_moments, draw_responsibilities, given_blocks
 from fastem.samples import Sample
 
@@ -12,7 +12,7 @@ from fastem.samples import Sample
 def test_a_cluster_none_of_whose_rows_has_a_column_is_found_by_the_others(rng):
     values = np.concatenate([rng.normal(0.0, 0.1, (20, 2)), rng.normal(10.0, 0.1, (20, 2))])
     values[:20, 1] = np.nan
-    labels = cluster(values, None, None, 2, np.random.RandomState(0))
+    labels = cluster_known(values, None, None, 2, np.random.RandomState(0))
     assert len(set(labels[:20])) == len(set(labels[20:])) == 1
     assert labels[0] != labels[-1]
 
@@ -42,7 +42,7 @@ def test_a_cluster_may_begin_where_another_is():
     values[3:] = 2.0
     plausible[0, 1] = 0.0
     plausible[3:, 1] = 0.0
-    labels = cluster(np.where(values == 2.0, 1.0, values), None, plausible, 2, np.random.RandomState(0))
+    labels = cluster_known(np.where(values == 2.0, 1.0, values), None, plausible, 2, np.random.RandomState(0))
     assert (labels[plausible[:, 1] == 0.0] == 0).all()
 
 

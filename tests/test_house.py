@@ -18,7 +18,7 @@ LAYERS = """
 _process _cache interrupts permissions
 _jit datasets records annotations writing fingerprints frames
 numeric
-annotating projecting clustering claims
+annotating projecting claims
 reading
 checks persistence checkpoint_format
 kernels
@@ -26,6 +26,8 @@ families
 compiled
 threads
 sources
+partition
+clustering
 parameters resuming
 problem extrapolation latent
 samples
@@ -191,9 +193,9 @@ def test_families_do_not_know_each_other():
             assert siblings <= shared, module
 
 
-def test_only_the_driver_and_the_cache_warn():
+def test_only_the_driver_the_start_and_the_cache_warn():
     warning = {module for module in TREES if "warnings.warn" in calls_of(module)}
-    assert warning == {"fastem.driver", "fastem._cache"}
+    assert warning == {"fastem.driver", "fastem.clustering", "fastem._cache"}
 
 
 def test_only_the_driver_and_the_command_line_print():

@@ -18,6 +18,10 @@ def linear_algebra():
     return [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
 
 
+def one_thread():
+    return threads._limit_libraries(1)
+
+
 def allow(n_threads):
     """In a thread that ends, as threadpoolctl lets others in only when the one that was there has gone."""
     thread = threading.Thread(target=threadpool_limits, args=(n_threads, "blas"))
@@ -66,7 +70,7 @@ class Overlapping:
 
 
 @pytest.mark.parametrize("leaves_first", [0, 1])
-@pytest.mark.parametrize("limit", [threads.one_thread, lambda: threads.limit_threads(1)], ids=["start", "fit"])
+@pytest.mark.parametrize("limit", [one_thread, lambda: threads.limit_threads(1)], ids=["libraries", "fit"])
 def test_linear_algebra_has_its_threads_back_when_the_last_of_overlapping_fits_is_done(limit, leaves_first):
     before = linear_algebra()
     overlap = Overlapping([limit, limit], leaves_first)
@@ -75,14 +79,14 @@ def test_linear_algebra_has_its_threads_back_when_the_last_of_overlapping_fits_i
 
 
 def test_the_fewest_threads_hold_as_long_as_who_wants_them():
-    two, one = lambda: threads._limit_libraries(2), threads.one_thread
+    two, one = lambda: threads._limit_libraries(2), one_thread
     assert set(Overlapping([two, one], 1).seen["one left"]) <= {2}
     assert set(Overlapping([two, one], 0).seen["one left"]) <= {1}
     assert set(linear_algebra()) <= {2}
 
 
 def test_limits_within_limits_are_lifted_one_by_one():
-    with threads.one_thread():
+    with one_thread():
         with threads._limit_libraries(2):
             assert set(linear_algebra()) <= {1}
         assert set(linear_algebra()) <= {1}
@@ -103,7 +107,7 @@ setting.join()
 inside, done = threading.Event(), threading.Event()
 
 def fit():
-    with threads.one_thread():
+    with threads._limit_libraries(1):
         inside.set()
         done.wait(20)
 
@@ -113,7 +117,7 @@ def numbers():
 def child(within):
     reading, writing = os.pipe()
     if os.fork() == 0:
-        with threads.one_thread():  # no lock is held by who is not there
+        with threads._limit_libraries(1):  # no lock is held by who is not there
             once = numbers()
         os.write(writing, json.dumps([once, numbers()]).encode())
         os._exit(0)
@@ -123,7 +127,7 @@ thread = threading.Thread(target=fit)
 thread.start()
 inside.wait(20)
 free = child(False)
-with threads.one_thread():
+with threads._limit_libraries(1):
     bound = child(True)
 done.set()
 thread.join()

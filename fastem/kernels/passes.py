@@ -11,6 +11,7 @@ Whatever memory a slab needs is given to it: `workspace` (R, b), whose columns a
 import numpy as np
 from numba import prange
 
+from fastem.kernels.clusters import assign_tiles, limit_distances
 from fastem.kernels.posterior import component_mass, entropy, most_probable, soft, weighted_total
 from fastem.kernels.tiles import load, take, width_of
 
@@ -121,3 +122,17 @@ def score_pass(rows, params, log_weights, workspaces, bounds, wanted, out, sums)
     for worker in prange(n_workers):
         for p in range(worker, bounds.size - 1, n_workers):
             score_slab(rows, params, log_weights, workspaces[worker], bounds[p], bounds[p + 1], wanted, out, sums[p])
+
+
+def distance_pass(tiles, weights, points, closest, bounds, distances, sums):
+    """`limit_distances` of all tiles; `bounds` are those of slabs, in tiles."""
+    for p in prange(bounds.size - 1):
+        limit_distances(tiles, weights, points, closest, bounds[p], bounds[p + 1], distances, sums)
+
+
+def assign_pass(tiles, weights, centres, offsets, anew, bounds, nearest, labels, sums, mass, changed):
+    """`assign_tiles` of all tiles, with scratch, sums and mass of each slab, and whether its labels changed (P,)."""
+    for p in prange(bounds.size - 1):
+        changed[p] = assign_tiles(
+            tiles, weights, centres, offsets, anew, bounds[p], bounds[p + 1], nearest[p], labels, sums[p], mass[p]
+        )

@@ -116,8 +116,12 @@ def test_version_info_and_warmup(run, monkeypatch):
     monkeypatch.setattr("fastem.families.NAMES", ("gaussian-spherical",))
     lines = run("warmup").splitlines()
     steps = ("fit, one thread", "score, one thread", "fit, all threads", "score, all threads")
+    starts = ("seeds, one thread", "clusters, one thread", "seeds, all threads", "clusters, all threads")
     labels = [line.partition(" s  ")[2] for line in lines]
-    assert labels == [*(f"gaussian-spherical float64: {step}" for step in steps), "in all"]
+    expected = [f"k-means float64: {step}" for step in starts] + [
+        f"gaussian-spherical float64: {step}" for step in steps
+    ]
+    assert labels == [*expected, "in all"]
     assert all(float(line.partition(" s ")[0]) >= 0.0 for line in lines)
 
 

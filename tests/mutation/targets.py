@@ -19,7 +19,8 @@ TARGETS = {
     "test_degenerate.py test_numeric.py",
     "claims.py": "test_claims.py test_checkpoint.py",
     "cli": "cli",
-    "clustering.py": "test_clustering.py test_initialize.py test_labels.py test_missing.py test_noise.py",
+    "clustering.py": "test_k_means.py test_clustering.py test_initialize.py test_labels.py test_missing.py "
+    "test_noise.py",
     "compiled.py": "test_compiled.py test_labels.py",
     "conditioning.py": "test_conditioning.py test_background_kept.py",
     "datasets": "test_datasets.py cli/test_files.py",
@@ -50,6 +51,7 @@ TARGETS = {
     "mixture.py": "test_driver.py test_algorithms.py test_checkpoint.py test_persistence.py",
     "numeric.py": "test_numeric.py test_input_types.py test_options.py",
     "parameters.py": "test_gate.py test_fitted_state.py",
+    "partition.py": "test_k_means.py",
     "permissions.py": "test_writing.py test_faults.py",
     "persistence.py": "test_persistence.py test_persistence_damage.py test_fitted_state.py",
     "plotting.py": "test_plotting.py",
