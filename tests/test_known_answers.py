@@ -120,6 +120,7 @@ def test_every_iteration_is_the_oracle_s(family, weighted, reg_covar):
     np.testing.assert_allclose(bounds, [value for _, value in trajectory[:20]], rtol=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_many_rows_in_many_tiles_take_the_same_iterations(family):
     """Enough rows for the threads to be woken, and not a multiple of anything."""

@@ -23,6 +23,8 @@ from models import difference, learned, parameters_of
 from reference import FAMILIES, GAUSSIAN_FAMILIES, Gaussian, arrays, movement, rows_for, start_at
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Stepwise
+from fastem.annotations import NOTHING
+from fastem.sources.patterns import find_patterns
 
 pytestmark = pytest.mark.slow
 
@@ -244,3 +246,17 @@ def test_columns_that_are_never_seen_are_named():
     X[:, 2] = np.nan
     with pytest.raises(ValueError, match="missing in columns 'b', 'c' of X"):
         model.fit(pandas.DataFrame(X, columns=["a", "b", "c"]))
+
+
+@pytest.mark.parametrize("n_columns", [1, 8, 9, 64, 65, 130])
+def test_rows_are_of_one_pattern_if_the_same_columns_are_missing(n_columns, rng):
+    X = np.zeros((400, n_columns))
+    patterns = rng.random((4, n_columns)) < 0.5
+    patterns[:, -1] = [0, 1, 0, 1]
+    patterns[:, 0] = [0, 0, 1, 1] if n_columns > 1 else patterns[:, 0]
+    X[np.repeat(patterns, 100, axis=0)] = np.nan
+    found = find_patterns(X, None, NOTHING, np.zeros(n_columns))
+    sizes = [size for group in found.groups for size in np.bincount(group.which, np.diff(group.bounds))]
+    some = ~patterns.all(axis=1)
+    assert sum(sizes) + len(found.rest) == 400
+    assert len(sizes) == len(np.unique(patterns[some], axis=0))
