@@ -6,6 +6,7 @@ from fits import run
 from scipy.stats import norm, poisson
 
 from fastem import GaussianMixture, PoissonMixture
+from fastem.sources import Range, single_suffices
 
 N_ROWS = 45  # whole vectors of rows, and a remainder
 
@@ -185,3 +186,15 @@ def test_starts_take_weights_that_float32_cannot_hold(init_params, weight):
     model = GaussianMixture(2, init_params=init_params, random_state=0)
     means = run(model, X, 5, np.ones(300)).means_
     np.testing.assert_allclose(run(model, X, 5, np.full(300, weight)).means_, means, rtol=1e-3)
+
+
+def test_float32_is_enough_for_columns_that_are_neither_huge_nor_narrow_nor_heavy():
+    origin = np.zeros(2)
+    for high, weights, suffices in (
+        ([1.0, 1.0], None, True),
+        ([1.0, 0.0], None, True),  # a constant column
+        ([1.0, 1e-30], None, False),
+        ([1e30, 1.0], None, False),
+        ([1.0, 1.0], np.array([1e30]), False),
+    ):
+        assert bool(single_suffices(Range(np.zeros(2), np.array(high)), origin, weights)) == suffices
