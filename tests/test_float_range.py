@@ -197,4 +197,5 @@ def test_float32_is_enough_for_columns_that_are_neither_huge_nor_narrow_nor_heav
         ([1e30, 1.0], None, False),
         ([1.0, 1.0], np.array([1e30]), False),
     ):
-        assert bool(single_suffices(Range(np.zeros(2), np.array(high)), origin, weights)) == suffices
+        extent = Range(np.zeros(2, np.float32), np.array(high, np.float32))
+        assert single_suffices(extent, origin, weights) == suffices
