@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastem.annotating import Known, annotate
 from fastem.sources import ArraySource
 from fastem.sources.squares import NEXT_TO_NOTHING
 
@@ -21,3 +22,14 @@ def test_rows_of_any_positive_weight_count_once_and_those_without_do_not(light, 
 def test_a_feature_that_is_never_there_has_none():
     values = np.array([[1.0, np.nan], [3.0, np.nan]])
     np.testing.assert_allclose(ArraySource(values).start_squares(), [5.0 * NEXT_TO_NOTHING, 0.0])
+
+
+def test_all_features_alike_where_rows_are_projections(rng):
+    """In the mean, a projection of features of variance v has a variance of v times its squared length."""
+    projection, v = rng.normal(size=(2000, 2, 3)), 4.0
+    values = np.einsum("nij,nj->ni", projection, np.sqrt(v) * rng.normal(size=(2000, 3)))
+    known = annotate(Known(None, 1e-9 * np.eye(2), projection), values.shape, 1)
+    squares = ArraySource(values, None, annotations=known).start_squares()
+    assert squares.shape == (3,)
+    assert (squares == squares[0]).all()
+    np.testing.assert_allclose(squares[0], v, rtol=0.1)

@@ -68,6 +68,7 @@ TARGETS = {
     "schemes/accelerated.py": "test_acceleration.py test_boundaries.py",
     "schemes": "test_algorithms.py test_boundaries.py test_options.py test_fixed.py",
     "sources/_contract.py": "test_noise_checked.py test_invariances.py test_sources.py test_origin.py test_noise.py",
+    "sources/tiling.py": "test_tiling.py test_invariances.py",
     "sources/squares.py": "test_squares.py test_scales_incomplete.py test_missing.py",
     "sources": "test_invariances.py test_sources.py test_origin.py test_float_range.py test_missing.py "
     "test_compiled.py",
