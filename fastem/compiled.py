@@ -26,7 +26,17 @@ class Passes(NamedTuple):
     score: Pass
     family: Family
     policy: str
+    record: str
     restrict: str
+    few: bool
+
+    def of(self, n_columns: int) -> "Passes":
+        """The passes for rows of so many columns: themselves if the family has no kernels for few."""
+        if self.family.few is None:
+            return self
+        from fastem.kernels.small import LARGEST
+
+        return _specialised(self.family.name, self.policy, self.record, self.restrict, few=n_columns <= LARGEST)
 
 
 def get_passes(family_name: str, policy: str = "soft", record: str = "ignore", restrict: str = "all_allowed") -> Passes:
@@ -44,20 +54,25 @@ def get_passes(family_name: str, policy: str = "soft", record: str = "ignore", r
         Name of another.
     restrict : {"all_allowed", "restrict"}, default="all_allowed"
         Name of another.
+
+    Returns
+    -------
+    Passes
+        For rows of many columns; `Passes.of` tells those for any number of them.
     """
-    return _specialised(family_name, policy, record, restrict)
+    return _specialised(family_name, policy, record, restrict, few=False)
 
 
 @functools.cache
-def get_pattern_passes(family_name: str, policy: str, restrict: str) -> tuple[Function, Function]:
+def get_pattern_passes(family_name: str, policy: str, restrict: str, *, few: bool) -> tuple[Function, Function]:
     """Passes over slabs with parameters of their own, on one thread and on all, see `Family.patterns`."""
     from fastem import _jit
     from fastem.kernels import passes
 
     algebra = get_family(family_name).patterns
     assert algebra is not None
-    slab = get_passes(algebra.family, policy, "ignore", restrict).fused.slab
-    label = f"{family_name}.{policy}.{restrict}"
+    slab = _specialised(algebra.family, policy, "ignore", restrict, few=few).fused.slab
+    label = _label(family_name, policy, restrict, few=few)
     bindings = {"fold_slab": slab, "pick": algebra.pick}
     serial, parallel = (
         _jit.specialise(passes.pattern_pass, label, bindings, parallel=parallel) for parallel in (False, True)
@@ -78,24 +93,30 @@ def get_cluster_passes(*, parallel: bool) -> tuple[Function, Function]:
 
 
 @functools.cache  # counts a default and the same value given as two calls
-def _specialised(family_name: str, policy: str, record: str, restrict: str) -> Passes:
+def _specialised(family_name: str, policy: str, record: str, restrict: str, *, few: bool) -> Passes:
     from fastem import _jit
     from fastem.kernels import passes, posterior, tiles
 
     family = get_family(family_name)
+    own = family.few if few and family.few else family
     kernels = {
-        "log_prob": family.log_prob,
-        "accumulate": family.accumulate,
+        "log_prob": own.log_prob,
+        "accumulate": own.accumulate,
         "posterior": getattr(posterior, policy),
         "record": getattr(posterior, record),
         "restrict": getattr(posterior, restrict),
         "load_errors": family.load_errors or tiles.load_nothing,
     }
-    label = f"{family_name}.{policy}.{record}.{restrict}"
+    label = _label(family_name, policy, record, restrict, few=few)
 
     def both(loop: Function, slab: Function) -> Pass:
         inner = _jit.specialise(slab, label, kernels)
         return Pass(inner, _jit.specialise(loop, label, {slab.__name__: inner}, parallel=True))
 
     fused, score = both(passes.fused_pass, passes.fold_slab), both(passes.score_pass, passes.score_slab)
-    return Passes(fused, score, family, policy, restrict)
+    return Passes(fused, score, family, policy, record, restrict, few)
+
+
+def _label(*names: str, few: bool) -> str:
+    """Name of a specialisation."""
+    return ".".join((*names, "few") if few else names)

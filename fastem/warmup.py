@@ -44,8 +44,9 @@ def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str
             # rows of float32 far from zero, and those of starts, are evaluated in float64
             for single in (True, False) if dtype == "float32" and family.single is not None else (False,):
                 data = f"{name} {dtype} in float64" if dtype == "float32" and not single else f"{name} {dtype}"
-                for label, step in _steps(family, ArraySource(np.ones((8, 2), dtype), single=single)):
-                    timed(f"{data}: {label}", step)
+                for width, kind in ((4, data), *([(2, f"{data}, few columns")] if family.few else [])):
+                    for label, step in _steps(family, ArraySource(np.ones((8, width), dtype), single=single)):
+                        timed(f"{kind}: {label}", step)
 
 
 def _starts(dtype: str) -> Iterator[tuple[str, Callable[[], object]]]:
@@ -58,8 +59,9 @@ def _starts(dtype: str) -> Iterator[tuple[str, Callable[[], object]]]:
 
 def _steps(family: families.Family, source: ArraySource) -> Iterator[tuple[str, Callable[[], object]]]:
     """What there is to compile for rows of a kind."""
-    mixture, passes = Mixture(np.full(2, 0.5), family.params_at(np.zeros((2, 2)))), get_passes(family.name)
+    d, passes = source.n_features, get_passes(family.name)
+    mixture = Mixture(np.full(2, 0.5), family.params_at(np.zeros((2, d))))
     for parallel, how in HOW:
-        sweep = functools.partial(source.sweep, passes, mixture, family.n_stats(2, 2), parallel=parallel)
+        sweep = functools.partial(source.sweep, passes, mixture, family.n_stats(d, 2), parallel=parallel)
         yield f"fit, {how}", sweep
         yield f"score, {how}", functools.partial(source.score, passes, mixture, parallel=parallel)

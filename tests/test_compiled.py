@@ -226,3 +226,13 @@ def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
         X = rows_for("poisson", 20_000).astype(dtype)
         model.set_params(n_jobs=n_jobs).fit(X).predict(X)
     assert [dispatcher.signatures for dispatcher in used] == before, "a fit finds what it needs"
+
+
+def test_warmup_compiles_for_few_columns_too_where_a_family_has_kernels_for_them(monkeypatch):
+    monkeypatch.setattr(families, "NAMES", ("gaussian-full", "poisson"))
+    monkeypatch.setattr(warmup, "_starts", lambda dtype: [])
+    monkeypatch.setattr(warmup, "_steps", lambda family, source: [(f"{source.n_features} columns", lambda: None)])
+    labels = []
+    warmup.warmup(lambda label, seconds: labels.append(label))
+    full = ["gaussian-full float64: 4 columns", "gaussian-full float64, few columns: 2 columns"]
+    assert labels == [*full, "poisson float64: 4 columns"]

@@ -111,6 +111,13 @@ class Prior(NamedTuple):
         return self.covariances is not None and bool(self.covariances[component])
 
 
+class Kernels(NamedTuple):
+    """Kernels of a family that take the place of its `log_prob` and `accumulate`."""
+
+    log_prob: Callable[..., None]
+    accumulate: Callable[..., None]
+
+
 class Family(NamedTuple):
     """A family of component distributions.
 
@@ -179,6 +186,9 @@ class Family(NamedTuple):
 
     if_missing : str
         The variation of the family for rows with missing values, a name in `fastem.families`.
+    few : Kernels, optional
+        For rows of at most `fastem.kernels.small.LARGEST` columns. They are chosen before anything is compiled, so that
+        no pass holds both kinds.
 
     What follows is for families whose passes do not see, or do not sum, what the M-step takes; None for the others.
 
@@ -220,6 +230,7 @@ class Family(NamedTuple):
     domain: str = "numbers"
     exact_below: float = math.inf
     if_missing: str = "cells"
+    few: Kernels | None = None
     load_errors: Callable[..., None] | None = None
     prepare: Callable[[Params, Any], Params] | None = None
     n_raw: Callable[[int, int], int] | None = None

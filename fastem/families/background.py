@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from fastem._jit import bound
-from fastem.families._contract import Conjugate, Family, Float, Params, Prior
+from fastem.families._contract import Conjugate, Family, Float, Kernels, Params, Prior
 from fastem.families._parameters import LOG_DENSITY, Parameter
 from fastem.kernels.uniform import claimed, log_density, log_density_of_parts
 
@@ -62,13 +62,12 @@ def vary(family: Family) -> Family:
 
     Numbers of components count it, and selections hold it as their last.
     """
+    evaluate = log_prob if family.prepare is None else log_prob_of_parts
     return family._replace(
         name=f"{family.name}.background",
         background=True,
-        log_prob=bound(
-            log_prob if family.prepare is None else log_prob_of_parts, {"log_prob_of_others": family.log_prob}
-        ),
-        accumulate=bound(accumulate, {"accumulate_others": family.accumulate}),
+        **_beside(Kernels(family.log_prob, family.accumulate), evaluate)._asdict(),
+        few=None if family.few is None else _beside(family.few, evaluate),
         n_stats=lambda n_features, n_components: family.n_stats(n_features, n_components - 1),
         n_parameters=lambda n_components, n_features: family.n_parameters(n_components - 1, n_features),
         parameters=(*family.parameters, Parameter("background_log_density", "", LOG_DENSITY)),
@@ -90,6 +89,14 @@ def vary(family: Family) -> Family:
         n_raw=None if family.n_raw is None else _n_raw(family),
         finish=None if family.finish is None else _finish(family),
         patterns=None,
+    )
+
+
+def _beside(others: Kernels, evaluate: Callable[..., None]) -> Kernels:
+    """Kernels of the background and of others."""
+    return Kernels(
+        bound(evaluate, {"log_prob_of_others": others.log_prob}),
+        bound(accumulate, {"accumulate_others": others.accumulate}),
     )
 
 

@@ -104,6 +104,7 @@ def vary(base: Family) -> Family:
         n_raw=lambda n_features, n_components: 3 * n_components * n_features,
         finish=finish,
         log_base=_gaussian.log_base,
+        few=None,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from fastem._jit import inlined
 from fastem.families import _gaussian, _gaussian_parameters
 from fastem.families._arithmetic import inverse_factors, log_determinants
-from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
+from fastem.families._contract import Conjugate, Family, Float, Kernels, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels import linalg, small
 from fastem.kernels.posterior import active_vectors
 
@@ -33,10 +33,6 @@ def make_params(means: Float, covariances: Float, lower: Float) -> FullParams:
 @inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile."""
-    if tile.shape[0] <= small.LARGEST:
-        for k in range(out.shape[0]):
-            small.log_density(params.lower[k], params.offset[k], params.log_constant[k], tile, out[k])
-        return
     for k in range(out.shape[0]):
         linalg.log_density(params.lower[k], params.offset[k], params.log_constant[k], tile, out[k])
 
@@ -46,16 +42,27 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
     """Per component: first moments (d,) and the lower triangle of second moments (d, d) of the residuals."""
     n_features = tile.shape[0]
     size = n_features * (n_features + 1)
-    if n_features <= small.LARGEST:
-        for k in range(resp.shape[0]):
-            small.moments(resp[k], tile, params.means[k], stats[k * size : (k + 1) * size])
-        return
     vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
         active = active_vectors(resp[k], mass[k], vectors)
         if active.size > 0:
             moments = stats[k * size : (k + 1) * size].reshape(n_features + 1, n_features)
             linalg.moments(resp[k], active, tile, params.means[k], scratch, moments[0], moments[1:])
+
+
+@inlined
+def log_prob_of_few(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """`log_prob` for few features."""
+    for k in range(out.shape[0]):
+        small.log_density(params.lower[k], params.offset[k], params.log_constant[k], tile, out[k])
+
+
+@inlined
+def accumulate_few(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """`accumulate` for few features."""
+    size = tile.shape[0] * (tile.shape[0] + 1)
+    for k in range(resp.shape[0]):
+        small.moments(resp[k], tile, params.means[k], stats[k * size : (k + 1) * size])
 
 
 def n_stats(n_features: int, n_components: int) -> int:
@@ -179,6 +186,7 @@ FAMILY = Family(
     contradiction=_gaussian_parameters.contradiction_of_matrices,
     centred=True,
     if_missing="incomplete",
+    few=Kernels(log_prob_of_few, accumulate_few),
     single=_gaussian.largest_inverse_deviation,
     log_prior=log_prior,
 )

@@ -210,6 +210,7 @@ def vary(base: Family) -> Family:
         patterns=PatternAlgebra("gaussian-full", factors_of, marginal, pick, expand, functools.partial(collect, base)),
         log_base=_gaussian.log_base,
         single=None,
+        few=None,
     )
 
 

@@ -202,7 +202,7 @@ class ArraySource:
         parallel: bool | None,
         marks: Marks = NO_MARKS,
     ) -> Sweep:
-        family = passes.family
+        passes, family = passes.of(rows.values.shape[1]), passes.family
         n_sums = n_stats if family.n_raw is None else family.n_raw(self.n_features, mixture.weights.size)
         bounds = self._bounds(passes, len(rows.values), mixture.weights.size, n_sums)
         n_slabs = len(bounds) - 1
@@ -240,6 +240,7 @@ class ArraySource:
 
     def _scored(self, passes: Passes, mixture: Mixture, wanted: Wanted, parallel: bool | None) -> Scores:
         n_components, dtype = mixture.weights.size, self.rows.values.dtype
+        passes = passes.of(self.rows.values.shape[1])
         n_stats = n_components * self.n_features
         bounds = self._bounds(passes, self.n_rows, n_components, n_stats)
         n_slabs = len(bounds) - 1

@@ -65,7 +65,7 @@ class PatternSource(ArraySource):
         """Run one pass over the patterns of a group: masses (P, K), sums of each, and the log-likelihood."""
         algebra = passes.family.patterns
         assert algebra is not None
-        complete = get_passes(algebra.family, passes.policy, "ignore", passes.restrict)
+        complete = get_passes(algebra.family, passes.policy, "ignore", passes.restrict).of(group.columns.shape[1])
         n_components, n_slabs = patterns.log_constant.shape[1], len(group.which)
         n_sums = complete.family.n_stats(group.columns.shape[1], n_components)
         rows = ArraySource(group.values, group.weights, annotations=group.annotations)
@@ -73,7 +73,8 @@ class PatternSource(ArraySource):
         mass, log_likelihood = np.zeros((n_slabs, n_components)), np.zeros(n_slabs)
         stats = aligned_zeros((n_slabs, n_sums), np.float64)
         workspaces = rows._workspaces(complete, n_components, rows._n_workers(n_slabs, n_sums, parallel))
-        run = get_pattern_passes(passes.family.name, passes.policy, passes.restrict)[len(workspaces) > 1]
+        both = get_pattern_passes(passes.family.name, passes.policy, passes.restrict, few=complete.few)
+        run = both[len(workspaces) > 1]
         nothing = np.empty((0, n_components))
         run(
             *(rows.rows._replace(key=key), patterns, group.which, nothing, NO_MARKS),
