@@ -81,14 +81,12 @@ def get_pattern_passes(family_name: str, policy: str, restrict: str, *, few: boo
 
 
 @functools.cache
-def get_cluster_passes(*, parallel: bool) -> tuple[Function, Function]:
-    """Distances and assignments of k-means, on one thread or on all, see `fastem.kernels.passes`."""
+def get_cluster_passes() -> tuple[Function, Function]:
+    """Distances and assignments of k-means, see `fastem.kernels.passes`."""
     from fastem import _jit
     from fastem.kernels import passes
 
-    distances, assign = (
-        _jit.specialise(loop, "k-means", {}, parallel=parallel) for loop in (passes.distance_pass, passes.assign_pass)
-    )
+    distances, assign = (_jit.specialise(loop, "k-means", {}) for loop in (passes.distance_pass, passes.assign_pass))
     return distances, assign
 
 

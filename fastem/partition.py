@@ -4,6 +4,7 @@ Many rows are read by compiled passes (`fastem.kernels.clusters`), few by the sa
 has to be compiled. Which of them, and the order of all sums, follows from shapes only.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,12 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.sources.tiling import aligned_zeros, slab_bounds
+from fastem.threads import Helpers
 
 Float = NDArray[np.float64]
 Pass = Callable[..., None]
 
 SMALL = 2**17  # rows x features x clusters that numpy goes through in a tenth of a millisecond
-PARALLEL = 2**23  # that one thread goes through in half a millisecond
+SHARED = 2**23  # that one thread goes through in half a millisecond: less is not worth waking another
+PARTS = 4  # of a pass for each thread, so that one which others hinder leaves its share to the rest
 TILE_ROWS = 32  # a multiple of vectors of any width; tiles are read from their beginning to their end
 CENTRES = 4  # that passes take at once
 ORIGIN_ROWS = 1000  # near the mean is near enough
@@ -34,8 +37,8 @@ class Partition:
     n_clusters : int
     origin : ndarray of shape (d,), optional
         Given where values are no coordinates.
-    parallel : bool, optional
-        Overrules, for compiled passes, what would pay.
+    helpers : Helpers, optional
+        Threads that take part where it pays.
     """
 
     def __init__(
@@ -44,13 +47,12 @@ class Partition:
         weights: Float | None,
         n_clusters: int,
         origin: NDArray[Any] | None = None,
-        *,
-        parallel: bool | None = None,
+        helpers: Helpers | None = None,
     ) -> None:
         self.n_rows, n_features = values.shape
         self.n_clusters, self.dtype = n_clusters, values.dtype
         work = values.size * n_clusters
-        small = parallel is None and work <= SMALL
+        small = work <= SMALL
         b = self.n_rows if small else TILE_ROWS
         n_tiles = -(-self.n_rows // b)
         if origin is None:
@@ -68,9 +70,8 @@ class Partition:
         self._scratch = aligned_zeros((n_slabs, b), self.dtype)
         self._sums, self._mass = np.zeros((n_slabs, n_centres, n_features)), np.zeros((n_slabs, n_centres))
         self._changed = np.zeros(n_slabs, np.bool_)
-        passes: tuple[Pass, Pass] = (
-            (_distances, _assign) if small else _compiled(work >= PARALLEL if parallel is None else parallel)
-        )
+        self._helpers = helpers if work >= SHARED else None
+        passes: tuple[Pass, Pass] = (_distances, _assign) if small else _compiled()
         self._distances, self._assign = passes
 
     @property
@@ -118,7 +119,13 @@ class Partition:
         """Squared distances to some rows, at most those in `closest`, into `out`; sums of each tile (T, L)."""
         sums = np.empty((len(closest), len(chosen)))
         tiles, distances = (array.reshape(-1, array.shape[2]) for array in (self._tiles, out))
-        self._distances(tiles, self._weights, self.points(chosen), closest, self._bounds, distances, sums)
+        points = self.points(chosen)
+
+        def read(slabs: slice) -> None:
+            bounds = self._bounds[slabs.start : slabs.stop + 1]
+            self._distances(tiles, self._weights, points, closest, bounds, distances, sums)
+
+        self._share(read)
         return sums
 
     def _reached(self, closest: NDArray[Any], sums: Float, targets: Float) -> NDArray[np.int64]:
@@ -139,9 +146,25 @@ class Partition:
         if anew:
             self._sums[:], self._mass[:] = 0.0, 0.0
         tiles = self._tiles.reshape(-1, self._tiles.shape[2])
-        given = tiles, self._weights, self._centres, self._offsets, anew, self._bounds
-        self._assign(*given, self._scratch, self._labels, self._sums, self._mass, self._changed)
+        given = tiles, self._weights, self._centres, self._offsets, anew
+
+        def read(slabs: slice) -> None:
+            kept = self._scratch[slabs], self._labels, self._sums[slabs], self._mass[slabs], self._changed[slabs]
+            self._assign(*given, self._bounds[slabs.start : slabs.stop + 1], *kept)
+
+        self._share(read)
         return bool(self._changed.any())
+
+    def _share(self, read: Callable[[slice], None]) -> None:
+        """Go through all slabs, in parts where threads help."""
+        n_slabs = len(self._changed)
+        n_parts = 1 if self._helpers is None else min(n_slabs, PARTS * self._helpers.n_threads)
+        ends = [n_slabs * part // n_parts for part in range(n_parts + 1)]
+        parts = [slice(start, stop) for start, stop in itertools.pairwise(ends)]
+        if self._helpers is None:
+            read(parts[0])
+        else:
+            self._helpers.share(read, parts)
 
     def totals(self) -> tuple[Float, Float]:
         """Weighted sums of the clusters' rows (K, d), and their weights (K,)."""
@@ -156,12 +179,10 @@ class Partition:
         return distances.ravel()[: self.n_rows]
 
 
-def _compiled(parallel: bool) -> tuple[Pass, Pass]:
-    """Distances and assignments, on one thread or on all."""
-    from fastem import _jit
+def _compiled() -> tuple[Pass, Pass]:
     from fastem.compiled import get_cluster_passes
 
-    return get_cluster_passes(parallel=parallel and _jit.n_threads() > 1)
+    return get_cluster_passes()
 
 
 def _in_tiles(values: NDArray[Any], origin: NDArray[Any], b: int) -> NDArray[Any]:

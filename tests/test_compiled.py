@@ -209,18 +209,16 @@ def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
     warmup.warmup(lambda label, seconds: reports.append((label, seconds)), (dtype,))
     steps = ("fit, one thread", "score, one thread", "fit, all threads", "score, all threads")
     kinds = ["float32", "float32 in float64"] if dtype == "float32" else [dtype]
-    starts = ("seeds, one thread", "clusters, one thread", "seeds, all threads", "clusters, all threads")
+    starts = ("seeds", "clusters")
     labels = [f"k-means {dtype}: {step}" for step in starts]
     assert [label for label, _ in reports] == labels + [f"{family} {kind}: {step}" for kind in kinds for step in steps]
     assert all(seconds > 0 for _, seconds in reports)
     passes = get_passes(family)
-    starting = [compiled.get_cluster_passes(parallel=parallel) for parallel in (False, True)]
-    used = [*passes.fused, *passes.score, *starting[0], *starting[1]]
+    used = [*passes.fused, *passes.score, *compiled.get_cluster_passes()]
     before = [dispatcher.signatures for dispatcher in used]
     assert all(len(signatures) == (len(kinds) if i < 4 else 1) for i, signatures in enumerate(before))
     monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)
     monkeypatch.setattr("fastem.partition.SMALL", 0)
-    monkeypatch.setattr("fastem.partition.PARALLEL", 0)
     model = PoissonMixture(2) if family == "poisson" else GaussianMixture(2, covariance_type="spherical")
     for n_jobs in (1, 2):
         X = rows_for("poisson", 20_000).astype(dtype)

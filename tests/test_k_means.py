@@ -15,11 +15,11 @@ SEEDS = range(4)
 WEIGHTS = ("none", "counts", "fractions")
 
 
-@pytest.fixture(params=["numpy", "compiled", "parallel"])
+@pytest.fixture(params=["numpy", "compiled", "shared"])
 def engine(request, monkeypatch):
     """Each way to go through rows, whatever their number."""
     monkeypatch.setattr(partition, "SMALL", 10**9 if request.param == "numpy" else 0)
-    monkeypatch.setattr(partition, "PARALLEL", 0 if request.param == "parallel" else 10**9)
+    monkeypatch.setattr(partition, "SHARED", 0 if request.param == "shared" else 10**9)
     return request.param
 
 
@@ -158,7 +158,7 @@ def test_rows_beyond_many_tiles_and_slabs_all_count(engine):
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_bits_do_not_depend_on_threads_or_strides(dtype, monkeypatch):
     X = rows_of(6000, 5, 7).astype(dtype)
-    monkeypatch.setattr(partition, "PARALLEL", 0)
+    monkeypatch.setattr(partition, "SHARED", 0)
     layouts = (X, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2], X[::-1].copy()[::-1])
     results = []
     for n_threads in (1, 2):

@@ -138,6 +138,31 @@ print(json.dumps([free, bound, numbers()]))
     assert seen == [[[1] * n, [2] * n], [[1] * n, [1] * n], [2] * n]
 
 
+# Threads that help
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_helpers_see_that_each_task_is_done_once(n_threads):
+    with threads.limit_threads(n_threads), threads.Helpers() as helpers:
+        for n_tasks in (0, 1, 50):
+            done = []
+            helpers.share(done.append, range(n_tasks))
+            assert sorted(done) == list(range(n_tasks))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_an_error_of_a_helper_reaches_who_asked_and_ends_the_rest(n_threads):
+    done = []
+
+    def work(task):
+        done.append(task)
+        raise ZeroDivisionError
+
+    with threads.limit_threads(n_threads), threads.Helpers() as helpers, pytest.raises(ZeroDivisionError):
+        helpers.share(work, range(50))
+    assert len(done) <= n_threads
+
+
 # Interrupts. An error is held by whoever catches it, and with it all that it has passed through.
 
 

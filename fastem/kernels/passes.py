@@ -125,14 +125,14 @@ def score_pass(rows, params, log_weights, workspaces, bounds, wanted, out, sums)
 
 
 def distance_pass(tiles, weights, points, closest, bounds, distances, sums):
-    """`limit_distances` of all tiles; `bounds` are those of slabs, in tiles."""
-    for p in prange(bounds.size - 1):
+    """`limit_distances` of the tiles of some slabs, which begin and end at `bounds`."""
+    for p in range(bounds.size - 1):
         limit_distances(tiles, weights, points, closest, bounds[p], bounds[p + 1], distances, sums)
 
 
 def assign_pass(tiles, weights, centres, offsets, anew, bounds, nearest, labels, sums, mass, changed):
-    """`assign_tiles` of all tiles, with scratch, sums and mass of each slab, and whether its labels changed (P,)."""
-    for p in prange(bounds.size - 1):
+    """`assign_tiles` of some slabs, with scratch, sums and mass of each, and whether its labels changed (P,)."""
+    for p in range(bounds.size - 1):
         changed[p] = assign_tiles(
             tiles, weights, centres, offsets, anew, bounds[p], bounds[p + 1], nearest[p], labels, sums[p], mass[p]
         )
