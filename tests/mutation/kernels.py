@@ -71,7 +71,7 @@ CHANGES = {
         ),
         ("centres = [k.broadcast(centre, k.plus(j, s))", "centres = [k.broadcast(centre, k.plus(i, s))"),
         ("lambda r, s, j=j: r >= s + j)", "lambda r, s, j=j: r > s + j)"),
-        ("rest=(2, 1) if width > 2 else (1,))", "rest=(2,))"),
+        ("SHAPES.scatter[0], strip, rest=(2, 1))", "SHAPES.scatter[0], strip, rest=(2,))"),
     ],
     "columns": [
         ("stats[first + i] += total(t0)", "stats[first] += total(t0)"),
