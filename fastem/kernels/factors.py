@@ -87,7 +87,11 @@ def inverse_factors(matrices, are_factors, inverses, values, logarithms, scratch
         elif not factorise(matrices[k], inverses[k], scratch):
             return k
         invert(inverses[k], scratch)
-        if not math.isfinite(inverses[k].sum()):
+        total = 0.0  # by a loop: the sum of an array takes longer to compile than all else here
+        for i in range(matrices.shape[1]):
+            for j in range(i + 1):
+                total += inverses[k, i, j]
+        if not math.isfinite(total):
             return k
     for n in range(values.size):
         logarithms[n] = logarithm(values[n])

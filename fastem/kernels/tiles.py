@@ -73,17 +73,15 @@ def take(given, start, stop, resp, weight):
 
     A row counts as much as is given of it.
     """
-    n_components = resp.shape[0]
     part = given[start:stop]
-    for k in range(n_components):
-        row = resp[k]
-        for c in range(stop - start):
-            row[c] = weight[c] * part[c, k]
-        for c in range(stop - start, weight.size):
-            row[c] = 0.0
-    for c in range(weight.size):
+    n_components = resp.shape[0]
+    for c in range(stop - start):
+        row_weight = weight[c]
         weight[c] = 0.0
-    for k in range(n_components):
-        row = resp[k]
-        for c in range(weight.size):
-            weight[c] += row[c]
+        for k in range(n_components):
+            resp[k, c] = row_weight * part[c, k]
+            weight[c] += resp[k, c]
+    for c in range(stop - start, weight.size):
+        weight[c] = 0.0
+        for k in range(n_components):
+            resp[k, c] = 0.0
