@@ -119,6 +119,33 @@ def test_planted_accesses_beyond_an_array_are_seen(width):
         assert n_checks > 20
 
 
+CLUSTERS = """
+import itertools, json, warnings
+import instrumented
+instrumented.install()
+
+import numpy as np
+from fastem import clustering, partition
+
+partition.SMALL = 0  # or numpy takes what is as small as this
+warnings.simplefilter("ignore")
+rng, found = np.random.default_rng(0), 0
+for d, k, dtype, n in itertools.product((1, 3, 8), (2, 5), ("f8", "f4"), (6, 500)):
+    labels = clustering.cluster(rng.normal(size=(n, d)).astype(dtype), None, k, np.random.RandomState(0))
+    found += instrumented.violations()[0]
+    assert 0 <= labels.min() and labels.max() < k
+print(json.dumps([found, instrumented.n_checks()]))
+"""
+
+
+@pytest.mark.parametrize("width", [16, 64])
+def test_clusters_stay_within_their_arrays(width):
+    variables = {"NUMBA_OPT": "0", "FASTEM_VECTOR_BYTES": str(width)}
+    violations, n_checks = python(CLUSTERS, path=[BOUNDS.parents[1], BOUNDS], **variables)
+    assert violations == 0
+    assert n_checks > 10
+
+
 @pytest.mark.parametrize("end", [True, False])
 def test_a_reading_beyond_memory_ends_the_process(end):
     code = f"""

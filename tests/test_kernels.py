@@ -29,9 +29,7 @@ PRECISIONS = pytest.mark.parametrize(("dtype", "rtol"), [("float64", 1e-12), ("f
 @PRECISIONS
 @pytest.mark.parametrize("d", WIDTHS)
 def test_a_density_falls_with_the_norm_of_the_whitened_residual(d, dtype, rtol, rng, tile_of):
-    lower, offset, tile = (
-        array.astype(dtype) for array in (rng.normal(size=(d, d)), rng.normal(size=d), tile_of(d))
-    )
+    lower, offset, tile = (array.astype(dtype) for array in (rng.normal(size=(d, d)), rng.normal(size=d), tile_of(d)))
     out = np.empty(LANES, dtype)
     linalg.log_density(lower, offset, 1.5, tile, out)
     expected = 1.5 - 0.5 * ((np.tril(lower) @ tile - offset[:, None]) ** 2).sum(axis=0)  # the rest is not read
