@@ -1,49 +1,25 @@
-"""Iterations on one thread, on numba's threads, and on Python's over the serial slab; alone and beside a busy process.
+"""Iterations on one thread and on all, alone and beside a busy process.
 
 Usage: python asv_benchmarks/waiting.py [n_rows n_features n_components]
-       OMP_WAIT_POLICY=passive python asv_benchmarks/waiting.py
 
-Least and median milliseconds of an iteration; the three take turns.
+Least and median milliseconds of an iteration; they take turns.
 """
 
 from __future__ import annotations
 
-import itertools
 import statistics
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import numpy as np
 
-from fastem.compiled import Pass, Passes, get_passes
+from fastem.compiled import get_passes
 from fastem.sources import ArraySource, Mixture, Sweep
 
 ROUNDS = 15
 ITERATIONS = 20
 DEFAULT = [100_000, 10, 10]
-
-
-def on_pool(slab: Any, pool: ThreadPoolExecutor) -> Any:
-    """What does the work of `fused_pass`: each thread takes the next slab that is left."""
-
-    def run(*arguments: Any) -> None:
-        rows, params, given, marks, workspaces, bounds, mass, stats, log_likelihood = arguments
-        left = itertools.count()
-
-        def work(workspace: Any) -> None:
-            while (p := next(left)) < len(bounds) - 1:
-                whole = (rows, params, given, marks, workspace, bounds[p], bounds[p + 1], mass[p], stats[p])
-                log_likelihood[p] = slab(*whole)
-
-        others = [pool.submit(work, workspace) for workspace in workspaces[1:]]
-        work(workspaces[0])
-        for other in others:
-            other.result()
-
-    return run
 
 
 def main() -> None:
@@ -52,16 +28,13 @@ def main() -> None:
     X = np.random.default_rng(0).normal(size=(n, d))
     passes = get_passes("gaussian-full").of(d)
     family, source = passes.family, ArraySource(X)
-    pooled = family._replace(few=None)  # so that passes stay as they are given
-    slab = passes.fused.slab
-    threads = Passes(Pass(slab, on_pool(slab, ThreadPoolExecutor())), passes.score, pooled, *passes[3:])
     mixture = Mixture(np.full(n_components, 1.0 / n_components), family.params_at(X[:n_components].copy()))
 
-    def iterate(passes: Passes, parallel: bool) -> Sweep:
+    def iterate(parallel: bool) -> Sweep:
         return source.sweep(passes, mixture, family.n_stats(d, n_components), parallel=parallel)
 
-    ways = {"one thread": (passes, False), "numba": (passes, True), "pool": (threads, True)}
-    sums = [iterate(*way).stats for way in ways.values()]
+    ways = {"one thread": False, "all threads": True}
+    sums = [iterate(way).stats for way in ways.values()]
     assert all((found == sums[0]).all() for found in sums), "to the last bit"
 
     def measure(circumstance: str) -> None:
@@ -70,7 +43,7 @@ def main() -> None:
             for name, way in ways.items():
                 begin = time.perf_counter()
                 for _ in range(ITERATIONS):
-                    iterate(*way)
+                    iterate(way)
                 times[name].append((time.perf_counter() - begin) / ITERATIONS * 1e3)
         shown = (f"{name} {min(seen):.1f} / {statistics.median(seen):.1f}" for name, seen in times.items())
         print(f"{circumstance}: {', '.join(shown)} ms")

@@ -3,8 +3,6 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fastem import _process  # noqa: F401  # which sees forks from now on
-
 if TYPE_CHECKING:
     from fastem.checkpoint import Checkpoint
     from fastem.gaussian_mixture import GaussianMixture

@@ -20,7 +20,6 @@ import numba
 from numba.extending import typeof_impl
 
 from fastem._cache import CheckedCache
-from fastem._process import threads_are_lost
 
 Function = Callable[..., Any]
 # Of everything that is compiled; no fastmath. Nobody calls from C.
@@ -104,8 +103,6 @@ def specialise(
     template: Function,
     label: str,
     bindings: Mapping[str, Function],
-    *,
-    parallel: bool = False,
 ) -> Function:
     """Compile `template` with the global names in `bindings` bound to other kernels.
 
@@ -117,8 +114,6 @@ def specialise(
         Names the specialisation. It is part of the cache file's name, or one family would be served another's code.
     bindings : mapping of str to function
         What the names stand for.
-    parallel : bool, default=False
-        Whether `prange` loops run on all threads. Off gives the serial twin of the same template.
 
     Returns
     -------
@@ -126,10 +121,9 @@ def specialise(
         The dispatcher, cached on disk where numba finds a writable folder.
     """
     function = _with_globals(template, bindings)
-    twin = "parallel" if parallel else "serial"
-    function.__qualname__ = f"{template.__name__}.{label}.{twin}.{fingerprint()}"
+    function.__qualname__ = f"{template.__name__}.{label}.{fingerprint()}"
     function.__module__ = template.__module__
-    dispatcher: Any = _njit(function, **OPTIONS, parallel=parallel)
+    dispatcher: Any = _njit(function, **OPTIONS)
     if not _config().DISABLE_JIT:
         with contextlib.suppress(RuntimeError, OSError):  # no writable cache folder: compile anew in every process
             dispatcher._cache = CheckedCache(function)  # as cache=True would set numba's own
@@ -142,29 +136,12 @@ def _config() -> Any:
 
 
 def n_threads() -> int:
-    """Number of threads that a parallel pass started now by this thread would use."""
-    return int(numba.get_num_threads()) if parallel_is_safe() else 1
+    """Number of threads that share a pass started now by this thread.
 
-
-def parallel_is_safe() -> bool:
-    """Whether this thread may enter a parallel pass.
-
-    A second thread inside numba's workqueue layer aborts the process, a forked child has none of its parent's threads,
-    and a pass inside somebody's thread pool would only fight over the cores: all of these get the serial twin.
+    One in threads that somebody else has made: more would only fight over the cores.
     """
-    if _config().DISABLE_JIT or threads_are_lost():
-        return False
-    if threading.current_thread() is not threading.main_thread():
-        return False
-    return threading_layer() != "workqueue" or threading.active_count() == 1
-
-
-def threading_layer() -> str:
-    """Name of numba's threading layer, or "not started"."""
-    try:
-        return str(numba.threading_layer())  # type: ignore[attr-defined]
-    except ValueError:
-        return "not started"
+    alone = threading.current_thread() is threading.main_thread() and not _config().DISABLE_JIT
+    return int(numba.get_num_threads()) if alone else 1
 
 
 @contextlib.contextmanager

@@ -9,21 +9,11 @@ from fastem.families import Family, get_family
 Function = Callable[..., Any]
 
 
-class Pass(NamedTuple):
-    """A pass in two sizes: the slab, which one thread calls in a loop, and the loop over slabs on all threads.
-
-    The code of a slab is compiled once and kept on disk by itself; the parallel loop links it.
-    """
-
-    slab: Function
-    parallel: Function
-
-
 class Passes(NamedTuple):
-    """The passes of a family under a posterior policy, see `fastem.kernels.passes`."""
+    """The passes of a family under a posterior policy over a slab of rows, see `fastem.kernels.passes`."""
 
-    fused: Pass
-    score: Pass
+    fused: Function
+    score: Function
     family: Family
     policy: str
     record: str
@@ -64,20 +54,16 @@ def get_passes(family_name: str, policy: str = "soft", record: str = "ignore", r
 
 
 @functools.cache
-def get_pattern_passes(family_name: str, policy: str, restrict: str, *, few: bool) -> tuple[Function, Function]:
-    """Passes over slabs with parameters of their own, on one thread and on all, see `Family.patterns`."""
+def get_pattern_pass(family_name: str, policy: str, restrict: str, *, few: bool) -> Function:
+    """The pass over slabs with parameters of their own, see `Family.patterns`."""
     from fastem import _jit
     from fastem.kernels import passes
 
     algebra = get_family(family_name).patterns
     assert algebra is not None
-    slab = _specialised(algebra.family, policy, "ignore", restrict, few=few).fused.slab
+    slab = _specialised(algebra.family, policy, "ignore", restrict, few=few).fused
     label = _label(family_name, policy, restrict, few=few)
-    bindings = {"fold_slab": slab, "pick": algebra.pick}
-    serial, parallel = (
-        _jit.specialise(passes.pattern_pass, label, bindings, parallel=parallel) for parallel in (False, True)
-    )
-    return serial, parallel
+    return _jit.specialise(passes.pattern_pass, label, {"fold_slab": slab, "pick": algebra.pick})
 
 
 @functools.cache
@@ -107,11 +93,7 @@ def _specialised(family_name: str, policy: str, record: str, restrict: str, *, f
     }
     label = _label(family_name, policy, record, restrict, few=few)
 
-    def both(loop: Function, slab: Function) -> Pass:
-        inner = _jit.specialise(slab, label, kernels)
-        return Pass(inner, _jit.specialise(loop, label, {slab.__name__: inner}, parallel=True))
-
-    fused, score = both(passes.fused_pass, passes.fold_slab), both(passes.score_pass, passes.score_slab)
+    fused, score = (_jit.specialise(slab, label, kernels) for slab in (passes.fold_slab, passes.score_slab))
     return Passes(fused, score, family, policy, record, restrict, few)
 
 

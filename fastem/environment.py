@@ -25,6 +25,5 @@ def environment() -> dict[str, str]:
         **{name: version(name) for name in ("numpy", "numba", "llvmlite", "scikit-learn", "scipy")},
         "processor": str(_jit.processor()),
         "threads": str(_jit.n_threads()),
-        "threading layer": _jit.threading_layer(),
-        "cache directory": _jit.cache_directory(get_passes(NAMES[0]).fused.slab),
+        "cache directory": _jit.cache_directory(get_passes(NAMES[0]).fused),
     }

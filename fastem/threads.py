@@ -4,11 +4,12 @@ import collections
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Self, TypeVar
 
+from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from fastem.interrupts import undisturbed
@@ -62,10 +63,10 @@ class Helpers:
     Those of a parallel pass wait for each other, and spin: beside busy processes half a millisecond becomes ten.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, n_threads: int | None = None) -> None:
         from fastem import _jit
 
-        self.n_threads = _jit.n_threads()
+        self.n_threads = _jit.n_threads() if n_threads is None else n_threads
         self._pool = ThreadPoolExecutor(self.n_threads - 1) if self.n_threads > 1 else None
 
     def __enter__(self) -> Self:
@@ -98,6 +99,32 @@ class Helpers:
             for future in pending:
                 if not future.cancel():
                     future.result()
+
+
+def share_slabs(
+    function: Callable[[Task, NDArray[Any]], object], tasks: Sequence[Task], memories: NDArray[Any]
+) -> None:
+    """Call a function with each task, on as many threads as there are memories (W, ...), of which a call has one."""
+    if len(memories) == 1:
+        for task in tasks:
+            function(task, memories[0])
+        return
+    free = list(memories)
+
+    def run(task: Task) -> None:
+        memory = free.pop()
+        try:
+            function(task, memory)
+        finally:
+            free.append(memory)
+
+    _kept(len(memories), os.getpid()).share(run, tasks)
+
+
+@functools.cache
+def _kept(n_threads: int, process: int) -> Helpers:
+    """Threads for the passes of a process, which a forked child has not."""
+    return Helpers(n_threads)
 
 
 def held_tasks() -> int:

@@ -11,8 +11,6 @@ from fastem.compiled import get_passes
 from fastem.partition import SMALL, Partition
 from fastem.sources import ArraySource, Mixture
 
-HOW = ((False, "one thread"), (True, "all threads"))
-
 
 def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str, ...] = ("float64",)) -> None:
     """Compile every pass of every family, and of starts, into the disk cache.
@@ -60,7 +58,5 @@ def _steps(family: families.Family, source: ArraySource) -> Iterator[tuple[str, 
     """What there is to compile for rows of a kind."""
     d, passes = source.n_features, get_passes(family.name)
     mixture = Mixture(np.full(2, 0.5), family.params_at(np.zeros((2, d))))
-    for parallel, how in HOW:
-        sweep = functools.partial(source.sweep, passes, mixture, family.n_stats(d, 2), parallel=parallel)
-        yield f"fit, {how}", sweep
-        yield f"score, {how}", functools.partial(source.score, passes, mixture, parallel=parallel)
+    yield "fit", functools.partial(source.sweep, passes, mixture, family.n_stats(d, 2))
+    yield "score", functools.partial(source.score, passes, mixture)

@@ -18,7 +18,7 @@ for name in NAMES:
     X = rows_for(family)
     model = run(model_at(start_at(family, X, X[:2] + 0.5)), X, 5)
     values[family] = {name: array.tolist() for name, array in learned(model).items()}
-    dispatcher = get_passes(name).of(X.shape[1]).fused.slab
+    dispatcher = get_passes(name).of(X.shape[1]).fused
     stats[family] = {kind: sum(getattr(dispatcher.stats, kind).values()) for kind in ("cache_hits", "cache_misses")}
 print(json.dumps({"values": values, "stats": stats, "folder": environment()["cache directory"]}))
 """

@@ -24,7 +24,7 @@ def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tm
     assert Path(first["folder"]).is_relative_to(tmp_path)
     names = [path.name for path in tmp_path.rglob("*.nbc")]
     for label in ("gaussian-full.soft.ignore.all_allowed.few", "poisson.soft.ignore.all_allowed"):
-        assert sum(f"fold_slab.{label}.serial" in file for file in names) == 1
+        assert sum(f"fold_slab.{label}." in file for file in names) == 1
 
 
 READY = """
@@ -59,7 +59,7 @@ values, stats = [], []
 for covariance_type in ("diag", "full"):
     model = GaussianMixture(2, covariance_type=covariance_type, background=True, random_state=0).fit(rows_for("full"))
     values.append([model.weights_.tolist(), model.means_.tolist(), model.lower_bounds_])
-    dispatcher = get_passes(f"gaussian-{covariance_type}.background").of(3).fused.slab
+    dispatcher = get_passes(f"gaussian-{covariance_type}.background").of(3).fused
     stats.append([sum(getattr(dispatcher.stats, kind).values()) for kind in ("cache_hits", "cache_misses")])
 print(json.dumps([values, stats]))
 """
@@ -138,7 +138,7 @@ def test_the_memory_order_of_initial_parameters_compiles_nothing_new():
         expected = run(model_at(start), X, 3)
         labels = expected.predict(X)
         passes = get_passes("poisson" if family == "poisson" else f"gaussian-{family}").of(X.shape[1])
-        before = [len(twins.slab.signatures) for twins in (passes.fused, passes.score)]
+        before = [len(dispatcher.signatures) for dispatcher in (passes.fused, passes.score)]
         model = model_at(start)
         for name in {"weights_init", "means_init", "precisions_init", "rates_init"} & model.get_params().keys():
             model.set_params(**{name: elsewhere(getattr(model, name))})
@@ -147,5 +147,5 @@ def test_the_memory_order_of_initial_parameters_compiles_nothing_new():
             if isinstance(value, np.ndarray):
                 setattr(model, name, elsewhere(value))
         np.testing.assert_array_equal(model.predict(X), labels)
-        after = [len(twins.slab.signatures) for twins in (passes.fused, passes.score)]
+        after = [len(dispatcher.signatures) for dispatcher in (passes.fused, passes.score)]
         assert after == before, family

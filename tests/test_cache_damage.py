@@ -158,7 +158,7 @@ from fastem.compiled import get_passes
 found = []
 warnings.simplefilter("always")
 warnings.showwarning = lambda message, *_: found.append(str(message))
-folder = Path(get_passes("poisson").fused.slab._cache.cache_path)
+folder = Path(get_passes("poisson").fused._cache.cache_path)
 for file in FILES:
     (folder / file).touch()
 """
@@ -166,7 +166,7 @@ for file in FILES:
 
 def test_a_fit_outlives_the_damage_of_a_cache(tmp_path):
     expected = small_fits("poisson")
-    cache = get_passes("poisson").fused.slab._cache
+    cache = get_passes("poisson").fused._cache
     files = [path.name for path in Path(cache.cache_path).glob(f"{cache._impl.filename_base}.*")]
     fit = SMALL_FITS.replace("NAMES", "['poisson']").replace('"folder":', '"warnings": found, "folder":')
     seen = python(DAMAGED.replace("FILES", str(files)) + fit, NUMBA_CACHE_DIR=str(tmp_path))

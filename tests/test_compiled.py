@@ -47,19 +47,20 @@ import numpy as np
 from fits import model_at
 from models import learned
 from reference import rows_for, start_at
+from fastem import threads
 from fastem.sources import array
 from fastem.compiled import get_passes
 
 warnings.simplefilter("ignore")  # once for all: threads share such settings
-array.PARALLEL_WORK = 1_000_000  # parallel passes on less data than a user would have them for
+array.PARALLEL_WORK = 1_000_000  # threads for less data than a user would have them for
 DATA = {family: rows_for(family, 60_000, 10) for family in ("full", "diag", "poisson")}
-TWINS = [get_passes(name).fused for name in ("gaussian-full", "gaussian-diag", "poisson")]
-TWINS += [get_passes("gaussian-full").score]
+PASSES = [get_passes(name).fused for name in ("gaussian-full", "gaussian-diag", "poisson")]
+PASSES += [get_passes("gaussian-full").score]
 WHAT = ["full", "diag", "poisson", "rows", "totals"]
 
 
-def used(twin):
-    return all(getattr(twins, twin).signatures for twins in TWINS)
+def shared():
+    return threads._kept.cache_info().currsize > 0 and all(dispatcher.signatures for dispatcher in PASSES)
 
 
 def bits(what, n_jobs=None):
@@ -94,13 +95,13 @@ def by_circumstance():
         LARGE_FITS
         + """
 one = [bits(what, 1) for what in WHAT]
-only_serial, threads = used("slab") and not any(twins.parallel.signatures for twins in TWINS), numba.get_num_threads()
+alone, number = not shared(), numba.get_num_threads()
 more = [[bits(what, n) for what in WHAT] for n in (2, 4, None)]
 with get_context("fork").Pool(1) as pool:
     forked = pool.map(bits, WHAT)
 print(json.dumps({
     "threads": compare(one, *more), "fork": compare(one, forked), "pool": compare(one, *in_two_threads()),
-    "used": [only_serial, used("parallel")], "number": [threads, numba.get_num_threads()],
+    "used": [alone, shared()], "number": [number, numba.get_num_threads()],
 }))
 """,
         NUMBA_NUM_THREADS="4",
@@ -110,26 +111,12 @@ print(json.dumps({
 @pytest.mark.parametrize("what", WHAT)
 @pytest.mark.parametrize("circumstance", ["threads", "fork", "pool"])
 def test_results_are_the_same_to_the_last_bit(by_circumstance, circumstance, what):
-    assert by_circumstance["used"] == [True, True], "one thread runs the slabs in a loop, more the parallel pass"
+    assert by_circumstance["used"] == [True, True], "one thread runs the slabs in a loop, more of them share them"
     assert by_circumstance[circumstance][what]
 
 
 def test_a_fit_leaves_the_number_of_threads_as_it_was(by_circumstance):
     assert by_circumstance["number"] == [4, 4]
-
-
-def test_threads_may_fit_at_once_where_the_layer_is_not_safe():
-    """Two threads in parallel code at once would abort the process under numba's own "workqueue"."""
-    seen = python(
-        LARGE_FITS
-        + """
-before = [bits(what) for what in WHAT]
-print(json.dumps([numba.threading_layer(), used("parallel"), compare(before, *in_two_threads())]))
-""",
-        NUMBA_NUM_THREADS="4",
-        NUMBA_THREADING_LAYER="workqueue",
-    )
-    assert seen == ["workqueue", True, dict.fromkeys(WHAT, True)]
 
 
 def test_jobs_may_be_any_number_but_zero():
@@ -195,7 +182,7 @@ def test_the_environment_is_reported():
     assert report["fastem"] == fastem.__version__
     assert report["python"] == ".".join(map(str, sys.version_info[:3]))
     assert int(report["threads"]) >= 1
-    assert {"processor", "threading layer", "cache directory"} <= report.keys()
+    assert {"processor", "cache directory"} <= report.keys()
 
 
 @pytest.mark.parametrize(
@@ -207,16 +194,16 @@ def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
     compiled._specialised.cache_clear()  # what was compiled for other tests
     compiled.get_cluster_passes.cache_clear()
     warmup.warmup(lambda label, seconds: reports.append((label, seconds)), (dtype,))
-    steps = ("fit, one thread", "score, one thread", "fit, all threads", "score, all threads")
+    steps = ("fit", "score")
     kinds = ["float32", "float32 in float64"] if dtype == "float32" else [dtype]
     starts = ("seeds", "clusters")
     labels = [f"k-means {dtype}: {step}" for step in starts]
     assert [label for label, _ in reports] == labels + [f"{family} {kind}: {step}" for kind in kinds for step in steps]
     assert all(seconds > 0 for _, seconds in reports)
     passes = get_passes(family)
-    used = [*passes.fused, *passes.score, *compiled.get_cluster_passes()]
+    used = [passes.fused, passes.score, *compiled.get_cluster_passes()]
     before = [dispatcher.signatures for dispatcher in used]
-    assert all(len(signatures) == (len(kinds) if i < 4 else 1) for i, signatures in enumerate(before))
+    assert all(len(signatures) == (len(kinds) if i < 2 else 1) for i, signatures in enumerate(before))
     monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)
     monkeypatch.setattr("fastem.partition.SMALL", 0)
     model = PoissonMixture(2) if family == "poisson" else GaussianMixture(2, covariance_type="spherical")

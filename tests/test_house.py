@@ -15,7 +15,7 @@ PACKAGE = Path(fastem.__file__).parent
 
 # From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
 LAYERS = """
-_process _cache interrupts permissions
+_cache interrupts permissions
 _jit datasets records annotations writing fingerprints frames
 numeric
 annotating projecting claims
@@ -160,22 +160,15 @@ def test_modules_of_a_package_do_not_import_in_circles(room):
 
 
 def test_only_the_jit_module_chooses_how_numba_compiles():
-    """The templates need `prange`, which is a name and no option; five modules of kernels teach numba vectors."""
+    """Five modules of kernels teach numba vectors."""
     users = {
         module for module in TREES if any(name.split(".")[0] in ("numba", "llvmlite") for name in imports_of(module))
     }
     teachers = {f"fastem.kernels.{name}" for name in ("registers", "vectors", "shuffles", "blocks", "instructions")}
-    assert users == {"fastem._jit", "fastem._cache", "fastem.kernels.passes"} | teachers
+    assert users == {"fastem._jit", "fastem._cache"} | teachers
     for module in teachers:
         calls = {ast.unparse(node) for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}
         assert not any(name.endswith("njit") or ".config" in name for name in calls)
-    (name,) = [
-        alias.name
-        for node in ast.walk(TREES["fastem.kernels.passes"])
-        if isinstance(node, ast.ImportFrom) and node.module == "numba"
-        for alias in node.names
-    ]
-    assert name == "prange"
 
 
 def test_schemes_know_no_family():

@@ -15,7 +15,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from fastem import GaussianMixture, PoissonMixture, _jit, _process
+from fastem import GaussianMixture, PoissonMixture, _jit
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 FAMILIES = (*COVARIANCE_TYPES, "poisson")
@@ -91,7 +91,6 @@ def require_threads(n_jobs):
     """Skip the benchmark on a machine with fewer threads; fail if fastem would not use them all."""
     if n_jobs > numba.config.NUMBA_NUM_THREADS:
         raise NotImplementedError(f"this machine has fewer than {n_jobs} threads")
-    _process._state["lost"] = False  # forked indeed, but from asv's server, which has started no threads
     with _jit.limit_threads(n_jobs):
         if _jit.n_threads() != n_jobs:
             raise RuntimeError(f"{_jit.n_threads()} threads instead of {n_jobs}")

@@ -9,7 +9,6 @@ Whatever memory a slab needs is given to it: `workspace` (R, b), whose columns a
 """
 
 import numpy as np
-from numba import prange
 
 from fastem.kernels.clusters import assign_tiles, limit_distances
 from fastem.kernels.posterior import component_mass, entropy, most_probable, soft, weighted_total
@@ -17,7 +16,7 @@ from fastem.kernels.tiles import load, take, width_of
 
 __placeholders__ = (
     *("log_prob", "accumulate", "posterior", "record", "load_errors", "restrict"),
-    *("fold_slab", "score_slab", "pick"),
+    *("fold_slab", "pick"),
 )
 
 
@@ -58,25 +57,14 @@ def fold_slab(rows, params, given, marks, workspace, first, last, mass, stats):
     return log_likelihood
 
 
-def fused_pass(rows, params, given, marks, workspaces, bounds, mass, stats, log_likelihood):
-    """Fold every slab, each into its row of mass (P, K), stats (P, S) and log_likelihood (P,), zero on entry."""
-    n_workers = workspaces.shape[0]
-    for worker in prange(n_workers):
-        for p in range(worker, bounds.size - 1, n_workers):
-            log_likelihood[p] = fold_slab(
-                rows, params, given, marks, workspaces[worker], bounds[p], bounds[p + 1], mass[p], stats[p]
-            )
+def pattern_pass(rows, params, which, given, marks, workspace, bounds, mass, stats, log_likelihood):
+    """`fold_slab` for some slabs, each into its row of mass (P, K), stats (P, S) and log_likelihood (P,).
 
-
-def pattern_pass(rows, params, which, given, marks, workspaces, bounds, mass, stats, log_likelihood):
-    """`fused_pass` where slab p has parameters of its own: those of pattern which[p], `pick`ed from all."""
-    n_workers = workspaces.shape[0]
-    for worker in prange(n_workers):
-        for p in range(worker, bounds.size - 1, n_workers):
-            own = pick(params, which[p])  # noqa: F821
-            log_likelihood[p] = fold_slab(
-                rows, own, given, marks, workspaces[worker], bounds[p], bounds[p + 1], mass[p], stats[p]
-            )
+    Slab p has parameters of its own: those of pattern which[p], `pick`ed from all.
+    """
+    for p in range(bounds.size - 1):
+        own = pick(params, which[p])  # noqa: F821
+        log_likelihood[p] = fold_slab(rows, own, given, marks, workspace, bounds[p], bounds[p + 1], mass[p], stats[p])
 
 
 def score_slab(rows, params, log_weights, workspace, first, last, wanted, out, sums):
@@ -110,18 +98,6 @@ def score_slab(rows, params, log_weights, workspace, first, last, wanted, out, s
                 for k in range(n_components):
                     r = np.exp(log_weights[k]) if impossible else resp[k, c]
                     out.responsibilities[start + c, k] = r
-
-
-def score_pass(rows, params, log_weights, workspaces, bounds, wanted, out, sums):
-    """Log-densities, labels or responsibilities, whichever `wanted` names, into the arrays of `out`.
-
-    `sums` (P, 2) gets each slab's weighted log-likelihood and entropy. It is an argument of its own: what a parallel
-    loop itself writes to an array inside a tuple is lost.
-    """
-    n_workers = workspaces.shape[0]
-    for worker in prange(n_workers):
-        for p in range(worker, bounds.size - 1, n_workers):
-            score_slab(rows, params, log_weights, workspaces[worker], bounds[p], bounds[p + 1], wanted, out, sums[p])
 
 
 def distance_pass(tiles, weights, points, closest, bounds, distances, sums):

@@ -23,6 +23,7 @@ from fastem.sources.tiling import (
     tile_rows,
     workspace_rows,
 )
+from fastem.threads import share_slabs
 
 Result = TypeVar("Result", Sweep, Scores)
 
@@ -211,13 +212,11 @@ class ArraySource:
         log_likelihood = np.zeros(n_slabs)
         workspaces = self._workspaces(passes, mixture.weights.size, self._n_workers(n_slabs, n_sums, parallel))
         fixed = (rows, self._weighted_params(passes, mixture.params, mixture.log_weights), given, marks)
-        if len(workspaces) > 1:
-            passes.fused.parallel(*fixed, workspaces, bounds, mass, stats, log_likelihood)
-        else:
-            for p in range(n_slabs):
-                log_likelihood[p] = passes.fused.slab(
-                    *fixed, workspaces[0], bounds[p], bounds[p + 1], mass[p], stats[p]
-                )
+
+        def fold(p: int, workspace: NDArray[Any]) -> None:
+            log_likelihood[p] = passes.fused(*fixed, workspace, bounds[p], bounds[p + 1], mass[p], stats[p])
+
+        share_slabs(fold, range(n_slabs), workspaces)
         one = n_slabs == 1  # a fit to a hundred rows spends more time in these sums than in a slab
         total_mass, total = (mass[0], stats[0]) if one else (mass.sum(axis=0), stats.sum(axis=0))
         if family.finish is not None:
@@ -253,11 +252,11 @@ class ArraySource:
         workspaces = self._workspaces(passes, mixture.weights.size, self._n_workers(n_slabs, n_stats, parallel))
         log_weights = mixture.log_weights
         fixed = (self.rows, self._weighted_params(passes, mixture.params, log_weights), log_weights)
-        if len(workspaces) > 1:
-            passes.score.parallel(*fixed, workspaces, bounds, wanted, by_row, sums)
-        else:
-            for p in range(n_slabs):
-                passes.score.slab(*fixed, workspaces[0], bounds[p], bounds[p + 1], wanted, by_row, sums[p])
+
+        def evaluate(p: int, workspace: NDArray[Any]) -> None:
+            passes.score(*fixed, workspace, bounds[p], bounds[p + 1], wanted, by_row, sums[p])
+
+        share_slabs(evaluate, range(n_slabs), workspaces)
         return Scores(by_row, *map(float, sums.sum(axis=0)))
 
     def _weighted_params(self, passes: Passes, params: Params, log_weights: Float) -> Params:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastem.annotations import Annotations
-from fastem.compiled import Passes, get_passes, get_pattern_passes
+from fastem.compiled import Passes, get_passes, get_pattern_pass
 from fastem.families._contract import Float, Params
 from fastem.sources._contract import Mixture, Sweep
 from fastem.sources.array import NO_MARKS, ArraySource
 from fastem.sources.patterns import Group, Patterns, find_patterns
 from fastem.sources.tiling import aligned_zeros
+from fastem.threads import share_slabs
+
+PARTS = 4
 
 
 class PatternSource(ArraySource):
@@ -73,12 +77,21 @@ class PatternSource(ArraySource):
         mass, log_likelihood = np.zeros((n_slabs, n_components)), np.zeros(n_slabs)
         stats = aligned_zeros((n_slabs, n_sums), np.float64)
         workspaces = rows._workspaces(complete, n_components, rows._n_workers(n_slabs, n_sums, parallel))
-        both = get_pattern_passes(passes.family.name, passes.policy, passes.restrict, few=complete.few)
-        run = both[len(workspaces) > 1]
-        nothing = np.empty((0, n_components))
-        run(
-            *(rows.rows._replace(key=key), patterns, group.which, nothing, NO_MARKS),
-            *(workspaces, group.bounds, mass, stats, log_likelihood),
-        )
+        run = get_pattern_pass(passes.family.name, passes.policy, passes.restrict, few=complete.few)
+        given, nothing = rows.rows._replace(key=key), np.empty((0, n_components))
+
+        def fold(slabs: slice, workspace: NDArray[Any]) -> None:
+            own = mass[slabs], stats[slabs], log_likelihood[slabs]
+            bounds = group.bounds[slabs.start : slabs.stop + 1]
+            run(given, patterns, group.which[slabs], nothing, NO_MARKS, workspace, bounds, *own)
+
+        share_slabs(fold, _parts(n_slabs, len(workspaces)), workspaces)
         first = np.searchsorted(group.which, np.arange(len(group.columns)))
         return np.add.reduceat(mass, first), np.add.reduceat(stats, first), float(log_likelihood.sum())
+
+
+def _parts(n_slabs: int, n_workers: int) -> list[slice]:
+    """Runs of slabs: several for each thread, so that one which others hinder leaves its share to the rest."""
+    n_parts = min(n_slabs, PARTS * n_workers) if n_workers > 1 else 1
+    ends = [n_slabs * part // n_parts for part in range(n_parts + 1)]
+    return [slice(start, stop) for start, stop in itertools.pairwise(ends)]

@@ -115,12 +115,9 @@ def test_version_info_and_warmup(run, monkeypatch):
     assert "numba" in run("info")
     monkeypatch.setattr("fastem.families.NAMES", ("gaussian-spherical",))
     lines = run("warmup").splitlines()
-    steps = ("fit, one thread", "score, one thread", "fit, all threads", "score, all threads")
-    starts = ("seeds", "clusters")
     labels = [line.partition(" s  ")[2] for line in lines]
-    expected = [f"k-means float64: {step}" for step in starts] + [
-        f"gaussian-spherical float64: {step}" for step in steps
-    ]
+    passes = {"k-means": ("seeds", "clusters"), "gaussian-spherical": ("fit", "score")}
+    expected = [f"{name} float64: {step}" for name, steps in passes.items() for step in steps]
     assert labels == [*expected, "in all"]
     assert all(float(line.partition(" s ")[0]) >= 0.0 for line in lines)
 

@@ -8,7 +8,6 @@ TARGETS = {
     "_cache.py": "test_cache_damage.py test_cache.py",
     "_jit.py": "test_threads.py test_compiled.py test_cache.py",
     "_plot_shapes.py": "test_plotting.py",
-    "_process.py": "test_threads.py test_compiled.py",
     "annotating.py": "test_noise_checked.py test_noise.py test_labels.py test_input_types.py test_numeric.py",
     "annotations.py": "test_noise.py test_labels.py test_missing.py test_sources_known.py test_background_missing.py",
     "background.py": "test_background.py test_background_kept.py test_background_missing.py",
