@@ -72,36 +72,6 @@ def test_kernels_made_of_other_kernels_are_found_too(tmp_path):
     assert first[0] == second[0]
 
 
-TWINS = """
-import json
-import numpy as np
-from reference import rows_for
-from fastem.compiled import get_passes
-from fastem.families import get_family
-from fastem.sources import ArraySource, Mixture
-
-X = rows_for("diag", 20_000, 10)
-found = []
-for name in ("gaussian-diag", "gaussian-tied"):
-    family = get_family(name)
-    mixture = Mixture(np.full(3, 1 / 3), family.params_at(X[:3].copy()))
-    source, n_stats = ArraySource(X), family.n_stats(10, 3)
-    for parallel in WHICH:
-        sweep = source.sweep(get_passes(name), mixture, n_stats, parallel=parallel)
-        found.append([sweep.log_likelihood, sweep.mass.tolist(), sweep.stats.tolist()])
-print(json.dumps(found))
-"""
-
-
-@pytest.mark.parametrize("earlier", [False, True])
-def test_twins_give_the_same_bits_though_one_was_compiled_in_an_earlier_process(earlier, tmp_path):
-    """The compiler may order sums differently each time: what both twins call has to come from one compilation."""
-    for seed, which in enumerate(([earlier], [False, True])):
-        code = TWINS.replace("WHICH", str(which))
-        found = python(code, NUMBA_CACHE_DIR=str(tmp_path), PYTHONHASHSEED=str(seed))
-    assert found[::2] == found[1::2]
-
-
 def test_code_is_compiled_anew_where_no_folder_is_writable(tmp_path):
     no_folder = tmp_path / "file"
     no_folder.touch()

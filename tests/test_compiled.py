@@ -22,13 +22,13 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize("shape", [(20_000, 3, 2), (17_001, 10, 5)])
 @pytest.mark.parametrize("family", NAMES)
-def test_both_twins_of_a_pass_give_the_same_bits(family, shape, rng):
+def test_a_pass_has_the_same_bits_on_one_thread_and_on_several(family, shape, rng):
     n_rows, n_features, n_components = shape
     X = rng.poisson(4.0, size=(n_rows, n_features)).astype(float)
     source, contract, passes = ArraySource(X), get_family(family), get_passes(family)
     mixture = Mixture(rng.dirichlet(np.ones(n_components)), contract.params_at(X[:n_components] + 0.5))
     n_stats = contract.n_stats(n_features, n_components)
-    serial, parallel = (source.sweep(passes, mixture, n_stats, parallel=twin) for twin in (False, True))
+    serial, parallel = (source.sweep(passes, mixture, n_stats, parallel=several) for several in (False, True))
     assert serial.log_likelihood == parallel.log_likelihood
     np.testing.assert_array_equal(serial.mass, parallel.mass)
     np.testing.assert_array_equal(serial.stats, parallel.stats)

@@ -5,7 +5,7 @@ import sys
 
 from .common import Suite, require_threads
 
-ROWS = {"small": 150, "large": 1_000_000}  # one thread's pass and the parallel one
+ROWS = {"small": 150, "large": 1_000_000}  # on one thread, and shared by several
 PREPARE = """
 import warnings
 import numpy as np
@@ -46,7 +46,7 @@ class FirstFit(Suite):
     warmup_time = 0
 
     def setup(self, data):
-        """Skip the parallel pass where there is none."""
+        """Skip what threads share where there is one."""
         if data == "large":
             require_threads(2)
         self.prepare = PREPARE.format(n_rows=ROWS[data])

@@ -36,7 +36,7 @@ class Threads(Suite):
 
 
 class BusyThreads(Suite):
-    """Shows a parallel pass that has silently become serial."""
+    """Shows threads that have silently ceased to share a pass."""
 
     unit = "threads"
 

@@ -5,7 +5,7 @@ them. A slab is a run of rows that is summed in order; `bounds` (P + 1,) tells w
 data's shape only, so results do not depend on the number of threads.
 
 Whatever memory a slab needs is given to it: `workspace` (R, b), whose columns are the rows of a tile, see
-`fastem.sources.workspace_rows`. Compiled code that allocates takes longer to compile, above all in parallel loops.
+`fastem.sources.workspace_rows`. Compiled code that allocates takes longer to compile.
 """
 
 import numpy as np
