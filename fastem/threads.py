@@ -33,8 +33,8 @@ def limit_threads(n_jobs: int | None) -> Iterator[None]:
 def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
     """Results in the tasks' order, of tasks that come as they are ready, at most `held_tasks` at a time.
 
-    Threads do not wait for each other as those of a parallel loop of numba do, which matters where others, that read the data,
-    want the processors too.
+    Threads do not wait for each other as those of numba's parallel loops do, which matters where others, that read the
+    data, want the processors too.
     """
     from fastem import _jit
 
@@ -60,7 +60,7 @@ def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iter
 class Helpers:
     """Threads that take tasks beside the one that has them, which waits for none that has not begun.
 
-    Those of a parallel loop of numba wait for each other, and spin: beside busy processes half a millisecond becomes ten.
+    Those of numba's parallel loops wait for each other, and spin: beside busy processes half a millisecond becomes ten.
     """
 
     def __init__(self, n_threads: int | None = None) -> None:

@@ -128,7 +128,7 @@ CHANGES = {
             "weight[c] = 1.0\n        for j in range(n_features):",
         ),
         ("last = n_features - width", "last = n_features - width - 1"),
-        ("row[c] = weight[c] * part[c, k]", "row[c] = part[c, k]"),
+        ("resp[k, c] = row_weight * part[c, k]", "resp[k, c] = part[c, k]"),
     ],
     "cells": [
         (
