@@ -119,6 +119,17 @@ def test_two_hundred_features_and_three_hundred_components(name, rng):
         np.testing.assert_allclose(model.covariances_, variances + 1.0, rtol=1e-9)
 
 
+def test_a_covariance_that_is_kept_keeps_its_factor_whatever_rounding_made_of_it():
+    family = get_family("gaussian-full")
+    params = family.params_at(np.array([[0.0, 0.0], [5.0, 5.0]]))
+    params = params._replace(covariances=np.array([[[1.0, 1.0], [1.0, 1.0]], np.eye(2)]), lower=2.0 * params.lower)
+    stats = np.tile([0.0, 0.0, 3.0, 0.0, 0.0, 3.0], 2)
+    after = family.m_step(np.array([2.0, 1.0]), stats, params, Prior(covariances=np.array([True, False])))
+    np.testing.assert_array_equal(after.covariances, [params.covariances[0], 3.0 * np.eye(2)])
+    np.testing.assert_array_equal(after.lower[0], params.lower[0])
+    np.testing.assert_allclose(after.lower[1], np.eye(2) / np.sqrt(3.0))
+
+
 def test_counts_that_rounding_leaves_below_zero_give_a_rate_of_zero():
     family = get_family("poisson")
     params = family.params_at(np.full((2, 2), 3.0))

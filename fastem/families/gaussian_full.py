@@ -89,11 +89,11 @@ def m_step(mass: Float, stats: Float, params: FullParams, prior: Prior) -> FullP
         step = prior.step(moments[:, 0], mass, params.means)
         covariances = _with_prior(mass, stats, params.means, step, prior.conjugate)
     covariances.reshape(n_components, -1)[:, :: n_features + 1] += prior.reg_covar
-    kept = [k for k in range(n_components) if prior.keeps_covariance(k)]
-    covariances[kept] = params.covariances[kept]
-    lower = inverse_factors(covariances)
-    lower[kept] = params.lower[kept]
-    return make_params(params.means + step, covariances, lower)
+    if prior.covariances is None:
+        return make_params(params.means + step, covariances, inverse_factors(covariances))
+    kept = prior.covariances[:, None, None]  # whose factors are kept too: rounding may have made them singular
+    lower = np.where(kept, params.lower, inverse_factors(np.where(kept, np.eye(n_features), covariances)))
+    return make_params(params.means + step, np.where(kept, params.covariances, covariances), lower)
 
 
 def _with_prior(mass: Float, stats: Float, means: Float, step: Float, conjugate: Conjugate) -> Float:
