@@ -448,13 +448,13 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
 
 def _factors(covariances: Float, covariance_type: str) -> Float:
     """Cholesky factors of the precisions, from covariances."""
+    from fastem.families._arithmetic import inverse_factors
     from fastem.families._gaussian import lower_inverse
 
     if covariance_type in ("diag", "spherical"):
         return 1.0 / np.sqrt(covariances)
-    if covariance_type == "tied":
-        return np.ascontiguousarray(lower_inverse(covariances, None).T)
-    return np.stack([np.ascontiguousarray(lower_inverse(matrix, k).T) for k, matrix in enumerate(covariances)])
+    lower = lower_inverse(covariances, None) if covariance_type == "tied" else inverse_factors(covariances)
+    return np.ascontiguousarray(np.swapaxes(lower, -1, -2))
 
 
 def _total_scatter_start(sample: Sample, origin: Float, mixture: Mixture, reg_covar: float) -> dict[str, Float]:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.families import _gaussian
+from fastem.families._arithmetic import inverse_factors
 from fastem.families._contract import Float
 from fastem.families._parameters import FINITE, NON_NEGATIVE, POSITIVE, TRIANGULAR, Parameter
 
@@ -43,8 +44,7 @@ def complete_matrices(described: dict[str, Float]) -> dict[str, Float]:
     if "precisions_cholesky" not in described:
         covariances = described["covariances"]
         matrices = covariances.reshape(-1, *covariances.shape[-2:])
-        lower = np.stack([_gaussian.lower_inverse(matrix, k) for k, matrix in enumerate(matrices)])
-        factors = np.ascontiguousarray(np.swapaxes(lower, 1, 2)).reshape(covariances.shape)
+        factors = np.ascontiguousarray(np.swapaxes(inverse_factors(matrices), 1, 2)).reshape(covariances.shape)
         return {**described, "precisions_cholesky": factors}
     lower = np.swapaxes(described["precisions_cholesky"], -1, -2)
     return {**described, "covariances": _gaussian.covariance_from(np.ascontiguousarray(lower))}
