@@ -165,10 +165,12 @@ class ArraySource:
             nothing = np.empty((0, mixture.weights.size), source.precision)
             return source._fold(passes, rows, mixture, nothing, n_stats, parallel, marks)
 
-        return fold(self) if self.precision == np.float64 else self._within_range(fold)
+        return self._within_range(fold)
 
     def _within_range(self, evaluate: Callable[["ArraySource"], Result]) -> Result:
-        """What `evaluate` makes of the rows in float32, or in float64 if numbers leave its range."""
+        """What `evaluate` makes of the rows, in float64 if numbers leave the range of float32."""
+        if self.precision == np.float64:
+            return evaluate(self)
         try:
             result = evaluate(self)
             if math.isfinite(result.log_likelihood):
@@ -233,8 +235,6 @@ class ArraySource:
     ) -> Scores:
         """Evaluate every row at `mixture`."""
         wanted = Wanted() if wanted is None else wanted
-        if self.precision == np.float64:
-            return self._scored(passes, mixture, wanted, parallel)
         return self._within_range(lambda source: source._scored(passes, mixture, wanted, parallel))
 
     def _scored(self, passes: Passes, mixture: Mixture, wanted: Wanted, parallel: bool | None) -> Scores:
