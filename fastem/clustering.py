@@ -11,7 +11,6 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastem.annotations import tells
 from fastem.partition import Partition
-from fastem.threads import Helpers
 
 Float = NDArray[np.float64]
 
@@ -51,10 +50,9 @@ def cluster(
     ----------
     S. P. Lloyd (1982), Least squares quantization in PCM, IEEE Transactions on Information Theory 28, 129-137.
     """
-    with Helpers() as helpers:
-        partition = Partition(values, weights, n_clusters, helpers=helpers)
-        tolerance = TOL * partition.variance()
-        labels = _lloyd(partition, partition.points(partition.seeds(random_state)), Complete(), tolerance)
+    partition = Partition(values, weights, n_clusters)
+    tolerance = TOL * partition.variance()
+    labels = _lloyd(partition, partition.points(partition.seeds(random_state)), Complete(), tolerance)
     n_distinct = np.count_nonzero(np.bincount(labels))
     if n_distinct < n_clusters:
         warnings.warn(DUPLICATES.format(n_distinct, n_clusters), ConvergenceWarning, stacklevel=2)
@@ -65,8 +63,7 @@ def seed_rows(
     values: NDArray[Any], weights: Float | None, n_clusters: int, random_state: np.random.RandomState
 ) -> NDArray[np.int64]:
     """Rows chosen by k-means++, those of scikit-learn's `kmeans_plusplus`."""
-    with Helpers() as helpers:
-        return Partition(values, weights, n_clusters, helpers=helpers).seeds(random_state)
+    return Partition(values, weights, n_clusters).seeds(random_state)
 
 
 def _lloyd(partition: Partition, centres: NDArray[Any], space: Space, tolerance: float) -> NDArray[np.int64]:
@@ -172,9 +169,7 @@ def cluster_known(
     forbidden = np.zeros((len(values), n_clusters)) if plausible is None else ~(plausible > 0.0)
     rows = np.hstack([known, there, forbidden])
     space, tolerance = Incomplete(values.shape[1], n_clusters), TOL * np.average(filled.var(axis=0))
-    with Helpers() as helpers:
-        partition = Partition(rows, weights, n_clusters, np.zeros(rows.shape[1]), helpers)
-        return _lloyd(partition, centres, space, tolerance)
+    return _lloyd(Partition(rows, weights, n_clusters, np.zeros(rows.shape[1])), centres, space, tolerance)
 
 
 def choose_rows(

@@ -4,7 +4,6 @@ Many rows are read by compiled passes (`fastem.kernels.clusters`), few by the sa
 has to be compiled. Which of them, and the order of all sums, follows from shapes only.
 """
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,14 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.sources.tiling import aligned_zeros, slab_bounds
-from fastem.threads import Helpers
+from fastem.threads import helpers, runs
 
 Float = NDArray[np.float64]
 Pass = Callable[..., None]
 
 SMALL = 2**17  # rows x features x clusters that numpy goes through in a tenth of a millisecond
 SHARED = 2**23  # that one thread goes through in half a millisecond: less is not worth waking another
-PARTS = 4  # of a pass for each thread, so that one which others hinder leaves its share to the rest
 TILE_ROWS = 32  # a multiple of vectors of any width; tiles are read from their beginning to their end
 CENTRES = 4  # that passes take at once
 ORIGIN_ROWS = 1000  # near the mean is near enough
@@ -37,8 +35,6 @@ class Partition:
     n_clusters : int
     origin : ndarray of shape (d,), optional
         Given where values are no coordinates.
-    helpers : Helpers, optional
-        Threads that take part where it pays.
     """
 
     def __init__(
@@ -47,7 +43,6 @@ class Partition:
         weights: Float | None,
         n_clusters: int,
         origin: NDArray[Any] | None = None,
-        helpers: Helpers | None = None,
     ) -> None:
         self.n_rows, n_features = values.shape
         self.n_clusters, self.dtype = n_clusters, values.dtype
@@ -70,7 +65,7 @@ class Partition:
         self._scratch = aligned_zeros((n_slabs, b), self.dtype)
         self._sums, self._mass = np.zeros((n_slabs, n_centres, n_features)), np.zeros((n_slabs, n_centres))
         self._changed = np.zeros(n_slabs, np.bool_)
-        self._helpers = helpers if work >= SHARED else None
+        self._helpers = helpers() if work >= SHARED else helpers(1)
         passes: tuple[Pass, Pass] = (_distances, _assign) if small else _compiled()
         self._distances, self._assign = passes
 
@@ -157,14 +152,7 @@ class Partition:
 
     def _share(self, read: Callable[[slice], None]) -> None:
         """Go through all slabs, in parts where threads help."""
-        n_slabs = len(self._changed)
-        n_parts = 1 if self._helpers is None else min(n_slabs, PARTS * self._helpers.n_threads)
-        ends = [n_slabs * part // n_parts for part in range(n_parts + 1)]
-        parts = [slice(start, stop) for start, stop in itertools.pairwise(ends)]
-        if self._helpers is None:
-            read(parts[0])
-        else:
-            self._helpers.share(read, parts)
+        self._helpers.share(read, runs(len(self._changed), self._helpers.n_threads))
 
     def totals(self) -> tuple[Float, Float]:
         """Weighted sums of the clusters' rows (K, d), and their weights (K,)."""

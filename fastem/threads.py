@@ -7,12 +7,14 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from fastem.interrupts import undisturbed
+
+RUNS = 4  # for each thread
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -63,18 +65,9 @@ class Helpers:
     Those of numba's parallel loops wait for each other, and spin: beside busy processes half a millisecond becomes ten.
     """
 
-    def __init__(self, n_threads: int | None = None) -> None:
-        from fastem import _jit
-
-        self.n_threads = _jit.n_threads() if n_threads is None else n_threads
-        self._pool = ThreadPoolExecutor(self.n_threads - 1) if self.n_threads > 1 else None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown()
+    def __init__(self, n_threads: int) -> None:
+        self.n_threads = n_threads
+        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
 
     def share(self, function: Callable[[Task], object], tasks: Iterable[Task]) -> None:
         """Call a function, which releases the interpreter, with each task, in any order and by any thread."""
@@ -118,13 +111,27 @@ def share_slabs(
         finally:
             free.append(memory)
 
-    _kept(len(memories), os.getpid()).share(run, tasks)
+    helpers(len(memories)).share(run, tasks)
+
+
+def helpers(n_threads: int | None = None) -> Helpers:
+    """So many threads; without a number, as many as this thread may have now."""
+    from fastem import _jit
+
+    n = _jit.n_threads() if n_threads is None else n_threads
+    return _kept(n, os.getpid()) if n > 1 else Helpers(1)
 
 
 @functools.cache
 def _kept(n_threads: int, process: int) -> Helpers:
-    """Threads for the passes of a process, which a forked child has not."""
+    """Threads of a process, which a forked child has not."""
     return Helpers(n_threads)
+
+
+def runs(n: int, n_threads: int) -> list[slice]:
+    """Runs of n things, several for each thread, so that one which others hinder leaves its share to the rest."""
+    n_runs = min(n, RUNS * n_threads) if n_threads > 1 else 1
+    return [slice(n * run // n_runs, n * (run + 1) // n_runs) for run in range(n_runs)]
 
 
 def held_tasks() -> int:

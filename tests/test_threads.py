@@ -143,10 +143,10 @@ print(json.dumps([free, bound, numbers()]))
 
 @pytest.mark.parametrize("n_threads", [1, 2])
 def test_helpers_see_that_each_task_is_done_once(n_threads):
-    with threads.limit_threads(n_threads), threads.Helpers() as helpers:
+    with threads.limit_threads(n_threads):
         for n_tasks in (0, 1, 50):
             done = []
-            helpers.share(done.append, range(n_tasks))
+            threads.helpers().share(done.append, range(n_tasks))
             assert sorted(done) == list(range(n_tasks))
 
 
@@ -158,8 +158,8 @@ def test_an_error_of_a_helper_reaches_who_asked_and_ends_the_rest(n_threads):
         done.append(task)
         raise ZeroDivisionError
 
-    with threads.limit_threads(n_threads), threads.Helpers() as helpers, pytest.raises(ZeroDivisionError):
-        helpers.share(work, range(50))
+    with threads.limit_threads(n_threads), pytest.raises(ZeroDivisionError):
+        threads.helpers().share(work, range(50))
     assert len(done) <= n_threads
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,7 @@ from fastem.sources._contract import Mixture, Sweep
 from fastem.sources.array import NO_MARKS, ArraySource
 from fastem.sources.patterns import Group, Patterns, find_patterns
 from fastem.sources.tiling import aligned_zeros
-from fastem.threads import share_slabs
-
-PARTS = 4
+from fastem.threads import runs, share_slabs
 
 
 class PatternSource(ArraySource):
@@ -85,13 +82,6 @@ class PatternSource(ArraySource):
             bounds = group.bounds[slabs.start : slabs.stop + 1]
             run(given, patterns, group.which[slabs], nothing, NO_MARKS, workspace, bounds, *own)
 
-        share_slabs(fold, _parts(n_slabs, len(workspaces)), workspaces)
+        share_slabs(fold, runs(n_slabs, len(workspaces)), workspaces)
         first = np.searchsorted(group.which, np.arange(len(group.columns)))
         return np.add.reduceat(mass, first), np.add.reduceat(stats, first), float(log_likelihood.sum())
-
-
-def _parts(n_slabs: int, n_workers: int) -> list[slice]:
-    """Runs of slabs: several for each thread, so that one which others hinder leaves its share to the rest."""
-    n_parts = min(n_slabs, PARTS * n_workers) if n_workers > 1 else 1
-    ends = [n_slabs * part // n_parts for part in range(n_parts + 1)]
-    return [slice(start, stop) for start, stop in itertools.pairwise(ends)]
