@@ -22,8 +22,9 @@ from numba.extending import typeof_impl
 from fastem._cache import CheckedCache
 
 Function = Callable[..., Any]
-# Of everything that is compiled; no fastmath. Nobody calls from C.
-OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+# Of everything that is compiled; no fastmath. Nobody calls from C. Memory is handed in, so that no references to arrays
+# need to be counted: threads would do that in the same places of memory, for each slice that a kernel takes.
+OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
 
 
 def _njit(function: Function, **options: Any) -> Function:

@@ -61,9 +61,8 @@ def get_pattern_pass(family_name: str, policy: str, restrict: str, *, few: bool)
 
     algebra = get_family(family_name).patterns
     assert algebra is not None
-    slab = _specialised(algebra.family, policy, "ignore", restrict, few=few).fused
-    label = _label(family_name, policy, restrict, few=few)
-    return _jit.specialise(passes.pattern_pass, label, {"fold_slab": slab, "pick": algebra.pick})
+    kernels = {**_kernels(algebra.family, policy, "ignore", restrict, few=few), "pick": algebra.pick}
+    return _jit.specialise(passes.fold_slabs, _label(family_name, policy, restrict, few=few), kernels)
 
 
 @functools.cache
@@ -79,22 +78,29 @@ def get_cluster_passes() -> tuple[Function, Function]:
 @functools.cache  # counts a default and the same value given as two calls
 def _specialised(family_name: str, policy: str, record: str, restrict: str, *, few: bool) -> Passes:
     from fastem import _jit
-    from fastem.kernels import passes, posterior, tiles
+    from fastem.kernels import passes
+
+    kernels = _kernels(family_name, policy, record, restrict, few=few)
+    label = _label(family_name, policy, record, restrict, few=few)
+    fused, score = (_jit.specialise(slabs, label, kernels) for slabs in (passes.fold_slabs, passes.score_slabs))
+    return Passes(fused, score, get_family(family_name), policy, record, restrict, few)
+
+
+def _kernels(family_name: str, policy: str, record: str, restrict: str, *, few: bool) -> dict[str, Function]:
+    """What the templates' placeholders stand for, where slabs share their parameters."""
+    from fastem.kernels import posterior, tiles
 
     family = get_family(family_name)
     own = family.few if few and family.few else family
-    kernels = {
+    return {
         "log_prob": own.log_prob,
         "accumulate": own.accumulate,
         "posterior": getattr(posterior, policy),
         "record": getattr(posterior, record),
         "restrict": getattr(posterior, restrict),
         "load_errors": family.load_errors or tiles.load_nothing,
+        "pick": tiles.same_for_all,
     }
-    label = _label(family_name, policy, record, restrict, few=few)
-
-    fused, score = (_jit.specialise(slab, label, kernels) for slab in (passes.fold_slab, passes.score_slab))
-    return Passes(fused, score, family, policy, record, restrict, few)
 
 
 def _label(*names: str, few: bool) -> str:

@@ -24,7 +24,7 @@ def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tm
     assert Path(first["folder"]).is_relative_to(tmp_path)
     names = [path.name for path in tmp_path.rglob("*.nbc")]
     for label in ("gaussian-full.soft.ignore.all_allowed.few", "poisson.soft.ignore.all_allowed"):
-        assert sum(f"fold_slab.{label}." in file for file in names) == 1
+        assert sum(f"fold_slabs.{label}." in file for file in names) == 1
 
 
 READY = """

@@ -55,6 +55,15 @@ def test_moments_about_a_centre_are_sums_and_the_lower_triangle_of_the_scatter(d
     np.testing.assert_allclose(sums - 1.0, z @ resp, atol=100 * rtol)
 
 
+@pytest.mark.parametrize("d", WIDTHS)
+def test_second_moments_about_zero_are_those_about_a_centre_of_zero(d, rng, tile_of):
+    tile, resp, zero, rows = tile_of(d), rng.random(LANES), np.zeros(d), np.empty((d + 4, LANES))
+    found, expected = np.ones((d, d)), np.ones((d, d))
+    linalg.second_moments(resp, EVERY_VECTOR, tile, rows, found)
+    linalg.moments(resp, EVERY_VECTOR, tile, zero, rows, np.empty(d), expected)
+    np.testing.assert_array_equal(found, expected)
+
+
 @pytest.mark.parametrize("d", range(1, small.LARGEST + 1))
 def test_the_written_out_kernels_agree_with_the_blocks(d, rng, tile_of):
     lower, offset, tile = np.tril(rng.normal(size=(d, d))), rng.normal(size=d), tile_of(d)
@@ -212,18 +221,18 @@ def test_vectors_without_a_responsibility_worth_the_work_are_left_out(rng):
     resp[[3, 20, 21, LANES - 1]] = 1e-3, 1.0, 1e-30, 1e-25
     step = vectors.lanes(resp)
     found = np.empty(LANES, np.int64)
-    assert posterior.active_vectors(resp, 1.0, found).tolist() == [3 // step * step, 20 // step * step]
-    assert posterior.active_vectors(resp, 0.0, found).tolist()[-1] == LANES - step
+    assert found[: posterior.active_vectors(resp, 1.0, found)].tolist() == [3 // step * step, 20 // step * step]
+    assert found[posterior.active_vectors(resp, 0.0, found) - 1] == LANES - step
     resp[40] = 1e-19  # which a sum of 1 does not feel, but which is no rounding where the others are far away
-    assert 40 // step * step in posterior.active_vectors(resp, 1.0, found)
+    assert 40 // step * step in found[: posterior.active_vectors(resp, 1.0, found)]
 
 
 def test_vectors_that_matter_to_one_of_two_components_and_those_that_matter_to_both():
     resp, mass, found = np.zeros((3, LANES)), np.ones(3), np.empty(LANES, np.int64)
     step = vectors.lanes(resp)
     resp[1, [3, 20]], resp[2, [20, LANES - 1]] = 1.0, 1.0
-    active, n_both = posterior.active_in_two(resp, mass, 1, found)
-    assert active.tolist() == [3 // step * step, 20 // step * step, LANES - step]
+    n_either, n_both = posterior.active_in_two(resp, mass, 1, found)
+    assert found[:n_either].tolist() == [3 // step * step, 20 // step * step, LANES - step]
     assert n_both == 1
 
 

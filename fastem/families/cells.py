@@ -40,7 +40,7 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
     n_features = tile.shape[0]
     vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
-        active = active_vectors(resp[k], mass[k], vectors)
+        active = vectors[: active_vectors(resp[k], mass[k], vectors)]
         if active.size > 0:
             cells.weighted_moments(resp[k], active, tile, params.centres[k], 3 * k * n_features, stats)
 
@@ -57,7 +57,7 @@ def accumulate_counts(params, tile, weight, resp, mass, scratch, stats):  # type
     n_features = tile.shape[0]
     vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
-        active = active_vectors(resp[k], mass[k], vectors)
+        active = vectors[: active_vectors(resp[k], mass[k], vectors)]
         if active.size > 0:
             cells.weighted_counts(resp[k], active, tile, 2 * k * n_features, stats)
 

@@ -44,7 +44,7 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
     size = n_features * (n_features + 1)
     vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
-        active = active_vectors(resp[k], mass[k], vectors)
+        active = vectors[: active_vectors(resp[k], mass[k], vectors)]
         if active.size > 0:
             moments = stats[k * size : (k + 1) * size].reshape(n_features + 1, n_features)
             linalg.moments(resp[k], active, tile, params.means[k], scratch, moments[0], moments[1:])

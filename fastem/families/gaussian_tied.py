@@ -19,7 +19,7 @@ from fastem.families import _gaussian, _gaussian_parameters
 from fastem.families._arithmetic import log_determinants
 from fastem.families._contract import Conjugate, Family, Float, Prior
 from fastem.kernels.columns import expected_residual, invert, log_densities_spherical
-from fastem.kernels.linalg import moments, triangular_product
+from fastem.kernels.linalg import moments, second_moments, triangular_product
 from fastem.kernels.posterior import active_vectors
 
 
@@ -62,18 +62,17 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
     vectors = scratch[-1].view(np.int64)
     if n_components > n_features * n_features:
         for k in range(n_components):
-            active = active_vectors(resp[k], mass[k], vectors)
+            active = vectors[: active_vectors(resp[k], mass[k], vectors)]
             moments(resp[k], active, tile, params.means[k], scratch, sums[k], scatter)
         return
     residual, inverse_weight, rest = scratch[:n_features], scratch[n_features], scratch[n_features + 1 :]
     invert(weight, inverse_weight)
     for j in range(n_features):
         expected_residual(params.means, j, tile, resp, inverse_weight, residual, sums)
-    centre, unused = np.zeros(max(n_features, n_components), tile.dtype), np.empty(max(n_features, n_components))
-    active = active_vectors(weight, 0.0, vectors)
-    moments(weight, active, residual, centre, rest, unused, scatter)
+    active = vectors[: active_vectors(weight, 0.0, vectors)]
+    second_moments(weight, active, residual, rest, scatter)
     products = stats[first_products:first_scatter].reshape(n_components, n_components)
-    moments(inverse_weight, active, resp, centre, rest, unused, products)
+    second_moments(inverse_weight, active, resp, rest, products)
 
 
 def n_stats(n_features: int, n_components: int) -> int:

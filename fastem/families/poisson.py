@@ -40,7 +40,7 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
     """Per component: expected total counts (d,)."""
     vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
-        active = active_vectors(resp[k], mass[k], vectors)
+        active = vectors[: active_vectors(resp[k], mass[k], vectors)]
         if active.size > 0:
             weighted_sum(resp[k], active, tile, k * tile.shape[0], stats)
 

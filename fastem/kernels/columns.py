@@ -152,12 +152,12 @@ def moments(resp, mass, centres, tile, vectors, stats):
     k = 0
     while k < n_components:
         if k + 1 < n_components:
-            either, n_both = active_in_two(resp, mass, k, vectors)
-            if 4 * n_both > either.size:  # or rows without weight would cost more than reading once saves
-                moments_of_two(resp, either, tile, centres, k, stats)
+            n_either, n_both = active_in_two(resp, mass, k, vectors)
+            if 4 * n_both > n_either:  # or rows without weight would cost more than reading once saves
+                moments_of_two(resp, vectors[:n_either], tile, centres, k, stats)
                 k += 2
                 continue
-        active = active_vectors(resp[k], mass[k], vectors)
+        active = vectors[: active_vectors(resp[k], mass[k], vectors)]
         if active.size > 0:
             moments_of_one(resp, active, tile, centres, k, stats)
         k += 1

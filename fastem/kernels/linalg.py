@@ -41,6 +41,12 @@ def moments(resp, active, tile, centre, scratch, sums, scatter):
     weighted_moments(resp, active, tile, centre, scratch, sums, scatter)
 
 
+@kernel
+def second_moments(resp, active, tile, scratch, scatter):
+    """The second moments of `moments` about zero."""
+    weighted_squares(resp, active, tile, scratch, scatter)
+
+
 def halved_squares(lower, offset, constant, tile, out):
     """What `log_density` does."""
     out[:] = constant - 0.5 * ((np.tril(lower) @ tile - offset[:, None]) ** 2).sum(axis=0)
@@ -120,29 +126,56 @@ def weighted_moments(resp, active, tile, centre, scratch, sums, scatter):
 
 @instructions(weighted_moments)
 def _write_weighted_moments(k, resp, active, tile, centre, scratch, sums, scatter):
+    def add_first(i, found):
+        k.add_totals(sums, [((i,), found)])
+
+    _strips(k, resp, active, tile, scratch, scatter, lambda i: k.broadcast(centre, i), add_first)
+
+
+def weighted_squares(resp, active, tile, scratch, scatter):
+    """What `second_moments` does."""
+    none = np.zeros(len(tile))
+    weighted_moments(resp, active, tile, none, scratch, none.copy(), scatter)
+
+
+@instructions(weighted_squares)
+def _write_weighted_squares(k, resp, active, tile, scratch, scatter):
+    _strips(k, resp, active, tile, scratch, scatter)
+
+
+def _strips(k, resp, active, tile, scratch, scatter, centre_of=None, add_first=None):
+    """Add to the scatter, from the top: a few of its rows at a time, up to the diagonal."""
     over = functools.partial(over_active, k, active)
     width = SHAPES.scatter[1]
 
+    def centres_at(i, n):
+        return [centre_of(k.plus(i, r)) if centre_of else None for r in range(n)]
+
+    def residual(i, c, centre):
+        x = k.load(tile, i, c)
+        return x if centre is None else k.subtract(x, centre)
+
     def strip(n_rows, i):
-        """Rows i and so on of the scatter, up to the diagonal."""
-        means = [k.broadcast(centre, k.plus(i, r)) for r in range(n_rows)]
+        means = centres_at(i, n_rows)
 
         def weigh(c, cells):
             w = k.load(resp, c)
             for r in range(n_rows):
-                p = k.multiply(w, k.subtract(k.load(tile, k.plus(i, r), c), means[r]))
+                p = k.multiply(w, residual(k.plus(i, r), c, means[r]))
                 k.store(p, scratch, r, c)
-                k.change(cells[r], k.add(k.value(cells[r]), p))
+                if add_first:
+                    k.change(cells[r], k.add(k.value(cells[r]), p))
 
-        first = k.over_rows(range(n_rows), over, weigh)
-        k.add_totals(sums, [((i,), first.values())])
+        first = k.over_rows(range(n_rows) if add_first else (), over, weigh)
+        if add_first:
+            add_first(i, first.values())
 
         def rectangle(n_columns, j, inside=lambda r, s: True):
-            centres = [k.broadcast(centre, k.plus(j, s)) for s in range(n_columns)]
+            centres = centres_at(j, n_columns)
             keys = [(r, s) for r, s in keys_of(n_rows, n_columns) if inside(r, s)]
 
             def multiply(c, cells):
-                zs = [k.subtract(k.load(tile, k.plus(j, s), c), centres[s]) for s in range(n_columns)]
+                zs = [residual(k.plus(j, s), c, centres[s]) for s in range(n_columns)]
                 for r in range(n_rows):
                     p = k.load(scratch, r, c)
                     for s, z in enumerate(zs):

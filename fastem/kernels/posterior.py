@@ -206,7 +206,7 @@ def entropy(responsibilities, weight):
 
 @kernel
 def active_vectors(responsibilities, mass, active):
-    """Where vectors begin in which a row matters to a component of this mass, written into `active` from its start.
+    """Write where vectors begin in which a row matters to a component of this mass into `active`; returns how many.
 
     A row of which the component has no more than a 1e-20th of its mass changes no statistic that a float64 can hold.
     """
@@ -215,7 +215,7 @@ def active_vectors(responsibilities, mass, active):
     for c in range(0, responsibilities.size, lanes(responsibilities)):
         active[n_active] = c
         n_active += any_lane(load(responsibilities, c) > limit)
-    return active[:n_active]
+    return n_active
 
 
 @kernel
@@ -230,7 +230,7 @@ def active_in_two(responsibilities, mass, k, active):
         matters_too = any_lane(load(responsibilities, k + 1, c) > other_limit)
         n_active += matters | matters_too
         n_both += matters & matters_too
-    return active[:n_active], n_both
+    return n_active, n_both
 
 
 @kernel

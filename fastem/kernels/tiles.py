@@ -18,6 +18,12 @@ def width_of(rows):
 
 
 @kernel
+def same_for_all(params, pattern):
+    """Parameters where no slab has its own."""
+    return params
+
+
+@kernel
 def load_nothing(rows, start, stop, part):
     """Values are all that a tile holds."""
 

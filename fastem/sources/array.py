@@ -23,7 +23,7 @@ from fastem.sources.tiling import (
     tile_rows,
     workspace_rows,
 )
-from fastem.threads import share_slabs
+from fastem.threads import runs, share_slabs
 
 Result = TypeVar("Result", Sweep, Scores)
 
@@ -213,12 +213,14 @@ class ArraySource:
         stats = aligned_zeros((n_slabs, n_sums), np.float64)
         log_likelihood = np.zeros(n_slabs)
         workspaces = self._workspaces(passes, mixture.weights.size, self._n_workers(n_slabs, n_sums, parallel))
-        fixed = (rows, self._weighted_params(passes, mixture.params, mixture.log_weights), given, marks)
+        params, which = self._weighted_params(passes, mixture.params, mixture.log_weights), np.zeros(n_slabs, np.int64)
 
-        def fold(p: int, workspace: NDArray[Any]) -> None:
-            log_likelihood[p] = passes.fused(*fixed, workspace, bounds[p], bounds[p + 1], mass[p], stats[p])
+        def fold(slabs: slice, workspace: NDArray[Any]) -> None:
+            own = mass[slabs], stats[slabs], log_likelihood[slabs]
+            part = bounds[slabs.start : slabs.stop + 1]
+            passes.fused(rows, params, which[slabs], given, marks, workspace, part, *own)
 
-        share_slabs(fold, range(n_slabs), workspaces)
+        share_slabs(fold, runs(n_slabs, len(workspaces)), workspaces)
         one = n_slabs == 1  # a fit to a hundred rows spends more time in these sums than in a slab
         total_mass, total = (mass[0], stats[0]) if one else (mass.sum(axis=0), stats.sum(axis=0))
         if family.finish is not None:
@@ -253,10 +255,11 @@ class ArraySource:
         log_weights = mixture.log_weights
         fixed = (self.rows, self._weighted_params(passes, mixture.params, log_weights), log_weights)
 
-        def evaluate(p: int, workspace: NDArray[Any]) -> None:
-            passes.score(*fixed, workspace, bounds[p], bounds[p + 1], wanted, by_row, sums[p])
+        def evaluate(slabs: slice, workspace: NDArray[Any]) -> None:
+            part = bounds[slabs.start : slabs.stop + 1]
+            passes.score(*fixed, workspace, part, wanted, by_row, sums[slabs])
 
-        share_slabs(evaluate, range(n_slabs), workspaces)
+        share_slabs(evaluate, runs(n_slabs, len(workspaces)), workspaces)
         return Scores(by_row, *map(float, sums.sum(axis=0)))
 
     def _weighted_params(self, passes: Passes, params: Params, log_weights: Float) -> Params:
