@@ -19,7 +19,8 @@ import numba
 import numpy as np
 from benchmarks.ceiling import fma_gflops
 
-from fastem.kernels import columns, linalg, registers
+from fastem.kernels import clusters, columns, linalg, registers
+from fastem.partition import COLUMN_BYTES
 from fastem.sources.tiling import aligned_zeros, tile_rows
 
 ROUNDS = 5
@@ -27,6 +28,7 @@ SECONDS = 0.02  # of a measurement
 TRIANGLES = ((4, 2), (4, 3), (6, 2), (3, 3), (5, 2), (4, 4), (6, 3), (6, 4), (8, 3))
 SCATTERS = ((2, 2), (4, 2), (6, 2), (3, 3), (8, 2), (4, 4), (6, 3), (5, 4))
 COLUMNS = ((1, 4), (2, 2), (2, 3), (4, 2), (2, 4), (4, 3), (4, 4))
+NEAREST = ((2, 4), (4, 1), (4, 2), (4, 4), (8, 1), (8, 2))
 FEATURES = (1, 2, 3, 4, 6, 8)
 
 
@@ -62,6 +64,10 @@ def cases(kernel: str, d: int, dtype: Any) -> Case:
             (random(n_components, d), centres, constants, tile, resp),
             4 * d * n_components * b,
         )
+    if kernel == "nearest":
+        few = random(d, COLUMN_BYTES // tile.itemsize)
+        arguments = (few, centres, constants.astype(dtype), np.empty_like(few[0]))
+        return Case(clusters.largest_products, arguments, 2 * d * n_components * few.shape[1])
     several = {"pair": 2, "single": 1}[kernel]
     function = columns.moments_of_two if several == 2 else columns.moments_of_one
     return Case(function, (resp, active, tile, centres, 0, np.zeros(2 * n_components * d)), 8 * several * d * b)
@@ -77,18 +83,18 @@ def compiled(function: Callable[..., Any], n_arguments: int) -> Callable[..., An
 
 def shapes(kernel: str) -> Iterator[Any]:
     """The shapes that are tried."""
-    yield from {"triangle": TRIANGLES, "scatter": SCATTERS, "columns": COLUMNS}.get(kernel, FEATURES)
+    yield from {"triangle": TRIANGLES, "scatter": SCATTERS, "columns": COLUMNS, "nearest": NEAREST}.get(kernel, FEATURES)
 
 
 def with_shape(kernel: str, shape: Any, case: Case) -> Callable[..., Any]:
     """The kernel compiled with a shape of its blocks."""
     chosen = registers.SHAPES
-    linalg.SHAPES = columns.SHAPES = chosen._replace(**{kernel: shape})
+    linalg.SHAPES = columns.SHAPES = clusters.SHAPES = chosen._replace(**{kernel: shape})
     repeat = compiled(case.function, len(case.arguments))
     try:
         repeat(1, *case.arguments)
     finally:
-        linalg.SHAPES = columns.SHAPES = chosen
+        linalg.SHAPES = columns.SHAPES = clusters.SHAPES = chosen
     return repeat
 
 
@@ -102,7 +108,7 @@ def seconds(call: Callable[..., Any], n: int, case: Case) -> float:
 def main() -> None:
     """Measure, and print a table for each kernel."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kernels", default="triangle,scatter,columns,pair,single")
+    parser.add_argument("--kernels", default="triangle,scatter,columns,pair,single,nearest")
     parser.add_argument("--features", default="10,16,32,64")
     parser.add_argument("--dtype", default="float64")
     options = parser.parse_args()

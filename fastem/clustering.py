@@ -15,7 +15,7 @@ from fastem.partition import Partition
 Float = NDArray[np.float64]
 
 MAX_ITER, TOL = 300, 1e-4  # scikit-learn's
-SUMMED_ANEW = 16  # iterations after which sums forget the rows that have left a cluster
+SUMMED_ANEW = 64  # iterations after which sums forget the rows that have left a cluster
 NEGLIGIBLE = 1e-9  # of all weight, that a cluster may have kept from rows that have left it
 DUPLICATES = (
     "Number of distinct clusters ({}) found smaller than n_clusters ({}). Possibly due to duplicate points in X."

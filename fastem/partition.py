@@ -18,7 +18,7 @@ Pass = Callable[..., None]
 
 SMALL = 2**17  # rows x features x clusters that numpy goes through in a tenth of a millisecond
 SHARED = 2**23  # that one thread goes through in half a millisecond: less is not worth waking another
-TILE_ROWS = 32  # a multiple of vectors of any width; tiles are read from their beginning to their end
+COLUMN_BYTES = 256  # of a tile, as many as one block of any processor has: it reads a tile from end to end
 CENTRES = 4  # that passes take at once
 ORIGIN_ROWS = 1000  # near the mean is near enough
 
@@ -48,7 +48,7 @@ class Partition:
         self.n_clusters, self.dtype = n_clusters, values.dtype
         work = values.size * n_clusters
         small = work <= SMALL
-        b = self.n_rows if small else TILE_ROWS
+        b = self.n_rows if small else COLUMN_BYTES // self.dtype.itemsize
         n_tiles = -(-self.n_rows // b)
         if origin is None:
             some = np.ascontiguousarray(values[:: -(-self.n_rows // ORIGIN_ROWS)])
@@ -83,7 +83,7 @@ class Partition:
     def variance(self) -> float:
         """Mean variance of the columns."""
         squares = np.einsum("tdc,tdc->", self._tiles, self._tiles, dtype=np.float64)
-        sums = self._tiles.sum(axis=(0, 2), dtype=np.float64)
+        sums = self._tiles.sum(axis=0, dtype=np.float64).sum(axis=1)
         return float((squares - (sums**2).sum() / self.n_rows) / (self.n_rows * sums.size))
 
     def seeds(self, random_state: np.random.RandomState) -> NDArray[np.int64]:
@@ -97,12 +97,13 @@ class Partition:
         chosen = np.empty(self.n_clusters, np.int64)
         share = np.cumsum(self.weights / self.weights.sum(), dtype=np.float64)
         chosen[0] = np.searchsorted(share / share[-1], random_state.uniform(), side="right")  # as `choice` does
-        closest = np.full(self._labels.shape, np.inf, self.dtype)
-        trials = np.empty((n_trials, *closest.shape), self.dtype)
-        sums = self._limited(chosen[:1], closest, trials[:1])
+        trials, before = np.empty((2, n_trials, *self._labels.shape), self.dtype)
+        before[0] = np.inf
+        sums = self._limited(chosen[:1], before[0], trials[:1])
         best = 0
         for k in range(1, self.n_clusters):
-            closest[:] = trials[best]
+            trials, before = before, trials
+            closest = before[best]
             reached = random_state.uniform(size=n_trials) * sums[:, best].sum()
             candidates = self._reached(closest, sums[:, best], reached)
             sums = self._limited(candidates, closest, trials)

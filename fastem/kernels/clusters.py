@@ -1,14 +1,15 @@
 """k-means over feature-major tiles: squared distances for k-means++, assignments and sums for Lloyd's iterations.
 
-All rows are in tiles (T d, b), one under the other, their weights in an array (T, b), zero beyond the last row. Kernels
-index whole arrays: a view of each tile would count references, which threads wait for.
+All rows are in tiles (T d, b), one under the other, their weights in an array (T, b), zero beyond the last row.
 """
 
-import numpy as np
+from numba import types
 
 from fastem._jit import kernel
+from fastem.kernels.instructions import instructions, keys_of
+from fastem.kernels.registers import SHAPES
 from fastem.kernels.shuffles import total
-from fastem.kernels.vectors import any_lane, broadcast, lanes, load, maximum, multiply_add, splat, store, where
+from fastem.kernels.vectors import any_lane, broadcast, lanes, load, multiply_add, splat, store, where
 
 
 @kernel
@@ -50,34 +51,54 @@ def limit_distances(tiles, weights, points, closest, first, last, distances, sum
 
 
 @kernel
-def nearest_centre(tiles, row, centres, offsets, c):
-    """The number k of the largest offsets[k] + centres[k] . x, the first of equals, for the rows at `row` and `c`.
+def nearest_centres(tile, centres, offsets, nearest):
+    """Set nearest[c] to the k of the largest offsets[k] + centres[k] . tile[:, c], the first of equals.
 
-    Centres come in fours, see `fastem.partition.CENTRES`: their sums stay in registers on any processor.
+    Centres come in fours, see `fastem.partition.CENTRES`.
     """
-    top, best = splat(-np.inf, tiles), splat(0.0, tiles)
-    for k in range(0, centres.shape[0], 4):
-        s0, s1 = broadcast(offsets, k), broadcast(offsets, k + 1)
-        s2, s3 = broadcast(offsets, k + 2), broadcast(offsets, k + 3)
-        for j in range(centres.shape[1]):
-            x = load(tiles, row + j, c)
-            s0 = multiply_add(broadcast(centres, k, j), x, s0)
-            s1 = multiply_add(broadcast(centres, k + 1, j), x, s1)
-            s2 = multiply_add(broadcast(centres, k + 2, j), x, s2)
-            s3 = multiply_add(broadcast(centres, k + 3, j), x, s3)
-        best, top = where(s0 > top, splat(k, tiles), best), maximum(s0, top)
-        best, top = where(s1 > top, splat(k + 1, tiles), best), maximum(s1, top)
-        best, top = where(s2 > top, splat(k + 2, tiles), best), maximum(s2, top)
-        best, top = where(s3 > top, splat(k + 3, tiles), best), maximum(s3, top)
-    return best
+    largest_products(tile, centres, offsets, nearest)
+
+
+def largest_products(tile, centres, offsets, nearest):
+    """What `nearest_centres` does."""
+    nearest[:] = (centres @ tile + offsets[:, None]).argmax(axis=0)
+
+
+@instructions(largest_products)
+def _write_largest_products(k, tile, centres, offsets, nearest):
+    n_centres, n_vectors = SHAPES.nearest
+
+    def block(size, c):
+        rows = [k.plus(c, v * k.lanes) for v in range(size // k.lanes)]
+        tops, best = k.sums(rows, lambda row: k.constant(float("-inf"))), k.sums(rows)
+        with k.loop(0, k.size(centres), n_centres) as first:
+            numbers = [k.plus(first, r) for r in range(n_centres)]
+            levels = [k.broadcast(offsets, number) for number in numbers]
+            sums = k.sums(keys_of(n_centres, len(rows)), lambda key: levels[key[0]])
+            with k.loop(0, k.size(tile)) as j:
+                xs = [k.load(tile, j, row) for row in rows]
+                for r, number in enumerate(numbers):
+                    a = k.broadcast(centres, number, j)
+                    for v, x in enumerate(xs):
+                        k.add_product(sums[r, v], a, x)
+            for r, number in enumerate(numbers):
+                label = k.spread(number, types.int64)
+                for v, row in enumerate(rows):
+                    product, top = k.value(sums[r, v]), k.value(tops[row])
+                    k.change(best[row], k.where_larger(product, top, label, k.value(best[row])))
+                    k.change(tops[row], k.where_larger(product, top, product, top))
+        for row in rows:
+            k.store(k.value(best[row]), nearest, row)
+
+    k.runs(k.size(tile, 1), n_vectors * k.lanes, block, rest=(k.lanes,))
 
 
 @kernel
-def move_row(tiles, row, c, w, k, sums, mass):
-    """Add w times a row to the sums (K, d) and the mass (K,) of cluster k."""
+def move_row(tile, c, w, k, sums, mass):
+    """Add w times row c of a tile to the sums (K, d) and the mass (K,) of cluster k."""
     mass[k] += w
     for j in range(sums.shape[1]):
-        sums[k, j] += w * tiles[row + j, c]
+        sums[k, j] += w * tile[j, c]
 
 
 @kernel
@@ -88,7 +109,7 @@ def assign_tiles(tiles, weights, centres, offsets, anew, first, last, nearest, l
     ----------
     tiles : (T d, b), weights : (T, b)
     centres : (K, d), offsets : (K,)
-        See `nearest_centre`.
+        See `nearest_centres`.
     anew : bool
         Whether sums get all rows rather than those whose label changes.
     first, last : int
@@ -99,22 +120,21 @@ def assign_tiles(tiles, weights, centres, offsets, anew, first, last, nearest, l
     sums : (K, d), mass : (K,)
         Weighted sums of the rows of each cluster, and their weights.
     """
-    d = centres.shape[1]
+    d, step = centres.shape[1], lanes(tiles)
     any_change = False
     for t in range(first, last):
-        change = False
-        for c in range(0, nearest.size, lanes(tiles)):
-            best, before = nearest_centre(tiles, t * d, centres, offsets, c), load(labels, t, c)
-            store(best, nearest, c)
-            change = change | any_lane(best > before) | any_lane(before > best)
-        any_change = any_change | change
-        if not (change | anew):
-            continue
-        for c in range(nearest.size):
-            old, new, w = int(labels[t, c]), int(nearest[c]), weights[t, c]
-            if anew | (old != new):
-                move_row(tiles, t * d, c, w, new, sums, mass)
-                if not anew:
-                    move_row(tiles, t * d, c, -w, old, sums, mass)
-                labels[t, c] = nearest[c]
+        tile = tiles[t * d : (t + 1) * d]
+        nearest_centres(tile, centres, offsets, nearest)
+        for start in range(0, nearest.size, step):
+            after, before = load(nearest, start), load(labels, t, start)
+            change = any_lane(after > before) | any_lane(before > after)
+            any_change = any_change | change
+            if not (change | anew):
+                continue
+            for c in range(start, start + step):
+                if anew | (nearest[c] != labels[t, c]):
+                    move_row(tile, c, weights[t, c], int(nearest[c]), sums, mass)
+                    if not anew:
+                        move_row(tile, c, -weights[t, c], int(labels[t, c]), sums, mass)
+            store(after, labels, t, start)
     return any_change

@@ -105,7 +105,7 @@ def _write_weighted_counts(k, factor, constant, tile, out):
     def term(component, j, xs, cells):
         a = k.broadcast(factor, component, j)
         for x, cell in zip(xs, cells, strict=True):
-            k.add_product(cell, x, k.where_positive(x, a, k.zero))
+            k.add_product(cell, x, k.where_larger(x, k.zero, a, k.zero))
 
     _by_components(k, tile, out, lambda component: k.broadcast(constant, component), term, lambda component, sums: sums)
 

@@ -152,9 +152,9 @@ class Instructions:
     def negative(self, a):
         return self.builder.fneg(a)
 
-    def where_positive(self, x, a, b):
-        """Lanes of `a` where x is above zero, of `b` elsewhere."""
-        return self.builder.select(self.builder.fcmp_ordered(">", x, self.zero), a, b)
+    def where_larger(self, x, y, a, b):
+        """Lanes of `a` where x is above y, of `b` elsewhere."""
+        return self.builder.select(self.builder.fcmp_ordered(">", x, y), a, b)
 
     # sums
 

@@ -35,11 +35,12 @@ class Blocks(NamedTuple):
     columns: tuple[int, int]  # components x vectors, of densities feature by feature
     pair: int  # features, of the moments of two components
     single: int  # features, of the moments of one component
+    nearest: tuple[int, int]  # centres x vectors, of distances to them
 
 
 BLOCKS = {
-    16: Blocks(triangle=(4, 3), scatter=(4, 2), columns=(2, 3), pair=1, single=3),
-    32: Blocks(triangle=(4, 4), scatter=(4, 4), columns=(2, 4), pair=4, single=4),
+    16: Blocks(triangle=(4, 3), scatter=(4, 2), columns=(2, 3), pair=1, single=3, nearest=(4, 2)),
+    32: Blocks(triangle=(4, 4), scatter=(4, 4), columns=(2, 4), pair=4, single=4, nearest=(4, 4)),
 }
 
 PROBE = """
