@@ -83,7 +83,9 @@ def compiled(function: Callable[..., Any], n_arguments: int) -> Callable[..., An
 
 def shapes(kernel: str) -> Iterator[Any]:
     """The shapes that are tried."""
-    yield from {"triangle": TRIANGLES, "scatter": SCATTERS, "columns": COLUMNS, "nearest": NEAREST}.get(kernel, FEATURES)
+    yield from {"triangle": TRIANGLES, "scatter": SCATTERS, "columns": COLUMNS, "nearest": NEAREST}.get(
+        kernel, FEATURES
+    )
 
 
 def with_shape(kernel: str, shape: Any, case: Case) -> Callable[..., Any]:

@@ -75,6 +75,15 @@ def get_cluster_passes() -> tuple[Function, Function]:
     return distances, assign
 
 
+@functools.cache
+def get_waiting() -> Function:
+    """`fastem.kernels.turns.await_change`."""
+    from fastem import _jit
+    from fastem.kernels import turns
+
+    return _jit.specialise(turns.await_change, "int64", {})
+
+
 @functools.cache  # counts a default and the same value given as two calls
 def _specialised(family_name: str, policy: str, record: str, restrict: str, *, few: bool) -> Passes:
     from fastem import _jit

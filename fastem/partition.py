@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastem.helpers import Turns, share_slabs
 from fastem.sources.tiling import aligned_zeros, slab_bounds
-from fastem.threads import helpers, runs
 
 Float = NDArray[np.float64]
 Pass = Callable[..., None]
@@ -20,6 +20,7 @@ SMALL = 2**17  # rows x features x clusters that numpy goes through in a tenth o
 SHARED = 2**23  # that one thread goes through in half a millisecond: less is not worth waking another
 COLUMN_BYTES = 256  # of a tile, as many as one block of any processor has: it reads a tile from end to end
 CENTRES = 4  # that passes take at once
+NO_TURNS = np.zeros(0, np.int64)  # for the passes in numpy
 ORIGIN_ROWS = 1000  # near the mean is near enough
 
 
@@ -47,7 +48,7 @@ class Partition:
         self.n_rows, n_features = values.shape
         self.n_clusters, self.dtype = n_clusters, values.dtype
         work = values.size * n_clusters
-        small = work <= SMALL
+        small = self._small = work <= SMALL
         b = self.n_rows if small else COLUMN_BYTES // self.dtype.itemsize
         n_tiles = -(-self.n_rows // b)
         if origin is None:
@@ -62,10 +63,10 @@ class Partition:
         n_slabs, n_centres = len(self._bounds) - 1, n_clusters if small else -(-n_clusters // CENTRES) * CENTRES
         self._centres = np.zeros((n_centres, n_features), self.dtype)
         self._offsets = np.full(n_centres, -np.inf, self.dtype)
-        self._scratch = aligned_zeros((n_slabs, b), self.dtype)
         self._sums, self._mass = np.zeros((n_slabs, n_centres, n_features)), np.zeros((n_slabs, n_centres))
         self._changed = np.zeros(n_slabs, np.bool_)
-        self._helpers = helpers() if work >= SHARED else helpers(1)
+        n_workers = min(_n_threads(), n_slabs) if work >= SHARED else 1
+        self._scratch = aligned_zeros((n_workers, b), self.dtype)
         passes: tuple[Pass, Pass] = (_distances, _assign) if small else _compiled()
         self._distances, self._assign = passes
 
@@ -117,9 +118,8 @@ class Partition:
         tiles, distances = (array.reshape(-1, array.shape[2]) for array in (self._tiles, out))
         points = self.points(chosen)
 
-        def read(slabs: slice) -> None:
-            bounds = self._bounds[slabs.start : slabs.stop + 1]
-            self._distances(tiles, self._weights, points, closest, bounds, distances, sums)
+        def read(turns: Turns, scratch: NDArray[Any]) -> None:
+            self._distances(tiles, self._weights, points, closest, turns, self._bounds, distances, sums)
 
         self._share(read)
         return sums
@@ -144,16 +144,19 @@ class Partition:
         tiles = self._tiles.reshape(-1, self._tiles.shape[2])
         given = tiles, self._weights, self._centres, self._offsets, anew
 
-        def read(slabs: slice) -> None:
-            kept = self._scratch[slabs], self._labels, self._sums[slabs], self._mass[slabs], self._changed[slabs]
-            self._assign(*given, self._bounds[slabs.start : slabs.stop + 1], *kept)
+        def read(turns: Turns, scratch: NDArray[Any]) -> None:
+            kept = self._labels, self._sums, self._mass, self._changed
+            self._assign(*given, scratch, turns, self._bounds, *kept)
 
         self._share(read)
         return bool(self._changed.any())
 
-    def _share(self, read: Callable[[slice], None]) -> None:
-        """Go through all slabs, in parts where threads help."""
-        self._helpers.share(read, runs(len(self._changed), self._helpers.n_threads))
+    def _share(self, read: Callable[[Turns, NDArray[Any]], None]) -> None:
+        """Go through all slabs, on several threads where there is enough to do."""
+        if self._small:
+            read(NO_TURNS, self._scratch[0])
+        else:
+            share_slabs(read, len(self._changed), list(self._scratch))
 
     def totals(self) -> tuple[Float, Float]:
         """Weighted sums of the clusters' rows (K, d), and their weights (K,)."""
@@ -166,6 +169,12 @@ class Partition:
         for j in range(centres.shape[1]):
             distances += (self._tiles[:, j] - centres[own, j]) ** 2
         return distances.ravel()[: self.n_rows]
+
+
+def _n_threads() -> int:
+    from fastem import _jit
+
+    return _jit.n_threads()
 
 
 def _compiled() -> tuple[Pass, Pass]:
@@ -191,7 +200,9 @@ def _in_tiles(values: NDArray[Any], origin: NDArray[Any], b: int) -> NDArray[Any
 # The passes in numpy, for a single tile (d, n). Loops of einsum go over rows, so that sums over features are in order.
 
 
-def _distances(tiles: Any, weights: Any, points: Any, closest: Any, bounds: Any, distances: Any, sums: Any) -> None:
+def _distances(
+    tiles: Any, weights: Any, points: Any, closest: Any, turns: Any, bounds: Any, distances: Any, sums: Any
+) -> None:
     """`fastem.kernels.passes.distance_pass`."""
     residuals = tiles - points[:, :, None]
     np.minimum(np.einsum("ldc,ldc->lc", residuals, residuals), closest, out=distances)
@@ -204,8 +215,9 @@ def _assign(
     centres: Any,
     offsets: Any,
     anew: bool,
-    bounds: Any,
     scratch: Any,
+    turns: Any,
+    bounds: Any,
     labels: Any,
     sums: Any,
     mass: Any,

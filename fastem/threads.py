@@ -4,17 +4,14 @@ import collections
 import functools
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar
 
-from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
 from fastem.interrupts import undisturbed
-
-RUNS = 4  # for each thread
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -57,81 +54,6 @@ def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iter
         finally:
             for future in pending:
                 future.cancel()
-
-
-class Helpers:
-    """Threads that take tasks beside the one that has them, which waits for none that has not begun.
-
-    Those of numba's parallel loops wait for each other, and spin: beside busy processes half a millisecond becomes ten.
-    """
-
-    def __init__(self, n_threads: int) -> None:
-        self.n_threads = n_threads
-        self._pool = ThreadPoolExecutor(n_threads - 1) if n_threads > 1 else None
-
-    def share(self, function: Callable[[Task], object], tasks: Iterable[Task]) -> None:
-        """Call a function, which releases the interpreter, with each task, in any order and by any thread."""
-        left = collections.deque(tasks)  # from which two threads cannot take the same
-
-        def work() -> None:
-            while left:
-                try:
-                    task = left.popleft()
-                except IndexError:
-                    return
-                function(task)
-
-        pending = []
-        try:
-            if self._pool is not None:
-                with undisturbed():
-                    pending = [self._pool.submit(work) for _ in range(self.n_threads - 1)]
-            work()
-        finally:
-            left.clear()
-            for future in pending:
-                if not future.cancel():
-                    future.result()
-
-
-def share_slabs(
-    function: Callable[[Task, NDArray[Any]], object], tasks: Sequence[Task], memories: NDArray[Any]
-) -> None:
-    """Call a function with each task, on as many threads as there are memories (W, ...), of which a call has one."""
-    if len(memories) == 1:
-        for task in tasks:
-            function(task, memories[0])
-        return
-    free = list(memories)
-
-    def run(task: Task) -> None:
-        memory = free.pop()
-        try:
-            function(task, memory)
-        finally:
-            free.append(memory)
-
-    helpers(len(memories)).share(run, tasks)
-
-
-def helpers(n_threads: int | None = None) -> Helpers:
-    """So many threads; without a number, as many as this thread may have now."""
-    from fastem import _jit
-
-    n = _jit.n_threads() if n_threads is None else n_threads
-    return _kept(n, os.getpid()) if n > 1 else Helpers(1)
-
-
-@functools.cache
-def _kept(n_threads: int, process: int) -> Helpers:
-    """Threads of a process, which a forked child has not."""
-    return Helpers(n_threads)
-
-
-def runs(n: int, n_threads: int) -> list[slice]:
-    """Runs of n things, several for each thread, so that one which others hinder leaves its share to the rest."""
-    n_runs = min(n, RUNS * n_threads) if n_threads > 1 else 1
-    return [slice(n * run // n_runs, n * (run + 1) // n_runs) for run in range(n_runs)]
 
 
 def held_tasks() -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from fastem import families
-from fastem.compiled import get_passes
+from fastem.compiled import get_passes, get_waiting
 from fastem.partition import SMALL, Partition
 from fastem.sources import ArraySource, Mixture
 
@@ -34,6 +34,7 @@ def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str
         if report is not None:
             report(label, time.perf_counter() - begin)
 
+    timed("threads", lambda: get_waiting()(np.zeros(1, np.int64), 1))
     for dtype in dtypes:
         for label, step in _starts(dtype):
             timed(f"k-means {dtype}: {label}", step)

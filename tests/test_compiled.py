@@ -47,7 +47,7 @@ import numpy as np
 from fits import model_at
 from models import learned
 from reference import rows_for, start_at
-from fastem import threads
+from fastem import helpers
 from fastem.sources import array
 from fastem.compiled import get_passes
 
@@ -60,7 +60,7 @@ WHAT = ["full", "diag", "poisson", "rows", "totals"]
 
 
 def shared():
-    return threads._kept.cache_info().currsize > 0 and all(dispatcher.signatures for dispatcher in PASSES)
+    return helpers._kept.cache_info().currsize > 0 and all(dispatcher.signatures for dispatcher in PASSES)
 
 
 def bits(what, n_jobs=None):
@@ -197,11 +197,11 @@ def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
     steps = ("fit", "score")
     kinds = ["float32", "float32 in float64"] if dtype == "float32" else [dtype]
     starts = ("seeds", "clusters")
-    labels = [f"k-means {dtype}: {step}" for step in starts]
+    labels = ["threads"] + [f"k-means {dtype}: {step}" for step in starts]
     assert [label for label, _ in reports] == labels + [f"{family} {kind}: {step}" for kind in kinds for step in steps]
     assert all(seconds > 0 for _, seconds in reports)
     passes = get_passes(family)
-    used = [passes.fused, passes.score, *compiled.get_cluster_passes()]
+    used = [passes.fused, passes.score, *compiled.get_cluster_passes(), compiled.get_waiting()]
     before = [dispatcher.signatures for dispatcher in used]
     assert all(len(signatures) == (len(kinds) if i < 2 else 1) for i, signatures in enumerate(before))
     monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)
@@ -220,4 +220,4 @@ def test_warmup_compiles_for_few_columns_too_where_a_family_has_kernels_for_them
     labels = []
     warmup.warmup(lambda label, seconds: labels.append(label))
     full = ["gaussian-full float64: 4 columns", "gaussian-full float64, few columns: 2 columns"]
-    assert labels == [*full, "poisson float64: 4 columns"]
+    assert labels == ["threads", *full, "poisson float64: 4 columns"]

@@ -24,7 +24,7 @@ checks persistence checkpoint_format
 kernels
 families
 compiled
-threads
+threads helpers
 sources
 partition
 clustering
@@ -164,7 +164,8 @@ def test_only_the_jit_module_chooses_how_numba_compiles():
     users = {
         module for module in TREES if any(name.split(".")[0] in ("numba", "llvmlite") for name in imports_of(module))
     }
-    teachers = {f"fastem.kernels.{name}" for name in ("registers", "vectors", "shuffles", "blocks", "instructions")}
+    names = "registers", "vectors", "shuffles", "blocks", "instructions", "turns"
+    teachers = {f"fastem.kernels.{name}" for name in names}
     assert users == {"fastem._jit", "fastem._cache"} | teachers
     for module in teachers:
         calls = {ast.unparse(node) for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}

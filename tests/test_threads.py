@@ -138,31 +138,6 @@ print(json.dumps([free, bound, numbers()]))
     assert seen == [[[1] * n, [2] * n], [[1] * n, [1] * n], [2] * n]
 
 
-# Threads that help
-
-
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_helpers_see_that_each_task_is_done_once(n_threads):
-    with threads.limit_threads(n_threads):
-        for n_tasks in (0, 1, 50):
-            done = []
-            threads.helpers().share(done.append, range(n_tasks))
-            assert sorted(done) == list(range(n_tasks))
-
-
-@pytest.mark.parametrize("n_threads", [1, 2])
-def test_an_error_of_a_helper_reaches_who_asked_and_ends_the_rest(n_threads):
-    done = []
-
-    def work(task):
-        done.append(task)
-        raise ZeroDivisionError
-
-    with threads.limit_threads(n_threads), pytest.raises(ZeroDivisionError):
-        threads.helpers().share(work, range(50))
-    assert len(done) <= n_threads
-
-
 # Interrupts. An error is held by whoever catches it, and with it all that it has passed through.
 
 
@@ -227,7 +202,7 @@ def test_a_fit_in_a_child_of_such_a_process_is_the_fit_of_its_parent():
         + """
 import json, multiprocessing, warnings
 import fastem
-from fastem import threads
+from fastem import helpers
 from fastem.sources import array
 
 warnings.simplefilter("ignore")
@@ -237,7 +212,7 @@ X = np.random.default_rng(0).normal(size=(20_000, 2))
 
 def fit(_):
     model = fastem.GaussianMixture(2, covariance_type="spherical", random_state=0, max_iter=3, tol=0).fit(X)
-    return [threads._kept.cache_info().misses, model.lower_bound_, model.means_.tolist()]
+    return [helpers._kept.cache_info().misses, model.lower_bound_, model.means_.tolist()]
 
 total(np.ones(1000))
 with multiprocessing.get_context("fork").Pool(1) as pool:

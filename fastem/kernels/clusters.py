@@ -3,8 +3,6 @@
 All rows are in tiles (T d, b), one under the other, their weights in an array (T, b), zero beyond the last row.
 """
 
-from numba import types
-
 from fastem._jit import kernel
 from fastem.kernels.instructions import instructions, keys_of
 from fastem.kernels.registers import SHAPES
@@ -82,7 +80,7 @@ def _write_largest_products(k, tile, centres, offsets, nearest):
                     for v, x in enumerate(xs):
                         k.add_product(sums[r, v], a, x)
             for r, number in enumerate(numbers):
-                label = k.spread(number, types.int64)
+                label = k.spread(number, k.count)
                 for v, row in enumerate(rows):
                     product, top = k.value(sums[r, v]), k.value(tops[row])
                     k.change(best[row], k.where_larger(product, top, label, k.value(best[row])))

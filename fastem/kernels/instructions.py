@@ -57,6 +57,8 @@ def instructions(function):
 class Instructions:
     """Loops, and arithmetic of registers; arrays and registers have the type of the first array that is given."""
 
+    count = types.int64  # what `spread` is told of indices
+
     def __init__(self, context, builder, kinds):
         self.context, self.builder = context, builder
         self.dtype = next(kind.dtype for kind in kinds if isinstance(kind, types.Array))

@@ -1,8 +1,9 @@
 """The templates: one loop over the data for every family.
 
 The names in `__placeholders__` stand for kernels of a family and of a posterior policy; `fastem._jit.specialise` binds
-them. A slab is a run of rows that is summed in order. Slabs depend on the data's shape only, so results do not depend on
-the number of threads. A call evaluates some slabs, which begin and end at `bounds` (P + 1,).
+them. A slab is a run of rows that is summed in order. Slabs begin and end at `bounds` (P + 1,), which depend on the
+data's shape only, so results do not depend on the number of threads. Each thread makes calls that take slabs by turns
+until none is left, see `fastem.kernels.turns`.
 
 Whatever memory a call needs is given to it: `workspace` (R, b), whose columns are the rows of a tile, see
 `fastem.sources.workspace_rows`. Compiled code that allocates takes longer to compile.
@@ -13,12 +14,13 @@ import numpy as np
 from fastem.kernels.clusters import assign_tiles, limit_distances
 from fastem.kernels.posterior import component_mass, entropy, most_probable, soft, weighted_total
 from fastem.kernels.tiles import load, take, width_of
+from fastem.kernels.turns import AT_ONCE, DONE, TAKEN, add_one
 
 __placeholders__ = ("log_prob", "accumulate", "posterior", "record", "load_errors", "restrict", "pick")
 
 
-def fold_slabs(rows, params, which, given, marks, workspace, bounds, mass, stats, log_likelihood):
-    """E-step and statistics of some slabs in one reading.
+def fold_slabs(rows, params, which, given, marks, workspace, turns, bounds, mass, stats, log_likelihood):
+    """E-step and statistics of slabs in one reading.
 
     Parameters
     ----------
@@ -31,6 +33,7 @@ def fold_slabs(rows, params, which, given, marks, workspace, bounds, mass, stats
     marks : Marks
         What `record` keeps of each row.
     workspace : (R, b)
+    turns : (16,)
     bounds : (P + 1,)
     mass : (P, K), stats : (P, S), log_likelihood : (P,)
         Added to: the sums of each slab, and its weighted log-likelihood.
@@ -38,7 +41,10 @@ def fold_slabs(rows, params, which, given, marks, workspace, bounds, mass, stats
     n_columns, width, n_components = rows.values.shape[1], width_of(rows), mass.shape[1]
     tile, resp, rest = workspace[:width], workspace[width : width + n_components], workspace[width + n_components :]
     weight, density, scale, scratch = rest[0], rest[1], rest[2], rest[3:]
-    for p in range(bounds.size - 1):
+    for _ in range(turns[AT_ONCE]):
+        p = add_one(turns, TAKEN)
+        if p >= bounds.size - 1:
+            break
         own, last = pick(params, which[p]), bounds[p + 1]  # noqa: F821
         total = 0.0
         for start in range(bounds[p], last, weight.size):
@@ -56,15 +62,19 @@ def fold_slabs(rows, params, which, given, marks, workspace, bounds, mass, stats
             component_mass(resp, mass[p])
             accumulate(own, tile, weight, resp, mass[p], scratch, stats[p])  # noqa: F821
         log_likelihood[p] += total
+        add_one(turns, DONE)
 
 
-def score_slabs(rows, params, log_weights, workspace, bounds, wanted, out, sums):
-    """Evaluate some slabs into the arrays of `out`; add weighted log-likelihood and entropy to sums (P, 2)."""
+def score_slabs(rows, params, log_weights, workspace, turns, bounds, wanted, out, sums):
+    """Evaluate slabs into the arrays of `out`; add weighted log-likelihood and entropy to sums (P, 2)."""
     n_columns, width, n_components = rows.values.shape[1], width_of(rows), log_weights.size
     tile, resp, rest = workspace[:width], workspace[width : width + n_components], workspace[width + n_components :]
     weight, density, scale, ones, scratch = rest[0], rest[1], rest[2], rest[3], rest[4:]
     ones[:] = 1.0
-    for p in range(bounds.size - 1):
+    for _ in range(turns[AT_ONCE]):
+        p = add_one(turns, TAKEN)
+        if p >= bounds.size - 1:
+            break
         last = bounds[p + 1]
         for start in range(bounds[p], last, weight.size):
             stop = last if last - start < weight.size else start + weight.size
@@ -91,17 +101,26 @@ def score_slabs(rows, params, log_weights, workspace, bounds, wanted, out, sums)
                     for k in range(n_components):
                         r = np.exp(log_weights[k]) if impossible else resp[k, c]
                         out.responsibilities[start + c, k] = r
+        add_one(turns, DONE)
 
 
-def distance_pass(tiles, weights, points, closest, bounds, distances, sums):
-    """`limit_distances` of the tiles of some slabs, which begin and end at `bounds`."""
-    for p in range(bounds.size - 1):
+def distance_pass(tiles, weights, points, closest, turns, bounds, distances, sums):
+    """`limit_distances` of the tiles of slabs."""
+    for _ in range(turns[AT_ONCE]):
+        p = add_one(turns, TAKEN)
+        if p >= bounds.size - 1:
+            break
         limit_distances(tiles, weights, points, closest, bounds[p], bounds[p + 1], distances, sums)
+        add_one(turns, DONE)
 
 
-def assign_pass(tiles, weights, centres, offsets, anew, bounds, nearest, labels, sums, mass, changed):
-    """`assign_tiles` of some slabs, with scratch, sums and mass of each, and whether its labels changed (P,)."""
-    for p in range(bounds.size - 1):
+def assign_pass(tiles, weights, centres, offsets, anew, nearest, turns, bounds, labels, sums, mass, changed):
+    """`assign_tiles` of slabs, with sums and mass of each, and whether its labels changed (P,)."""
+    for _ in range(turns[AT_ONCE]):
+        p = add_one(turns, TAKEN)
+        if p >= bounds.size - 1:
+            break
         changed[p] = assign_tiles(
-            tiles, weights, centres, offsets, anew, bounds[p], bounds[p + 1], nearest[p], labels, sums[p], mass[p]
+            tiles, weights, centres, offsets, anew, bounds[p], bounds[p + 1], nearest, labels, sums[p], mass[p]
         )
+        add_one(turns, DONE)

@@ -66,12 +66,12 @@ def of_processor() -> Registers:
         return found
     if given not in map(str, WIDTHS):
         raise ValueError(f"FASTEM_VECTOR_BYTES must be 16, 32 or 64, not {given!r}")
-    wide = int(given) == LOGICAL_BYTES or _is_arm()
+    wide = int(given) == LOGICAL_BYTES or is_arm()
     return Registers(int(given), 32 if wide else 16, found.fused)
 
 
 def _of_target() -> Registers:
-    if _is_arm():
+    if is_arm():
         return Registers(16, 32, True)
     if _jit.is_for_host():
         features = binding.get_host_cpu_features()
@@ -83,7 +83,8 @@ def _of_target() -> Registers:
     return Registers(n_bytes, 32 if n_bytes == LOGICAL_BYTES else 16, re.search(r"vfn?madd", code) is not None)
 
 
-def _is_arm() -> bool:
+def is_arm() -> bool:
+    """Whether this is one of ARM's processors."""
     return binding.get_process_triple().startswith(("aarch64", "arm64"))
 
 

@@ -13,17 +13,18 @@ from fastem.annotations import NOTHING, Annotations, or_empty
 from fastem.compiled import Passes
 from fastem.families._contract import Float, Params
 from fastem.fingerprints import fingerprint
+from fastem.helpers import share_slabs
 from fastem.sources._contract import Marks, Mixture, Rows, RowScores, Scores, Sweep, Wanted
 from fastem.sources.squares import start_squares
 from fastem.sources.tiling import (
     FACTOR_TILE_ROWS,
+    LONG_WORK,
     PARALLEL_WORK,
     aligned_zeros,
     slab_bounds,
     tile_rows,
     workspace_rows,
 )
-from fastem.threads import runs, share_slabs
 
 Result = TypeVar("Result", Sweep, Scores)
 
@@ -215,12 +216,10 @@ class ArraySource:
         workspaces = self._workspaces(passes, mixture.weights.size, self._n_workers(n_slabs, n_sums, parallel))
         params, which = self._weighted_params(passes, mixture.params, mixture.log_weights), np.zeros(n_slabs, np.int64)
 
-        def fold(slabs: slice, workspace: NDArray[Any]) -> None:
-            own = mass[slabs], stats[slabs], log_likelihood[slabs]
-            part = bounds[slabs.start : slabs.stop + 1]
-            passes.fused(rows, params, which[slabs], given, marks, workspace, part, *own)
+        def fold(turns: NDArray[np.int64], workspace: NDArray[Any]) -> None:
+            passes.fused(rows, params, which, given, marks, workspace, turns, bounds, mass, stats, log_likelihood)
 
-        share_slabs(fold, runs(n_slabs, len(workspaces)), workspaces)
+        share_slabs(fold, n_slabs, list(workspaces), self._at_once(n_sums))
         one = n_slabs == 1  # a fit to a hundred rows spends more time in these sums than in a slab
         total_mass, total = (mass[0], stats[0]) if one else (mass.sum(axis=0), stats.sum(axis=0))
         if family.finish is not None:
@@ -255,11 +254,10 @@ class ArraySource:
         log_weights = mixture.log_weights
         fixed = (self.rows, self._weighted_params(passes, mixture.params, log_weights), log_weights)
 
-        def evaluate(slabs: slice, workspace: NDArray[Any]) -> None:
-            part = bounds[slabs.start : slabs.stop + 1]
-            passes.score(*fixed, workspace, part, wanted, by_row, sums[slabs])
+        def evaluate(turns: NDArray[np.int64], workspace: NDArray[Any]) -> None:
+            passes.score(*fixed, workspace, turns, bounds, wanted, by_row, sums)
 
-        share_slabs(evaluate, runs(n_slabs, len(workspaces)), workspaces)
+        share_slabs(evaluate, n_slabs, list(workspaces), self._at_once(n_stats))
         return Scores(by_row, *map(float, sums.sum(axis=0)))
 
     def _weighted_params(self, passes: Passes, params: Params, log_weights: Float) -> Params:
@@ -285,8 +283,16 @@ class ArraySource:
         from fastem import _jit
 
         if parallel is None:
-            parallel = n_slabs > 1 and self.n_rows * (n_stats + 8) >= PARALLEL_WORK and _jit.n_threads() > 1
+            parallel = n_slabs > 1 and self._work(n_stats) >= PARALLEL_WORK and _jit.n_threads() > 1
         return max(2, min(n_slabs, _jit.n_threads())) if parallel else 1
+
+    def _work(self, n_stats: int) -> int:
+        """Row-statistics of a pass."""
+        return self.n_rows * (n_stats + 8)
+
+    def _at_once(self, n_stats: int) -> int | None:
+        """Slabs that a call may take."""
+        return 1 if self._work(n_stats) >= LONG_WORK else None
 
     def _workspaces(self, passes: Passes, n_components: int, n_workers: int) -> NDArray[Any]:
         """Memory of each thread (W, R, b)."""

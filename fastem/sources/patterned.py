@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from fastem.annotations import Annotations
 from fastem.compiled import Passes, get_passes, get_pattern_pass
 from fastem.families._contract import Float, Params
+from fastem.helpers import share_slabs
 from fastem.sources._contract import Mixture, Sweep
 from fastem.sources.array import NO_MARKS, ArraySource
 from fastem.sources.patterns import Group, Patterns, find_patterns
 from fastem.sources.tiling import aligned_zeros
-from fastem.threads import runs, share_slabs
 
 
 class PatternSource(ArraySource):
@@ -77,11 +77,10 @@ class PatternSource(ArraySource):
         run = get_pattern_pass(passes.family.name, passes.policy, passes.restrict, few=complete.few)
         given, nothing = rows.rows._replace(key=key), np.empty((0, n_components))
 
-        def fold(slabs: slice, workspace: NDArray[Any]) -> None:
-            own = mass[slabs], stats[slabs], log_likelihood[slabs]
-            bounds = group.bounds[slabs.start : slabs.stop + 1]
-            run(given, patterns, group.which[slabs], nothing, NO_MARKS, workspace, bounds, *own)
+        def fold(turns: NDArray[np.int64], workspace: NDArray[Any]) -> None:
+            sums = mass, stats, log_likelihood
+            run(given, patterns, group.which, nothing, NO_MARKS, workspace, turns, group.bounds, *sums)
 
-        share_slabs(fold, runs(n_slabs, len(workspaces)), workspaces)
+        share_slabs(fold, n_slabs, list(workspaces), rows._at_once(n_sums))
         first = np.searchsorted(group.which, np.arange(len(group.columns)))
         return np.add.reduceat(mass, first), np.add.reduceat(stats, first), float(log_likelihood.sum())

@@ -15,6 +15,7 @@ CACHE_LINE = 64
 SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
 TILES_PER_SLAB = 8  # fewer, and adding up the slabs begins to cost
 PARALLEL_WORK = 5_000_000  # row-statistics, about a millisecond: a busy machine may take as long to wake a thread
+LONG_WORK = 100 * PARALLEL_WORK  # nobody waits longer before an interrupt is heard
 
 
 def workspace_rows(n_features: int, n_components: int) -> int:

@@ -41,6 +41,7 @@ TARGETS = {
     "frames.py": "test_numeric.py test_chunk_columns.py test_input_types.py",
     "gaussian_mixture.py": "test_conditioning.py test_against_scikit_learn.py test_scales.py test_driver.py "
     "test_fixed.py test_noise.py test_degenerate.py",
+    "helpers.py": "test_helpers.py test_compiled.py",
     "imputing.py": "test_imputing.py",
     "initialize.py": "test_clustering.py test_initialize.py test_against_scikit_learn.py test_degenerate.py "
     "test_background.py",
