@@ -190,7 +190,7 @@ class ArraySource:
             stop = start + len(block)
             rows = self.part(slice(start, stop)).rows
             responsibilities = np.ascontiguousarray(block, dtype=self.precision)
-            part = self._fold(passes, rows, mixture, responsibilities, n_stats, parallel=False)
+            part = self._fold(passes, rows, mixture, responsibilities, n_stats, None)
             sweep = part if sweep is None else sweep + part
             start = stop
         assert sweep is not None
