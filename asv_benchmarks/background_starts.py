@@ -12,8 +12,8 @@ import warnings
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-import fastem.background
-import fastem.initialize
+import fastem.em.initialization.start
+import fastem.mixtures.background
 from fastem import GaussianMixture
 
 # features, clusters, share of outliers, width of their box
@@ -68,7 +68,7 @@ def main():
         X, labels = sample(seed, *case)
         best = bound_from_the_truth(X, labels, case[1], case[2])
         for i, (weight, redraws) in enumerate(CHOICES):
-            fastem.background.START_WEIGHT, fastem.initialize.REDRAWS = weight, redraws
+            fastem.mixtures.background.START_WEIGHT, fastem.em.initialization.start.REDRAWS = weight, redraws
             model = GaussianMixture(case[1], random_state=seed, **CONTROL).fit(X)
             found[i] += model.lower_bound_ > best - 1e-3
             iterations[i].append(model.n_iter_)

@@ -18,11 +18,11 @@ from benchmarks.ceiling import fma_gflops
 from scipy.linalg import blas
 from threadpoolctl import threadpool_limits
 
+from fastem.engine.tiling import aligned_zeros, tile_rows
 from fastem.families import gaussian_full
 from fastem.kernels import linalg
 from fastem.kernels.shuffles import total
 from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat
-from fastem.sources.tiling import aligned_zeros, tile_rows
 
 ROUNDS = 9
 SECONDS = 0.05  # of a measurement

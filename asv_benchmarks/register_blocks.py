@@ -19,9 +19,9 @@ import numba
 import numpy as np
 from benchmarks.ceiling import fma_gflops
 
+from fastem.em.initialization.partition import COLUMN_BYTES
+from fastem.engine.tiling import aligned_zeros, tile_rows
 from fastem.kernels import clusters, columns, linalg, registers
-from fastem.partition import COLUMN_BYTES
-from fastem.sources.tiling import aligned_zeros, tile_rows
 
 ROUNDS = 5
 SECONDS = 0.02  # of a measurement

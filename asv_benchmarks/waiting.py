@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 
-from fastem.compiled import get_passes
-from fastem.sources import ArraySource, Mixture, Sweep
+from fastem.data import ArraySource, Mixture, Sweep
+from fastem.engine.compiled import get_passes
 
 ROUNDS = 15
 ITERATIONS = 20

@@ -4,14 +4,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastem.checkpoint import Checkpoint
-    from fastem.gaussian_mixture import GaussianMixture
-    from fastem.iteration import fixed_point
-    from fastem.persistence import load
-    from fastem.poisson_mixture import PoissonMixture
-    from fastem.priors import NormalInverseWishart
-    from fastem.reading import Source
-    from fastem.schemes import Batch, Hard, Incremental, Sparse, Stepwise, Stochastic
+    from fastem.data.streams import Source
+    from fastem.em.algorithms import Batch, Hard, Incremental, Sparse, Stepwise, Stochastic
+    from fastem.em.fixed_point import fixed_point
+    from fastem.em.priors import NormalInverseWishart
+    from fastem.mixtures.gaussian import GaussianMixture
+    from fastem.mixtures.poisson import PoissonMixture
+    from fastem.persistence.checkpoint import Checkpoint
+    from fastem.persistence.models import load
 
 __version__ = "0.1.0"
 
@@ -34,14 +34,14 @@ __all__ = [
 
 # The estimators bring scikit-learn with them, which takes a second: the command line's help need not wait for that.
 _HOMES = {
-    "Checkpoint": "fastem.checkpoint",
-    "GaussianMixture": "fastem.gaussian_mixture",
-    "fixed_point": "fastem.iteration",
-    "PoissonMixture": "fastem.poisson_mixture",
-    "NormalInverseWishart": "fastem.priors",
-    "load": "fastem.persistence",
-    "Source": "fastem.reading",
-    **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.schemes"),
+    "Checkpoint": "fastem.persistence.checkpoint",
+    "GaussianMixture": "fastem.mixtures.gaussian",
+    "fixed_point": "fastem.em.fixed_point",
+    "PoissonMixture": "fastem.mixtures.poisson",
+    "NormalInverseWishart": "fastem.em.priors",
+    "load": "fastem.persistence.models",
+    "Source": "fastem.data.streams",
+    **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.em.algorithms"),
 }
 
 

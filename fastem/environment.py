@@ -4,7 +4,7 @@ import platform
 from importlib.metadata import version
 
 from fastem import __version__
-from fastem.compiled import get_passes
+from fastem.engine.compiled import get_passes
 from fastem.families import NAMES
 
 
@@ -17,13 +17,13 @@ def environment() -> dict[str, str]:
     >>> sorted(environment())[:3]
     ['cache directory', 'fastem', 'llvmlite']
     """
-    from fastem import _jit
+    from fastem.kernels import jit
 
     return {
         "fastem": __version__,
         "python": platform.python_version(),
         **{name: version(name) for name in ("numpy", "numba", "llvmlite", "scikit-learn", "scipy")},
-        "processor": str(_jit.processor()),
-        "threads": str(_jit.n_threads()),
-        "cache directory": _jit.cache_directory(get_passes(NAMES[0]).fused),
+        "processor": str(jit.processor()),
+        "threads": str(jit.n_threads()),
+        "cache directory": jit.cache_directory(get_passes(NAMES[0]).fused),
     }

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from fastem import families
-from fastem.compiled import get_passes, get_waiting
-from fastem.partition import SMALL, Partition
-from fastem.sources import ArraySource, Mixture
+from fastem.data import ArraySource, Mixture
+from fastem.em.initialization.partition import SMALL, Partition
+from fastem.engine.compiled import get_passes, get_waiting
 
 
 def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str, ...] = ("float64",)) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import pytest
 from models import learned
 
-from fastem.checkpoint import Journal
+from fastem.persistence.checkpoint import Journal
 
 
 class Killed(BaseException):

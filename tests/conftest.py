@@ -49,7 +49,7 @@ class Threads:
 @pytest.fixture
 def threads(monkeypatch):
     """Two threads pay at once, however few the rows; what passes run on is kept."""
-    from fastem.sources import array
+    from fastem.data import array
 
     seen, n_workers = Threads(), array.ArraySource._n_workers
 

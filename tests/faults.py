@@ -5,7 +5,7 @@ import errno
 import os
 import signal
 
-from fastem import claims, writing
+from fastem.system import claims, writing
 
 CALLS = ("open", "fsync", "replace", "link", "unlink", "fchmod", "fchown", "dup", "setxattr")
 ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)

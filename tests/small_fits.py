@@ -9,7 +9,7 @@ import json
 from fits import model_at, run
 from models import learned
 from reference import rows_for, start_at
-from fastem.compiled import get_passes
+from fastem.engine.compiled import get_passes
 from fastem.environment import environment
 
 values, stats = {}, {}

@@ -7,7 +7,7 @@ from known_answers import DEATH_ROWS, DEATHS_START
 from reference import FAMILIES
 
 from fastem import GaussianMixture, PoissonMixture
-from fastem.schemes.accelerated import State, advance, begin
+from fastem.em.algorithms.accelerated import State, advance, begin
 
 DEATHS_MAXIMUM = -1989.945859882964
 

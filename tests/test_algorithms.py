@@ -17,7 +17,7 @@ from sklearn.cluster import KMeans
 from sklearn.exceptions import ConvergenceWarning
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Sparse, Stepwise, load
-from fastem.schemes.incremental import default_blocks
+from fastem.em.algorithms.incremental import default_blocks
 
 pytestmark = pytest.mark.slow
 

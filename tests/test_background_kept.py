@@ -23,10 +23,10 @@ from reference import rows_for
 from sklearn.base import clone
 
 from fastem import GaussianMixture, Source, load
-from fastem.compiled import get_passes
+from fastem.data import ArraySource, Mixture
+from fastem.engine.compiled import get_passes
 from fastem.families import get_family
 from fastem.plotting import plot_mixture
-from fastem.sources import ArraySource, Mixture
 
 pytestmark = pytest.mark.slow
 

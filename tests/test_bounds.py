@@ -35,34 +35,34 @@ import instrumented
 instrumented.install()
 
 import numpy as np
-from fastem import _jit
+from fastem.kernels import jit
 from fastem.kernels import linalg
 from fastem.kernels.blocks import load_block
 from fastem.kernels.shuffles import add_totals
 from fastem.kernels.vectors import lanes, load, store
 
-@_jit.kernel
+@jit.kernel
 def copy_lanes(a, i, b, j):
     store(load(a, i), b, j)
 
-@_jit.kernel
+@jit.kernel
 def copy_row(a, i, b, j, k):
     store(load(a, i), b, j, k)
 
-@_jit.kernel
+@jit.kernel
 def sum_to(a, b, j):
     v = load(a, 0)
     add_totals(v, v, v, v, b, j)
 
-@_jit.kernel
+@jit.kernel
 def move(values, row, column, origin, tile, lane):
     load_block(values, row, column, origin, tile, lane)
 
-@_jit.kernel
+@jit.kernel
 def weigh(resp, active, tile, centre, scratch, sums, scatter):
     linalg.weighted_moments(resp, active, tile, centre, scratch, sums, scatter)
 
-@_jit.kernel
+@jit.kernel
 def at(a, i):
     return a[i]
 
@@ -125,7 +125,8 @@ import instrumented
 instrumented.install()
 
 import numpy as np
-from fastem import clustering, partition
+from fastem.em.initialization import clustering
+from fastem.em.initialization import partition
 
 partition.SMALL = 0  # or numpy takes what is as small as this
 warnings.simplefilter("ignore")

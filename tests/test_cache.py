@@ -10,7 +10,7 @@ from processes import PACKAGE, python
 from reference import FAMILIES, rows_for, start_at
 from small_fits import SMALL_FITS, small_fits
 
-from fastem.compiled import get_passes
+from fastem.engine.compiled import get_passes
 
 pytestmark = pytest.mark.slow
 
@@ -53,7 +53,7 @@ import json
 import numpy as np
 from reference import rows_for
 from fastem import GaussianMixture
-from fastem.compiled import get_passes
+from fastem.engine.compiled import get_passes
 
 values, stats = [], []
 for covariance_type in ("diag", "full"):

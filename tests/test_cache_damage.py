@@ -10,8 +10,8 @@ import pytest
 from processes import python
 from small_fits import SMALL_FITS, small_fits
 
-from fastem import _cache, _jit
-from fastem.compiled import get_passes
+from fastem.engine.compiled import get_passes
+from fastem.kernels import cache, jit
 
 pytestmark = pytest.mark.slow
 
@@ -22,7 +22,7 @@ def half(number):
 
 def halves():
     """Compiled as passes are, and as if in a process of its own."""
-    return _jit.specialise(half, "halves", {})
+    return jit.specialise(half, "halves", {})
 
 
 def counts(dispatcher):
@@ -34,7 +34,7 @@ def counts(dispatcher):
 def cached(tmp_path, monkeypatch):
     """The only file of a cache that is in order."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    monkeypatch.setattr(_cache, "_warned", set())
+    monkeypatch.setattr(cache, "_warned", set())
     assert halves()(1.0) == 0.5
     (file,) = (path for path in tmp_path.rglob("*") if path.is_file())
     return file
@@ -57,7 +57,7 @@ def make_unreadable(file):
 
 
 def sign(content):
-    return _cache._digest(content) + content
+    return cache._digest(content) + content
 
 
 DAMAGES = {
@@ -90,7 +90,7 @@ def test_a_damaged_file_is_compiled_anew_with_one_warning_that_names_it(cached, 
 
 def test_a_file_of_other_code_is_not_taken_for_this(cached):
     """As where two processes write at once, or a name is used twice."""
-    key, data = pickle.loads(cached.read_bytes()[_cache.DIGEST_BYTES :])
+    key, data = pickle.loads(cached.read_bytes()[cache.DIGEST_BYTES :])
     cached.write_bytes(sign(pickle.dumps(((key[0], "another key"), data))))
     again = halves()
     assert again(1.0) == 0.5
@@ -122,7 +122,7 @@ def test_a_full_disk_leaves_code_without_a_cache_and_no_file_behind(cached, monk
 
     cached.unlink()
     with monkeypatch.context() as patched:
-        patched.setattr(_cache.Path if call == "write_bytes" else os, call, full)
+        patched.setattr(cache.Path if call == "write_bytes" else os, call, full)
         with pytest.warns(RuntimeWarning, match="cannot be kept.*No space left") as warned:
             assert [halves()(1.0), halves()(2.0)] == [0.5, 1.0]
     assert len(warned) == 1, "a folder is warned of once"
@@ -136,7 +136,7 @@ def test_an_interrupt_while_a_file_is_written_leaves_none(cached, monkeypatch):
         raise KeyboardInterrupt
 
     cached.unlink()
-    monkeypatch.setattr(_cache.os, "replace", interrupted)
+    monkeypatch.setattr(cache.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         halves()(1.0)
     assert not list(cached.parent.iterdir())
@@ -153,7 +153,7 @@ def test_recompiling_forgets_the_files(cached):
 DAMAGED = """
 import warnings
 from pathlib import Path
-from fastem.compiled import get_passes
+from fastem.engine.compiled import get_passes
 
 found = []
 warnings.simplefilter("always")

@@ -12,7 +12,7 @@ from processes import python
 from sklearn.exceptions import ConvergenceWarning
 
 from fastem import Checkpoint, GaussianMixture, Incremental, PoissonMixture, Source, Sparse, Stepwise
-from fastem.checkpoint import CheckpointError, Journal
+from fastem.persistence.checkpoint import CheckpointError, Journal
 
 pytestmark = pytest.mark.slow
 

@@ -12,9 +12,11 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from fastem import GaussianMixture, Incremental, PoissonMixture, Stepwise, checkpoint_format, driver
-from fastem.checkpoint import CheckpointError, Journal
-from fastem.schemes import stepwise
+from fastem import GaussianMixture, Incremental, PoissonMixture, Stepwise
+from fastem.em import loop
+from fastem.em.algorithms import stepwise
+from fastem.persistence import checkpoint_format
+from fastem.persistence.checkpoint import CheckpointError, Journal
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore:Best performing")]
 
@@ -160,9 +162,9 @@ def test_edited_files_run_no_code_and_are_refused(whole, taken_up):
         ),
         *(set_of("finished", value) for value in (None, 1, "true")),
         *(set_of("identity", value) for value in (None, 3, "", "{")),
-        set_of("progress", {"record": ["fastem.driver", "Run"], "fields": {}}),
+        set_of("progress", {"record": ["fastem.em.loop", "Run"], "fields": {}}),
         set_of("progress", {"record": ["os", "system"], "fields": {"command": "true"}}),
-        set_of("progress", {"record": ["fastem.checkpoint", "Journal"], "fields": {}}),
+        set_of("progress", {"record": ["fastem.persistence.checkpoint", "Journal"], "fields": {}}),
         lambda tree, arrays: [],
         lambda tree, arrays: arrays.clear(),
         lambda tree, arrays: arrays.__setitem__(slice(None), [array[:0] for array in arrays]),
@@ -187,7 +189,7 @@ def test_archives_that_were_tampered_with_are_refused(whole, taken_up):
 def test_a_finished_fit_without_a_result_is_refused(whole, taken_up):
     content = checkpoint_format.packed(
         {name: checkpoint_format.unpacked(whole).value(name, kind) for name, kind in KINDS.items()}
-        | {"progress": driver.Progress(finished=True)}
+        | {"progress": loop.Progress(finished=True)}
     )
     assert "it is not known how far the fit came" in refused(taken_up, content)
 
@@ -279,7 +281,7 @@ def test_values_of_another_kind_are_refused(interrupted, path):
 def test_the_state_of_another_algorithm_is_refused(interrupted, path):
     fit, whole = interrupted
     saved = checkpoint_format.unpacked(whole)
-    progress = saved.value("progress", driver.Progress)
+    progress = saved.value("progress", loop.Progress)
     state = progress.run.mixture if hasattr(progress.state, "mixture") else stepwise.begin(progress.run.mixture)
     values = {name: saved.value(name, kind) for name, kind in KINDS.items()}
     path.write_bytes(checkpoint_format.packed({**values, "progress": replace(progress, state=state)}))

@@ -8,7 +8,7 @@ from breaks import bits, broken_off_after
 from sklearn.exceptions import ConvergenceWarning
 
 from fastem import GaussianMixture, NormalInverseWishart, PoissonMixture, Source
-from fastem.checkpoint import CheckpointError
+from fastem.persistence.checkpoint import CheckpointError
 
 pytestmark = pytest.mark.slow
 

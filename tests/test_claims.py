@@ -8,8 +8,8 @@ import pytest
 from processes import python
 
 from fastem import GaussianMixture
-from fastem.checkpoint import CheckpointError
-from fastem.claims import Claim, InUse
+from fastem.persistence.checkpoint import CheckpointError
+from fastem.system.claims import Claim, InUse
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +60,7 @@ def test_of_two_that_begin_a_file_one_writes_it(path):
 @pytest.mark.parametrize("locks", [True, False])
 def test_what_another_has_put_in_place_is_not_written_over(locks, path, monkeypatch):
     if not locks:
-        monkeypatch.setattr("fastem.claims.fcntl", None)
+        monkeypatch.setattr("fastem.system.claims.fcntl", None)
     claim = Claim(path)
     claim.write(b"ours")
     path.with_name("other").write_bytes(b"another's")
@@ -150,7 +150,7 @@ import os, time
 from multiprocessing import get_context
 import numpy as np
 from fastem import GaussianMixture
-from fastem.checkpoint import CheckpointError
+from fastem.persistence.checkpoint import CheckpointError
 
 os.fsync = lambda descriptor: None
 rng = np.random.default_rng(5)
@@ -205,7 +205,7 @@ def test_a_child_that_outlives_its_parent_has_no_claim(path):
     found = python(
         """
 import json, os, signal, time
-from fastem.claims import Claim
+from fastem.system.claims import Claim
 
 path, (read, write) = os.environ["CHECKPOINT"], os.pipe()
 parent = os.fork()

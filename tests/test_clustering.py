@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from fastem.annotations import Annotations
-from fastem.clustering import choose_rows, cluster_known
-from fastem.initialize import _known_moments, draw_responsibilities, given_blocks
-from fastem.samples import Sample
+from fastem.data.row_info import Annotations
+from fastem.em.initialization.clustering import choose_rows, cluster_known
+from fastem.em.initialization.start import _known_moments, draw_responsibilities, given_blocks
+from fastem.em.subsample import Sample
 
 
 def test_a_cluster_none_of_whose_rows_has_a_column_is_found_by_the_others(rng):

@@ -11,11 +11,12 @@ from processes import python
 from reference import FAMILIES, rows_for, start_at
 
 import fastem
-from fastem import GaussianMixture, PoissonMixture, compiled, families, warmup
-from fastem.compiled import get_passes
+from fastem import GaussianMixture, PoissonMixture, families, warmup
+from fastem.data import ArraySource, Mixture, slab_bounds
+from fastem.engine import compiled
+from fastem.engine.compiled import get_passes
 from fastem.environment import environment
 from fastem.families import NAMES, get_family
-from fastem.sources import ArraySource, Mixture, slab_bounds
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +48,9 @@ import numpy as np
 from fits import model_at
 from models import learned
 from reference import rows_for, start_at
-from fastem import helpers
-from fastem.sources import array
-from fastem.compiled import get_passes
+from fastem.engine import helpers
+from fastem.data import array
+from fastem.engine.compiled import get_passes
 
 warnings.simplefilter("ignore")  # once for all: threads share such settings
 array.PARALLEL_WORK = 1_000_000  # threads for less data than a user would have them for
@@ -204,8 +205,8 @@ def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
     used = [passes.fused, passes.score, *compiled.get_cluster_passes(), compiled.get_waiting()]
     before = [dispatcher.signatures for dispatcher in used]
     assert all(len(signatures) == (len(kinds) if i < 2 else 1) for i, signatures in enumerate(before))
-    monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)
-    monkeypatch.setattr("fastem.partition.SMALL", 0)
+    monkeypatch.setattr("fastem.data.array.PARALLEL_WORK", 0)
+    monkeypatch.setattr("fastem.em.initialization.partition.SMALL", 0)
     model = PoissonMixture(2) if family == "poisson" else GaussianMixture(2, covariance_type="spherical")
     for n_jobs in (1, 2):
         X = rows_for("poisson", 20_000).astype(dtype)

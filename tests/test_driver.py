@@ -17,7 +17,8 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastem import GaussianMixture, PoissonMixture, unfitted
+from fastem import GaussianMixture, PoissonMixture
+from fastem.mixtures import unfitted
 
 FIELDS = ("restart", "iteration", "lower_bound", "change", "seconds", "passes")
 ATTRIBUTES = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "stop_reason_", "history_")

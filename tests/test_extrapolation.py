@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastem.extrapolation import METHODS, Anderson, Squarem
+from fastem.em.algorithms.extrapolation import METHODS, Anderson, Squarem
 
 
 def linear_map(rng, n, largest=0.95):

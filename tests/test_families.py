@@ -9,11 +9,11 @@ from fits import model_at, run
 from reference import FAMILIES, Gaussian, Poisson, log_likelihood, m_step, responsibilities, rows_for
 from scipy.special import gammaln, logsumexp, xlogy
 
-from fastem.compiled import get_passes
+from fastem.data import ArraySource, Mixture, Wanted
+from fastem.em.problem import Problem
+from fastem.engine.compiled import get_passes
 from fastem.families import get_family
 from fastem.families._contract import Prior
-from fastem.problem import Problem
-from fastem.sources import ArraySource, Mixture, Wanted
 
 N_COMPONENTS = 3
 

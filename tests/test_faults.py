@@ -11,7 +11,7 @@ from processes import python
 from fastem import GaussianMixture, load
 from fastem.cli import main
 from fastem.datasets import load_faithful
-from fastem.writing import write_together, write_whole
+from fastem.system.writing import write_together, write_whole
 
 pytestmark = pytest.mark.slow
 
@@ -172,8 +172,8 @@ KILLS = """
 import json, os, sys
 from pathlib import Path
 from faults import Faults, Kill, injected
-from fastem.claims import Claim
-from fastem.writing import write_together
+from fastem.system.claims import Claim
+from fastem.system.writing import write_together
 
 os.fsync = lambda descriptor: None
 folder = Path(os.environ["FOLDER"])

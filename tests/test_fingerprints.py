@@ -5,11 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastem import GaussianMixture, Source, driver
-from fastem.annotations import Annotations
-from fastem.checkpoint import CheckpointError
-from fastem.fingerprints import RunningFingerprint, fingerprint
-from fastem.sources import ArraySource
+from fastem import GaussianMixture, Source
+from fastem.data import ArraySource
+from fastem.data.fingerprints import RunningFingerprint, fingerprint
+from fastem.data.row_info import Annotations
+from fastem.em import loop
+from fastem.persistence.checkpoint import CheckpointError
 
 N, D = 2048, 4
 MANY = np.random.default_rng(1).normal(size=(4096, 512))
@@ -171,7 +172,7 @@ def test_a_memory_map_that_changes_during_a_fit_is_found(of_what, tmp_path, monk
     np.save(tmp_path / "map.npy", arrays[of_what])
     given = {name: array for name, array in arrays.items() if name in ("X", of_what)}
     given[of_what] = np.load(tmp_path / "map.npy", mmap_mode="r")
-    keep = driver.Forgetful.keep
+    keep = loop.Forgetful.keep
 
     def write_to_it(journal, progress):
         keep(journal, progress)
@@ -179,7 +180,7 @@ def test_a_memory_map_that_changes_during_a_fit_is_found(of_what, tmp_path, monk
 
     fit(**given)
     with monkeypatch.context() as patch:
-        patch.setattr(driver.Forgetful, "keep", write_to_it)
+        patch.setattr(loop.Forgetful, "keep", write_to_it)
         model = GaussianMixture(2, covariance_type="diag", random_state=0, tol=1e9)
         with pytest.raises(ValueError, match="a memory map has changed while it was read"):
             model.fit(**given)

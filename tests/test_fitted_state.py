@@ -11,8 +11,8 @@ import pytest
 from models import fitted_names
 from reference import rows_for
 
-from fastem import GaussianMixture, NormalInverseWishart, PoissonMixture, load, persistence
-from fastem.persistence import ModelFileError
+from fastem import GaussianMixture, NormalInverseWishart, PoissonMixture, load
+from fastem.persistence import ModelFileError, models
 
 TYPES = ("full", "tied", "diag", "spherical")
 X = rows_for("full", 400)[:, :2]
@@ -256,8 +256,8 @@ def test_init_size_below_the_number_of_components_is_named():
 def forged(path, **attributes):
     """Change attributes of a saved model, and give the file a checksum that fits."""
     document = json.loads(path.read_text())
-    document["attributes"].update(persistence.encode_all(attributes))
-    document["sha256"] = persistence._checksum(document)
+    document["attributes"].update(models.encode_all(attributes))
+    document["sha256"] = models._checksum(document)
     path.write_text(json.dumps(document))
 
 

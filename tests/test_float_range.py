@@ -6,7 +6,7 @@ from fits import run
 from scipy.stats import norm, poisson
 
 from fastem import GaussianMixture, PoissonMixture
-from fastem.sources import Range, single_suffices
+from fastem.data import Range, single_suffices
 
 N_ROWS = 45  # whole vectors of rows, and a remainder
 

@@ -8,12 +8,14 @@ import pytest
 from reference import rows_for
 from scipy.linalg import cholesky, solve_triangular
 
-from fastem import GaussianMixture, PoissonMixture, checkpoint, driver
-from fastem.checks import precisions_cholesky
+from fastem import GaussianMixture, PoissonMixture
+from fastem.data.validation import precisions_cholesky
+from fastem.em import loop
+from fastem.em.parameters import Frame, checked
 from fastem.families import get_family
 from fastem.families._gaussian import covariance_from, lower_inverse
-from fastem.parameters import Frame, checked
-from fastem.resuming import Sizes, check_arrays
+from fastem.persistence import checkpoint
+from fastem.persistence.resuming import Sizes, check_arrays
 
 TYPES = ("full", "tied", "diag", "spherical")
 X = rows_for("full", 200)[:, :2]
@@ -291,13 +293,13 @@ def test_mixtures_of_checkpoints_have_arrays_that_passes_can_read():
         family, model = get_family(name), GaussianMixture(2, covariance_type=covariance_type, background=background)
         mixture = model.fit(saved)._fitted().about(np.zeros(2))
         n_weights = len(mixture.weights)
-        check_arrays([driver.Run(0, mixture, 0.0), (mixture,)], Sizes(family, n_weights, 2))
+        check_arrays([loop.Run(0, mixture, 0.0), (mixture,)], Sizes(family, n_weights, 2))
         for field in mixture.params._fields:
             array = getattr(mixture.params, field)
             for wrong in (array[:-1], array.astype(np.float32), array.ravel().tolist(), array[..., None]):
                 forged = mixture._replace(params=mixture.params._replace(**{field: wrong}))
                 with pytest.raises(ValueError, match=f"it holds {field} of shape"):
-                    check_arrays(driver.Progress(run=driver.Run(0, forged, 0.0)), Sizes(family, n_weights, 2))
+                    check_arrays(loop.Progress(run=loop.Run(0, forged, 0.0)), Sizes(family, n_weights, 2))
         other = get_family("poisson").params_at(np.ones((2, 2)))
         with pytest.raises(ValueError, match="PoissonParams in place of"):
             check_arrays(mixture._replace(params=other), Sizes(family, n_weights, 2))

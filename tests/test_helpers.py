@@ -8,7 +8,7 @@ import time
 import numpy as np
 import pytest
 
-from fastem import helpers
+from fastem.engine import helpers
 from fastem.kernels.turns import AT_ONCE, DONE, TAKEN, add_one
 
 N_SLABS = 40

@@ -13,37 +13,17 @@ from fastem import GaussianMixture, PoissonMixture
 
 PACKAGE = Path(fastem.__file__).parent
 
-# From the bottom up. A module imports from lines above its own only; modules of one package may import each other.
+# From the bottom up. A folder, or module, imports from lines above its own only; what is in a folder from each other too.
 LAYERS = """
-_cache interrupts permissions
-_jit datasets records annotations writing fingerprints frames
-numeric
-annotating projecting claims
-reading
-checks persistence checkpoint_format
-kernels
+system kernels datasets
 families
-compiled
-threads helpers
-sources
-partition
-clustering
-parameters resuming
-problem extrapolation latent
-samples
-schemes initialize priors surveying
-posing
-driver
-callbacks iteration checkpoint
-fitted
-stream
-unfitted
-mixture conditioning imputing
-background
-gaussian_mixture poisson_mixture
+engine
+data
+em
+persistence
+mixtures
 fastem
-warmup environment _plot_shapes
-plotting
+warmup environment plotting
 cli
 __main__
 """
@@ -51,41 +31,41 @@ LEVELS = {room: level for level, line in enumerate(LAYERS.split("\n")) for room 
 
 DOCUMENTED_MODULES = (
     "fastem",
-    "fastem.compiled",
+    "fastem.engine.compiled",
     "fastem.datasets",
     "fastem.environment",
-    "fastem.persistence",
-    "fastem.plotting",
+    "fastem.persistence.models",
+    "fastem.plotting.mixtures",
     "fastem.warmup",
 )
 MODULES_WITH_EXAMPLES = (
-    "fastem._plot_shapes",
-    "fastem.checkpoint",
+    "fastem.plotting.shapes",
+    "fastem.persistence.checkpoint",
     "fastem.cli",
     "fastem.cli.errors",
     "fastem.cli.options",
-    "fastem.conditioning",
+    "fastem.mixtures.conditioning",
     "fastem.datasets",
     "fastem.environment",
-    "fastem.fitted",
-    "fastem.iteration",
-    "fastem.gaussian_mixture",
-    "fastem.imputing",
-    "fastem.interrupts",
-    "fastem.mixture",
-    "fastem.persistence",
-    "fastem.plotting",
-    "fastem.poisson_mixture",
-    "fastem.priors",
-    "fastem.reading.npy",
-    "fastem.reading.source",
-    "fastem.schemes.incremental",
-    "fastem.schemes.sparse",
-    "fastem.schemes.stepwise",
+    "fastem.mixtures.fitted",
+    "fastem.em.fixed_point",
+    "fastem.mixtures.gaussian",
+    "fastem.mixtures.imputation",
+    "fastem.system.interrupts",
+    "fastem.mixtures.base",
+    "fastem.persistence.models",
+    "fastem.plotting.mixtures",
+    "fastem.mixtures.poisson",
+    "fastem.em.priors",
+    "fastem.data.streams.npy",
+    "fastem.data.streams.source",
+    "fastem.em.algorithms.incremental",
+    "fastem.em.algorithms.sparse",
+    "fastem.em.algorithms.stepwise",
     "fastem.warmup",
 )
 # By name, when a file is read: it says which class its model is of.
-LATE_IMPORTS = {"fastem.persistence": ["fastem"], "fastem.records": ["fastem"]}
+LATE_IMPORTS = {"fastem.persistence.models": ["fastem"], "fastem.system.records": ["fastem"]}
 ESTIMATORS = (GaussianMixture, PoissonMixture)
 
 
@@ -144,14 +124,18 @@ def test_imports_by_name_are_few():
     assert {module: names for module, names in late.items() if names} == LATE_IMPORTS
 
 
-@pytest.mark.parametrize("room", ["kernels", "families", "reading", "sources", "schemes", "cli"])
-def test_modules_of_a_package_do_not_import_in_circles(room):
+FOLDERS = sorted({room_of(module) for module in TREES if module.count(".") > 1})
+
+
+@pytest.mark.parametrize("room", FOLDERS)
+def test_modules_of_a_folder_do_not_import_in_circles(room):
     edges = {
         module: {name for name in imports_of(module) if room_of(name) == room and name in TREES} - {module}
         for module in TREES
         if room_of(module) == room
     }
     package = edges.pop(f"fastem.{room}")
+    assert not any(f"fastem.{room}" in below for below in edges.values()), "nor from their folder's face"
     while edges:
         leaves = {module for module, below in edges.items() if not (below & edges.keys())}
         assert leaves, f"{sorted(edges)} import in circles"
@@ -166,16 +150,18 @@ def test_only_the_jit_module_chooses_how_numba_compiles():
     }
     names = "registers", "vectors", "shuffles", "blocks", "instructions", "turns"
     teachers = {f"fastem.kernels.{name}" for name in names}
-    assert users == {"fastem._jit", "fastem._cache"} | teachers
+    assert users == {"fastem.kernels.jit", "fastem.kernels.cache"} | teachers
     for module in teachers:
         calls = {ast.unparse(node) for node in ast.walk(TREES[module]) if isinstance(node, ast.Attribute)}
         assert not any(name.endswith("njit") or ".config" in name for name in calls)
 
 
-def test_schemes_know_no_family():
+def test_algorithms_know_no_family():
     for module in TREES:
-        if room_of(module) == "schemes":
-            assert not {"families", "kernels", "_jit", "compiled"} & {room_of(name) for name in imports_of(module)}
+        if module.startswith("fastem.em.algorithms"):
+            below = set(imports_of(module))
+            assert not {"families", "kernels"} & set(map(room_of, below))
+            assert "fastem.engine.compiled" not in below
 
 
 def test_families_do_not_know_each_other():
@@ -189,12 +175,12 @@ def test_families_do_not_know_each_other():
 
 def test_only_the_driver_the_start_and_the_cache_warn():
     warning = {module for module in TREES if "warnings.warn" in calls_of(module)}
-    assert warning == {"fastem.driver", "fastem.clustering", "fastem._cache"}
+    assert warning == {"fastem.em.loop", "fastem.em.initialization.clustering", "fastem.kernels.cache"}
 
 
 def test_only_the_driver_and_the_command_line_print():
     printing = {module for module in TREES if "print" in calls_of(module)}
-    assert {module for module in printing if room_of(module) != "cli"} == {"fastem.driver"}
+    assert {module for module in printing if room_of(module) != "cli"} == {"fastem.em.loop"}
 
 
 def public_objects(module):

@@ -236,7 +236,7 @@ def test_memory_beside_the_result_does_not_grow_with_the_rows(n_draws):
 def test_rows_are_filled_in_alike_wherever_blocks_end(family, n_draws, monkeypatch):
     model, X = fitted(family)
     whole = model.impute(X)
-    monkeypatch.setattr("fastem.imputing.BLOCK_NUMBERS", 7 * (2 + X.shape[1]))
+    monkeypatch.setattr("fastem.mixtures.imputation.BLOCK_NUMBERS", 7 * (2 + X.shape[1]))
     filled = model.impute(X, n_draws)
     for one in filled if n_draws else [filled]:
         np.testing.assert_array_equal(one[~np.isnan(X)], whole[~np.isnan(X)])

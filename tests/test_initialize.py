@@ -6,8 +6,8 @@ from fits import run
 from threadpoolctl import threadpool_limits
 
 from fastem import GaussianMixture
-from fastem.annotations import Annotations
-from fastem.samples import LabelledReservoir, Sample, draw_sample, witnesses
+from fastem.data.row_info import Annotations
+from fastem.em.subsample import LabelledReservoir, Sample, draw_sample, witnesses
 
 N_ROWS, SIZE = 1003, 100
 

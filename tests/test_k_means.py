@@ -6,10 +6,10 @@ from processes import python
 from sklearn.cluster import KMeans, kmeans_plusplus
 from sklearn.exceptions import ConvergenceWarning
 
-from fastem import clustering, partition
-from fastem.clustering import cluster, cluster_known, seed_rows
-from fastem.partition import Partition
-from fastem.threads import limit_threads
+from fastem.em.initialization import clustering, partition
+from fastem.em.initialization.clustering import cluster, cluster_known, seed_rows
+from fastem.em.initialization.partition import Partition
+from fastem.engine.threads import limit_threads
 
 SEEDS = range(4)
 WEIGHTS = ("none", "counts", "fractions")

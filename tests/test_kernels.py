@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from scipy.special import logsumexp
 
-from fastem import _jit
-from fastem.compiled import get_passes
-from fastem.kernels import columns, linalg, posterior, registers, small, tiles, vecmath, vectors
-from fastem.sources import ArraySource, workspace_rows
+from fastem.data import ArraySource, workspace_rows
+from fastem.engine.compiled import get_passes
+from fastem.kernels import columns, jit, linalg, posterior, registers, small, tiles, vecmath, vectors
 
 pytestmark = pytest.mark.slow
 
@@ -121,13 +120,13 @@ def test_moments_by_column_whether_or_not_components_share_their_rows(shared, d,
     np.testing.assert_allclose(stats - 1.0, expected.ravel(), atol=100 * rtol)
 
 
-@_jit.kernel
+@jit.kernel
 def apply_exp(x, out):
     for c in range(0, x.size, vectors.lanes(x)):
         vectors.store(vecmath.exp_nonpositive(vectors.load(x, c)), out, c)
 
 
-@_jit.kernel
+@jit.kernel
 def apply_log(x, out, third):
     for c in range(0, x.size, vectors.lanes(x)):
         log, quotient = vecmath.log_and_quotient(vectors.load(x, c), vectors.splat(1.0 / 3.0, x))

@@ -4,13 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fastem import _jit
-from fastem.annotations import Annotations
+from fastem.data import ArraySource
+from fastem.data.row_info import Annotations
+from fastem.engine.tiling import FACTOR_TILE_ROWS, aligned_zeros
 from fastem.families import get_family
 from fastem.families.incomplete import scratch_rows, vary
-from fastem.kernels import cells, incomplete, lane_matrices, tiles, uniform, vectors
-from fastem.sources import ArraySource
-from fastem.sources.tiling import FACTOR_TILE_ROWS, aligned_zeros
+from fastem.kernels import cells, incomplete, jit, lane_matrices, tiles, uniform, vectors
 
 pytestmark = pytest.mark.slow
 
@@ -32,12 +31,12 @@ def in_lanes(matrices):
     return np.ascontiguousarray(matrices[:, *np.tril_indices(m)].T)
 
 
-@_jit.kernel
+@jit.kernel
 def apply_factorise(m, seen, work, factor, at, out):
     vectors.store(lane_matrices.factorise(m, seen, work, factor, at), out, 0)
 
 
-@_jit.kernel
+@jit.kernel
 def apply_add_moments(m, d, triangular, responsibility, factor, at, w, weighted, sums):
     r = vectors.load_group(responsibility, 0)
     lane_matrices.add_moments(m, d, triangular, r, factor, at, w, weighted, sums, 0)

@@ -23,8 +23,8 @@ from models import difference, learned, parameters_of
 from reference import FAMILIES, GAUSSIAN_FAMILIES, Gaussian, arrays, movement, rows_for, start_at
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Stepwise
-from fastem.annotations import NOTHING
-from fastem.sources.patterns import find_patterns
+from fastem.data.patterns import find_patterns
+from fastem.data.row_info import NOTHING
 
 pytestmark = pytest.mark.slow
 

@@ -15,12 +15,12 @@ from models import assert_close, learned, parameters_of
 from reference import FAMILIES, rows_for, start_at
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Source, Stepwise, load
-from fastem.annotations import NOTHING
+from fastem.data import ArraySource, Mixture, PatternSource
+from fastem.data.patterns import find_patterns
+from fastem.data.row_info import NOTHING
+from fastem.em.problem import Problem
 from fastem.families import get_family
 from fastem.families._contract import Prior
-from fastem.problem import Problem
-from fastem.sources import ArraySource, Mixture, PatternSource
-from fastem.sources.patterns import find_patterns
 
 pytestmark = pytest.mark.slow
 
@@ -94,7 +94,7 @@ def test_weights_labels_and_errors_of_repeated_rows():
 
 @pytest.mark.parametrize("family", ["full", "diag", "poisson"])
 def test_float32_order_and_threads(family, monkeypatch):
-    monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)  # threads pay at once
+    monkeypatch.setattr("fastem.data.array.PARALLEL_WORK", 0)  # threads pay at once
     X, start = incomplete_rows(family, 30_000)
     model = run(marginal(start, n_jobs=1), X, 3)
     assert_close(run(marginal(start, n_jobs=2), X, 3), model)
@@ -105,7 +105,7 @@ def test_float32_order_and_threads(family, monkeypatch):
 
 
 def test_threads_with_everything(monkeypatch):
-    monkeypatch.setattr("fastem.sources.array.PARALLEL_WORK", 0)
+    monkeypatch.setattr("fastem.data.array.PARALLEL_WORK", 0)
     X, start, known = everything(9000)
     model = run(marginal(start, n_jobs=1), X, 3, **known)
     assert_close(run(marginal(start, n_jobs=2), X, 3, **known), model)

@@ -6,10 +6,10 @@ from fits import run
 from models import learned
 
 from fastem import GaussianMixture
-from fastem.annotating import check_noise
-from fastem.annotations import Annotations
-from fastem.samples import Sample
-from fastem.sources import ArraySource
+from fastem.data import ArraySource
+from fastem.data.row_info import Annotations
+from fastem.data.row_info_checks import check_noise
+from fastem.em.subsample import Sample
 
 NO_COVARIANCES = {
     "an eigenvalue of -4": ([[1, 0, 0], [0, 1, 5], [0, 5, 1]], "not positive semi-definite in row 3"),

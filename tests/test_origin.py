@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fastem import GaussianMixture
-from fastem.posing import origin_of
-from fastem.sources import exact_origin, range_of, range_of_present
+from fastem.data import exact_origin, range_of, range_of_present
+from fastem.em.setup import origin_of
 
 N_ROWS = 4000
 

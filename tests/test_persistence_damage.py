@@ -5,8 +5,8 @@ import json
 import pytest
 from reference import rows_for
 
-from fastem import GaussianMixture, load, persistence
-from fastem.persistence import ModelFileError
+from fastem import GaussianMixture, load
+from fastem.persistence import ModelFileError, models
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def vars_of(model):
 def forge(path, **changes):
     """Change a file and give it a valid checksum again: a bad writer, rather than a bad disk."""
     document = {**json.loads(path.read_text()), **changes}
-    document["sha256"] = persistence._checksum(document)
+    document["sha256"] = models._checksum(document)
     path.write_text(json.dumps(document))
 
 

@@ -8,9 +8,9 @@ import pytest
 from matplotlib.patches import Ellipse
 
 from fastem import GaussianMixture, PoissonMixture
-from fastem._plot_shapes import full_covariances
 from fastem.datasets import load_faithful, load_galaxies, load_iris
-from fastem.plotting import MAX_COLUMNS, PALETTE, plot_mixture
+from fastem.plotting.mixtures import MAX_COLUMNS, PALETTE, plot_mixture
+from fastem.plotting.shapes import full_covariances
 
 pytestmark = pytest.mark.slow
 

@@ -12,8 +12,8 @@ from sklearn.base import clone
 from strong_priors import ALPHA, K, problem_of, strong_prior
 
 from fastem import GaussianMixture, NormalInverseWishart, PoissonMixture, load
-from fastem.checkpoint import CheckpointError
-from fastem.problem import Problem
+from fastem.em.problem import Problem
+from fastem.persistence.checkpoint import CheckpointError
 
 
 def test_a_stream_has_the_prior_of_its_first_batch():

@@ -42,7 +42,7 @@ def test_a_width_that_no_processor_has_is_refused(wrong, monkeypatch):
 
 
 def test_code_for_another_width_is_kept_apart():
-    code = "import json; from fastem._jit import fingerprint; print(json.dumps(fingerprint()))"
+    code = "import json; from fastem.kernels.jit import fingerprint; print(json.dumps(fingerprint()))"
     assert len({python(code, FASTEM_VECTOR_BYTES=width) for width in ("", "16", "32", "64")}) == 4
 
 

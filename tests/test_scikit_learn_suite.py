@@ -11,10 +11,10 @@ import pytest
 import sklearn.mixture._gaussian_mixture as theirs
 
 import fastem
-from fastem import initialize
-from fastem.compiled import get_passes
-from fastem.problem import Problem
-from fastem.sources import Wanted
+from fastem.data import Wanted
+from fastem.em.initialization import start
+from fastem.em.problem import Problem
+from fastem.engine.compiled import get_passes
 
 _origin = find_spec("sklearn.mixture.tests.test_gaussian_mixture").origin
 exec(compile(Path(_origin).read_text(), _origin, "exec"))
@@ -48,7 +48,7 @@ def their_m_step_beside_ours(request, monkeypatch):
     """One test counts calls of their M-step function: let each M-step of ours call it, and agree with it."""
     if "all_init_does_not_estimate" not in request.node.name:
         return
-    our_maximise, our_start = Problem.maximise, initialize.start_from
+    our_maximise, our_start = Problem.maximise, start.start_from
 
     def maximise(problem, sweep, mixture):
         passes = get_passes(problem.family.name)
@@ -69,4 +69,4 @@ def their_m_step_beside_ours(request, monkeypatch):
         return our_start(family, sample, origin, blocks, prior)
 
     monkeypatch.setattr(Problem, "maximise", maximise)
-    monkeypatch.setattr(initialize, "start_from", start_from)
+    monkeypatch.setattr(start, "start_from", start_from)

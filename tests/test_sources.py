@@ -15,8 +15,8 @@ from models import difference, fitted_names
 from reference import FAMILIES, rows_for, start_at
 
 from fastem import GaussianMixture, Incremental, PoissonMixture, Source, Stepwise
-from fastem.reading import Reader, as_source
-from fastem.samples import Reservoir, Sample
+from fastem.data.streams import Reader, as_source
+from fastem.em.subsample import Reservoir, Sample
 
 pytestmark = pytest.mark.slow
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from fastem.annotating import Known, annotate
-from fastem.sources import ArraySource
-from fastem.sources.squares import NEXT_TO_NOTHING
+from fastem.data import ArraySource
+from fastem.data.row_info_checks import Known, annotate
+from fastem.data.squares import NEXT_TO_NOTHING
 
 
 @pytest.mark.parametrize("light", [0.01, 0.5, 7.0])

@@ -9,7 +9,8 @@ from processes import python
 from reference import rows_for
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from fastem import GaussianMixture, Source, threads
+from fastem import GaussianMixture, Source
+from fastem.engine import threads
 
 pytestmark = pytest.mark.slow
 
@@ -98,7 +99,7 @@ def test_a_child_is_not_bound_by_fits_of_threads_that_it_does_not_have():
         """
 import json, os, threading, warnings
 from threadpoolctl import threadpool_info, threadpool_limits
-from fastem import threads
+from fastem.engine import threads
 
 warnings.simplefilter("ignore")  # of forks while threads run
 setting = threading.Thread(target=threadpool_limits, args=(2, "blas"))
@@ -202,8 +203,8 @@ def test_a_fit_in_a_child_of_such_a_process_is_the_fit_of_its_parent():
         + """
 import json, multiprocessing, warnings
 import fastem
-from fastem import helpers
-from fastem.sources import array
+from fastem.engine import helpers
+from fastem.data import array
 
 warnings.simplefilter("ignore")
 array.PARALLEL_WORK = 100_000

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fastem.sources.tiling import MAX_SLABS, SLAB_BYTES, TILES_PER_SLAB, slab_bounds, tile_rows
+from fastem.engine.tiling import MAX_SLABS, SLAB_BYTES, TILES_PER_SLAB, slab_bounds, tile_rows
 
 
 @pytest.mark.parametrize("n_rows", [1, 255, 2000, 5000, 40_000, 1_000_003])

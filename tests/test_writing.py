@@ -9,7 +9,7 @@ import threading
 import pytest
 
 from fastem import GaussianMixture, load
-from fastem.writing import check_target, write_together, write_whole
+from fastem.system.writing import check_target, write_together, write_whole
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ import numpy as np
 from numba import prange
 from threadpoolctl import threadpool_limits
 
-from fastem import _jit
+from fastem.kernels import jit
 from fastem.kernels.instructions import instructions
 from fastem.kernels.registers import REGISTERS
 
@@ -44,7 +44,7 @@ def fma_gflops(n_threads: int = 1, dtype: str = "float64") -> float:
     numbers = np.tile(np.linspace(0.4, 0.5, 512).astype(dtype), (n_threads, 1))  # sums converge to a normal number
     operations = 2 * N_CHAINS * REGISTERS.n_bytes // numbers.itemsize * STEPS * n_threads
     seconds = []
-    with _jit.limit_threads(n_threads), threadpool_limits(1, user_api="blas"):
+    with jit.limit_threads(n_threads), threadpool_limits(1, user_api="blas"):
         _on_threads(numbers, 1)
         for _ in range(REPEATS):
             begin = time.perf_counter()

@@ -15,7 +15,8 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from fastem import GaussianMixture, PoissonMixture, _jit
+from fastem import GaussianMixture, PoissonMixture
+from fastem.kernels import jit
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
 FAMILIES = (*COVARIANCE_TYPES, "poisson")
@@ -91,9 +92,9 @@ def require_threads(n_jobs):
     """Skip the benchmark on a machine with fewer threads; fail if fastem would not use them all."""
     if n_jobs > numba.config.NUMBA_NUM_THREADS:
         raise NotImplementedError(f"this machine has fewer than {n_jobs} threads")
-    with _jit.limit_threads(n_jobs):
-        if _jit.n_threads() != n_jobs:
-            raise RuntimeError(f"{_jit.n_threads()} threads instead of {n_jobs}")
+    with jit.limit_threads(n_jobs):
+        if jit.n_threads() != n_jobs:
+            raise RuntimeError(f"{jit.n_threads()} threads instead of {n_jobs}")
 
 
 def median_seconds(*calls):

@@ -9,8 +9,8 @@ from sklearn.mixture import GaussianMixture as Theirs
 from threadpoolctl import threadpool_limits
 
 from fastem import GaussianMixture
-from fastem.clustering import cluster
-from fastem.threads import limit_threads
+from fastem.em.initialization.clustering import cluster
+from fastem.engine.threads import limit_threads
 
 from .common import Suite, dataset, median_seconds, require_threads
 

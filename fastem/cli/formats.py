@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.cli.errors import CommandError, shorten
-from fastem.reading.npy import map_npy, undamaged
+from fastem.data.streams.npy import map_npy, undamaged
 
 LONGEST_LINE = 1 << 20  # of what pyarrow reads at a time by default
 

@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TextIO, cast
 
 from fastem.cli.errors import PipeClosedError, PrintError, one_line
-from fastem.interrupts import ENDING
+from fastem.system.interrupts import ENDING
 
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs

@@ -15,10 +15,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from fastem._plot_shapes import full_covariances
 from fastem.cli.errors import printable, shorten
 from fastem.cli.options import Candidate, Search
 from fastem.cli.selection import Failed, Fitted
+from fastem.plotting.shapes import full_covariances
 
 if TYPE_CHECKING:
     from rich.progress import TaskID

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 from fastem.cli.errors import CommandError, printable, shorten
 from fastem.cli.reading import Data
 from fastem.datasets import DATASETS
-from fastem.persistence import encoded
-from fastem.plotting import MAX_COLUMNS, plot_mixture
-from fastem.writing import Content, Target, check_target, write_together
+from fastem.persistence.models import encoded
+from fastem.plotting.mixtures import MAX_COLUMNS, plot_mixture
+from fastem.system.writing import Content, Target, check_target, write_together
 
 if TYPE_CHECKING:
     from fastem.cli.selection import Model

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem._jit import specialise
 from fastem.families._contract import ComponentError, Float
 from fastem.kernels import factors
+from fastem.kernels.jit import specialise
 
 NO_MATRICES, NO_VALUES = np.empty((0, 1, 1)), np.empty(0)
 

@@ -1,4 +1,4 @@
-"""What the parameters of a family must look like: each family declares it, `fastem.parameters` checks it."""
+"""What the parameters of a family must look like: each family declares it, `fastem.em.parameters` checks it."""
 
 import functools
 import math

@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from fastem._jit import bound
 from fastem.families._contract import Conjugate, Family, Float, Kernels, Params, Prior
 from fastem.families._parameters import LOG_DENSITY, Parameter
+from fastem.kernels.jit import bound
 from fastem.kernels.uniform import claimed, log_density, log_density_of_parts
 
 VOLUME = (

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem._jit import inlined
 from fastem.families import _gaussian
 from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Family, Float, Params
 from fastem.kernels import cells
+from fastem.kernels.jit import inlined
 from fastem.kernels.posterior import active_vectors
 
 

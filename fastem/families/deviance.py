@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from fastem._jit import inlined
 from fastem.families._contract import Family, Float, Params
 from fastem.kernels import cells
+from fastem.kernels.jit import inlined
 
 HALF_LOG_2_PI = 0.5 * np.log(2.0 * np.pi)
 SERIES = 16.0  # and larger: Stirling's series has an error of 1e-14

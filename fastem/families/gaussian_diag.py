@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastem._jit import inlined
 from fastem.families import _gaussian, _gaussian_parameters
 from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import log_densities_diagonal, moments
+from fastem.kernels.jit import inlined
 
 
 class DiagParams(NamedTuple):

@@ -4,11 +4,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastem._jit import inlined
 from fastem.families import _gaussian, _gaussian_parameters
 from fastem.families._arithmetic import inverse_factors, log_determinants
 from fastem.families._contract import Conjugate, Family, Float, Kernels, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels import linalg, small
+from fastem.kernels.jit import inlined
 from fastem.kernels.posterior import active_vectors
 
 

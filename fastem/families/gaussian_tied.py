@@ -14,11 +14,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem._jit import inlined
 from fastem.families import _gaussian, _gaussian_parameters
 from fastem.families._arithmetic import log_determinants
 from fastem.families._contract import Conjugate, Family, Float, Prior
 from fastem.kernels.columns import expected_residual, invert, log_densities_spherical
+from fastem.kernels.jit import inlined
 from fastem.kernels.linalg import moments, second_moments, triangular_product
 from fastem.kernels.posterior import active_vectors
 

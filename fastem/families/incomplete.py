@@ -11,11 +11,11 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem._jit import inlined
 from fastem.families import _gaussian
 from fastem.families._arithmetic import inverse_factors, log_determinants, product, triangular_inverses
 from fastem.families._contract import Family, Float, Params, PatternAlgebra
 from fastem.kernels.incomplete import APART, LANES, add_statistics, load_errors, log_densities
+from fastem.kernels.jit import inlined
 
 Factors: TypeAlias = tuple[Float, Float]  # means (K, d) and factors (K, d, d) of covariances
 SINGULAR = 1e-6  # singular value of the factor of a correlation matrix, whose square is near to its rounding

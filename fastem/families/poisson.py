@@ -6,11 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-from fastem._jit import inlined
 from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.families._parameters import NON_NEGATIVE, Parameter
 from fastem.kernels.columns import log_densities_counts, weighted_sum
+from fastem.kernels.jit import inlined
 from fastem.kernels.posterior import active_vectors
 
 EXACT_BELOW = 2.0**17  # x log x has rounding errors of 2e-10 there

@@ -1,6 +1,6 @@
 """Densities and sums over tiles in which some cells are missing, NaN: each column counts where it is there."""
 
-from fastem._jit import kernel
+from fastem.kernels.jit import kernel
 from fastem.kernels.shuffles import total
 from fastem.kernels.vecmath import deviance
 from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store, where

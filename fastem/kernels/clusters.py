@@ -3,8 +3,8 @@
 All rows are in tiles (T d, b), one under the other, their weights in an array (T, b), zero beyond the last row.
 """
 
-from fastem._jit import kernel
 from fastem.kernels.instructions import instructions, keys_of
+from fastem.kernels.jit import kernel
 from fastem.kernels.registers import SHAPES
 from fastem.kernels.shuffles import total
 from fastem.kernels.vectors import any_lane, broadcast, lanes, load, multiply_add, splat, store, where
@@ -52,7 +52,7 @@ def limit_distances(tiles, weights, points, closest, first, last, distances, sum
 def nearest_centres(tile, centres, offsets, nearest):
     """Set nearest[c] to the k of the largest offsets[k] + centres[k] . tile[:, c], the first of equals.
 
-    Centres come in fours, see `fastem.partition.CENTRES`.
+    Centres come in fours, see `fastem.em.initialization.partition.CENTRES`.
     """
     largest_products(tile, centres, offsets, nearest)
 

@@ -4,8 +4,8 @@ import functools
 
 import numpy as np
 
-from fastem._jit import kernel
 from fastem.kernels.instructions import instructions, keys_of, over_active
+from fastem.kernels.jit import kernel
 from fastem.kernels.posterior import active_in_two, active_vectors
 from fastem.kernels.registers import SHAPES
 from fastem.kernels.shuffles import add_totals, total

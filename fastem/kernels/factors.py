@@ -6,7 +6,7 @@ over the rows of a matrix change each element by itself, so that a compiler may 
 
 import math
 
-from fastem._jit import inlined
+from fastem.kernels.jit import inlined
 
 SQRT_HALF = 0.7071067811865476
 LN2_HIGH = 6.93147180369123816490e-01  # few enough bits that multiples by an exponent are exact

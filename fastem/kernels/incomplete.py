@@ -21,7 +21,7 @@ A tile has the values (m), and behind them, if there are errors or projections, 
 Bovy, Hogg and Roweis (2011), Extreme deconvolution, Annals of Applied Statistics 5, 1657-1677.
 """
 
-from fastem._jit import kernel
+from fastem.kernels.jit import kernel
 from fastem.kernels.lane_matrices import add_moments, factor_rows, factorise, padded, solve
 from fastem.kernels.posterior import NEGLIGIBLE
 from fastem.kernels.vectors import (

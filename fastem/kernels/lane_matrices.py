@@ -6,7 +6,7 @@ number half as often; sizes are even, see `padded`.
 
 import numpy as np
 
-from fastem._jit import kernel
+from fastem.kernels.jit import kernel
 from fastem.kernels.vecmath import log_of, split
 from fastem.kernels.vectors import alike, as_integers, load_group, multiply_add, store, where
 

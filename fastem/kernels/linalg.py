@@ -9,8 +9,8 @@ import functools
 
 import numpy as np
 
-from fastem._jit import kernel
 from fastem.kernels.instructions import instructions, keys_of, over_active
+from fastem.kernels.jit import kernel
 from fastem.kernels.registers import SHAPES
 
 

@@ -1,12 +1,12 @@
 """The templates: one loop over the data for every family.
 
-The names in `__placeholders__` stand for kernels of a family and of a posterior policy; `fastem._jit.specialise` binds
-them. A slab is a run of rows that is summed in order. Slabs begin and end at `bounds` (P + 1,), which depend on the
-data's shape only, so results do not depend on the number of threads. Each thread makes calls that take slabs by turns
-until none is left, see `fastem.kernels.turns`.
+The names in `__placeholders__` stand for kernels of a family and of a posterior policy, which
+`fastem.kernels.jit.specialise` binds. A slab is a run of rows that is summed in order. Slabs begin and end at `bounds`
+(P + 1,), which depend on the data's shape only, so results do not depend on the number of threads. Each thread makes
+calls that take slabs by turns until none is left, see `fastem.kernels.turns`.
 
 Whatever memory a call needs is given to it: `workspace` (R, b), whose columns are the rows of a tile, see
-`fastem.sources.workspace_rows`. Compiled code that allocates takes longer to compile.
+`fastem.data.workspace_rows`. Compiled code that allocates takes longer to compile.
 """
 
 import numpy as np

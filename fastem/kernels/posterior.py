@@ -6,7 +6,7 @@ F(q, theta) = E_q[log p(x, z | theta)] + H(q) for the responsibilities q that it
 
 import numpy as np
 
-from fastem._jit import kernel
+from fastem.kernels.jit import kernel
 from fastem.kernels.shuffles import total
 from fastem.kernels.vecmath import exp_nonpositive, log_and_quotient
 from fastem.kernels.vectors import any_lane, is_double, lanes, load, maximum, splat, store, where

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from llvmlite import binding
 
-from fastem import _jit
+from fastem.kernels import jit
 
 LOGICAL_BYTES = 64  # of the vectors that define sums over rows
 WIDTHS = (16, 32, 64)
@@ -73,12 +73,12 @@ def of_processor() -> Registers:
 def _of_target() -> Registers:
     if is_arm():
         return Registers(16, 32, True)
-    if _jit.is_for_host():
+    if jit.is_for_host():
         features = binding.get_host_cpu_features()
         if features.get("avx512f"):
             return Registers(64, 32, True)
         return Registers(32 if features.get("avx") else 16, 16, bool(features.get("fma")))
-    code = _jit.assembly(PROBE)  # a multiply-add of a logical vector
+    code = jit.assembly(PROBE)  # a multiply-add of a logical vector
     n_bytes = 64 if "%zmm" in code else 32 if "%ymm" in code else 16
     return Registers(n_bytes, 32 if n_bytes == LOGICAL_BYTES else 16, re.search(r"vfn?madd", code) is not None)
 

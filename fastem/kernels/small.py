@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastem._jit import kernel
 from fastem.kernels.instructions import instructions
+from fastem.kernels.jit import kernel
 
 LARGEST = 3  # features; more spill the registers
 CHAINS = {1: 4, 2: 2, 3: 1}  # of sums that do not wait for each other, by the number of features

@@ -4,8 +4,8 @@ A tile holds `b` rows feature-major, (n_features, b): the row is the vector lane
 whatever the number of features.
 """
 
-from fastem._jit import kernel
 from fastem.kernels.blocks import ask_ahead, block_columns, load_block, load_four, load_narrow
+from fastem.kernels.jit import kernel
 from fastem.kernels.vectors import lanes
 
 

@@ -1,6 +1,6 @@
 """A component whose density is the same everywhere, beside those that a family has."""
 
-from fastem._jit import kernel
+from fastem.kernels.jit import kernel
 from fastem.kernels.posterior import NEGLIGIBLE
 from fastem.kernels.vectors import broadcast, lanes, load, splat, store, where
 

@@ -1,6 +1,6 @@
 """exp and log of vectors: numba's wheels carry no vector mathematics library."""
 
-from fastem._jit import kernel
+from fastem.kernels.jit import kernel
 from fastem.kernels.vectors import alike, as_floats, as_integers, is_double, multiply_add, where
 
 LOG2_E = 1.4426950408889634

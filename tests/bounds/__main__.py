@@ -39,7 +39,7 @@ def work(target, options):
     else:
         from memory import zeros_at_an_edge
 
-        from fastem.sources import array, patterned
+        from fastem.data import array, patterned
 
         array.aligned_zeros = patterned.aligned_zeros = zeros_at_an_edge
     import numpy as np

@@ -15,8 +15,7 @@ os.environ["NUMBA_BOUNDSCHECK"] = "1"
 from llvmlite import ir
 from numba.core import cgutils
 
-from fastem import _jit
-from fastem.kernels import vectors
+from fastem.kernels import jit, vectors
 
 INT = ir.IntType(64)
 _tally = (ctypes.c_int64 * 2)()  # how many accesses were out of bounds, and the site of the last of them
@@ -38,7 +37,7 @@ def n_checks():
 
 def install():
     """Write vectors with checks."""
-    _jit.CheckedCache = _no_cache
+    jit.CheckedCache = _no_cache
     _mark_pointers()
     _check_marked()
 

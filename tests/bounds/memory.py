@@ -26,5 +26,5 @@ def at_an_edge(array, *, end=True):
 
 
 def zeros_at_an_edge(shape, dtype):
-    """In place of `fastem.sources.tiling.aligned_zeros`."""
+    """In place of `fastem.engine.tiling.aligned_zeros`."""
     return at_an_edge(np.zeros(shape, dtype))

@@ -55,7 +55,7 @@ class Worker:
         shutil.copytree(own, compiled, dirs_exist_ok=True)
         shutil.rmtree(own)
         own.symlink_to(compiled)  # what one worker compiles, the other finds
-        code = "import fastem._jit; print(fastem._jit.fingerprint())"
+        code = "import fastem.kernels.jit; print(fastem.kernels.jit.fingerprint())"
         environ = {**os.environ, "PYTHONPATH": str(self.copy), "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
         here = {"cwd": self.copy, "env": environ, "text": True}
         self.digest = subprocess.check_output([sys.executable, "-c", code], **here).strip()

@@ -54,11 +54,11 @@ def preload() -> None:
 
 def pin(digest: str) -> None:
     """Let compiled code be found although a source has changed that is no kernel, and let no mutant leave any."""
-    import fastem._cache
-    import fastem._jit
+    import fastem.kernels.cache
+    import fastem.kernels.jit
 
-    fastem._cache.CheckedCache.save_overload = lambda *_: None  # type: ignore[method-assign]
-    fastem._jit.fingerprint = lambda: digest  # type: ignore[assignment]
+    fastem.kernels.cache.CheckedCache.save_overload = lambda *_: None  # type: ignore[method-assign]
+    fastem.kernels.jit.fingerprint = lambda: digest  # type: ignore[assignment]
 
 
 def in_child(job: dict[str, Any], results: Path) -> None:

@@ -1,0 +1,47 @@
+"""Where rows come from, and the sweeps over them: an array, or chunks that are read anew in each pass."""
+
+from fastem.data.array import ArraySource
+from fastem.data.base import Marks, Mixture, Rows, RowScores, RowSource, Scores, Sweep, Sweepable, Wanted
+from fastem.data.chunked import ChunkSource
+from fastem.data.maps import unchanged
+from fastem.data.patterned import PatternSource
+from fastem.data.ranges import (
+    Range,
+    common_origin,
+    exact_origin,
+    log_widths,
+    range_of,
+    range_of_present,
+    reaches_single,
+    single_suffices,
+    weights_suffice,
+)
+from fastem.engine.tiling import PARALLEL_WORK, slab_bounds, workspace_rows
+
+__all__ = [
+    "PARALLEL_WORK",
+    "ArraySource",
+    "ChunkSource",
+    "Marks",
+    "Mixture",
+    "PatternSource",
+    "Range",
+    "RowScores",
+    "RowSource",
+    "Rows",
+    "Scores",
+    "Sweep",
+    "Sweepable",
+    "Wanted",
+    "common_origin",
+    "exact_origin",
+    "log_widths",
+    "range_of",
+    "range_of_present",
+    "reaches_single",
+    "single_suffices",
+    "slab_bounds",
+    "unchanged",
+    "weights_suffice",
+    "workspace_rows",
+]

@@ -1,0 +1,150 @@
+"""Rows that are read anew in each pass."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import itertools
+import operator
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
+
+import numpy as np
+
+from fastem.data.array import ArraySource
+from fastem.data.base import Mixture, Scores, Sweep, Wanted
+from fastem.data.squares import start_squares
+from fastem.data.streams import Reader
+from fastem.engine.compiled import Passes
+from fastem.engine.threads import held_tasks, pipelined
+from fastem.families._contract import Float
+
+
+class ChunkSource:
+    """Rows of a source, which has been read once.
+
+    Parameters
+    ----------
+    reader : Reader
+    total_weight : float
+        Of all rows.
+    origin : ndarray of shape (n_features,)
+        Subtracted from every row as it is read.
+    single : bool, default=False
+        Whether rows are evaluated in float32, see `single_suffices`.
+    kind : type, default=ArraySource
+        What each block is.
+    log_widths : ndarray of shape (1, n_features), optional
+        Of a background's box, see `Annotations`.
+    noisy : bool, default=True
+        Whether noise, if there is any, is more than zeros, or of projections.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        total_weight: float,
+        origin: Float,
+        *,
+        single: bool = False,
+        kind: type[ArraySource] = ArraySource,
+        log_widths: Float | None = None,
+        noisy: bool = True,
+    ) -> None:
+        self._log_widths = log_widths
+        self._noisy = noisy
+        self.reader = reader
+        self.n_features = reader.known.n_features(reader.n_features)
+        self.restricted = reader.known.restricts
+        self.total_weight = total_weight
+        nothing = np.empty((0, reader.n_features), reader.dtype)
+        self._block = kind(nothing, None, origin, single=single, whole=True)
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return self.reader.n_rows
+
+    @property
+    def origin(self) -> Float:
+        """What is subtracted from every row (d,)."""
+        return self._block.origin
+
+    @property
+    def most_blocks(self) -> int:
+        """Number of blocks that are read."""
+        return -(-self.n_rows // self.reader.block_rows)
+
+    def unrestricted(self) -> ChunkSource:
+        """The same rows where nothing is known of their components."""
+        source = copy.copy(self)
+        source.restricted = False
+        return source
+
+    def start_squares(self) -> Float:
+        """Squares of each feature (d,) about the origin that a start may have, see `start_squares`."""
+        with closing(self._read()) as blocks:
+            return start_squares(block for _, block in blocks)
+
+    def digest(self) -> str:
+        """Fingerprint of all chunks."""
+        return self.reader.digest()
+
+    def _read(self, held: int = 1) -> Generator[tuple[int, ArraySource]]:
+        """Blocks, each with the number of rows before it; so many are valid at the same time."""
+        with closing(self.reader.blocks(held)) as blocks:
+            for block in blocks:
+                known = block.annotations._replace(log_widths=self._log_widths)
+                known = known if self.restricted else known.unrestricted
+                known = known if self._noisy else known._replace(noise=None)
+                yield block.first, self._block.holding(block.values, block.weights, known)
+
+    def sweep(
+        self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
+    ) -> Sweep:
+        """Run one fused pass; draws are those of the same rows in one array."""
+        with closing(self._read(held_tasks())) as blocks:
+            return _Run(blocks).sweep(passes, mixture, n_stats, key=key, parallel=parallel)
+
+    def score(
+        self, passes: Passes, mixture: Mixture, wanted: Wanted | None = None, *, parallel: bool | None = None
+    ) -> Scores:
+        """Evaluate every row at `mixture`."""
+
+        def score(item: tuple[int, ArraySource]) -> Scores:
+            return item[1].score(passes, mixture, wanted, parallel=parallel)
+
+        with closing(self._read(held_tasks())) as blocks:
+            return Scores.joined(list(pipelined(score, blocks)))
+
+    def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator[_Run]:
+        """The rows in runs of blocks; their order must be that of the source."""
+        assert list(order) == list(range(n_blocks))
+        bounds = np.linspace(0, self.most_blocks, n_blocks + 1).astype(int)
+        with closing(self._read(held_tasks())) as blocks:
+            for first, last in itertools.pairwise(bounds):
+                yield _Run(itertools.islice(blocks, last - first))
+
+    def batches(self, n_rows: int, random_state: np.random.RandomState) -> Iterator[ArraySource]:
+        """The rows in batches: blocks in the order of the source, batches of each at random."""
+        with closing(self._read()) as blocks:
+            for _, block in blocks:
+                yield from block.batches(n_rows, random_state)
+
+
+class _Run:
+    """Some blocks that follow each other, each with the number of rows before it, to be read once."""
+
+    def __init__(self, blocks: Iterator[tuple[int, ArraySource]]) -> None:
+        self._blocks = blocks
+
+    def sweep(
+        self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
+    ) -> Sweep:
+        """Run one fused pass, blocks on all threads."""
+
+        def sweep(item: tuple[int, ArraySource]) -> Sweep:
+            first, block = item
+            return block.sweep(passes, mixture, n_stats, key=key + first, parallel=parallel)
+
+        return functools.reduce(operator.add, pipelined(sweep, self._blocks))

@@ -1,0 +1,136 @@
+"""What a source yields, one after the other: arrays, files of arrays, batches of a table's columns."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import issparse
+
+from fastem.data.frames import is_frame, tabular
+from fastem.data.numeric import place_of, real_array
+from fastem.data.row_info_checks import Known
+from fastem.data.streams.npy import map_npy
+
+KEYS = ("X", "sample_weight", *Known._fields)
+NOTHING = Known()
+
+
+class Chunk(Protocol):
+    """Rows that belong together, read as they are needed."""
+
+    shape: tuple[int, int]
+    kind: str  # what the values are: chunks of one source are of one kind
+    weights: NDArray[Any] | None
+    known: Known  # what else is known of the rows
+    by_column: bool  # whether it is columns that follow each other in memory, or rows
+    variances: bool  # whether noise of as many rows as columns is known to be variances
+    frame: Any  # a frame of the same columns without rows, None if they have no names
+
+    def view(self, start: int, stop: int) -> NDArray[Any] | None:
+        """The rows where they are, if they stay there and passes can read them; None if they must be copied."""
+
+    def fill(self, out: NDArray[Any], start: int) -> None:
+        """Copy the rows from `start` on into `out` (n, d), as many as it has."""
+
+
+class ArrayChunk:
+    """Rows of anything that is sliced like an array (n, d); `lasting` if it does not change once it is yielded."""
+
+    by_column = False
+    variances = False
+
+    def __init__(
+        self,
+        values: Any,
+        weights: NDArray[Any] | None = None,
+        known: Known = NOTHING,
+        *,
+        lasting: bool = False,
+        frame: Any = None,
+    ) -> None:
+        self.values = values
+        self.known = known
+        self.frame = frame
+        self.lasting = lasting and isinstance(values, np.ndarray)
+        self.shape = (int(values.shape[0]), int(values.shape[1]))
+        self.kind = np.dtype(values.dtype).name
+        self.weights = weights
+
+    def view(self, start: int, stop: int) -> NDArray[Any] | None:
+        """Rows of an array in memory or in a memory map."""
+        if not self.lasting or self.values.dtype not in (np.float32, np.float64) or not self.values.dtype.isnative:
+            return None
+        rows: NDArray[Any] = self.values[start:stop]
+        return np.asarray(rows) if rows.flags.c_contiguous and rows.flags.aligned else None
+
+    def fill(self, out: NDArray[Any], start: int) -> None:
+        """Copy rows, in the type of `out`; values that slices mask become NaN."""
+
+        def place(index: tuple[int, ...]) -> str:
+            return place_of((start + index[0], *index[1:]))
+
+        np.copyto(out, real_array(self.values[start : start + len(out)], "X", missing=True, place=place))
+
+
+def array_chunk(item: Any, name: str, *, lasting: bool = False) -> ArrayChunk:
+    """Chunk of an array-like (n, d), of a pair of one and its weights, or of a mapping; `lasting` if it stays as it is.
+
+    Raises
+    ------
+    ValueError
+        If the item is none of these.
+    """
+    known = NOTHING
+    if isinstance(item, Mapping):
+        unknown = [repr(key) for key in item if key not in KEYS]
+        if unknown or "X" not in item:
+            raise ValueError(f"{name} is a mapping {'with ' + unknown[0] if unknown else 'without X'}: it has {KEYS}")
+        values, weights = item["X"], item.get("sample_weight")
+        known = Known(*(item.get(key) for key in Known._fields))
+    else:
+        pair = isinstance(item, tuple) and len(item) == 2
+        values, weights = item if pair else (item, None)
+    values = tabular(values)
+    frame = values[:0] if is_frame(values) else None
+    if not _is_sliced_numbers(values):
+        values = real_array(values, name, missing=True)  # data frames, lists
+    if len(values.shape) != 2:
+        raise ValueError(
+            f"{name} has {len(values.shape)} dimension{'s' * (len(values.shape) != 1)}, not 2: a source yields arrays "
+            "of shape (n_samples, n_features), pairs of one and its weights, or mappings"
+        )
+    if weights is not None:
+        weights = real_array(weights, f"sample_weight of {name}")
+    return ArrayChunk(values, weights, known, lasting=lasting, frame=frame)
+
+
+def _is_sliced_numbers(values: Any) -> bool:
+    """Whether slices of what is given are arrays of numbers, whatever it is: memory maps, HDF5 datasets."""
+    dtype = getattr(values, "dtype", None)
+    if not isinstance(dtype, np.dtype) or not hasattr(values, "__getitem__") or issparse(values):
+        return False
+    return dtype.kind in "biuf" and not isinstance(values, np.ma.MaskedArray | np.matrix)
+
+
+def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
+    """Chunks of an iterable of arrays or pairs. What is no list may yield the same memory again, with other rows."""
+    lasting = isinstance(items, list | tuple)
+    for index, item in enumerate(items):
+        name = f"chunk {index}"
+        yield name, array_chunk(item, name, lasting=lasting)
+
+
+def chunks_of_files(paths: Sequence[str | os.PathLike[str]]) -> Iterator[tuple[str, Chunk]]:
+    """One chunk for each .npy file, which is mapped into memory."""
+    for index, path in enumerate(paths):
+        name = f"chunk {index} ({os.fspath(path)!r})"
+        try:
+            values = map_npy(path)
+        except ValueError as error:
+            hint = "pyarrow.dataset.dataset(path) is a source of Parquet, CSV or Feather files"
+            raise ValueError(f"{name} is no .npy file of numbers: {error}; {hint}") from None
+        yield name, array_chunk(values, name, lasting=True)

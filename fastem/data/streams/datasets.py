@@ -1,0 +1,198 @@
+"""Batches of a `pyarrow.dataset.Dataset`: Parquet, CSV or Feather files, or tables in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.data.numeric import real_array
+from fastem.data.row_info_checks import Known
+from fastem.data.streams.chunks import Chunk
+
+
+class TableChunk:
+    """Rows of a table's columns (n,)."""
+
+    by_column = True
+    variances = True
+
+    def __init__(
+        self, columns: Sequence[NDArray[Any]], kind: str, weights: NDArray[Any] | None, known: Known, frame: Any
+    ) -> None:
+        self.columns = columns
+        self.known = known
+        self.frame = frame
+        self.shape = (len(columns[0]), len(columns))
+        self.kind = kind
+        self.weights = weights
+
+    def view(self, start: int, stop: int) -> NDArray[Any] | None:
+        """Columns lie here and there."""
+        return None
+
+    def fill(self, out: NDArray[Any], start: int) -> None:
+        """Copy each column."""
+        for column, target, name in zip(self.columns, out.T, self.frame.schema.names, strict=True):
+
+            def place(index: tuple[int, ...], name: str = name) -> str:
+                return f"row {start + int(index[0])}, column {name!r}"
+
+            target[:] = real_array(column[start : start + len(out)], "X", place=place)
+
+
+class DatasetChunks:
+    """Batches of a `pyarrow.dataset.Dataset`.
+
+    Parameters
+    ----------
+    dataset : pyarrow.dataset.Dataset
+    columns : list of str, optional
+        The features; None takes all columns but the weight.
+    weight : str, optional
+        Column of the weights.
+    label : str, optional
+        Column of the labels.
+    noise : list of str, optional
+        Columns of the variances of the features' errors.
+
+    Raises
+    ------
+    ValueError
+        If a column is missing or not numeric.
+    """
+
+    def __init__(
+        self,
+        dataset: Any,
+        columns: Sequence[str] | None,
+        weight: str | None,
+        label: str | None = None,
+        noise: Sequence[str] | None = None,
+    ) -> None:
+        names = dataset.schema.names
+        for option, given in (("columns", columns), ("noise", noise)):
+            if isinstance(given, str):
+                raise TypeError(f"{option} is a list of names of columns, not the string {given!r}")
+        self.dataset = dataset
+        self.weight, self.label, self.noise = weight, label, [] if noise is None else list(noise)
+        others = [name for name in (weight, label) if name is not None] + self.noise
+        self.columns = [name for name in names if name not in others] if columns is None else list(columns)
+        if self.noise and len(self.noise) != len(self.columns):
+            raise ValueError(f"noise names {len(self.noise)} columns of variances, where there are {len(self.columns)}")
+        self.wanted = wanted = [*self.columns, *others]
+        if not self.columns:
+            raise ValueError("the dataset has no columns of features")
+        for name in wanted:
+            if names.count(name) != 1:
+                how = "no column" if name not in names else "more than one column"
+                raise ValueError(f"the dataset has {how} {name!r}; there are {', '.join(map(repr, names))}")
+            if wanted.count(name) > 1:
+                raise ValueError(f"column {name!r} is asked for twice")
+            _check_numeric(name, dataset.schema.field(name).type)
+        kinds = {str(dataset.schema.field(name).type) for name in self.columns}
+        self.kind = "float32" if kinds == {"float"} else "float64"
+
+    def header(self) -> Any:
+        """A table of the features without rows."""
+        return self.dataset.schema.empty_table().select(self.columns)
+
+    def chunks(self, n_rows: int) -> Iterator[tuple[str, Chunk]]:
+        """Batches of at most `n_rows`, in the order of the dataset."""
+        scanner = self.dataset.scanner(
+            columns=self.wanted, batch_size=n_rows, batch_readahead=2, fragment_readahead=1, **_frugal(self.dataset)
+        )
+        frame = self.header()
+        path = None
+        for index, tagged in enumerate(self._batches(scanner)):
+            before, path = path, getattr(tagged.fragment, "path", None)
+            name = f"chunk {index}" + (f" ({path!r})" if path else "")
+            if path is None or path != before:
+                self._check_columns(tagged.fragment, name)
+            batch = zip(self.wanted, tagged.record_batch.columns, strict=True)
+            arrays = {column: _numbers(values, f"column {column!r} of {name}") for column, values in batch}
+            labels = None if self.label is None else _integers(arrays[self.label])
+            noise = np.column_stack([arrays[column] for column in self.noise]) if self.noise else None
+            weights = None if self.weight is None else arrays[self.weight]
+            columns = [arrays[column] for column in self.columns]
+            yield name, TableChunk(columns, self.kind, weights, Known(labels, noise), frame)
+
+    def _batches(self, scanner: Any) -> Iterator[Any]:
+        """Batches of a scan; what cannot be read is named."""
+        last = None
+        try:
+            for tagged in scanner.scan_batches():
+                last = getattr(tagged.fragment, "path", None)
+                yield tagged
+        except (ValueError, NotImplementedError) as error:  # Arrow's are of these
+            raise ValueError(f"{self._culprit(last)} cannot be read: {error}") from None
+
+    def _culprit(self, last: str | None) -> str:
+        """The first file, from the one that was read last on, that is not read to its end."""
+        from pyarrow import ArrowException
+
+        paths = [(getattr(fragment, "path", None), fragment) for fragment in self.dataset.get_fragments()]
+        known = [path for path, _ in paths]
+        for path, fragment in paths[known.index(last) if last in known else 0 :]:
+            try:
+                for _ in fragment.scanner(schema=self.dataset.schema, columns=self.wanted).to_batches():
+                    pass
+            except (ArrowException, OSError):
+                return repr(path)
+        return "the dataset"
+
+    def _check_columns(self, fragment: Any, name: str) -> None:
+        """Raise ValueError if a file, with the names of its folders, lacks a column: Arrow would fill in nulls."""
+        from pyarrow.dataset import get_partition_keys
+
+        there = [*fragment.physical_schema.names, *get_partition_keys(fragment.partition_expression)]
+        for column in self.wanted:
+            if column not in there:
+                raise ValueError(f"{name} has no column {column!r}; there are {', '.join(map(repr, there))}")
+
+
+def _frugal(dataset: Any) -> dict[str, Any]:
+    """Options that keep Arrow from holding whole Parquet files of the local disk; what the user has set stays."""
+    from pyarrow import dataset as datasets
+    from pyarrow import fs
+
+    local = isinstance(getattr(dataset, "filesystem", None), fs.LocalFileSystem)
+    if not local or not isinstance(dataset.format, datasets.ParquetFileFormat):
+        return {}
+    if dataset.format.default_fragment_scan_options != datasets.ParquetFragmentScanOptions():
+        return {}
+    return {"fragment_scan_options": datasets.ParquetFragmentScanOptions(pre_buffer=False)}
+
+
+def _check_numeric(name: str, kind: Any) -> None:
+    from pyarrow import types
+
+    numeric = (types.is_integer, types.is_floating, types.is_decimal, types.is_boolean)
+    if not any(holds(kind) for holds in numeric):
+        raise ValueError(
+            f"column {name!r} of the dataset holds {kind}, not numbers: choose others by "
+            "fastem.Source(dataset, columns=[...])"
+        )
+
+
+def _integers(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels, -1 where they are missing."""
+    if labels.dtype.kind != "f":
+        return labels
+    whole = np.where(np.isnan(labels), -1.0, labels)
+    exact = (whole == np.floor(whole)) & (np.abs(whole) < 2.0**63)
+    return whole.astype(np.int64) if exact.all() else whole
+
+
+def _numbers(column: Any, name: str) -> NDArray[Any]:
+    """A column as an array; what is missing becomes NaN."""
+    from pyarrow import types
+
+    if types.is_integer(column.type) and column.null_count:
+        real_array(column.fill_null(0).to_numpy(zero_copy_only=False), name)  # large ones are refused, not rounded
+    if types.is_decimal(column.type) or types.is_boolean(column.type):
+        column = column.cast("float64")
+    array: NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return array

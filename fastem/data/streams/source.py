@@ -1,0 +1,144 @@
+"""What can be given to `fit`, `score` and `predict` in place of an array."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from typing import Any
+
+import numpy as np
+
+from fastem.data.frames import is_frame, tabular
+from fastem.data.numeric import is_whole
+from fastem.data.streams.chunks import Chunk, array_chunk, chunks_of_files, chunks_of_items
+from fastem.data.streams.datasets import DatasetChunks
+
+CHUNK_BYTES = 2**22  # milliseconds of work, and some of them stay in a cache
+
+KINDS = (
+    "an iterable of arrays, (array, weights) pairs or mappings, a pyarrow.dataset.Dataset, a list of .npy paths, or an "
+    "array that is sliced, such as a memory map"
+)
+
+
+class Source:
+    """Data that are read anew, in blocks of some bytes, whenever a method passes over them.
+
+    Methods of mixtures that take an array of rows take a source too, and read it in a thread of its own while they
+    compute. Only the options need this class: an iterable of arrays, a dataset or a list of paths may be given as such.
+
+    Parameters
+    ----------
+    data : iterable, pyarrow.dataset.Dataset, list of paths, sliceable array, or data frame
+        Arrays of shape (n_samples, n_features), pairs of such an array and weights of shape (n_samples,), or mappings
+        with 'X' and any of 'sample_weight', 'labels', 'noise' and 'projection', see `GaussianMixture.fit`, from an
+        object that can be iterated over again and again, and then yields the same rows; a dataset of Parquet, CSV or
+        Feather files; .npy files; or whatever has a shape and a dtype and is sliced like an array: a memory map, an
+        HDF5 dataset. Chunks are float32 all or float64; other numbers become float64. Chunks that are data frames or
+        Arrow tables must have the columns of the first, in the same order. `noise` of two dimensions is variances, a
+        row for each row of the chunk, or the covariance that all rows share; where it may be either, in a chunk of as
+        many rows as columns, it is what it is in the other chunks.
+    columns : list of str, default=None
+        Columns of a dataset that are the features; None takes all but those named below.
+    weight : str, default=None
+        Column of a dataset that holds the rows' weights.
+    label : str, default=None
+        Column of a dataset that holds the rows' labels, -1 or null where they are not known.
+    noise : list of str, default=None
+        Columns of a dataset that hold the variances of the features' errors, in the order of the features.
+    chunk_bytes : int, default=4194304
+        Size of the blocks that rows come in, whatever the sizes of the chunks; as many are kept as there are threads
+        and three more. Results are the same to the last bit for the same rows and `chunk_bytes`.
+
+    Raises
+    ------
+    TypeError
+        If `data` is of another kind, or can be read only once; if `columns` or `noise` is a single name.
+    ValueError
+        If a dataset has no such column, or it is not numeric; if an option does not go with the data.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastem import GaussianMixture, Source
+    >>> rng = np.random.default_rng(0)
+    >>> chunks = [rng.normal(size=(n, 1)) + 5 * rng.integers(2, size=(n, 1)) for n in (500, 20, 300)]
+    >>> model = GaussianMixture(2, random_state=0).fit(Source(chunks, chunk_bytes=4096))
+    >>> model.weights_.round(1).tolist()
+    [0.5, 0.5]
+    """
+
+    def __init__(
+        self,
+        data: Any,
+        *,
+        columns: Sequence[str] | None = None,
+        weight: str | None = None,
+        label: str | None = None,
+        noise: Sequence[str] | None = None,
+        chunk_bytes: int = CHUNK_BYTES,
+    ) -> None:
+        if not is_whole(chunk_bytes, least=1):
+            raise ValueError(f"chunk_bytes must be an integer above 0, not {chunk_bytes!r}")
+        self.data = [data] if isinstance(data, str | os.PathLike) or is_frame(tabular(data)) else data
+        self.chunk_bytes = int(chunk_bytes)
+        self._dataset: DatasetChunks | None = None
+        if _is_dataset(data):
+            self._dataset = DatasetChunks(data, columns, weight, label, noise)
+        elif any(option is not None for option in (columns, weight, label, noise)):
+            raise ValueError("columns, weight, label and noise are options for a pyarrow.dataset.Dataset")
+        elif isinstance(data, Iterator):
+            raise TypeError(
+                f"a source is read several times, but a {type(data).__name__} can be read only once: give an object "
+                "whose __iter__ begins anew, such as a list or a class of yours"
+            )
+        elif not (_is_paths(self.data) or _is_sliced(data) or isinstance(self.data, Iterable)):
+            raise TypeError(f"a source is {KINDS}, not a {type(data).__name__}")
+
+    def chunks(self) -> Iterator[tuple[str, Chunk]]:
+        """Names and chunks, from the first on; every call begins anew."""
+        if self._dataset is not None:
+            row_bytes = len(self._dataset.columns) * np.dtype(self._dataset.kind).itemsize
+            return self._dataset.chunks(max(1, 2 * self.chunk_bytes // row_bytes))
+        if _is_paths(self.data):
+            return chunks_of_files(self.data)
+        if _is_sliced(self.data):
+            return iter([("the array", array_chunk(self.data, "the array", lasting=True))])
+        return chunks_of_items(self.data)
+
+
+def as_source(X: Any) -> Source | None:
+    """A source, if X is to be read as one; None if it is an array or what becomes one."""
+    if isinstance(X, Source):
+        return X
+    if isinstance(X, np.memmap) and X.ndim == 2:
+        in_place = X.dtype in (np.float32, np.float64) and X.dtype.isnative  # passes read it where it is
+        return None if in_place else Source(X)
+    if _is_dataset(X) or _is_paths(X) or isinstance(X, str | os.PathLike):
+        return Source(X)
+    if isinstance(X, list | tuple):
+        return Source(X) if X and _is_chunk(X[0]) else None
+    becomes_array = any(hasattr(X, name) for name in ("shape", "dtype", "__array__", "__array_interface__"))
+    if becomes_array or isinstance(X, bytes | Mapping | Set | Sequence) or not isinstance(X, Iterable):
+        return None
+    return Source(X)
+
+
+def _is_dataset(data: Any) -> bool:
+    return type(data).__module__.partition(".")[0] == "pyarrow" and hasattr(data, "scanner")
+
+
+def _is_paths(data: Any) -> bool:
+    return isinstance(data, list | tuple) and bool(data) and all(isinstance(item, str | os.PathLike) for item in data)
+
+
+def _is_sliced(data: Any) -> bool:
+    return all(hasattr(data, name) for name in ("shape", "dtype", "__getitem__"))
+
+
+def _is_chunk(item: Any) -> bool:
+    """Whether an item of a list is an array of rows, a pair of one and its weights, or a mapping of them."""
+    if isinstance(item, Mapping):
+        return True
+    values = item[0] if isinstance(item, tuple) and len(item) == 2 else item
+    return len(getattr(values, "shape", ())) == 2

@@ -1,0 +1,1 @@
+"""Expectation-maximisation: problems, starts, algorithms, and the one loop."""

@@ -1,0 +1,234 @@
+"""Rows in feature-major tiles, and the clusters that they belong to: what k-means asks of them.
+
+Many rows are read by compiled passes (`fastem.kernels.clusters`), few by the same arithmetic in numpy, where nothing
+has to be compiled. Which of them, and the order of all sums, follows from shapes only.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.engine.helpers import Turns, share_slabs
+from fastem.engine.tiling import aligned_zeros, slab_bounds
+
+Float = NDArray[np.float64]
+Pass = Callable[..., None]
+
+SMALL = 2**17  # rows x features x clusters that numpy goes through in a tenth of a millisecond
+SHARED = 2**23  # that one thread goes through in half a millisecond: less is not worth waking another
+COLUMN_BYTES = 256  # of a tile, as many as one block of any processor has: it reads a tile from end to end
+CENTRES = 4  # that passes take at once
+NO_TURNS = np.zeros(0, np.int64)  # for the passes in numpy
+ORIGIN_ROWS = 1000  # near the mean is near enough
+
+
+class Partition:
+    """Rows less an origin near their mean, and to which of some clusters each belongs.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n, d), float64 or float32
+        Any strides. Sums over rows are float64.
+    weights : ndarray of shape (n,), optional
+        Taken in the type of the values.
+    n_clusters : int
+    origin : ndarray of shape (d,), optional
+        Given where values are no coordinates.
+    """
+
+    def __init__(
+        self,
+        values: NDArray[Any],
+        weights: Float | None,
+        n_clusters: int,
+        origin: NDArray[Any] | None = None,
+    ) -> None:
+        self.n_rows, n_features = values.shape
+        self.n_clusters, self.dtype = n_clusters, values.dtype
+        work = values.size * n_clusters
+        small = self._small = work <= SMALL
+        b = self.n_rows if small else COLUMN_BYTES // self.dtype.itemsize
+        n_tiles = -(-self.n_rows // b)
+        if origin is None:
+            some = np.ascontiguousarray(values[:: -(-self.n_rows // ORIGIN_ROWS)])
+            origin = some.mean(axis=0, dtype=np.float64).astype(self.dtype)
+        self._tiles = _in_tiles(values, origin, b)
+        self.weights = np.ones(self.n_rows, self.dtype) if weights is None else weights.astype(self.dtype)
+        self._weights = aligned_zeros((n_tiles, b), self.dtype)
+        self._weights.ravel()[: self.n_rows] = self.weights
+        self._labels = np.full((n_tiles, b), -1.0, self.dtype)
+        self._bounds = slab_bounds(n_tiles, 1, n_clusters * n_features)
+        n_slabs, n_centres = len(self._bounds) - 1, n_clusters if small else -(-n_clusters // CENTRES) * CENTRES
+        self._centres = np.zeros((n_centres, n_features), self.dtype)
+        self._offsets = np.full(n_centres, -np.inf, self.dtype)
+        self._sums, self._mass = np.zeros((n_slabs, n_centres, n_features)), np.zeros((n_slabs, n_centres))
+        self._changed = np.zeros(n_slabs, np.bool_)
+        n_workers = min(_n_threads(), n_slabs) if work >= SHARED else 1
+        self._scratch = aligned_zeros((n_workers, b), self.dtype)
+        passes: tuple[Pass, Pass] = (_distances, _assign) if small else _compiled()
+        self._distances, self._assign = passes
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """The cluster of each row (n,)."""
+        return self._labels.ravel()[: self.n_rows].astype(np.int64)
+
+    def points(self, chosen: NDArray[np.int64]) -> NDArray[Any]:
+        """Some rows (L, d)."""
+        tile, place = np.divmod(chosen, self._labels.shape[1])
+        points: NDArray[Any] = self._tiles[tile, :, place]
+        return points
+
+    def variance(self) -> float:
+        """Mean variance of the columns."""
+        squares = np.einsum("tdc,tdc->", self._tiles, self._tiles, dtype=np.float64)
+        sums = self._tiles.sum(axis=0, dtype=np.float64).sum(axis=1)
+        return float((squares - (sums**2).sum() / self.n_rows) / (self.n_rows * sums.size))
+
+    def seeds(self, random_state: np.random.RandomState) -> NDArray[np.int64]:
+        """A row for each cluster, far from each other: greedy k-means++, which draws as scikit-learn does.
+
+        References
+        ----------
+        D. Arthur and S. Vassilvitskii (2007), k-means++: the advantages of careful seeding, SODA.
+        """
+        n_trials = 2 + int(np.log(self.n_clusters))
+        chosen = np.empty(self.n_clusters, np.int64)
+        share = np.cumsum(self.weights / self.weights.sum(), dtype=np.float64)
+        chosen[0] = np.searchsorted(share / share[-1], random_state.uniform(), side="right")  # as `choice` does
+        trials, before = np.empty((2, n_trials, *self._labels.shape), self.dtype)
+        before[0] = np.inf
+        sums = self._limited(chosen[:1], before[0], trials[:1])
+        best = 0
+        for k in range(1, self.n_clusters):
+            trials, before = before, trials
+            closest = before[best]
+            reached = random_state.uniform(size=n_trials) * sums[:, best].sum()
+            candidates = self._reached(closest, sums[:, best], reached)
+            sums = self._limited(candidates, closest, trials)
+            best = int(sums.sum(axis=0).argmin())
+            chosen[k] = candidates[best]
+        return chosen
+
+    def _limited(self, chosen: NDArray[np.int64], closest: NDArray[Any], out: NDArray[Any]) -> Float:
+        """Squared distances to some rows, at most those in `closest`, into `out`; sums of each tile (T, L)."""
+        sums = np.empty((len(closest), len(chosen)))
+        tiles, distances = (array.reshape(-1, array.shape[2]) for array in (self._tiles, out))
+        points = self.points(chosen)
+
+        def read(turns: Turns, scratch: NDArray[Any]) -> None:
+            self._distances(tiles, self._weights, points, closest, turns, self._bounds, distances, sums)
+
+        self._share(read)
+        return sums
+
+    def _reached(self, closest: NDArray[Any], sums: Float, targets: Float) -> NDArray[np.int64]:
+        """Rows with which the running sum of weighted distances reaches some targets."""
+        running = np.cumsum(sums)
+        tile = np.minimum(np.searchsorted(running, targets), len(sums) - 1)
+        inside = np.cumsum(self._weights[tile] * closest[tile], axis=1, dtype=np.float64)
+        rest = targets - (running[tile] - sums[tile])
+        row = tile * closest.shape[1] + (inside < rest[:, None]).sum(axis=1)
+        return np.minimum(row, self.n_rows - 1)
+
+    def assign(self, centres: NDArray[Any], offsets: NDArray[Any], *, anew: bool = False) -> bool:
+        """Give each row x to the first cluster k with the largest offsets[k] + centres[k] . x; whether a label changed.
+
+        Sums change by the rows whose label does; with `anew` they are added from the beginning.
+        """
+        self._centres[: self.n_clusters], self._offsets[: self.n_clusters] = centres, offsets
+        if anew:
+            self._sums[:], self._mass[:] = 0.0, 0.0
+        tiles = self._tiles.reshape(-1, self._tiles.shape[2])
+        given = tiles, self._weights, self._centres, self._offsets, anew
+
+        def read(turns: Turns, scratch: NDArray[Any]) -> None:
+            kept = self._labels, self._sums, self._mass, self._changed
+            self._assign(*given, scratch, turns, self._bounds, *kept)
+
+        self._share(read)
+        return bool(self._changed.any())
+
+    def _share(self, read: Callable[[Turns, NDArray[Any]], None]) -> None:
+        """Go through all slabs, on several threads where there is enough to do."""
+        if self._small:
+            read(NO_TURNS, self._scratch[0])
+        else:
+            share_slabs(read, len(self._changed), list(self._scratch))
+
+    def totals(self) -> tuple[Float, Float]:
+        """Weighted sums of the clusters' rows (K, d), and their weights (K,)."""
+        return self._sums.sum(axis=0)[: self.n_clusters], self._mass.sum(axis=0)[: self.n_clusters]
+
+    def distances_to(self, centres: NDArray[Any]) -> NDArray[Any]:
+        """Squared distance of each row to the centre of its cluster (n,)."""
+        own = self._labels.astype(np.int64)
+        distances = np.zeros(own.shape, self.dtype)
+        for j in range(centres.shape[1]):
+            distances += (self._tiles[:, j] - centres[own, j]) ** 2
+        return distances.ravel()[: self.n_rows]
+
+
+def _n_threads() -> int:
+    from fastem.kernels import jit
+
+    return jit.n_threads()
+
+
+def _compiled() -> tuple[Pass, Pass]:
+    from fastem.engine.compiled import get_cluster_passes
+
+    return get_cluster_passes()
+
+
+def _in_tiles(values: NDArray[Any], origin: NDArray[Any], b: int) -> NDArray[Any]:
+    """Rows less an origin (T, d, b), zero beyond the last."""
+    n_rows, n_features = values.shape
+    n_whole, rest = divmod(n_rows, b)
+    tiles = aligned_zeros((n_whole + (rest > 0), n_features, b), values.dtype)
+    whole = values[: n_whole * b]
+    steps = (b * whole.strides[0], whole.strides[1], whole.strides[0])
+    transposed = np.lib.stride_tricks.as_strided(whole, (n_whole, n_features, b), steps, writeable=False)
+    np.subtract(transposed, origin[:, None], out=tiles[:n_whole])
+    if rest:
+        tiles[-1, :, :rest] = (values[n_whole * b :] - origin).T
+    return tiles
+
+
+# The passes in numpy, for a single tile (d, n). Loops of einsum go over rows, so that sums over features are in order.
+
+
+def _distances(
+    tiles: Any, weights: Any, points: Any, closest: Any, turns: Any, bounds: Any, distances: Any, sums: Any
+) -> None:
+    """`fastem.kernels.passes.distance_pass`."""
+    residuals = tiles - points[:, :, None]
+    np.minimum(np.einsum("ldc,ldc->lc", residuals, residuals), closest, out=distances)
+    sums[0] = (distances * weights).sum(axis=1, dtype=np.float64)
+
+
+def _assign(
+    tiles: Any,
+    weights: Any,
+    centres: Any,
+    offsets: Any,
+    anew: bool,
+    scratch: Any,
+    turns: Any,
+    bounds: Any,
+    labels: Any,
+    sums: Any,
+    mass: Any,
+    changed: Any,
+) -> None:
+    """`fastem.kernels.passes.assign_pass`; sums are always anew."""
+    n_centres, n_features = centres.shape
+    nearest = (np.einsum("kd,dc->kc", centres, tiles) + offsets[:, None]).argmax(axis=0)
+    changed[0] = (nearest != labels[0]).any()
+    labels[0] = nearest
+    places = nearest + n_centres * np.arange(n_features)[:, None]
+    products = (tiles * weights).ravel()
+    sums[0] = np.bincount(places.ravel(), products, n_centres * n_features).reshape(n_features, n_centres).T
+    mass[0] = np.bincount(nearest, weights[0], n_centres)

@@ -1,0 +1,155 @@
+"""What is behind rows that are seen incompletely: expectations and draws of their values, given a mixture.
+
+The same algebra as in the passes, see `fastem.kernels.incomplete`, in numpy: for each row and component
+
+    q = x - R mu,  T = R V R' + S,  E[v] = mu + V R' T^-1 q,  cov[v] = V - V R' T^-1 R V.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.data.row_info import Annotations, Float
+from fastem.families._contract import Params
+
+BLOCK_NUMBERS = 2**18  # of covariances that exist at once: they stay in a cache
+
+
+class Components(NamedTuple):
+    """Means (K, d) and covariances (K, d, d)."""
+
+    means: Float
+    covariances: Float
+
+
+def components_of(params: Params) -> Components:
+    """Components of any Gaussian family."""
+    from fastem.families.incomplete import factors_of
+
+    centres, lower = factors_of(params)
+    return Components(centres, lower @ np.swapaxes(lower, 1, 2))
+
+
+class Observed(NamedTuple):
+    """Some rows: values (n, m), where they are (n, m), projections (n, m, d) and covariances of errors (n, m, m)."""
+
+    values: Float
+    there: Float
+    projection: Float
+    noise: Float
+
+
+def observed(values: Float, annotations: Annotations) -> Observed:
+    """Rows with what was left out filled in; missing values have no part in any feature, and errors of their own."""
+    m = values.shape[1]
+    d = annotations.n_features(m)
+    there = (~np.isnan(values)).astype(np.float64)
+    projection = np.eye(m)[None] if annotations.projection is None else annotations.projection.reshape(-1, m, d)
+    noise = np.zeros((1, m)) if annotations.noise is None else annotations.noise
+    noise = noise.reshape(-1, m, m) if noise.shape[1] == m * m else noise[:, :, None] * np.eye(m)
+    noise = noise * there[:, :, None] * there[:, None, :] + (1.0 - there)[:, :, None] * np.eye(m)
+    return Observed(np.where(there > 0.0, values, 0.0), there, projection * there[:, :, None], noise)
+
+
+def expectations(components: Components, rows: Observed) -> tuple[Float, Float]:
+    """Conditional means (n, K, d) and covariances (n, K, d, d) of the values behind rows, by component."""
+    gain, seen = gains(components, rows)
+    means = conditional_means(components, rows, gain)
+    covariances = components.covariances - np.einsum("nkdm,nkme->nkde", gain, seen)
+    return means, 0.5 * (covariances + np.swapaxes(covariances, 2, 3))
+
+
+def conditional_means(components: Components, rows: Observed, gain: Float) -> Float:
+    """Conditional means (n, K, d) of the values behind rows, by component."""
+    residual = rows.values[:, None] - np.einsum("nmd,kd->nkm", rows.projection, components.means)
+    return components.means + np.einsum("nkdm,nkm->nkd", gain, residual * rows.there[:, None])
+
+
+def gains(components: Components, rows: Observed) -> tuple[Float, Float]:
+    """V R' T^-1 (n, K, d, m) and R V (n, K, m, d)."""
+    seen = np.einsum("nmd,kde->nkme", rows.projection, components.covariances)
+    total = np.einsum("nkme,nle->nkml", seen, rows.projection) + rows.noise[:, None]
+    return np.swapaxes(np.linalg.solve(total, seen), 2, 3), seen
+
+
+def blocks(components: Components, values: Float, annotations: Annotations) -> Iterator[tuple[slice, Observed]]:
+    """Rows in so small runs that their matrices fit into memory."""
+    n_components, d = components.means.shape
+    n_rows = max(1, BLOCK_NUMBERS // (n_components * d * max(d, values.shape[1])))
+    for start in range(0, len(values), n_rows):
+        part = slice(start, start + n_rows)
+        yield part, observed(values[part], annotations.take(part))
+
+
+def mixed_expectations(
+    components: Components, responsibilities: Float, values: Float, annotations: Annotations
+) -> tuple[Float, Float]:
+    """Posterior means (n, d) and covariances (n, d, d) of the values behind rows."""
+    d = components.means.shape[1]
+    mean, covariance = np.empty((len(values), d)), np.empty((len(values), d, d))
+    for part, rows in blocks(components, values, annotations):
+        means, covariances = expectations(components, rows)
+        share = responsibilities[part]
+        mean[part] = np.einsum("nk,nkd->nd", share, means)
+        spread = means - mean[part, None]
+        covariance[part] = np.einsum("nk,nkde->nde", share, covariances)
+        covariance[part] += np.einsum("nk,nkd,nke->nde", share, spread, spread)
+    return mean, covariance
+
+
+def mixed_means(components: Components, responsibilities: Float, values: Float, annotations: Annotations) -> Float:
+    """Posterior means (n, d) of the values behind rows, without their covariances: those would take d times as much."""
+    mean = np.empty((len(values), components.means.shape[1]))
+    for part, rows in blocks(components, values, annotations):
+        means = conditional_means(components, rows, gains(components, rows)[0])
+        mean[part] = np.einsum("nk,nkd->nd", responsibilities[part], means)
+    return mean
+
+
+def draws(
+    components: Components,
+    responsibilities: Float,
+    values: Float,
+    annotations: Annotations,
+    n_draws: int,
+    random_state: np.random.RandomState,
+) -> Float:
+    """Draws (n_draws, n, d) of the values behind rows from their posterior.
+
+    A component is drawn first; then a value and an observation of it from the component, which is corrected for what
+    was seen instead (Hoffman and Ribak, 1991, Constrained realizations of Gaussian fields, Astrophysical Journal 380,
+    L5-L8): no covariance that may be singular is factored.
+    """
+    d = components.means.shape[1]
+    result = np.empty((n_draws, len(values), d))
+    factors = _roots(components.covariances)
+    for part, rows in blocks(components, values, annotations):
+        gain, _ = gains(components, rows)
+        index = np.arange(len(rows.values))
+        noise_factors = _roots(rows.noise)
+        for draw in range(n_draws):
+            k = drawn_components(responsibilities[part], random_state)
+            normal = random_state.standard_normal(size=(len(index), d))
+            value = components.means[k] + np.einsum("nde,ne->nd", factors[k], normal)
+            error = np.einsum("nml,nl->nm", noise_factors, random_state.standard_normal(size=rows.values.shape))
+            seen = np.einsum("nmd,nd->nm", rows.projection, value) + error
+            missed = (rows.values - seen) * rows.there
+            result[draw, part] = value + np.einsum("ndm,nm->nd", gain[index, k], missed)
+    return result
+
+
+def drawn_components(responsibilities: Float, random_state: np.random.RandomState) -> NDArray[np.int64]:
+    """A component for each row (n,), drawn in proportion to its responsibilities."""
+    cumulated = np.cumsum(responsibilities, axis=1)
+    uniform = random_state.uniform(size=(len(cumulated), 1)) * cumulated[:, -1:]
+    return np.minimum((uniform >= cumulated).sum(axis=1), cumulated.shape[1] - 1)
+
+
+def _roots(covariances: Float) -> Float:
+    """Matrices whose products with their transposes are the covariances, which may be singular."""
+    values, vectors = np.linalg.eigh(covariances)
+    return np.asarray(vectors * np.sqrt(np.maximum(values, 0.0))[..., None, :])

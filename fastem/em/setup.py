@@ -1,0 +1,208 @@
+"""From data to a problem, and to the rows that its starts are made from."""
+
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.data import (
+    ChunkSource,
+    Mixture,
+    Range,
+    common_origin,
+    exact_origin,
+    log_widths,
+    range_of,
+    range_of_present,
+    single_suffices,
+)
+from fastem.data.frames import feature_names
+from fastem.data.projections import check_densities, seen_features
+from fastem.data.row_info_checks import check_possible
+from fastem.data.streams import Reader
+from fastem.data.validation import check_total
+from fastem.em.latent_rows import components_of, mixed_means
+from fastem.em.problem import (
+    Problem,
+    check_domain,
+    exact_for,
+    has_nan,
+    kind_of_source,
+    source_for,
+    sum_log_base,
+)
+from fastem.em.subsample import Sample, draw_sample, seeing_all
+from fastem.em.survey import Model, Survey, n_present, seen_columns
+from fastem.families import Family, exact_family, family_for
+from fastem.families._contract import Float, Prior
+
+SINGLE_STEPS = 20  # of EM with one component, for what clusters of projected rows are looked for in
+ORIGIN_ROWS = 1000  # of an array, that the origin is chosen by: near the data is near enough
+
+
+class Posed(NamedTuple):
+    """What a fit runs on.
+
+    Attributes
+    ----------
+    problem : Problem
+    n_present : int
+        Number of rows of positive weight.
+    sample : callable
+        Draws the rows that a start is made from.
+    dtype : dtype
+        Type of the data.
+    extent : Range, optional
+        Of the rows of positive weight, if the family has a background.
+    """
+
+    problem: Problem
+    n_present: int
+    sample: Callable[[], Sample]
+    dtype: Any
+    extent: Range | None = None
+
+
+def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.random.RandomState) -> Posed:
+    """Problem of an array; each start draws rows anew."""
+    values, weights = rows.values, rows.weights
+    missing = model.missing and has_nan(values)
+    check_domain(family_for(model.family, missing=missing, errors=False), values, model.name)
+    if missing:
+        check_columns(seen_columns(rows), model.names)
+    if rows.annotations.projection is not None:
+        check_features(seen_features(values, weights, rows.annotations))
+    origin = np.zeros(rows.annotations.n_features(values.shape[1]))
+    if model.family.centred and rows.annotations.projection is None:
+        origin = origin_of(values, weights, missing=missing)
+    extent = None
+    if model.family.background:
+        extent = range_of_present(values, weights, missing=missing)
+        if missing and model.divisible and rows.annotations.log_widths is None:
+            rows = replace(rows, annotations=rows.annotations._replace(log_widths=log_widths(extent)))
+    problem = problem_of(model, rows, origin)
+
+    def sample() -> Sample:
+        drawn = draw_sample(rows, init_size, random_state)
+        return with_features(seeing_all(drawn, rows) if missing else drawn, problem)
+
+    return Posed(problem, n_present(values, weights), sample, values.dtype, extent)
+
+
+def origin_of(values: NDArray[Any], weights: Float | None, *, missing: bool) -> Float:
+    """Origin near the rows of positive weight: some of them choose it, and it is exact for all."""
+    step = -(-len(values) // ORIGIN_ROWS)
+    some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
+    origin = common_origin(range_of(some, missing=missing)) if len(some) else np.zeros(values.shape[1])
+    if step == 1 or not origin.any():
+        return origin
+    return exact_origin(origin, range_of_present(values, weights, missing=missing))
+
+
+def problem_of(model: Model, rows: Sample, origin: Float) -> Problem:
+    """Rows about an origin, as a problem for the family or the variation of it that goes with them."""
+    missing = model.missing and has_nan(rows.values)
+    check_densities(rows.values, rows.annotations)
+    family = family_for(model.family, missing=missing, errors=rows.annotations.has_errors)
+    family = exact_for(family, rows.values)
+    source = source_for(family, rows.values, rows.weights, origin, rows.annotations)
+    return Problem(family, source, model.prior, sum_log_base(family, rows.values, rows.weights))
+
+
+def with_features(sample: Sample, problem: Problem) -> Sample:
+    """The sample with what clusters are looked for in, where it is not simply the values."""
+    if problem.family.finish is None:
+        return sample
+    if sample.annotations.projection is None:
+        return replace(sample, latent=np.asarray(sample.values, dtype=np.float64))
+    return replace(sample, latent=single_component_means(problem, sample))
+
+
+def single_component_means(problem: Problem, sample: Sample) -> Float:
+    """Expected values of the sample's rows under a mixture of one component, which is fitted to them."""
+    errors = sample.annotations.unrestricted
+    source = sample.source(problem.source.origin)
+    one = replace(problem, source=source, prior=Prior(problem.prior.reg_covar))
+    assert errors.projection is not None
+    values, n_features = sample.values.astype(np.float64), one.source.n_features
+    spread = np.nanmean(values**2) / np.mean(errors.projection**2) / n_features
+    start = problem.family.params_at(np.zeros((1, n_features)), np.full((1, n_features), spread))
+    mixture = Mixture(np.ones(1), start)
+    for _ in range(SINGLE_STEPS):
+        mixture = one.maximise(one.expect(mixture), mixture)
+    return mixed_means(components_of(mixture.params), np.ones((len(values), 1)), values, errors)
+
+
+def check_columns(there: NDArray[np.bool_], names: Any) -> None:
+    """Raise ValueError that names columns of which all values are missing."""
+    if there.all():
+        return
+    columns = [str(column) if names is None else repr(names[column]) for column in np.flatnonzero(~there)]
+    raise ValueError(
+        f"all values are missing in column{'s' * (len(columns) > 1)} {', '.join(columns)} of X: nothing can be "
+        "learned of what is never seen"
+    )
+
+
+def base_of(reader: Reader, family: Family) -> float:
+    """Sum of the terms that a family's densities leave out, by one more reading of all rows."""
+    with closing(reader.blocks()) as blocks:
+        return sum(sum_log_base(family, block.values, block.weights) for block in blocks)
+
+
+def check_features(seen: NDArray[np.bool_]) -> None:
+    """Raise ValueError that names features that no projection sees."""
+    if not seen.all():
+        features = ", ".join(map(str, np.flatnonzero(~seen)))
+        raise ValueError(f"no projection sees features {features}: nothing can be learned of what is never seen")
+
+
+def pose_source(
+    model: Model, reader: Reader, n_components: int, init_size: int, random_state: np.random.RandomState
+) -> Posed:
+    """Problem of a source, which is read once for that; all starts are made from one sample.
+
+    Raises
+    ------
+    ValueError
+        If the source is empty, a chunk does not go with the others, or holds what the family does not allow.
+    """
+    survey = Survey(model, n_components, init_size, random_state)
+    with closing(reader.blocks()) as blocks:
+        for block in blocks:
+            survey.add(block)
+    check_columns(survey.seen, feature_names(reader.header))
+    check_features(survey.features)
+    check_total(survey.total_weight)
+    if reader.known.restricts:
+        check_possible(survey.possible)
+    known, extent = survey.sparing(reader.known), survey.extent
+    box = survey.present if model.family.background else None
+    projected = reader.known.projection is not None
+    n_features = reader.known.n_features(reader.n_features)
+    origin = np.zeros(n_features)
+    if survey.present is not None and survey.n_present and not projected:
+        origin = common_origin(survey.present)
+    family = family_for(model.family, missing=survey.missing, errors=known.has_errors)
+    base = 0.0 if family.log_base is None else survey.base
+    if survey.largest > family.exact_below:
+        family = exact_family(family, survey.largest)
+        base = base_of(reader, family)
+    single = family.single is not None and extent is not None and single_suffices(extent, origin)
+    single = single and survey.light
+    kind = kind_of_source(family, known)
+    widths = log_widths(box) if box is not None and survey.missing and model.divisible else None
+    noisy = known.noise is not None
+    source = ChunkSource(reader, survey.total_weight, origin, single=single, kind=kind, log_widths=widths, noisy=noisy)
+    problem = Problem(family, source, model.prior, base)
+
+    def sample() -> Sample:
+        drawn = survey.sample()
+        annotations = drawn.annotations if noisy else drawn.annotations._replace(noise=None)
+        boxed = replace(drawn, annotations=annotations._replace(log_widths=widths))
+        return with_features(boxed, problem)
+
+    return Posed(problem, survey.n_present, sample, reader.dtype, box)

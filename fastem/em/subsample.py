@@ -1,0 +1,187 @@
+"""Rows with what is known of them, and samples that fits start from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.data import ArraySource
+from fastem.data.row_info import NOTHING, Annotations
+from fastem.em.problem import has_nan
+from fastem.families import Family, family_for
+from fastem.families._contract import Float
+
+WITNESSES = 10  # rows that see a column, where a sample has none
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Rows that a fit starts from.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, m)
+    weights : ndarray of shape (n,), optional
+    annotations : Annotations
+        What else is known of them.
+    latent : ndarray of shape (n, d), optional
+        What clusters are looked for in, where it is not the values: NaN where nothing is known.
+    """
+
+    values: NDArray[Any]
+    weights: Float | None
+    annotations: Annotations = NOTHING
+    latent: Float | None = None
+
+    def take(self, selection: NDArray[np.intp]) -> Sample:
+        """Some of the rows."""
+        weights = None if self.weights is None else self.weights[selection]
+        latent = None if self.latent is None else self.latent[selection]
+        return Sample(self.values[selection], weights, self.annotations.take(selection), latent)
+
+    def joined(self, other: Sample) -> Sample:
+        """These rows and then others, of which the same is known."""
+        weights = None
+        if self.weights is not None and other.weights is not None:
+            weights = np.concatenate([self.weights, other.weights])
+        values = np.concatenate([self.values, other.values])
+        sizes = len(self.values), len(other.values)
+        return Sample(values, weights, self.annotations.joined(other.annotations, sizes))
+
+    def put(self, places: NDArray[np.intp], rows: Sample) -> None:
+        """Write rows over others."""
+        mine: Any = (self.values, self.weights, *self.annotations)
+        for array, other in zip(mine, (rows.values, rows.weights, *rows.annotations), strict=True):
+            if array is not None:
+                array[places] = other
+
+    def source(self, origin: Float) -> ArraySource:
+        """Its rows with their errors, whatever is known of their components."""
+        return ArraySource(self.values, self.weights, origin, annotations=self.annotations.unrestricted)
+
+    def family(self, family: Family) -> Family:
+        """The variation of a family that goes with the rows."""
+        missing = self.latent is not None and has_nan(self.values)
+        return family_for(family, missing=missing, errors=self.annotations.has_errors)
+
+    @property
+    def features(self) -> Float:
+        """What clusters are looked for in."""
+        return self.values if self.latent is None else self.latent
+
+
+def draw_sample(rows: Sample, init_size: int, random_state: np.random.RandomState) -> Sample:
+    """All rows of positive weight, or `init_size` of them where there are more: up to half of them labelled."""
+    telling = rows.annotations.telling
+    present = None
+    if rows.weights is not None and not rows.weights.all():
+        present = np.flatnonzero(rows.weights)
+    n_rows = len(rows.values) if present is None else len(present)
+    if n_rows <= init_size:
+        return rows if present is None else rows.take(present)
+    if telling is None:
+        chosen = _one_of_each_run(n_rows, init_size, random_state)
+        return rows.take(chosen if present is None else present[chosen])
+    all_rows = np.arange(n_rows) if present is None else present
+    parts: list[NDArray[np.intp]] = []
+    for part in (all_rows[telling[all_rows]], all_rows[~telling[all_rows]]):
+        size = init_size // 2 if not parts else init_size - len(parts[0])
+        parts.append(part if len(part) <= size else part[_one_of_each_run(len(part), size, random_state)])
+    return rows.take(np.sort(np.concatenate(parts)))
+
+
+def witnesses(rows: Sample, columns: NDArray[np.bool_]) -> Sample:
+    """A few rows of positive weight that see each of these columns, at equal distances."""
+    chosen = [np.zeros(0, dtype=np.intp)]
+    for column in np.flatnonzero(columns):
+        seen = ~np.isnan(rows.values[:, column])
+        candidates = np.flatnonzero(seen if rows.weights is None else seen & (rows.weights > 0.0))
+        chosen.append(candidates[:: -(-len(candidates) // WITNESSES) or 1])
+    return rows.take(np.unique(np.concatenate(chosen)))
+
+
+def seeing_all(sample: Sample, rows: Sample) -> Sample:
+    """The sample, and witnesses of the columns that none of its rows sees: starts need a value of each."""
+    unseen = np.isnan(sample.values).all(axis=0)
+    return sample.joined(witnesses(rows, unseen)) if unseen.any() else sample
+
+
+class Reservoir:
+    """A sample of the rows of positive weight of a source: all of them, or `size`, each as likely as any other.
+
+    J. S. Vitter (1985), Random sampling with a reservoir, ACM Transactions on Mathematical Software 11, 37-57,
+    algorithm R.
+    """
+
+    def __init__(self, size: int, random_state: np.random.RandomState) -> None:
+        self.size = size
+        self.random_state = random_state
+        self.n_seen = 0
+        self._rows: Sample | None = None
+
+    def add(self, rows: Sample) -> None:
+        """Take in more rows."""
+        if rows.weights is not None and not rows.weights.all():
+            rows = rows.take(np.flatnonzero(rows.weights))
+        n_rows = len(rows.values)
+        if not self.size or not n_rows:
+            return
+        n_first = min(max(self.size - self.n_seen, 0), n_rows)
+        if n_first:
+            some = rows.take(np.arange(n_first))
+            self._rows = some if self._rows is None else self._rows.joined(some)
+        if n_first < n_rows:
+            drawn = self.random_state.randint(self.n_seen + 1 + np.arange(n_first, n_rows), dtype=np.int64)
+            chosen = np.flatnonzero(drawn < self.size)
+            places, last = np.unique(drawn[chosen][::-1], return_index=True)  # of several for a place the last stays
+            assert self._rows is not None
+            self._rows.put(places, rows.take(n_first + chosen[::-1][last]))
+        self.n_seen += n_rows
+
+    def sample(self) -> Sample:
+        """The rows."""
+        assert self._rows is not None
+        return self._rows
+
+
+class LabelledReservoir:
+    """The same where something is known of rows' components: up to half of the sample are rows that tell something."""
+
+    def __init__(self, size: int, random_state: np.random.RandomState) -> None:
+        self.size = size
+        self._random_state = random_state
+        self._telling = Reservoir(max(size // 2, min(size, 1)), random_state)
+        self._others = Reservoir(size, random_state)
+
+    def add(self, rows: Sample) -> None:
+        """Take in more rows."""
+        telling = rows.annotations.telling
+        if telling is None:
+            self._others.add(rows)
+        else:
+            self._telling.add(rows.take(np.flatnonzero(telling)))
+            self._others.add(rows.take(np.flatnonzero(~telling)))
+
+    def sample(self) -> Sample:
+        """The rows."""
+        parts = [reservoir.sample() for reservoir in (self._telling, self._others) if reservoir.n_seen]
+        if len(parts) == 1:
+            return parts[0]
+        here = len(parts[1].values)
+        n_others = min(self.size - len(parts[0].values), here)
+        chosen = np.arange(n_others)
+        if n_others < here:  # places of a reservoir are not alike: the first rows stay near its beginning
+            chosen = np.sort(self._random_state.choice(here, n_others, replace=False))
+        return parts[0].joined(parts[1].take(chosen))
+
+
+def _one_of_each_run(n_rows: int, n_runs: int, random_state: np.random.RandomState) -> NDArray[np.int64]:
+    """Draw a row from each of `n_runs` runs of neighbours, of equal length but for one row.
+
+    Rows that are ordered in some way are sampled evenly, and memory maps are read from their beginning to their end.
+    """
+    bounds = np.arange(n_runs + 1) * n_rows // max(n_runs, 1)
+    return bounds[:-1] + random_state.randint(np.diff(bounds), dtype=np.int64)

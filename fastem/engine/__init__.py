@@ -1,0 +1,1 @@
+"""What runs a pass: compiled code by family, threads, tiles and slabs."""

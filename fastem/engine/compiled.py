@@ -1,0 +1,113 @@
+"""Compiled passes of a family, made once a process."""
+
+import functools
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fastem.families import Family, get_family
+
+Function = Callable[..., Any]
+
+
+class Passes(NamedTuple):
+    """The passes of a family under a posterior policy over a slab of rows, see `fastem.kernels.passes`."""
+
+    fused: Function
+    score: Function
+    family: Family
+    policy: str
+    record: str
+    restrict: str
+    few: bool
+
+    def of(self, n_columns: int) -> "Passes":
+        """The passes for rows of so many columns: themselves if the family has no kernels for few."""
+        if self.family.few is None:
+            return self
+        from fastem.kernels.small import LARGEST
+
+        return _specialised(self.family.name, self.policy, self.record, self.restrict, few=n_columns <= LARGEST)
+
+
+def get_passes(family_name: str, policy: str = "soft", record: str = "ignore", restrict: str = "all_allowed") -> Passes:
+    """Specialise the templates for a family, a posterior policy, and what is kept and known of each row.
+
+    Nothing is compiled until a pass is called. Imports numba, which takes longer than all else: so not before a fit.
+
+    Parameters
+    ----------
+    family_name : str
+        One of `fastem.families.NAMES`, or that of the same with a background.
+    policy : str, default="soft"
+        Name of a kernel in `fastem.kernels.posterior`.
+    record : {"ignore", "mark"}, default="ignore"
+        Name of another.
+    restrict : {"all_allowed", "restrict"}, default="all_allowed"
+        Name of another.
+
+    Returns
+    -------
+    Passes
+        For rows of many columns; `Passes.of` tells those for any number of them.
+    """
+    return _specialised(family_name, policy, record, restrict, few=False)
+
+
+@functools.cache
+def get_pattern_pass(family_name: str, policy: str, restrict: str, *, few: bool) -> Function:
+    """The pass over slabs with parameters of their own, see `Family.patterns`."""
+    from fastem.kernels import jit, passes
+
+    algebra = get_family(family_name).patterns
+    assert algebra is not None
+    kernels = {**_kernels(algebra.family, policy, "ignore", restrict, few=few), "pick": algebra.pick}
+    return jit.specialise(passes.fold_slabs, _label(family_name, policy, restrict, few=few), kernels)
+
+
+@functools.cache
+def get_cluster_passes() -> tuple[Function, Function]:
+    """Distances and assignments of k-means, see `fastem.kernels.passes`."""
+    from fastem.kernels import jit, passes
+
+    distances, assign = (jit.specialise(loop, "k-means", {}) for loop in (passes.distance_pass, passes.assign_pass))
+    return distances, assign
+
+
+@functools.cache
+def get_waiting() -> Function:
+    """`fastem.kernels.turns.await_change`."""
+    from fastem.kernels import jit, turns
+
+    return jit.specialise(turns.await_change, "int64", {})
+
+
+@functools.cache  # counts a default and the same value given as two calls
+def _specialised(family_name: str, policy: str, record: str, restrict: str, *, few: bool) -> Passes:
+    from fastem.kernels import jit, passes
+
+    kernels = _kernels(family_name, policy, record, restrict, few=few)
+    label = _label(family_name, policy, record, restrict, few=few)
+    fused, score = (jit.specialise(slabs, label, kernels) for slabs in (passes.fold_slabs, passes.score_slabs))
+    return Passes(fused, score, get_family(family_name), policy, record, restrict, few)
+
+
+def _kernels(family_name: str, policy: str, record: str, restrict: str, *, few: bool) -> dict[str, Function]:
+    """What the templates' placeholders stand for, where slabs share their parameters."""
+    from fastem.kernels import posterior, tiles
+
+    family = get_family(family_name)
+    own = family.few if few and family.few else family
+    return {
+        "log_prob": own.log_prob,
+        "accumulate": own.accumulate,
+        "posterior": getattr(posterior, policy),
+        "record": getattr(posterior, record),
+        "restrict": getattr(posterior, restrict),
+        "load_errors": family.load_errors or tiles.load_nothing,
+        "pick": tiles.same_for_all,
+    }
+
+
+def _label(*names: str, few: bool) -> str:
+    """Name of a specialisation."""
+    return ".".join((*names, "few") if few else names)

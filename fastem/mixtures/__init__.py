@@ -1,0 +1,1 @@
+"""Mixture models: what all have in common, and a public face a file."""

@@ -1,0 +1,150 @@
+"""A background beside the components of a mixture: a uniform density, which takes what is far from all of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.data import Mixture, Range, log_widths
+from fastem.em.parameters import AGAIN, Parameters
+from fastem.em.subsample import Sample
+from fastem.mixtures.conditioning import Regression
+from fastem.mixtures.fitted import Float
+from fastem.mixtures.imputation import Denoising
+from fastem.mixtures.unfitted import UnfittedMixture
+
+START_WEIGHT = 0.5  # of a background when a fit begins: much, to take the outliers that a start has among its clusters
+
+
+class Background(Denoising, UnfittedMixture):
+    """What the parameter `background` adds to a mixture."""
+
+    background: Any
+
+    def _volume(self) -> float | None:
+        """The volume that the user gave; None if it is that of the data's box."""
+        return None if isinstance(self.background, bool | np.bool_) else float(self.background)
+
+    def _surrounded(self, mixture: Mixture, extent: Range | None) -> Mixture:
+        if extent is None:
+            return mixture
+        from fastem.families.background import surround
+
+        box, volume, weights = _box(extent), self._volume(), mixture.weights
+        log_density = _log_density(box) if volume is None else -np.log(volume)
+        if len(weights) == self.n_components:  # a start, to which a background is yet to come
+            weights = np.append((1.0 - START_WEIGHT) / weights.sum() * weights, START_WEIGHT)
+            weights = self._initial(mixture.params.means.shape[1]).get("weights", weights)
+        return Mixture(weights, surround(mixture.params, log_density))
+
+    def _fitted(self) -> Parameters:
+        parameters = super()._fitted()
+        if self.background:
+            self._check_box(parameters)
+        return parameters
+
+    def _check_box(self, parameters: Parameters) -> None:
+        """Check that the background is as dense as the volume that the user gave, or its box, if it is known, says."""
+        volume, box, rounding = self._volume(), vars(self).get("background_"), 0.0
+        density = float(parameters.described["background_log_density"])
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            expected = density if volume is None else -float(np.log(volume))
+            if box is not None:
+                low, high = _corners(box, parameters.locations.shape[1])
+                if volume is None:
+                    expected = -float(log_widths(Range(low, high)).sum())
+                    eps = float(np.finfo(box.dtype).eps) if box.dtype.kind == "f" else 0.0
+                    rounding = 4.0 * eps * float((np.maximum(abs(low), abs(high)) / (high - low)).sum())
+        if not (density == expected or abs(density - expected) <= 1e-9 * (1.0 + abs(expected)) + rounding):
+            raise ValueError(
+                f"background_log_density_ is {density:.9g}, where background={self.background!r} and the box "
+                f"background_ give {expected:.9g}. {AGAIN}"
+            )
+
+    def _divisible(self) -> bool:
+        return self._volume() is None
+
+    def _boxed(self, rows: Sample) -> Sample:
+        if not self.background or not self._divisible():
+            return rows
+        widths = log_widths(Range(*self.background_))
+        return replace(rows, annotations=rows.annotations._replace(log_widths=widths))
+
+    def _placed(self, extent: Range | None, dtype: Any) -> dict[str, Any]:
+        if not self.background:
+            return {}
+        return {"background_": self.background_ if extent is None else _box(extent).astype(dtype)}
+
+    def _background_of(self, columns: list[int]) -> tuple[Float, float]:
+        """Box of some columns, and the log-density that the background has in them."""
+        if self._volume() is not None:
+            raise ValueError(
+                f"background={self.background!r} is a volume, which cannot be divided between columns: "
+                "only the box of background=True can"
+            )
+        box = self.background_[:, columns]
+        return box, _log_density(box)
+
+    def _background_regression(self, parts: Regression, target: list[int]) -> Regression:
+        """The components' regression, and the background's: targets are uniform in the box, whatever is given."""
+        low, high = self._background_of(target)[0].astype(np.float64)
+        return Regression(
+            np.vstack([parts.intercept, 0.5 * (low + high)]),
+            np.concatenate([parts.slope, np.zeros((1, *parts.slope.shape[1:]))]),
+            np.vstack([parts.variances, (high - low) ** 2 / 12.0]),
+        )
+
+    def _expected(self, responsibilities: Float, values: Float) -> Float:
+        """Of the background's rows, what is missing is expected in the middle of the box."""
+        if not self.background:
+            return super()._expected(responsibilities, values)
+        expected = super()._expected(responsibilities[:, :-1], values)
+        middle: Float = self.background_.astype(np.float64).mean(axis=0)
+        return expected + responsibilities[:, -1:] * middle
+
+    def _drawn(
+        self, responsibilities: Float, values: Float, n_draws: int, random_state: np.random.RandomState
+    ) -> Float:
+        """Of the background's rows, what is missing is drawn from the box."""
+        if not self.background:
+            return super()._drawn(responsibilities, values, n_draws, random_state)
+        drawn = super()._drawn(responsibilities[:, :-1], values, n_draws, random_state)
+        far = random_state.uniform(size=drawn.shape[:2]) < responsibilities[:, -1]
+        drawn[far] = self._sample_background(int(far.sum()), random_state)
+        return drawn
+
+    def _sample_background(self, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+        """Draw rows from the box."""
+        low, high = self.background_.astype(np.float64)
+        return random_state.uniform(low, high, size=(n_samples, len(low)))
+
+
+def _corners(box: Any, n_features: int) -> tuple[Float, Float]:
+    """Lower and upper corner of a fitted box, which anybody may have set."""
+    shape = (2, n_features)
+    if not isinstance(box, np.ndarray) or box.shape != shape or box.dtype.kind not in "fiu":
+        raise ValueError(f"background_ must be an array of shape {shape}: the corners of the background's box")
+    low, high = box.astype(np.float64)
+    if not ((low <= high) & np.isfinite(high - low)).all():
+        raise ValueError("background_ must hold finite lower and upper corners, in this order")
+    return low, high
+
+
+def _box(extent: Range) -> NDArray[Any]:
+    """Lower and upper corner (2, d)."""
+    return np.stack(extent)
+
+
+def _log_density(box: NDArray[Any]) -> float:
+    """Minus the logarithm of a box's volume."""
+    low, high = box.astype(np.float64)
+    flat = np.flatnonzero(~(high > low))
+    if flat.size:
+        raise ValueError(
+            f"The box that holds the data has no volume: column {flat[0]} (counted from 0) is {low[flat[0]]!s} in all "
+            "rows. A background needs columns that vary, or its volume as a number."
+        )
+    return -float(log_widths(Range(low, high)).sum())

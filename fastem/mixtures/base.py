@@ -1,0 +1,438 @@
+"""How every mixture estimator is fitted."""
+
+from __future__ import annotations
+
+import math
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.base import _fit_context
+from sklearn.callback import CallbackSupportMixin
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.metadata_routing import UNUSED
+
+from fastem.data import Mixture, Range, Wanted, unchanged, validation
+from fastem.data.row_info_checks import Known, annotate
+from fastem.data.streams import Source
+from fastem.em import loop
+from fastem.em.algorithms import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
+from fastem.em.algorithms.stepwise import State, begin
+from fastem.em.callbacks import CallbackBridge
+from fastem.em.parameters import Parameters
+from fastem.em.priors import Moments
+from fastem.em.problem import Problem, check_domain
+from fastem.em.setup import pose_array, problem_of
+from fastem.em.subsample import Sample
+from fastem.engine.threads import limit_threads
+from fastem.families import ComponentError
+from fastem.mixtures.stream import Stream, stream_of
+from fastem.mixtures.unfitted import UnfittedMixture, unchanged_on_failure
+from fastem.persistence.checkpoint import Checkpoint, Journal
+from fastem.persistence.resuming import Sizes, check_arrays
+
+INIT_SIZE = 100_000
+PASSING_ATTRIBUTES = frozenset({"background_", "background_log_density_", "stream_"})  # that not every fit sets
+NOTHING_MORE: dict[str, Any] = {}
+
+
+class BaseMixture(CallbackSupportMixin, UnfittedMixture):
+    """Base of the mixture estimators: scikit-learn's conventions around one loop for all families."""
+
+    __metadata_request__fit: ClassVar[dict[str, str]] = {"checkpoint": UNUSED, "resume": UNUSED}
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions({"kmeans", "random", "random_from_data", "k-means++"})],
+        "weights_init": ["array-like", None],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "init_size": [Interval(Integral, 1, None, closed="left")],
+        "fixed": [str, list, tuple, dict, None],
+        "weights_prior": [Real, "array-like", None],
+        "missing": [StrOptions({"raise", "marginalize"})],
+        "algorithm": [StrOptions(set(ALGORITHMS)), *CLASSES],
+        "acceleration": [StrOptions(set(METHODS)), None],
+        "n_jobs": [
+            Interval(Integral, 1, None, closed="left"),
+            Interval(Integral, None, -1, closed="right"),
+            None,
+        ],
+    }
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_failure
+    def fit(
+        self,
+        X: Any,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+        checkpoint: str | PathLike[str] | Checkpoint | None = None,
+        resume: bool = False,
+    ) -> Self:
+        """Estimate the parameters by expectation-maximisation.
+
+        The fit is run `n_init` times, and the parameters with the largest lower bound are kept. Each run alternates E-
+        and M-steps, fused into one reading of the data an iteration, until the mean log-likelihood changes by less than
+        `tol`. With a prior it is the mean posterior log-density: the log-likelihood and the logarithm of the prior
+        density of the parameters, over the weight of the rows. If `warm_start` is true and the model is fitted, one run
+        continues from the fitted parameters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or source
+            The data: an array, memory map or data frame. float32 and float64 arrays are read in place whatever their
+            strides; other real numbers are converted to float64, but for integers that it would round, which are an
+            error like dates, strings and complex numbers. A value that is masked, None or NA counts as NaN. Data that
+            do not fit into memory are given as a source, see `fastem.Source`, and read once more than there are passes,
+            or twice if there are counts above 2**17.
+        y : Ignored
+            Present by convention; only handed on to callbacks.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows. Weight 0 is an absent row, weight 2 a row that is there twice; None weighs every row 1.
+            Weights of a source's rows come with its chunks. Their sum must be between 1e-200 and 1e200.
+        labels : array-like of shape (n_samples,) or (n_samples, n_components), default=None
+            What is known of the rows' components: an index for each row, or -1 where it is not known, as where it is
+            masked or null, which is kept to throughout the fit; or how plausible each component is for each row, a
+            factor of its densities, such as 1 for those that are allowed and 0 for the others. A background comes after
+            the components. Not named `y`, which pipelines pass to estimators that must ignore it.
+        noise : array-like, default=None
+            Covariances of the errors with which rows were measured, of shape (n_samples, n_features, n_features), or
+            (n_features, n_features) if all rows share one, or variances, of shape (n_samples, n_features). The mixture
+            is then that of the values without errors. In squared units of the data. Gaussian mixtures only.
+        projection : array-like of shape (n_samples, n_columns, n_features), default=None
+            What the columns of X see of the features: each row of X is `projection[i] @ value` plus an error. Without
+            it columns are features. Gaussian mixtures only.
+        checkpoint : str, path-like or Checkpoint, default=None
+            File in which the fit writes down, after each iteration, how far it has come; a `fastem.Checkpoint` says
+            after how many minutes. None writes nothing. The file remains when the fit has ended.
+        resume : bool, default=False
+            Whether to go on from the checkpoint, if there is one: with the same data and parameters, in whichever
+            process, the fit ends with the parameters, to the last bit, that it would have without a break.
+
+        Returns
+        -------
+        self : object
+            The fitted mixture.
+
+        Raises
+        ------
+        ValueError
+            If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates; if X
+            is of float32, and parameters overflow that; if labels name no component, or leave one without rows; if
+            noise is no covariance, with the first such row; if a source is empty, its chunks do not go together, or are
+            not the same when they are read again; if a memory map has changed during the fit. If the checkpoint is
+            none, is damaged, belongs to a fit of other data or parameters, or to one that runs now.
+        FileExistsError
+            If the checkpoint is of a fit that has not ended, or is another file, and is not to be resumed.
+        OSError
+            If the checkpoint cannot be written before the first iteration, or is no regular file.
+        KeyboardInterrupt
+            Passed on after the best parameters so far have been set.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the best run ended at `max_iter`.
+        RuntimeWarning
+            If the checkpoint cannot be written after an iteration. It stays as it was, and the fit goes on.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X, sample_weight=[1, 1, 2, 2])
+        >>> model.weights_.round(3)
+        array([0.667, 0.333])
+        """
+        random_state = check_random_state(self.random_state)
+        with _journal(checkpoint, resume, random_state) as journal:
+            return self._fit(X, y, sample_weight, Known(labels, noise, projection), random_state, journal)
+
+    def _fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: ArrayLike | None,
+        known: Known,
+        random_state: np.random.RandomState,
+        journal: loop.Journal,
+    ) -> Self:
+        scheme = make_scheme(self.algorithm, self.acceleration, random_state)
+        fitted = self._fitted() if self._continues() else None
+        posed = self._pose(X, sample_weight, known, random_state)
+        if isinstance(journal, Journal):
+            n_features = posed.problem.source.n_features
+
+            def check(progress: loop.Progress) -> None:
+                check_arrays(progress, Sizes(self._family(), self._n_weights(), n_features))
+                if progress.run is not None:
+                    begun = scheme.init(posed.problem, progress.run.mixture)
+                    if type(progress.state) is not type(begun):
+                        raise ValueError(f"it holds a {type(progress.state).__name__} for a {type(begun).__name__}")
+
+            journal.identify(self._identity(posed), check)
+        problem, _ = self._under_prior(posed.problem, Moments())
+        starts = self._starts(posed._replace(problem=problem), random_state, fitted)
+        origin, dtype = problem.source.origin, posed.dtype
+        place = self._placed(posed.extent, dtype)
+        problem = replace(problem, policy=scheme.policy, prior=self._fixed_prior(problem.prior, origin))
+        control = loop.Control(self.max_iter, self.tol, self.lower_bound_ if fitted is not None else -math.inf)
+
+        def publish(mixture: Mixture) -> dict[str, Any]:
+            return {**self._publish(mixture, origin, dtype), **place}
+
+        observers: list[loop.Observer] = []
+        if self.verbose:
+            observers.append(loop.ConsoleReport(self.verbose, self.verbose_interval))
+        bridge = None
+        if getattr(self, "_skl_callbacks", []) or hasattr(self, "_parent_callback_ctx"):
+            bridge = CallbackBridge(
+                self,
+                self.n_init,
+                publish,
+                problem.source.n_rows,
+                *_scored(X, y, sample_weight, known),
+            )
+            observers.append(bridge)
+        try:
+            with limit_threads(self.n_jobs), unchanged(problem.source, (X, sample_weight, *known)):
+                run, history = loop.run_restarts(problem, starts, control, observers, scheme, journal)
+        except ComponentError as error:
+            raise self._explain(error, dtype) from None
+        except loop.Interrupted as interruption:
+            if interruption.best is not None:
+                self._set_run(interruption.best, interruption.history, publish(interruption.best.mixture))
+            raise KeyboardInterrupt from None
+        self._set_run(run, history, publish(run.mixture))
+        if bridge is not None:
+            bridge.end_fit()
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    @unchanged_on_failure
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> Self:
+        """Take in a batch of rows by a step of stepwise EM, see `fastem.Stepwise`.
+
+        The first call finds a start on its batch, as `fit` does, or continues from fitted parameters if there are any;
+        its batch should hold rows of all components. Options are those of `algorithm` if that is a `Stepwise`. A stream
+        goes on after pickling, and after saving and loading, with the bits that it would have without. Parameters that
+        are set by hand in between, or a `fit`, end it: the next batch begins a new stream from the fitted parameters.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The batch.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        labels, noise, projection : array-like, default=None
+            What else is known of the rows, see `fit`.
+
+        Returns
+        -------
+        self : object
+            The mixture after the step. `lower_bound_` is the mean log-likelihood that the batch had before it (and the
+            logarithm of a prior's density there, over the weight of all rows so far), and `n_iter_` the number of
+            batches so far.
+
+        Raises
+        ------
+        ValueError
+            If X cannot be a sample of the mixture, has another number of features than the batches before, or a
+            component degenerates; if `n_components` and so on contradict the fitted parameters. The
+            mixture is then as it was before the call.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastem import GaussianMixture
+        >>> rng, model = np.random.default_rng(0), GaussianMixture(2, random_state=0)
+        >>> for _ in range(50):
+        ...     model = model.partial_fit(rng.normal(size=(200, 1)) + 5 * rng.integers(2, size=(200, 1)))
+        >>> sorted(model.means_.round().ravel().tolist())
+        [0.0, 5.0]
+        """
+        options = self.algorithm if isinstance(self.algorithm, Stepwise) else Stepwise()
+        options.check()
+        validation.no_source(X)
+        stream = self._stream()
+        fitted = self._fitted() if stream is None and hasattr(self, "weights_") else None
+        known, begins = Known(labels, noise, projection), stream is None
+        rows = self._validate(X, sample_weight, known, first=begins and fitted is None, whole=begins)
+        rows = rows if begins and fitted is None else self._boxed(rows)
+        dtype = rows.values.dtype
+        try:
+            problem, state, moments, extent = (
+                self._begun(rows, fitted) if stream is None else self._taken_up(rows, stream)
+            )
+            problem = replace(problem, prior=self._fixed_prior(problem.prior, problem.source.origin))
+            log_prior = problem.log_prior(state.mixture)
+            with limit_threads(self.n_jobs):
+                state, log_likelihood = options.update(problem, state)
+        except ComponentError as error:
+            raise self._explain(error, dtype) from None
+        origin = problem.source.origin
+        bound = (log_likelihood + problem.base) / problem.source.total_weight + log_prior / state.seen
+        family, run = self._family(), loop.Run(0, state.mixture, bound, stop_reason="max_iter")
+        described = family.describe(state.mixture.params)
+        published = self._published(state.mixture.weights, described, origin, dtype)
+        attributes = {**published, **self._placed(extent, dtype)}
+        stream = stream_of(family.name, state, described, origin, moments, attributes)
+        self._set_run(run, [], attributes, {"n_iter_": state.n_batches, "stream_": stream})
+        return self
+
+    def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:
+        """A stream whose first batch is `rows`, from a start or fitted parameters, and where a new background is."""
+        random_state = check_random_state(self.random_state)
+        posed = self._checked(pose_array(self._model(), rows, self.init_size, random_state))
+        problem, moments = self._under_prior(posed.problem, Moments())
+        if fitted is None:
+            start = next(self._starts(posed._replace(problem=problem), random_state, None))
+            return problem, begin(start()), moments, posed.extent
+        self._check_width(rows, fitted.locations.shape[1])
+        return problem, begin(fitted.about(problem.source.origin)), moments, None
+
+    def _taken_up(self, rows: Sample, stream: Stream) -> tuple[Problem, State, Moments, None]:
+        """A stream whose next batch is `rows`."""
+        self._check_width(rows, stream.origin.size)
+        problem = problem_of(self._model(), rows, stream.origin)
+        check_domain(problem.family, rows.values, type(self).__name__)
+        problem, moments = self._under_prior(problem, Moments(*stream.moments))
+        return problem, stream.state(self._family()), moments, None
+
+    def _stream(self) -> Stream | None:
+        """What `partial_fit` goes on from beside the fitted parameters, unless these have been set since."""
+        stream: Stream | None = vars(self).get("stream_")
+        if stream is None or not stream.goes_with(self._family(), self._n_weights(), vars(self)):
+            return None
+        if self._family().background:
+            self._fitted()  # its volume may have been set
+        return stream
+
+    def _check_state(self) -> None:
+        """Check the fitted attributes, as is due where they are saved or loaded."""
+        self._fitted()
+        stream = vars(self).get("stream_")
+        if stream is not None:
+            if not isinstance(stream, Stream):
+                raise ValueError(f"stream_ must be a Stream, not {type(stream).__name__}")
+            stream.check(self._family())
+
+    def fit_predict(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        labels: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> NDArray[np.int64]:
+        """Fit the mixture and label the rows of X: `fit(X).predict(X)`, and known labels as they are.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            The data.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        labels, noise, projection : array-like, default=None
+            What else is known of the rows, see `fit`.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            The most probable component of each row.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> GaussianMixture(n_components=2, random_state=0).fit_predict(X)
+        array([1, 1, 0, 0])
+        """
+        self.fit(X, y, sample_weight=sample_weight, labels=labels, noise=noise, projection=projection)
+        if labels is None:
+            return self.predict(X, noise=noise, projection=projection)
+        values = self._values(X, Known(None, noise, projection))
+        weights, n_weights = validation.sample_weights(sample_weight, values), self._n_weights()
+        annotations = annotate(Known(labels, noise, projection), values.shape, n_weights, weights)
+        plausible = annotations.plausible(n_weights)
+        assert plausible is not None
+        plausible = np.where((plausible > 0.0).any(axis=1, keepdims=True), plausible, 1.0)  # rows without weight
+        annotations = annotations._replace(labels=None, plausibility=plausible)
+        with limit_threads(self.n_jobs):
+            rows = Sample(values, None, annotations)
+            wanted = Wanted(labels=True, posterior=False)
+            found = self._evaluate_rows(rows, wanted, self._fitted(), restricted=True).scores.rows.labels
+        # where all densities are zero, the heaviest that is allowed
+        heaviest = (self.weights_.astype(np.float64) * plausible).argmax(axis=1)
+        allowed = np.take_along_axis(plausible, found[:, None], axis=1)[:, 0] > 0.0
+        return self._labels()[np.where(allowed, found, heaviest)]
+
+    def _set_run(
+        self,
+        run: loop.Run,
+        history: list[loop.HistoryRecord],
+        attributes: dict[str, Any],
+        rest: dict[str, Any] = NOTHING_MORE,
+    ) -> None:
+        """Set the fitted attributes, at once; those of a background or stream that the mixture no longer has go."""
+        learned = {
+            **attributes,
+            "converged_": run.converged,
+            "n_iter_": len(run.bounds),
+            "lower_bound_": run.lower_bound,
+            "lower_bounds_": run.bounds,
+            "history_": history,
+            "stop_reason_": run.stop_reason,
+            **rest,
+        }
+        self.__dict__.update(learned)
+        for name in vars(self).keys() & PASSING_ATTRIBUTES - learned.keys():
+            delattr(self, name)
+
+
+def _scored(X: Any, y: Any, sample_weight: ArrayLike | None, known: Known) -> tuple[Any, Any, ArrayLike | None]:
+    """What monitors score: what was given, with errors and projections, if there are any, in a source of one chunk."""
+    if not known.errors:
+        return X, y, sample_weight
+    chunk = {"X": X, "sample_weight": sample_weight, "noise": known.noise, "projection": known.projection}
+    return Source([{name: value for name, value in chunk.items() if value is not None}]), y, None
+
+
+def _journal(
+    checkpoint: str | PathLike[str] | Checkpoint | None, resume: bool, random_state: np.random.RandomState
+) -> AbstractContextManager[loop.Journal]:
+    """Who remembers the progress of a fit."""
+    if checkpoint is not None:
+        return Journal(checkpoint, resume, random_state)
+    if resume:
+        raise ValueError("resume=True needs the checkpoint to go on from: give checkpoint=")
+    return nullcontext(loop.FORGETFUL)

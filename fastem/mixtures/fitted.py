@@ -1,0 +1,525 @@
+"""What can be done with a fitted mixture: densities, labels, criteria, sampling, saving."""
+
+from __future__ import annotations
+
+import functools
+import math
+from abc import ABCMeta, abstractmethod
+from collections.abc import Callable
+from contextlib import closing
+from os import PathLike
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn import config_context
+from sklearn.base import BaseEstimator, DensityMixin
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from fastem.data import Scores, Wanted, frames, numeric, validation
+from fastem.data.projections import check_densities
+from fastem.data.row_info_checks import Known, annotate
+from fastem.data.streams import Block, Reader, Source, as_source
+from fastem.em.parameters import Frame, Parameters, checked
+from fastem.em.problem import BASE_ROWS, check_domain, exact_for, has_nan, source_for, sum_log_base
+from fastem.em.subsample import Sample
+from fastem.engine.compiled import get_passes
+from fastem.engine.threads import held_tasks, limit_threads, pipelined
+from fastem.families import Family, family_for
+from fastem.persistence import models
+
+Float = NDArray[np.float64]
+NOTHING_KNOWN = Known()
+
+
+class _Evaluation(NamedTuple):
+    """Scores of rows, the sum of what passes leave out of their log-densities, and their weight."""
+
+    scores: Scores
+    base: float
+    weight: float
+    dtype: Any  # of the rows
+
+
+class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
+    """Methods of a fitted mixture. They read the fitted attributes, which may have been set by hand."""
+
+    FIXABLE: ClassVar[dict[str, str]]  # parameters that can be fixed, and where their values come from
+    SHAPING: ClassVar[tuple[str, ...]] = ()  # parameters that decide which fitted attributes there are
+
+    @abstractmethod
+    def _family(self) -> Family:
+        """Family of the components."""
+
+    @abstractmethod
+    def _locations(self) -> NDArray[Any]:
+        """Fitted means of the components (K, d)."""
+
+    @abstractmethod
+    def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+        """Draw rows from one component."""
+
+    @classmethod
+    @functools.cache
+    def _get_param_names(cls) -> list[str]:
+        """Names of the parameters, which scikit-learn would read anew from the signature in every fit."""
+        return super()._get_param_names()
+
+    def _fitted(self) -> Parameters:
+        """The fitted parameters, which anybody may have set, checked: the only way from attributes to kernels.
+
+        Raises
+        ------
+        NotFittedError
+            If there are none.
+        ValueError
+            If they contradict each other or the constructor's parameters, which are those of the next fit.
+        """
+        attributes = vars(self)
+        if "weights_" not in attributes:
+            check_is_fitted(self, "weights_")
+        try:
+            family = self._family()
+        except KeyError:
+            self._validate_params()
+            raise
+        n_features = attributes.get("n_features_in_")
+        parameters = checked(family, Frame(attributes, self.n_components, n_features, self.SHAPING))
+        names = attributes.get("feature_names_in_")
+        if names is not None and len(names) != parameters.locations.shape[1]:
+            raise ValueError(
+                f"feature_names_in_ has {len(names)} names, where there are {parameters.locations.shape[1]} features"
+            )
+        return parameters
+
+    def _values(
+        self, X: Any, known: Known, *, first: bool = False, missing: bool = False, **options: Any
+    ) -> NDArray[Any]:
+        """Checked values of an array; `first` if they are to be fitted to, `missing` if NaN is allowed in any case."""
+        if known.errors:
+            validation.check_errors(known.errors, self._family().centred, type(self).__name__)
+        finite = "allow-nan" if missing or self.missing == "marginalize" else True
+        if self._is_plain(X, options.get("ensure_min_samples", 1), first=first):
+            if first:
+                self.n_features_in_ = X.shape[1]
+            return validation.native(X)
+        options = {"dtype": validation.FLOATS, "ensure_all_finite": finite, **options}
+        with config_context(assume_finite=False):  # the look that found X to be plain has been taken anyway
+            return self._validated(X, known, options, first=first)
+
+    def _validated(self, X: Any, known: Known, options: dict[str, Any], *, first: bool) -> NDArray[Any]:
+        """Values that scikit-learn has looked at."""
+        X = frames.tabular(X)
+        values = numeric.real_array(X, "X", missing=options["ensure_all_finite"] == "allow-nan")
+        if known.projection is not None and not first:  # columns are not features
+            return validation.native(check_array(values, **options))
+        if frames.is_frame(X):
+            frames.same_names(known.noise, frames.feature_names(X), "noise")
+            validate_data(self, X, skip_check_array=True, reset=first)
+            return validation.native(check_array(values, estimator=self, input_name="X", **options))
+        described = values if values.ndim == 2 else X  # which scikit-learn has words for
+        return validation.native(validate_data(self, described, reset=first, **options))
+
+    def _is_plain(self, X: Any, n_samples: int, *, first: bool) -> bool:
+        """Whether `validate_data`, which takes a tenth of a fit to a hundred rows, would find nothing to say of X."""
+        if hasattr(self, "feature_names_in_") or not validation.is_plain(X, n_samples):
+            return False
+        return first or getattr(self, "n_features_in_", -1) == X.shape[1]
+
+    def _boxed(self, rows: Sample) -> Sample:
+        """Rows that know the box of a background that has been fitted, if there is one."""
+        return rows
+
+    def _check_width(self, rows: Sample, n_features: int) -> None:
+        """Check that rows have the fitted number of features, which `n_features_in_` may not tell."""
+        found = rows.annotations.n_features(rows.values.shape[1])
+        if found != n_features:
+            raise ValueError(
+                f"X has {found} features, but {type(self).__name__} is expecting {n_features} features as input."
+            )
+
+    def _evaluate(
+        self,
+        X: Any,
+        wanted: Wanted,
+        sample_weight: ArrayLike | None = None,
+        known: Known = NOTHING_KNOWN,
+    ) -> _Evaluation:
+        """Run a score pass over an array or a source."""
+        parameters = self._fitted()
+        source = as_source(X)
+        with limit_threads(self.n_jobs):
+            if source is not None:
+                validation.nothing_beside(sample_weight, known)
+                return self._evaluate_source(source, wanted, parameters)
+            values = self._values(X, known)
+            weights = validation.sample_weights(sample_weight, values)
+            rows = Sample(values, weights, annotate(known, values.shape, self._n_weights()))
+            return self._evaluate_rows(rows, wanted, parameters)
+
+    def _evaluate_source(self, source: Source, wanted: Wanted, parameters: Parameters) -> _Evaluation:
+        """Score blocks one after the other."""
+        reader = Reader(source, missing=self.missing == "marginalize")
+
+        def evaluate(block: Block) -> _Evaluation:
+            if not block.first:
+                errors = reader.known.has_errors
+                validation.check_errors(errors, self._family().centred, type(self).__name__)
+            if not block.first and block.annotations.projection is None:
+                validate_data(self, reader.header, skip_check_array=True, reset=False)
+            rows = Sample(block.values, block.weights, block.annotations.unrestricted.sparing)
+            return self._evaluate_rows(rows, wanted, parameters, block.place)
+
+        with closing(reader.blocks(held_tasks())) as blocks:
+            parts = list(pipelined(evaluate, blocks))
+        scores = Scores.joined([part.scores for part in parts])
+        base, weight = (sum(numbers) for numbers in zip(*((part.base, part.weight) for part in parts), strict=True))
+        return _Evaluation(scores, base, weight, reader.dtype)
+
+    def _evaluate_rows(
+        self,
+        rows: Sample,
+        wanted: Wanted,
+        parameters: Parameters,
+        place: Callable[[int], str] = "row {}".format,
+        *,
+        missing: bool = False,
+        restricted: bool = False,
+    ) -> _Evaluation:
+        """Score checked rows, with the terms of log-densities that a pass leaves out; `missing` if there may be NaN.
+
+        What is known of their components counts if `restricted`.
+        """
+        values, locations = rows.values, self._locations()
+        missing = (missing or self.missing == "marginalize") and has_nan(values)
+        annotations = self._boxed(rows).annotations if missing else rows.annotations
+        family = family_for(parameters.family, missing=missing, errors=annotations.has_errors)
+        check_domain(family, values, type(self).__name__, place)
+        family = exact_for(family, values)
+        self._check_width(rows, locations.shape[1])
+        check_densities(values, annotations, place)
+        plain = not family.centred or annotations.projection is not None
+        narrow = values.dtype == np.float32
+        origin, mixture = parameters.nearby(None if plain else values.dtype if narrow else locations.dtype)
+        if narrow and locations.dtype != np.float32:  # parameters may tell more than float32 can
+            family = family._replace(single=None)
+        source = source_for(family, values, rows.weights, origin, annotations, mixture.params)
+        passes = get_passes(family.name, restrict="restrict" if restricted else "all_allowed")
+        scores = source.score(passes, mixture, wanted)
+        if wanted.densities and family.log_base is not None:
+            for start in range(0, len(values), BASE_ROWS):
+                part = slice(start, start + BASE_ROWS)
+                scores.rows.densities[part] += family.log_base(values[part])
+        by_row = wanted.labels or wanted.densities or wanted.responsibilities
+        base = 0.0 if by_row else sum_log_base(family, values, rows.weights)
+        return _Evaluation(scores, base, source.total_weight, values.dtype)
+
+    def score_samples(
+        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
+    ) -> NDArray[Any]:
+        """Compute the log-density of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+
+        Returns
+        -------
+        log_prob : ndarray of shape (n_samples,)
+            Natural logarithm of the mixture's density.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> model.score_samples([[0.5]]).round(4)
+        array([-0.9189])
+        """
+        evaluation = self._evaluate(X, Wanted(densities=True), known=Known(None, noise, projection))
+        densities = evaluation.scores.rows.densities
+        if evaluation.dtype == np.float64:
+            return densities
+        with np.errstate(over="ignore"):
+            return densities.astype(evaluation.dtype)
+
+    def _totals(
+        self, X: ArrayLike, sample_weight: ArrayLike | None, known: Known, *, entropy: bool = False
+    ) -> tuple[float, float, float]:
+        """Total log-likelihood, entropy of the responsibilities, and weight of the rows of X."""
+        evaluation = self._evaluate(X, Wanted(entropy=entropy), sample_weight, known)
+        scores = evaluation.scores
+        return scores.log_likelihood + evaluation.base, scores.entropy, evaluation.weight
+
+    def score(
+        self,
+        X: ArrayLike,
+        y: Any = None,
+        *,
+        sample_weight: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> float:
+        """Compute the mean log-likelihood of a row.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
+        y : Ignored
+            Present by convention.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+
+        Returns
+        -------
+        log_likelihood : float
+            Weighted mean of the rows' log-densities.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> round(model.score(X), 4)
+        -1.4189
+        """
+        if sample_weight is None and getattr(X, "dtype", None) == np.float32:
+            # in float32, like scikit-learn: programs compare it with the mean of score_samples
+            return float(self.score_samples(X, noise=noise, projection=projection).mean())
+        log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
+        return log_likelihood / total
+
+    def predict(
+        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
+    ) -> NDArray[np.int64]:
+        """Label each row with its most probable component.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+
+        Returns
+        -------
+        labels : ndarray of shape (n_samples,)
+            Indices of components; -1 for the background, if the mixture has one.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> model.predict([[0.2], [10.2]])
+        array([1, 0])
+        """
+        wanted = Wanted(labels=True, posterior=False)
+        labels = self._evaluate(X, wanted, known=Known(None, noise, projection)).scores.rows.labels
+        return self._labels()[labels] if self._family().background else labels
+
+    def predict_proba(
+        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
+    ) -> NDArray[Any]:
+        """Compute the responsibilities: the probability of each component, given the row; the background's is the last.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+
+        Returns
+        -------
+        resp : ndarray of shape (n_samples, n_components)
+            Rows sum to 1. A row to which every component gives density zero gets the mixing weights.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> model.predict_proba([[0.2], [10.2]]).round(3)
+        array([[0., 1.],
+               [1., 0.]])
+        """
+        return self._evaluate(
+            X, Wanted(responsibilities=True), known=Known(None, noise, projection)
+        ).scores.rows.responsibilities
+
+    def bic(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> float:
+        """Compute the Bayesian information criterion (Schwarz, 1978); lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows; their sum is the number of rows.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+
+        Returns
+        -------
+        bic : float
+            -2 log-likelihood + parameters * log(rows).
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> round(model.bic(X), 2)
+        18.28
+        """
+        log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
+        return self._bic(log_likelihood, total)
+
+    def aic(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> float:
+        """Compute the Akaike information criterion (Akaike, 1974); lower is better.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+
+        Returns
+        -------
+        aic : float
+            -2 log-likelihood + 2 * parameters.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> round(model.aic(X), 2)
+        21.35
+        """
+        return -2.0 * self._totals(X, sample_weight, Known(None, noise, projection))[0] + 2.0 * self._n_parameters()
+
+    def icl(
+        self,
+        X: ArrayLike,
+        *,
+        sample_weight: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> float:
+        """Compute the integrated completed likelihood criterion (Biernacki, Celeux and Govaert, 2000); lower is better.
+
+        It adds to the BIC twice the entropy of the responsibilities, and so prefers components that do not overlap.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features), or source
+            The data; a source, see `fastem.Source`, is read once.
+        sample_weight : array-like of shape (n_samples,), default=None
+            Weights of the rows.
+        noise, projection : array-like, default=None
+            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+
+        Returns
+        -------
+        icl : float
+            bic + 2 * entropy.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> round(model.icl(X), 2)
+        18.28
+        """
+        log_likelihood, entropy, total = self._totals(X, sample_weight, Known(None, noise, projection), entropy=True)
+        return self._bic(log_likelihood, total) + 2.0 * entropy
+
+    def _bic(self, log_likelihood: float, total: float) -> float:
+        return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
+
+    def _n_parameters(self) -> int:
+        """Number of free parameters."""
+        n_components, n_features = self._locations().shape
+        total = self._family().n_parameters(len(self.weights_), n_features)
+        n_free = {**dict.fromkeys(self.FIXABLE, int(n_components)), "weights": len(self.weights_)}
+        n_free.update({name: int((~mask).sum()) for name, mask in self._fixed().items()})
+        n_located = n_free["means" if "means" in n_free else "rates"] * n_features
+        shared = total - n_components * n_features  # of all components' covariances
+        n_covariances = shared * n_free.get("covariances", 0) // n_components
+        return int(n_located + n_covariances + max(n_free["weights"] - 1, 0))
+
+    def _n_weights(self) -> int:
+        """Number of components that a fit has, the background among them."""
+        return int(self.n_components) + int(self._family().background)
+
+    def _labels(self) -> NDArray[np.int64]:
+        """What rows of each component are labelled with."""
+        labels = np.arange(len(self.weights_))
+        if self._family().background:
+            labels[-1] = -1
+        return labels
+
+    def _fixed(self) -> dict[str, NDArray[np.bool_]]:
+        """Which components' parameters are fixed (K,), by name; the background's weight may be as well (K + 1,)."""
+        sizes = {**dict.fromkeys(self.FIXABLE, int(self.n_components)), "weights": self._n_weights()}
+        return validation.fixed_components(self.fixed, sizes)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = self.missing == "marginalize"
+        return tags
+
+    def _draw(self, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
+        """Draw rows, ordered by component, and the component of each."""
+        self._fitted()
+        if not numeric.is_whole(n_samples, least=1):
+            raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
+        random_state = check_random_state(self.random_state)
+        weights = self.weights_.astype(np.float64)
+        counts = random_state.multinomial(n_samples, weights / weights.sum())
+        rows = [self._sample_component(k, int(n), random_state) for k, n in enumerate(counts)]
+        return np.vstack(rows), np.repeat(self._labels(), counts)
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the model to a JSON file, whole or not at all; `fastem.load` reads it back exactly.
+
+        Parameters
+        ----------
+        path : str or path-like
+            Where to.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> model.save("model.json")  # doctest: +SKIP
+        """
+        models.save(self, path)

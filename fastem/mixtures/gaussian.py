@@ -1,0 +1,480 @@
+"""GaussianMixture: a drop-in for scikit-learn's."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import replace
+from numbers import Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils._param_validation import Interval, StrOptions
+
+from fastem.data import Mixture, range_of, validation
+from fastem.data.frames import same_names
+from fastem.em import priors
+from fastem.em.initialization.start import Blocks, given_blocks, improved, start_from
+from fastem.em.priors import Moments, NormalInverseWishart
+from fastem.em.problem import Problem
+from fastem.em.setup import problem_of
+from fastem.em.subsample import Sample
+from fastem.families import BACKGROUND, ComponentError, Family, get_family
+from fastem.families._contract import Prior
+from fastem.mixtures.background import Background
+from fastem.mixtures.base import INIT_SIZE, BaseMixture
+from fastem.mixtures.conditioning import Conditioning, Regression
+from fastem.mixtures.fitted import Float
+
+ILL_DEFINED = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
+    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
+    "the input data."
+)
+USE_FLOAT64 = " The numerical accuracy can also be improved by passing float64 data instead of float32."
+
+
+class GaussianMixture(Conditioning, Background, BaseMixture):
+    """Mixture of normal distributions.
+
+    A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes, methods, defaults and warnings,
+    and from the same seed the same start and the same iterations.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components.
+    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+        Each component has a covariance matrix of its own ('full'), all share one ('tied'), each has a diagonal one
+        ('diag'), or each has one variance for all features ('spherical').
+    tol : float, default=1e-3
+        An iteration that changes the mean log-likelihood of a row by less ends the fit.
+    reg_covar : float, default=1e-6
+        Added to the diagonal of every covariance, so that none is singular. In squared units of the data: scale it with
+        them, or set it to 0 for the maximum-likelihood estimate, or the posterior's mode if there is a `prior`.
+    max_iter : int, default=100
+        Largest number of iterations of a run.
+    n_init : int, default=1
+        Number of runs; the best is kept.
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
+        How a run starts: from the clusters of k-means, from rows chosen by k-means++, from random responsibilities, or
+        from rows chosen at random.
+    weights_init : array-like of shape (n_components,), default=None
+        Mixing weights to start from; with a background its weight is the last of n_components + 1.
+    means_init : array-like of shape (n_components, n_features), default=None
+        Means to start from.
+    precisions_init : array-like, default=None
+        Precisions (inverse covariances) to start from, shaped like `precisions_`.
+    random_state : int, RandomState instance or None, default=None
+        Seeds starts and samples.
+    warm_start : bool, default=False
+        Whether `fit` continues from the last fit.
+    verbose : int, default=0
+        1 prints iterations, 2 times and changes as well.
+    verbose_interval : int, default=10
+        Number of iterations between prints.
+    init_size : int, default=100000
+        Starts are computed on at most this many rows, drawn at random where X has more, so that k-means never takes
+        longer than the fit; up to that size they are scikit-learn's. At the default k-means took as long as 12
+        iterations over a million rows with 2 features and 5 components, and 4 with 10 and 10
+        (``python asv_benchmarks/init_size.py``).
+    fixed : str, list of str, or dict, default=None
+        Parameters that keep their initial values, of 'weights', 'means' and 'covariances' (`precisions_init`): by name,
+        or as a mapping of names to truth values, one for each component; a background has a weight only. Maximum
+        likelihood estimates what is left.
+    prior : {'conjugate'} or NormalInverseWishart, default=None
+        Prior of means and covariances, which keeps every component from being singular: 'conjugate' is
+        `fastem.NormalInverseWishart` with its defaults, after Fraley and Raftery. None estimates by maximum likelihood.
+    weights_prior : float or array-like of shape (n_components,), default=None
+        Concentration of a Dirichlet prior of the weights, for all components or each: weights are proportional to the
+        components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
+        of the posterior is estimated, see `lower_bound_`. With a background its entry is the last of n_components + 1.
+    background : bool or float, default=False
+        Whether there is one more component, for outliers, with the uniform density 1 / V: a background, as `noise` is
+        in mclust (Banfield and Raftery, 1993). True takes for V the volume of the box that holds the rows of positive
+        weight; a number is V itself, in units of the data. The density is the same everywhere, outside of the box too:
+        what is far from all components belongs to the background. `partial_fit` takes the box of the first batch.
+        `prior` does not concern it: the defaults count `n_components`, and have the moments of all rows.
+    missing : {'raise', 'marginalize'}, default='raise'
+        What NaN in X means, and a value that is masked, None or NA: an error, or a value that is missing at random.
+        Then the likelihood is that of the values that are there, and nothing is filled in.
+    algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
+        How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
+        `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
+        memory it takes, and when to use it.
+    acceleration : {'squarem', 'anderson'}, default=None
+        Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
+        back.
+    n_jobs : int, default=None
+        Number of threads; None takes numba's number, -1 all cores. Results do not depend on it, to the last bit.
+
+    Attributes
+    ----------
+    weights_ : ndarray of shape (n_components,)
+        Mixing weights; with a background its weight is the last of n_components + 1.
+    means_ : ndarray of shape (n_components, n_features)
+        Means of the components.
+    covariances_ : ndarray
+        Covariances, of shape (n_components, n_features, n_features) if 'full', (n_features, n_features) if 'tied',
+        (n_components, n_features) if 'diag' and (n_components,) if 'spherical'.
+    precisions_ : ndarray
+        Inverses of the covariances, of the same shape. No method reads them.
+    precisions_cholesky_ : ndarray
+        Upper-triangular factors U of the precisions U U' (inverse standard deviations if 'diag' or 'spherical'), of the
+        same shape.
+    background_ : ndarray of shape (2, n_features)
+        Lower and upper corner of the box that holds the data, if there is a background: it is sampled from the box.
+    background_log_density_ : float
+        Logarithm of the background's density.
+    converged_ : bool
+        Whether the best run converged.
+    n_iter_ : int
+        Number of its iterations.
+    lower_bound_ : float
+        Mean log-likelihood of a row at the beginning of its last iteration. With a prior, what is climbed is the
+        posterior density: the logarithm of the parameters' prior density is then added, over the weight of all rows.
+        `score`, `bic` and so on are of the likelihood alone.
+    lower_bounds_ : list of float
+        The same for each of its iterations.
+    stop_reason_ : {'tol', 'max_iter', 'callback', 'interrupt'}
+        Why it ended.
+    history_ : list of HistoryRecord
+        One record an iteration and run: restart, iteration, lower_bound, change, seconds, passes.
+    stream_ : Stream
+        After `partial_fit`, what the next batch goes on from beside these attributes.
+    n_features_in_ : int
+        Number of features.
+    feature_names_in_ : ndarray of shape (n_features_in_,)
+        Names of the features, if X was a data frame.
+
+    Notes
+    -----
+    A fitted model is its attributes: all methods read them, and they may be set by hand, covariances together with
+    `precisions_cholesky_`, or one of the two without the other. Parameters of the constructor are those of the next
+    fit: if `n_components`, `covariance_type` or `background` contradict the attributes, or these each other, methods
+    raise ValueError, and so do a warm start and `partial_fit`; `fit` without a warm start fits anew.
+
+    See Also
+    --------
+    PoissonMixture : Mixtures of Poisson distributions, for counts.
+
+    References
+    ----------
+    A. P. Dempster, N. M. Laird and D. B. Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
+    Journal of the Royal Statistical Society B 39, 1-38.
+    J. D. Banfield and A. E. Raftery (1993), Model-based Gaussian and non-Gaussian clustering, Biometrics 49, 803-821.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastem import GaussianMixture
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> model.means_
+    array([[10.,  2.],
+           [ 1.,  2.]])
+    >>> model.predict([[0, 0], [12, 3]])
+    array([1, 0])
+
+    With a background rows that are far from all components are labelled -1:
+
+    >>> random = np.random.default_rng(0)
+    >>> X = np.vstack([random.normal(size=(200, 2)), random.uniform(-20, 20, size=(50, 2))])
+    >>> model = GaussianMixture(1, background=True, random_state=0).fit(X)
+    >>> model.weights_.round(1)
+    array([0.8, 0.2])
+    >>> model.predict([[0, 0], [12, 3]])
+    array([ 0, -1])
+    """
+
+    FIXABLE: ClassVar[dict[str, str]] = {
+        "weights": "weights_init",
+        "means": "means_init",
+        "covariances": "precisions_init",
+    }
+    SHAPING = ("covariance_type", "background")
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        **BaseMixture._parameter_constraints,
+        "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
+        "prior": [StrOptions({"conjugate"}), NormalInverseWishart, None],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+        "background": ["boolean", Interval(Real, 0.0, None, closed="neither")],
+    }
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        tol: float = 1e-3,
+        reg_covar: float = 1e-6,
+        max_iter: int = 100,
+        n_init: int = 1,
+        init_params: str = "kmeans",
+        weights_init: ArrayLike | None = None,
+        means_init: ArrayLike | None = None,
+        precisions_init: ArrayLike | None = None,
+        random_state: int | np.random.RandomState | None = None,
+        warm_start: bool = False,
+        verbose: int = 0,
+        verbose_interval: int = 10,
+        init_size: int = INIT_SIZE,
+        fixed: Any = None,
+        prior: str | NormalInverseWishart | None = None,
+        weights_prior: float | ArrayLike | None = None,
+        background: bool | float = False,
+        missing: str = "raise",
+        algorithm: Any = "em",
+        acceleration: str | None = None,
+        n_jobs: int | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+        self.init_size = init_size
+        self.fixed = fixed
+        self.prior = prior
+        self.weights_prior = weights_prior
+        self.background = background
+        self.missing = missing
+        self.algorithm = algorithm
+        self.acceleration = acceleration
+        self.n_jobs = n_jobs
+
+    def _family(self) -> Family:
+        return get_family(self._components().name + (BACKGROUND if self.background else ""))
+
+    def _components(self) -> Family:
+        """Family of the components without the background."""
+        return get_family(f"gaussian-{self.covariance_type}")
+
+    def _prior(self) -> Prior:
+        return Prior(float(self.reg_covar), concentration=priors.concentration(self.weights_prior, self._n_weights()))
+
+    def _prior_from(self, problem: Problem, moments: Moments) -> tuple[Prior, Moments]:
+        if self.prior is None:
+            return self._prior(), moments
+        given = priors.checked(self.prior, self.covariance_type, problem.source.n_features)
+        plain = get_family(problem.family.name.removesuffix(BACKGROUND))
+        single = replace(problem.unrestricted(), family=plain)
+        moments = priors.supplied(moments, given, single, self.covariance_type)
+        conjugate = priors.conjugate(given, self.n_components, problem.source.origin, moments)
+        return self._prior()._replace(conjugate=conjugate), moments
+
+    def _fixed(self) -> dict[str, NDArray[np.bool_]]:
+        fixed = super()._fixed()
+        if self.covariance_type == "tied" and not fixed.get("covariances", np.ones(1, bool)).all():
+            raise ValueError("fixed['covariances'] must be True for all components: they share one covariance")
+        return fixed
+
+    def _initial(self, n_features: int) -> dict[str, Float]:
+        initial, names = super()._initial(n_features), getattr(self, "feature_names_in_", None)
+        if self.means_init is not None:
+            same_names(self.means_init, names, "means_init")
+            initial["means"] = validation.check_locations(self.means_init, self.n_components, n_features, "means")
+        if self.precisions_init is not None:
+            if self.covariance_type in ("tied", "diag"):
+                same_names(self.precisions_init, names, "precisions_init")
+            initial["precisions"] = validation.check_precisions(
+                self.precisions_init, self.covariance_type, self.n_components, n_features
+            )
+        return initial
+
+    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
+        family, initial = self._components(), self._initial(origin.size)
+        weights = initial["weights"][: self.n_components] if "weights" in initial else None
+        described: dict[str, Any] = {}
+        if sample is not None and blocks is not None:
+            mixture = start_from(family, sample, origin, blocks, prior)
+            if self.background and mixture.weights.sum() < 1.0 - 1e-12:
+                # Components of a row each, all but points, would leave every other row to the background.
+                mixture = improved(family, sample, origin, mixture, prior)
+            weights = mixture.weights if weights is None else weights
+            described = family.describe(mixture.params)
+            partial = prior.conjugate is None and sample.latent is None and mixture.weights.sum() < 1.0 - 1e-12
+            if self.covariance_type == "tied" and partial:
+                described.update(_total_scatter_start(sample, origin, mixture, self.reg_covar))
+        if "means" in initial:
+            described["means"] = initial["means"] - origin
+        if "precisions" in initial:
+            described.pop("covariances", None)
+            described["precisions_cholesky"] = validation.precisions_cholesky(
+                initial["precisions"], self.covariance_type
+            )
+        return Mixture(np.array(weights, dtype=np.float64), family.restore(described))
+
+    def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
+        described = dict(parameters)
+        log_density = described.pop("background_log_density", None)
+        described["means"] = described["means"] + origin
+        described["precisions"] = self._precisions(described["precisions_cholesky"])
+        narrow = validation.in_type_of_data(described, dtype)
+        attributes: dict[str, Any] = {f"{name}_": value for name, value in narrow.items()}
+        if log_density is not None:
+            attributes["background_log_density_"] = float(log_density)
+        return {"weights_": weights.astype(dtype), **attributes}
+
+    def _given_or_derived(self, name: str) -> NDArray[Any]:
+        """Covariances, or factors of the precisions, in the type they have; computed from each other if need be."""
+        value = getattr(self, name + "_", None)
+        return self._fitted().described[name] if value is None else value
+
+    def _precisions(self, precisions_cholesky: NDArray[Any]) -> NDArray[Any]:
+        """Precisions from their Cholesky factors."""
+        if self.covariance_type in ("full", "tied"):
+            return precisions_cholesky @ np.swapaxes(precisions_cholesky, -1, -2)
+        return precisions_cholesky**2
+
+    def _locations(self) -> NDArray[Any]:
+        means: NDArray[Any] = self.means_
+        return means
+
+    def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+        if component == len(self.means_):
+            return self._sample_background(n_samples, random_state)
+        mean = self.means_[component]
+        if self.covariance_type == "tied":
+            return random_state.multivariate_normal(mean, self._given_or_derived("covariances"), n_samples)
+        covariance = self._given_or_derived("covariances")[component]
+        if self.covariance_type == "full":
+            return random_state.multivariate_normal(mean, covariance, n_samples)
+        noise = random_state.standard_normal(size=(n_samples, len(mean)))
+        rows: NDArray[Any] = mean + noise * np.sqrt(covariance)
+        return rows
+
+    def _marginal_attributes(self, columns: list[int]) -> dict[str, Any]:
+        covariances = self._given_or_derived("covariances")
+        if self.covariance_type in ("full", "tied"):
+            covariances = covariances[..., columns, :][..., columns]
+        elif self.covariance_type == "diag":
+            covariances = covariances[:, columns]
+        described = {"covariances": np.ascontiguousarray(covariances, dtype=np.float64)}
+        described["precisions_cholesky"] = _factors(described["covariances"], self.covariance_type)
+        return self._parameters_from({"means": self.means_[:, columns], **described}, columns)
+
+    def _conditional_attributes(self, rest: list[int], given: list[int], values: Float) -> dict[str, Any]:
+        if self.covariance_type in ("diag", "spherical"):
+            return self._marginal_attributes(rest)
+        parts = self._component_regression(rest, given)
+        means = parts.intercept + parts.slope @ values
+        precisions = self._float64_precisions()[..., rest, :][..., rest]
+        return self._parameters_from(
+            {"means": means, "precisions_cholesky": validation.precisions_cholesky(precisions, self.covariance_type)},
+            rest,
+        )
+
+    def _regression(self, target: list[int], given: list[int]) -> Regression:
+        parts = self._component_regression(target, given)
+        return self._background_regression(parts, target) if self.background else parts
+
+    def _component_regression(self, target: list[int], given: list[int]) -> Regression:
+        """How all other columns depend on the given ones in each component, the background aside."""
+        means = self.means_.astype(np.float64)
+        shape = (len(means), len(target), len(given))
+        if self.covariance_type in ("diag", "spherical"):
+            variances = self._given_or_derived("covariances").astype(np.float64).reshape(len(means), -1)
+            variances = np.broadcast_to(variances, means.shape)[:, target]
+            return Regression(means[:, target], np.zeros(shape), variances)
+        rows = self._float64_precisions()[..., target, :]
+        inverse = np.linalg.inv(rows[..., target])  # of a block of the precisions: the conditional covariance
+        slope = np.broadcast_to(-inverse @ rows[..., given], shape)
+        variances = np.broadcast_to(np.diagonal(inverse, axis1=-2, axis2=-1), shape[:2])
+        return Regression(means[:, target] - np.einsum("ktg,kg->kt", slope, means[:, given]), slope, variances)
+
+    def _float64_precisions(self) -> Float:
+        """Precision matrices from their factors."""
+        return self._precisions(self._given_or_derived("precisions_cholesky").astype(np.float64))
+
+    def _parameters_from(self, described: dict[str, Any], columns: list[int]) -> dict[str, Any]:
+        """Fitted attributes of some columns of components, described in part, in the type of this mixture.
+
+        They are without the weights.
+        """
+        place = {}
+        if self.background:
+            place["background_"], described["background_log_density"] = self._background_of(columns)
+        described = {name: np.ascontiguousarray(value, dtype=np.float64) for name, value in described.items()}
+        mixture = Mixture(self.weights_.astype(np.float64), self._family().restore(described))
+        attributes = self._publish(mixture, np.zeros(described["means"].shape[1]), self.means_.dtype)
+        del attributes["weights_"]
+        return {**attributes, **place}
+
+    def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
+        message = ILL_DEFINED + (USE_FLOAT64 if dtype == np.float32 else "")
+        if error.component is None or self.covariance_type == "tied":
+            return ValueError(f"{message} It is the covariance that all components share.")
+        if error.mass is None:
+            return ValueError(f"{message} It is component {error.component}.")
+        size, total = error.mass[error.component], error.mass.sum()
+        return ValueError(f"{message} It is component {error.component}, whose size is {size:.6g} of {total:.6g} rows.")
+
+    # Hooks that code written for scikit-learn's class calls
+
+    def _initialize(self, X: NDArray[Any], resp: NDArray[Any] | None) -> None:
+        """Set the initial parameters from responsibilities (n_samples, n_components)."""
+        values = np.asarray(X)
+        origin = np.zeros(values.shape[1])
+        blocks = None if resp is None else given_blocks(resp)
+        rows = Sample(values, None)
+        extent = range_of(values) if self.background else None
+        model = copy(self)  # whose number of components is that of `resp`, as it is in scikit-learn
+        model.n_components = self.n_components if resp is None else np.shape(resp)[1]
+        problem, _ = model._under_prior(problem_of(model._model(), rows, origin), Moments())
+        mixture = model._surrounded(model._start(rows, origin, blocks, problem.prior), extent)
+        attributes = self._publish(mixture, origin, values.dtype)
+        for name, value in {**attributes, **self._placed(extent, values.dtype)}.items():
+            setattr(self, name, value)
+
+    def _get_parameters(self) -> tuple[NDArray[Any], ...]:
+        """Weights, means, covariances and Cholesky factors of the precisions."""
+        return self.weights_, self.means_, self.covariances_, self.precisions_cholesky_
+
+    def _set_parameters(self, params: tuple[NDArray[Any], ...]) -> None:
+        """Inverse of `_get_parameters`; sets the precisions too."""
+        self.weights_, self.means_, self.covariances_, self.precisions_cholesky_ = params
+        self.precisions_ = self._precisions(self.precisions_cholesky_)
+
+
+def _factors(covariances: Float, covariance_type: str) -> Float:
+    """Cholesky factors of the precisions, from covariances."""
+    from fastem.families._arithmetic import inverse_factors
+    from fastem.families._gaussian import lower_inverse
+
+    if covariance_type in ("diag", "spherical"):
+        return 1.0 / np.sqrt(covariances)
+    lower = lower_inverse(covariances, None) if covariance_type == "tied" else inverse_factors(covariances)
+    return np.ascontiguousarray(np.swapaxes(lower, -1, -2))
+
+
+def _total_scatter_start(sample: Sample, origin: Float, mixture: Mixture, reg_covar: float) -> dict[str, Float]:
+    """Shared covariance of a start that assigns one row to each component, as scikit-learn has it.
+
+    It takes all rows' second moments about zero, not only those of the assigned rows. That is no estimate of anything,
+    but a start like any other, and the same seed shall give the same start.
+    """
+    from fastem.families._gaussian import lower_inverse
+
+    values = sample.values.astype(np.float64)
+    weights = np.ones(len(values)) if sample.weights is None else sample.weights
+    mass = mixture.weights * weights.sum()
+    means = mixture.params.means + origin
+    scatter = (values * weights[:, None]).T @ values - (means * mass[:, None]).T @ means
+    covariance = scatter / mass.sum() + reg_covar * np.eye(values.shape[1])
+    return {
+        "covariances": covariance,
+        "precisions_cholesky": np.ascontiguousarray(lower_inverse(covariance, None).T),
+    }

@@ -1,0 +1,181 @@
+"""What a fitted mixture knows of values that were not seen, or not exactly."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils import check_random_state
+
+from fastem.data import Wanted
+from fastem.data.numeric import is_whole
+from fastem.data.row_info import NOTHING, Annotations
+from fastem.data.row_info_checks import Known, annotate
+from fastem.em.latent_rows import Components, components_of, draws, mixed_expectations, mixed_means
+from fastem.em.parameters import Parameters
+from fastem.em.subsample import Sample
+from fastem.engine.threads import limit_threads
+from fastem.mixtures.fitted import NOTHING_KNOWN, FittedMixture, Float
+
+BLOCK_NUMBERS = 2**18  # of values and responsibilities that are worked on at once
+
+
+class Imputing(FittedMixture):
+    """Filling in missing values."""
+
+    @abstractmethod
+    def _expected(self, responsibilities: Float, values: Float) -> Float:
+        """Expected values (n, d) of all cells of rows, given those that are there."""
+
+    @abstractmethod
+    def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
+        """Draws (n_draws, n, d) of all cells of rows, given those that are there."""
+
+    def _shares(self, rows: Sample, parameters: Parameters, first: int = 0) -> Float:
+        """Responsibilities in float64, NaN standing for a missing value; `first` is the number of rows before."""
+        with limit_threads(self.n_jobs):
+            wanted = Wanted(responsibilities=True)
+            found = self._evaluate_rows(rows, wanted, parameters, lambda row: f"row {first + row}", missing=True)
+        return found.scores.rows.responsibilities.astype(np.float64)
+
+    def impute(self, X: ArrayLike, n_draws: int | None = None) -> NDArray[Any]:
+        """Fill in missing values: by their expectation given the row's other values, or by draws.
+
+        Draws keep the spread that expectations lose: what is computed from each of them and then averaged has the right
+        uncertainty (Rubin, 1987, Multiple imputation for nonresponse in surveys). Draws of counts are whole, the
+        expectation of a count need not be.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            Rows, NaN where a value is missing.
+        n_draws : int, default=None
+            Number of draws from the conditional distribution; None gives its mean. `random_state` seeds them.
+
+        Returns
+        -------
+        X : ndarray of shape (n_samples, n_features), or (n_draws, n_samples, n_features)
+            The rows with all values; those that were there are as they were.
+
+        Raises
+        ------
+        ValueError
+            If `n_draws` is not positive, or X has another number of features or infinite values.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastem import GaussianMixture
+        >>> X = np.random.default_rng(0).multivariate_normal([0, 0], [[1.0, 0.8], [0.8, 1.0]], size=10000)
+        >>> model = GaussianMixture(random_state=0).fit(X)
+        >>> model.impute([[2.0, np.nan]]).round(1)
+        array([[2. , 1.6]])
+        >>> round(float(model.impute([[2.0, np.nan]], n_draws=1000)[:, 0, 1].std()), 1)
+        0.6
+        """
+        parameters = self._fitted()
+        if n_draws is not None and not is_whole(n_draws, least=1):
+            raise ValueError(f"n_draws must be None or an integer above 0, not {n_draws!r}")
+        values = self._values(X, NOTHING_KNOWN, missing=True)
+        random_state = None if n_draws is None else check_random_state(self.random_state)
+        result = values.copy() if n_draws is None else np.repeat(values[None], n_draws, axis=0)
+        n_rows = max(1, BLOCK_NUMBERS // (len(parameters.weights) + values.shape[1]))
+        for start in range(0, len(values), n_rows):
+            self._fill(
+                result[..., start : start + n_rows, :], values[start : start + n_rows], parameters, start, random_state
+            )
+        return result
+
+    def _fill(
+        self, result: NDArray[Any], values: NDArray[Any], parameters: Parameters, first: int, random_state: Any
+    ) -> None:
+        """Write expectations (n, d), or draws (n_draws, n, d), over what is missing in rows from row `first` on."""
+        shares = self._shares(Sample(values, None), parameters, first)
+        missing = np.isnan(values)
+        incomplete = missing.any(axis=1)
+        some, shares = values[incomplete].astype(np.float64), shares[incomplete]
+        if random_state is None:
+            found = self._expected(shares, some)
+        else:
+            found = self._drawn(shares, some, len(result), random_state)
+        result[..., incomplete, :] = np.where(missing[incomplete], found, some)
+
+
+class Denoising(Imputing):
+    """Of Gaussian mixtures, errors of measurement too."""
+
+    def denoise(
+        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
+    ) -> tuple[Float, Float]:
+        """Posterior means and covariances of the values behind rows that were measured with errors.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_samples, n_features)
+            What was measured, NaN where nothing was; of as many columns as projections have rows, if there are any.
+        noise : array-like, default=None
+            Variances or covariances of the errors, see `fit`.
+        projection : array-like of shape (n_samples, n_columns, n_features), default=None
+            What the columns of X see of the features, see `fit`.
+
+        Returns
+        -------
+        mean : ndarray of shape (n_samples, n_features)
+            Expectation of each row's value, given what was measured.
+        covariance : ndarray of shape (n_samples, n_features, n_features)
+            Of its posterior distribution, which is a mixture again, about that mean.
+
+        Raises
+        ------
+        ValueError
+            If noise or projections have the wrong shape or are none; if the mixture has a background.
+
+        References
+        ----------
+        J. Bovy, D. W. Hogg and S. T. Roweis (2011), Extreme deconvolution: inferring complete distribution functions
+        from noisy, heterogeneous and incomplete observations, Annals of Applied Statistics 5, 1657-1677.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastem import GaussianMixture
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.normal(scale=2.0, size=(10000, 1)) + rng.normal(size=(10000, 1))
+        >>> model = GaussianMixture().fit(X, noise=[[1.0]])
+        >>> mean, covariance = model.denoise([[5.0]], noise=[[1.0]])
+        >>> mean.round(1).tolist(), covariance.round(1).tolist()
+        ([[4.0]], [[[0.8]]])
+        """
+        parameters = self._fitted()
+        if parameters.family.background:
+            raise ValueError("denoise is not for mixtures with a background: behind its rows any value is as probable")
+        known = Known(None, noise, projection)
+        values = self._values(X, known, missing=True)
+        annotations = annotate(known, values.shape, self._n_weights())
+        shares = self._shares(Sample(values, None, annotations), parameters)
+        return self._posterior(shares, values.astype(np.float64), annotations)
+
+    def _posterior(self, shares: Float, values: Float, annotations: Annotations) -> tuple[Float, Float]:
+        """Means and covariances of the values behind rows, computed about an origin near the means."""
+        origin, components = self._components_nearby(projected=annotations.projection is not None)
+        shift = 0.0 if annotations.projection is not None else origin
+        found, covariances = mixed_expectations(components, shares, values - shift, annotations)
+        return found + origin, covariances
+
+    def _components_nearby(self, *, projected: bool = False) -> tuple[Float, Components]:
+        """An origin near the means, or zero for projected rows, and the components about it."""
+        origin, mixture = self._fitted().nearby(None if projected else self._locations().dtype)
+        return origin, components_of(mixture.params)
+
+    def _expected(self, responsibilities: Float, values: Float) -> Float:
+        weight = responsibilities.sum(axis=1, keepdims=True)  # of the components, beside a background
+        share = np.where(weight > 0.0, responsibilities / np.where(weight > 0.0, weight, 1.0), 0.0)
+        origin, components = self._components_nearby()
+        return weight * (mixed_means(components, share, values - origin, NOTHING) + origin)
+
+    def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
+        origin, components = self._components_nearby()
+        drawn = draws(components, responsibilities, values - origin, NOTHING, n_draws, random_state)
+        return np.asarray(drawn + origin)

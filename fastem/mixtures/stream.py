@@ -1,0 +1,159 @@
+"""Streams: what stepwise EM remembers between calls of `partial_fit`, as a fitted attribute."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.data import Mixture, Sweep
+from fastem.em.algorithms.stepwise import State
+from fastem.em.parameters import Frame, checked
+from fastem.em.priors import Moments
+from fastem.families import Family
+
+Float = NDArray[np.float64]
+
+
+class Stream(NamedTuple):
+    """Where stepwise EM stands after some batches, in float64 and about an origin near the data.
+
+    The next batch goes on from here if the fitted attributes are those that were published with it, and from the fitted
+    attributes if they have been set since.
+
+    Attributes
+    ----------
+    family : str
+        Name of the family.
+    weights : ndarray
+        Mixing weights.
+    parameters : dict of str to ndarray
+        The components' parameters by name.
+    origin : ndarray of shape (n_features,)
+        Where the coordinates begin.
+    mass, statistics, about : ndarray
+        Running averages of expected sufficient statistics, and the means about which they are, or None for 0.
+    n_batches : int
+        Number of batches.
+    seen : float
+        Weight of their rows.
+    moments : tuple
+        Mean and covariance that a prior's defaults take from the first batch; None where they take none.
+    published : str
+        Digest of the fitted attributes that go with it.
+    """
+
+    family: str
+    weights: Float
+    parameters: dict[str, Any]
+    origin: Float
+    mass: Float
+    statistics: Float
+    about: Float | None
+    n_batches: int
+    seen: float
+    moments: tuple[Float | None, Float | None]
+    published: str
+
+    def goes_with(self, family: Family, n_weights: int, attributes: Mapping[str, Any]) -> bool:
+        """Whether a stream of this family and number of components goes on from these attributes."""
+        same = self.family == family.name and self.weights.shape == (n_weights,)
+        return same and self.published == digest(attributes)
+
+    def state(self, family: Family) -> State:
+        """The state to go on from.
+
+        Raises
+        ------
+        ValueError
+            If an array has not the shape that its family and the number of components ask for.
+        """
+        self._check(family)
+        mixture = Mixture(self.weights, family.restore(self.parameters))
+        sweep = Sweep(self.mass, self.statistics, 0.0)
+        return State(mixture, sweep, self.about, self.n_batches, 0, self.seen, None, 0)
+
+    def check(self, family: Family) -> None:
+        """Check values too, as is due where a stream comes from a file.
+
+        Raises
+        ------
+        ValueError
+            If the stream is none that `partial_fit` has left.
+        """
+        self._check(family)
+        n_components = self.weights.size - int(family.background)
+        given = {f"{name}_": value for name, value in {"weights": self.weights, **self.parameters}.items()}
+        try:
+            checked(family, Frame(given, n_components, self.origin.size, ()))
+        except ValueError as error:
+            raise ValueError(f"stream_: {error}") from None
+        sums = (self.mass, self.statistics, self.origin, *(() if self.about is None else (self.about,)))
+        if not all(np.isfinite(array).all() for array in sums) or self.mass.min() < 0.0:
+            raise ValueError("stream_ holds statistics of no data")
+
+    def _check(self, family: Family) -> None:
+        n_weights, n_features = self.weights.size, self.origin.size
+        n_components = n_weights - int(family.background)
+        arrays = {**self.parameters, **{name: getattr(self, name) for name in SIZES}}
+        shapes = {parameter.name: parameter.shape(n_components, n_features) for parameter in family.parameters}
+        shapes |= {
+            "weights": (n_weights,),
+            "origin": (n_features,),
+            "mass": (n_weights,),
+            "statistics": (family.n_stats(n_features, n_weights),),
+        }
+        if family.centred:
+            arrays["about"], shapes["about"] = self.about, (n_components, n_features)
+        if arrays.keys() != shapes.keys() or not (self.n_batches >= 1 and self.seen > 0.0):
+            raise ValueError(f"stream_ holds {sorted(arrays)}, and should hold {sorted(shapes)}")
+        for name, shape in shapes.items():
+            if np.shape(arrays[name]) != shape or getattr(arrays[name], "dtype", None) != np.float64:
+                raise ValueError(f"{name} of stream_ has shape {np.shape(arrays[name])}, and should have {shape}")
+
+
+SIZES = ("weights", "origin", "mass", "statistics")
+PUBLISHED = (
+    *("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_", "rates_"),
+    *("background_", "background_log_density_"),
+)
+
+
+def stream_of(
+    family: str,
+    state: State,
+    parameters: dict[str, Any],
+    origin: Float,
+    moments: Moments,
+    attributes: Mapping[str, Any],
+) -> Stream:
+    """The stream of a family after a batch, whose parameters are these, and were published as these attributes."""
+    assert state.statistics is not None
+    return Stream(
+        family,
+        state.mixture.weights,
+        parameters,
+        origin,
+        state.statistics.mass,
+        state.statistics.stats,
+        state.means,
+        state.n_batches,
+        state.seen,
+        (moments.mean, moments.covariance),
+        digest(attributes),
+    )
+
+
+def digest(attributes: Mapping[str, Any]) -> str:
+    """Digest of the fitted parameters among attributes: their names, types, shapes and bytes."""
+    content = hashlib.blake2b(digest_size=16)
+    for name in PUBLISHED:
+        value = attributes.get(name)
+        if value is not None:
+            array = np.asarray(value)
+            content.update(f"{name}{array.dtype.str}{array.shape}".encode())
+            content.update(array.tobytes())
+    return content.hexdigest()

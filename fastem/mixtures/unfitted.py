@@ -1,0 +1,235 @@
+"""What precedes the loop: checks of data and parameters, the problem that the loop runs on, and where it starts."""
+
+from __future__ import annotations
+
+import functools
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.utils.validation import validate_data
+
+from fastem.data import Mixture, Range, validation
+from fastem.data.row_info_checks import Known, annotate
+from fastem.data.streams import Reader, as_source
+from fastem.em.initialization.start import Blocks, draw_responsibilities, start_beside_background
+from fastem.em.parameters import Parameters
+from fastem.em.priors import Moments
+from fastem.em.problem import Problem, check_squares
+from fastem.em.setup import Posed, pose_array, pose_source
+from fastem.em.subsample import Sample
+from fastem.em.survey import Model
+from fastem.engine.threads import limit_threads
+from fastem.families import ComponentError
+from fastem.families._contract import Prior
+from fastem.mixtures.fitted import FittedMixture, Float
+from fastem.system.records import encode_all, version
+
+COLUMNS = ("n_features_in_", "feature_names_in_")
+UNIDENTIFYING = ("verbose", "verbose_interval", "n_jobs")  # parameters that change no result
+
+
+def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
+    """Have a method that fails before it sets parameters leave the columns of the last fit as they were too."""
+
+    @functools.wraps(method)
+    def kept(self: Any, *args: Any, **kwargs: Any) -> Any:
+        attributes = vars(self)
+        weights, columns = attributes.get("weights_"), [attributes.get(name) for name in COLUMNS]
+        try:
+            return method(self, *args, **kwargs)
+        except BaseException:
+            if attributes.get("weights_") is weights:
+                for name, value in zip(COLUMNS, columns, strict=True):
+                    attributes.pop(name, None)
+                    if value is not None:
+                        attributes[name] = value
+            raise
+
+    return kept
+
+
+class UnfittedMixture(FittedMixture):
+    """Parameters of a fit made ready for it."""
+
+    weights_init: Any
+
+    # What the public face of a family provides
+
+    @abstractmethod
+    def _prior(self) -> Prior:
+        """What the M-step of a start knows before there are data: nothing is fixed in it."""
+
+    def _prior_from(self, problem: Problem, moments: Moments) -> tuple[Prior, Moments]:
+        """The same with what is made from data, and the moments of these that it takes; `moments` are those known."""
+        return self._prior(), moments
+
+    @abstractmethod
+    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
+        """Mixture from starting responsibilities of a sample, if needed, and the user's initial parameters."""
+
+    @abstractmethod
+    def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
+        """Fitted attributes that tell of weights and described parameters, in the data's coordinates and type."""
+
+    def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
+        """Fitted attributes that describe `mixture`."""
+        return self._published(mixture.weights, self._family().describe(mixture.params), origin, dtype)
+
+    def _surrounded(self, mixture: Mixture, extent: Range | None) -> Mixture:
+        """The mixture with a background for data of this extent, if it is to have one."""
+        return mixture
+
+    def _divisible(self) -> bool:
+        """Whether a background, if there is one, has a part for each column."""
+        return True
+
+    def _placed(self, extent: Range | None, dtype: Any) -> dict[str, Any]:
+        """Fitted attributes that tell where the background is, if there is one; None lets it be where it was."""
+        return {}
+
+    def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
+        """Error that tells which component failed, and what to do."""
+        return ValueError(str(error))
+
+    # What they give
+
+    def _initial(self, n_features: int) -> dict[str, Float]:
+        """The user's initial parameters that were given, by name: checked wherever they are read."""
+        given = self.weights_init
+        return {} if given is None else {"weights": validation.check_weights(given, self._n_weights())}
+
+    def _initial_parameters_suffice(self) -> bool:
+        """Whether the user gave every initial parameter."""
+        return all(getattr(self, name) is not None for name in self.FIXABLE.values())
+
+    def _model(self) -> Model:
+        names = getattr(self, "feature_names_in_", None)
+        missing = self.missing == "marginalize"
+        return Model(self._family(), self._prior(), type(self).__name__, missing, names, self._divisible())
+
+    def _validate(
+        self,
+        X: ArrayLike,
+        sample_weight: ArrayLike | None,
+        known: Known,
+        *,
+        first: bool = True,
+        whole: bool = True,
+    ) -> Sample:
+        """Check data and what is known of them; a batch that is not the first may be small, or lack labels."""
+        values = self._values(X, known, first=first, ensure_min_samples=2 if first else 1)
+        weights = validation.sample_weights(sample_weight, values)
+        annotations = annotate(known, values.shape, self._n_weights(), weights, whole=whole)
+        rows = Sample(values, weights, annotations)
+        if first and known.projection is not None:  # features are not the columns of X
+            self.n_features_in_ = rows.annotations.n_features(values.shape[1])
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        return rows
+
+    def _pose(
+        self, X: Any, sample_weight: ArrayLike | None, known: Known, random_state: np.random.RandomState
+    ) -> Posed:
+        """Set up the problem that the loop runs on, from an array or a source."""
+        source = as_source(X)
+        if source is None:
+            rows = self._validate(X, sample_weight, known)
+            posed = pose_array(self._model(), rows, self.init_size, random_state)
+        else:
+            validation.nothing_beside(sample_weight, known)
+            reader = Reader(source, missing=self.missing == "marginalize")
+            size = 0 if self._initial_parameters_suffice() or self._continues() else self.init_size
+            posed = pose_source(self._model(), reader, self._n_weights(), size, random_state)
+            header = reader.header
+            if reader.known.projection is not None:
+                header = np.empty((0, posed.problem.source.n_features))
+            validate_data(self, header, skip_check_array=True, reset=True)
+            validation.at_least_two(reader.n_rows)
+        return self._checked(posed)
+
+    def _checked(self, posed: Posed) -> Posed:
+        """Check that there are rows enough, and initial parameters that nothing will be read of."""
+        if posed.n_present < self.n_components:
+            raise ValueError(
+                "Expected n_samples >= n_components "
+                f"but got n_components = {self.n_components}, n_samples = {posed.n_present}"
+            )
+        if self._continues():  # else where they are read
+            self._initial(posed.problem.source.n_features)
+        if self.init_size < self.n_components and not (self._initial_parameters_suffice() or self._continues()):
+            raise ValueError(
+                f"init_size={self.init_size} is less than n_components={self.n_components}: a start needs a row each"
+            )
+        return posed
+
+    def _identity(self, posed: Posed) -> dict[str, Any]:
+        """What must be the same where a fit is resumed."""
+        parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in UNIDENTIFYING}
+        if isinstance(self.random_state, np.random.RandomState):
+            parameters["random_state"] = "a RandomState"
+        return {
+            "fastem": version(),
+            "estimator": type(self).__name__,
+            **encode_all(parameters),
+            "the warm start": float(self.lower_bound_) if self._continues() else None,
+            "n_samples": posed.problem.source.n_rows,
+            "n_features": posed.problem.source.n_features,
+            "the type of X": str(posed.dtype),
+            "the fingerprint of X": posed.problem.source.digest(),
+        }
+
+    def _under_prior(self, problem: Problem, moments: Moments) -> tuple[Problem, Moments]:
+        """The problem with the prior of its starts."""
+        with limit_threads(self.n_jobs):
+            prior, moments = self._prior_from(problem, moments)
+        return replace(problem, prior=prior), moments
+
+    def _fixed_prior(self, prior: Prior, origin: Float) -> Prior:
+        """A prior that knows fixed parameters too, in coordinates about the origin."""
+        fixed = self._fixed()
+        initial = self._initial(origin.size) if fixed else {}
+        for name, mask in fixed.items():
+            if getattr(self, self.FIXABLE[name]) is None:
+                raise ValueError(f"fixed={name!r} needs {self.FIXABLE[name]}: the values to keep")
+            if name == "covariances":
+                prior = prior._replace(covariances=mask)
+            elif name == "weights":
+                prior = prior._replace(weights=np.where(mask, initial[name], np.nan))
+            else:
+                prior = prior._replace(means=np.where(mask[:, None], initial[name] - origin, np.nan))
+        return prior
+
+    def _continues(self) -> bool:
+        """Whether a fit goes on from the fitted parameters."""
+        return bool(self.warm_start and hasattr(self, "converged_"))
+
+    def _starts(
+        self, posed: Posed, random_state: np.random.RandomState, fitted: Parameters | None
+    ) -> Iterator[Callable[[], Mixture]]:
+        """What makes the start of each restart, or goes on from fitted parameters."""
+        origin, family, prior = posed.problem.source.origin, posed.problem.family, posed.problem.prior
+
+        def draw(sample: Sample) -> Mixture:
+            blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
+            return self._surrounded(self._start(sample, origin, blocks, prior), posed.extent)
+
+        def start() -> Mixture:
+            if self._initial_parameters_suffice():
+                return self._surrounded(self._start(None, origin, None, prior), posed.extent)
+            sample = posed.sample()
+            if family.centred:
+                check_squares(sample.features, origin)
+            return start_beside_background(family, sample, origin, draw) if family.background else draw(sample)
+
+        if fitted is not None:
+            if fitted.locations.shape[1] != origin.size:
+                raise ValueError(
+                    f"warm_start cannot continue from parameters of {fitted.locations.shape[1]} features where X has "
+                    f"{origin.size}"
+                )
+            return iter([lambda: self._surrounded(fitted.about(origin), posed.extent)])
+        return iter([start] * self.n_init)

@@ -1,0 +1,82 @@
+"""What a checkpoint gives back to a fit: whether schemes and passes can take it up, which check nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem.data import Mixture, Sweep
+from fastem.families import Family
+
+
+class Sizes(NamedTuple):
+    """What the shapes of a fit's arrays follow from; the background, if there is one, is among the weights."""
+
+    family: Family
+    n_weights: int
+    n_features: int
+
+    def params(self, n_components: int) -> Any:
+        """Some parameters of so many components."""
+        return self.family.params_at(np.zeros((n_components, self.n_features)))
+
+
+def check_arrays(value: Any, sizes: Sizes) -> None:
+    """Check the arrays that a value holds: those of mixtures, of all components or some, statistics, means and vectors.
+
+    Raises
+    ------
+    ValueError
+        If one of them is none that a fit of these sizes leaves.
+    """
+    if isinstance(value, Mixture):
+        _check_mixture(value, sizes)
+    elif isinstance(value, Sweep):
+        _check_sweep(value, sizes)
+    elif isinstance(value, np.ndarray):
+        _check_array(value, sizes)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            check_arrays(getattr(value, field.name), sizes)
+    elif isinstance(value, tuple | list):
+        for item in value:
+            check_arrays(item, sizes)
+
+
+def _check_mixture(mixture: Mixture, sizes: Sizes) -> None:
+    weights = mixture.weights
+    size = len(weights) if isinstance(weights, np.ndarray) and weights.ndim == 1 else 0
+    n_components = size - int(sizes.family.background)
+    if not (n_components > 0 and size <= sizes.n_weights and weights.dtype == np.float64):
+        raise ValueError(f"it holds a mixture whose weights are not those of {sizes.n_weights} components")
+    if not (weights.min() >= 0.0 and weights.max() < np.inf):
+        raise ValueError("it holds a mixture whose weights are not all numbers above 0")
+    template = sizes.params(n_components)
+    if type(mixture.params) is not type(template):
+        raise ValueError(f"it holds a {type(mixture.params).__name__} in place of {type(template).__name__}")
+    for name, found, wanted in zip(template._fields, mixture.params, template, strict=True):
+        _check(name, found, wanted.shape)
+
+
+def _check_sweep(sweep: Sweep, sizes: Sizes) -> None:
+    _check("masses", sweep.mass, (sizes.n_weights,))
+    _check("statistics", sweep.stats, (sizes.family.n_stats(sizes.n_features, sizes.n_weights),))
+    if not (sweep.mass.min() >= 0.0 and np.isfinite(sweep.mass).all() and np.isfinite(sweep.stats).all()):
+        raise ValueError("it holds statistics of no data")
+
+
+def _check_array(array: np.ndarray[Any, Any], sizes: Sizes) -> None:
+    """Means, or all parameters as a vector."""
+    n_components = sizes.n_weights - int(sizes.family.background)
+    vector = sizes.n_weights + sizes.family.pack(sizes.params(n_components)).size
+    _check("numbers", array, (n_components, sizes.n_features) if array.ndim == 2 else (vector,))
+
+
+def _check(name: str, array: Any, shape: tuple[int, ...]) -> None:
+    """Check a type and shape, and that no number is missing: infinite ones are logarithms of zero."""
+    if not (isinstance(array, np.ndarray) and array.shape == shape and array.dtype == np.float64):
+        raise ValueError(f"it holds {name} of shape {np.shape(array)}, which should be {shape}")
+    if np.isnan(array).any() or (array == np.inf).any():
+        raise ValueError(f"it holds {name} that are no numbers")

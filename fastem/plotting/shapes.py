@@ -1,0 +1,191 @@
+"""How each family of distributions looks in a plot; see `fastem.plotting`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import gammaln, xlogy
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+    from fastem import GaussianMixture, PoissonMixture
+
+GREY = "#D4D4D4"
+
+Floats = NDArray[np.float64]
+
+
+class Shape(Protocol):
+    """What a family of distributions has to say about its picture."""
+
+    means: Floats
+    background: Floats | None  # its density in each column (d,), if there is one
+    height: str
+    contours: tuple[str, str]
+
+    def limits(self, column: int, values: Floats) -> tuple[float, float]: ...
+
+    def grid(self, column: int, limits: tuple[float, float]) -> Floats: ...
+
+    def densities(self, column: int, grid: Floats) -> Floats: ...
+
+    def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None: ...
+
+    def spread(self, points: Floats, random: np.random.RandomState) -> Floats: ...
+
+    def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> None: ...
+
+
+class GaussianShape:
+    height = "density"
+    contours = ("1 sd", "2 sd")
+
+    def __init__(self, model: GaussianMixture) -> None:
+        self.means: Floats = np.asarray(model.means_, dtype=np.float64)
+        self.covariances = full_covariances(model)
+        self.background: Floats | None = None
+        if model.background:
+            low, high = np.asarray(model.background_, dtype=np.float64)
+            self.background = 1.0 / (high - low) if len(low) > 1 else np.exp([model.background_log_density_])
+
+    def _deviations(self, column: int) -> Floats:
+        return np.sqrt(self.covariances[:, column, column])
+
+    def limits(self, column: int, values: Floats) -> tuple[float, float]:
+        centre, reach = self.means[:, column], 3.2 * self._deviations(column)
+        low = min(values.min(), (centre - reach).min())
+        high = max(values.max(), (centre + reach).max())
+        return float(low), float(high)
+
+    def grid(self, column: int, limits: tuple[float, float]) -> Floats:
+        # Evenly spaced over the axis, and finely around components however narrow.
+        steps = np.linspace(-4, 4, 81)
+        near = self.means[:, column, None] + self._deviations(column)[:, None] * steps
+        grid = np.union1d(np.linspace(*limits, 401), near)
+        return grid[(grid >= limits[0]) & (grid <= limits[1])]
+
+    def densities(self, column: int, grid: Floats) -> Floats:
+        deviations = self._deviations(column)[:, None]
+        standard = (grid - self.means[:, column, None]) / deviations
+        result: Floats = np.exp(-0.5 * standard**2) / (deviations * np.sqrt(2 * np.pi))
+        if self.background is None:
+            return result
+        return np.vstack([result, np.full(len(grid), self.background[column])])
+
+    def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None:
+        axes.hist(
+            values,
+            bins=_bin_edges(values).tolist(),
+            weights=weights,
+            density=True,
+            color=GREY,
+            edgecolor="white",
+            linewidth=0.6,
+        )
+
+    def spread(self, points: Floats, random: np.random.RandomState) -> Floats:
+        return points
+
+    def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> None:
+        from matplotlib.patches import Ellipse
+
+        centre = (self.means[component, x], self.means[component, y])
+        lengths, directions = np.linalg.eigh(self.covariances[component][np.ix_([x, y], [x, y])])
+        angle = np.degrees(np.arctan2(directions[1, 1], directions[0, 1]))
+        for deviations, line in ((1, "-"), (2, "--")):
+            minor, major = 2 * deviations * np.sqrt(lengths)
+            axes.add_patch(Ellipse(centre, major, minor, angle=angle, fill=False, linestyle=line, **style))
+
+
+class PoissonShape:
+    background: Floats | None = None
+    height = "probability"
+    contours = ("± 1 sd", "± 2 sd")
+
+    def __init__(self, model: PoissonMixture) -> None:
+        self.means: Floats = np.asarray(model.rates_, dtype=np.float64)
+
+    def limits(self, column: int, values: Floats) -> tuple[float, float]:
+        rates = self.means[:, column]
+        low = max(0.0, min(values.min(), (rates - 3.2 * np.sqrt(rates)).min()))
+        high = max(values.max(), (rates + 3.2 * np.sqrt(rates)).max() + 1)
+        return float(np.floor(low)) - 0.5, float(np.ceil(high)) + 0.5
+
+    def grid(self, column: int, limits: tuple[float, float]) -> Floats:
+        return np.unique(np.linspace(limits[0] + 0.5, limits[1] - 0.5, 2001).round())
+
+    def densities(self, column: int, grid: Floats) -> Floats:
+        rates = self.means[:, column, None]
+        result: Floats = np.exp(xlogy(grid, rates) - rates - gammaln(grid + 1))
+        return result
+
+    def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None:
+        # A bar for each count, or for several counts together if there are many.
+        width = max(1, int(np.ceil(np.ptp(values) / 60)))
+        starts = np.arange(np.floor(values.min()), values.max() + width + 1, width) - 0.5
+        total = len(values) if weights is None else weights.sum()
+        shares = np.histogram(values, bins=starts, weights=weights)[0] / (total * width)
+        axes.bar(starts[:-1] + width / 2, shares, width=0.9 * width, color=GREY)
+
+    def spread(self, points: Floats, random: np.random.RandomState) -> Floats:
+        return points + random.uniform(-0.3, 0.3, size=points.shape)
+
+    def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> None:
+        rate_x, rate_y = self.means[component, [x, y]]
+        style = {**style, "color": style["edgecolor"], "linewidth": style["linewidth"] + 0.6}
+        del style["edgecolor"]
+        for deviations, line in ((2, "--"), (1, "-")):
+            reach_x, reach_y = deviations * np.sqrt(rate_x), deviations * np.sqrt(rate_y)
+            axes.plot([rate_x - reach_x, rate_x + reach_x], [rate_y] * 2, line, **style)
+            axes.plot([rate_x] * 2, [rate_y - reach_y, rate_y + reach_y], line, **style)
+
+
+def full_covariances(model: GaussianMixture) -> Floats:
+    """Write out the covariance matrix of each component.
+
+    Parameters
+    ----------
+    model : GaussianMixture
+        A fitted model with any `covariance_type`.
+
+    Returns
+    -------
+    ndarray of shape (n_components, n_features, n_features)
+        Fresh memory, whatever form the model keeps.
+
+    Examples
+    --------
+    >>> from fastem import GaussianMixture
+    >>> from fastem.datasets import load_iris
+    >>> from fastem.plotting.shapes import full_covariances
+    >>> model = GaussianMixture(3, covariance_type="tied").fit(load_iris().values)
+    >>> full_covariances(model).shape
+    (3, 4, 4)
+    """
+    n_components, n_features = model.means_.shape
+    covariances = model._fitted().described["covariances"]
+    if model.covariance_type == "spherical":
+        covariances = covariances[:, None]
+    if model.covariance_type in ("diag", "spherical"):
+        covariances = covariances[:, :, None] * np.eye(n_features)
+    return np.array(np.broadcast_to(covariances, (n_components, n_features, n_features)))
+
+
+def _bin_edges(values: Floats) -> Floats:
+    # Half the width of Freedman and Diaconis, whose quartiles are far apart in
+    # data with several modes; bounded, as one far outlier would ask for millions.
+    quarter, three_quarters = np.quantile(values, [0.25, 0.75])
+    low, span = values.min(), np.ptp(values)
+    width = np.clip((three_quarters - quarter) / np.cbrt(len(values)), span / 120, span / 10)
+    distinct = np.unique(values[:100_000])
+    if len(distinct) > 1 and (step := np.diff(distinct).min()) > width / 20:
+        # Rounded data: bins that hold equally many of the possible values.
+        width = step * max(1.0, np.rint(width / step))
+        low -= step / 2
+    if width == 0:
+        return np.array([low - 0.5, low + 0.5])
+    edges: Floats = low + width * np.arange(np.floor((values.max() - low) / width) + 2)
+    return edges

@@ -1,6 +1,0 @@
-"""Data that do not fit into memory: what is taken for a source, and how it is read in blocks."""
-
-from fastem.reading.blocks import Block, Reader
-from fastem.reading.source import Source, as_source
-
-__all__ = ["Block", "Reader", "Source", "as_source"]
