@@ -105,7 +105,7 @@ def well_defined(before, after, shares):
     if not (shares > 1e-6).all() or after.covariances is None:
         return bool((shares > 1e-6).all())
     old, new = (np.einsum("kii->ki", mixture.covariances) for mixture in (before, after))
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         correlations = after.covariances / np.sqrt(new[:, :, None] * new[:, None, :])
     finite = np.isfinite(correlations).all() and (new > 1e-3 * old).all()
     return bool(finite and (np.linalg.eigvalsh(correlations.astype(float)) > 1e-3).all())
