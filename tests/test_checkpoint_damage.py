@@ -117,6 +117,26 @@ def forged(whole, change):
     return checkpoint_format._header(content.getvalue()) + content.getvalue()
 
 
+def test_files_that_name_records_by_the_modules_of_earlier_versions_are_taken_up(whole, taken_up):
+    before = {new: old for old, new in checkpoint_format.MOVED.items()}
+    named = []
+
+    def rename(value):
+        if isinstance(value, dict):
+            if "record" in value:
+                module, name = value["record"]
+                named.append(before.get(module, module))
+                value["record"] = [named[-1], name]
+            value = list(value.values())
+        if isinstance(value, list):
+            for item in value:
+                rename(item)
+
+    earlier = forged(whole, lambda tree, arrays: rename(tree))
+    assert {"fastem.driver", "fastem.sources._contract"} <= set(named)
+    assert taken_up(earlier) == taken_up(whole)
+
+
 def of_every_place(tree, change):
     """Copies of a document, each with one value changed."""
     places = [()]
