@@ -13,7 +13,7 @@ from fastem import GaussianMixture, PoissonMixture
 
 PACKAGE = Path(fastem.__file__).parent
 
-# From the bottom up. A folder, or module, imports from lines above its own only; what is in a folder from each other too.
+# From the bottom up. Folders and modules import from lines above their own only; those of a folder from each other too.
 LAYERS = """
 system kernels datasets
 families

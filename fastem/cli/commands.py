@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperCommand
 
-from fastem.cli.options import Criterion, FamilyName, Search, parse_counts, parse_covariances, split_names
+from fastem.cli.options import Convergence, Criterion, FamilyName, Search, parse_counts, parse_covariances, split_names
 
 application = typer.Typer(
     help="Fit mixture models to tables.",
@@ -86,6 +86,9 @@ def fit(
     n_init: Annotated[int | None, typer.Option(min=1, help="Starts of each model; the best is kept.")] = None,
     max_iter: Annotated[int | None, typer.Option(min=1, help="Iterations at most.")] = None,
     tol: Annotated[float | None, typer.Option(min=0, callback=_finite, help="Gain per row at which to stop.")] = None,
+    convergence: Annotated[
+        Convergence | None, typer.Option(help="What has to be below --tol: the bound's change by default.")
+    ] = None,
     reg_covar: Annotated[float | None, typer.Option(min=0, callback=_finite, help="Added to the variances.")] = None,
     output: Annotated[str | None, typer.Option(metavar="FILE", help="Save the best model: .json")] = None,
     labels: Annotated[
@@ -107,7 +110,12 @@ def fit(
         covariances=parse_covariances(covariance, family),
         criterion=criterion,
         parameters=selection.parameters(
-            random_state=seed, n_init=n_init, max_iter=max_iter, tol=tol, reg_covar=reg_covar
+            random_state=seed,
+            n_init=n_init,
+            max_iter=max_iter,
+            tol=tol,
+            convergence=None if convergence is None else convergence.value,
+            reg_covar=reg_covar,
         ),
     )
     wanted = Wanted(None if columns is None else split_names(columns), weights)

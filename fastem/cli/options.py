@@ -22,6 +22,14 @@ class Criterion(StrEnum):
     ICL = "icl"
 
 
+class Convergence(StrEnum):
+    """What has to be below the tolerance for a fit to end."""
+
+    BOUND = "bound"
+    PARAMETERS = "parameters"
+    AITKEN = "aitken"
+
+
 class FamilyName(StrEnum):
     """What the components are."""
 

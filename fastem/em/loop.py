@@ -11,6 +11,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastem.data import Mixture
 from fastem.em.algorithms import BATCH, Scheme
+from fastem.em.convergence import RULES, Iteration
 
 NOT_CONVERGED = (
     "Best performing initialization did not converge. Try different init parameters, or increase max_iter, tol, or "
@@ -50,6 +51,7 @@ class Control(NamedTuple):
     max_iter: int
     tol: float
     previous_bound: float = -np.inf  # of the fit that a warm start continues
+    convergence: str = "bound"  # a rule of `fastem.em.convergence`
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Run:
 
     @property
     def converged(self) -> bool:
-        """Whether the bound changed by less than the tolerance."""
+        """Whether the measure of convergence came below the tolerance."""
         return self.stop_reason == "tol"
 
 
@@ -208,12 +210,14 @@ def _iterate(
         step = scheme.step(problem, progress.state)
         seconds = time.perf_counter() - begin
         change = step.lower_bound - run.lower_bound if step.change is None else step.change
+        before = run.mixture
         progress.state, run.mixture, run.lower_bound, run.exact = step.state, step.mixture, step.lower_bound, step.exact
         run.bounds.append(step.lower_bound)
         record = HistoryRecord(run.restart, iteration, step.lower_bound, change, seconds, step.passes)
         progress.history.append(record)
         stops = [observer.end_iteration(record, run.mixture) for observer in observers]
-        if abs(change) < control.tol and step.settled:
+        left = RULES[control.convergence](Iteration(problem, before, run.mixture, run.bounds, change))
+        if left < control.tol and step.settled:
             run.stop_reason = "tol"
         elif any(stops):
             run.stop_reason = "callback"

@@ -150,6 +150,8 @@ class Family(NamedTuple):
         The parameters as numbers that may have any value.
     unpack : (vector, params) -> Params
         The inverse of `pack`; `params` are some of the same shape.
+    change : (before, after) -> float
+        The largest change of any parameter, in units that make it the same whatever the data's.
     m_step : (mass (K,), stats (S,), params, Prior) -> Params
         Maximise; sees all components, so tied parameters are no special case. Free of scale without a prior. Raises
         `ComponentError` for a component that has no valid maximum.
@@ -215,6 +217,7 @@ class Family(NamedTuple):
     embed: Callable[[Float, Any, Float, int, int], None]
     pack: Callable[[Params], Float]
     unpack: Callable[[Float, Params], Params]
+    change: Callable[[Params, Params], float]
     describe: Callable[[Params], dict[str, Float]]
     restore: Callable[[dict[str, Float]], Params]
     n_parameters: Callable[[int, int], int]

@@ -47,6 +47,23 @@ def largest_inverse_deviation(params: Any) -> float:
     return float(np.abs(inverse).max())
 
 
+def change_of_matrices(before: Any, after: Any) -> float:
+    """Largest change of means and covariances, whitened by the covariances before; these may be shared."""
+    lower, n_features = before.lower, before.means.shape[1]
+    means = np.matmul(lower, (after.means - before.means)[:, :, None])
+    covariances = lower @ symmetric(after.covariances) @ np.swapaxes(lower, -1, -2) - np.eye(n_features)
+    return float(max(np.abs(means).max(), np.abs(covariances).max()))
+
+
+def change_of_variances(before: Any, after: Any) -> float:
+    """Largest change of means in deviations, and of variances in proportion; all columns may have one variance."""
+    inverse = before.inverse_deviation
+    by_column = inverse if inverse.ndim == 2 else inverse[:, None]
+    means = (after.means - before.means) * by_column
+    variances = after.covariances * inverse * inverse - 1.0
+    return float(max(np.abs(means).max(), np.abs(variances).max()))
+
+
 def covariance_from(lower: Float) -> Float:
     """Covariances (..., d, d) whose inverse Cholesky factors are `lower`."""
     cholesky = triangular_inverses(lower)

@@ -76,6 +76,7 @@ def vary(family: Family) -> Family:
         expected=_expected(family),
         m_step=_m_step(family),
         select=_select(family),
+        change=_change(family),
         embed=_embed(family),
         pack=lambda params: family.pack(others_of(params)),
         unpack=lambda vector, params: surround(family.unpack(vector, others_of(params)), params.log_constant[-1]),
@@ -157,6 +158,10 @@ def _m_step(family: Family) -> Callable[[Float, Float, Params, Prior], Params]:
 def _log_prior(family: Family) -> Callable[[Params, Conjugate], float] | None:
     of_others = family.log_prior
     return None if of_others is None else lambda params, conjugate: of_others(others_of(params), conjugate)
+
+
+def _change(family: Family) -> Callable[[Params, Params], float]:
+    return lambda before, after: family.change(others_of(before), others_of(after))
 
 
 def _select(family: Family) -> Callable[[Params, Any], Params]:

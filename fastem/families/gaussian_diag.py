@@ -108,6 +108,7 @@ FAMILY = Family(
     embed=embed_rows,
     pack=_gaussian.pack_diagonal,
     unpack=unpack,
+    change=_gaussian.change_of_variances,
     describe=_gaussian.describe_diagonal,
     restore=restore,
     n_parameters=n_parameters,

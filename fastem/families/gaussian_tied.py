@@ -211,6 +211,7 @@ FAMILY = Family(
     embed=embed,
     pack=_gaussian.pack_matrices,
     unpack=unpack,
+    change=_gaussian.change_of_matrices,
     describe=describe,
     restore=restore,
     n_parameters=n_parameters,

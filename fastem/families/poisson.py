@@ -86,6 +86,12 @@ def unpack(vector: Float, params: PoissonParams) -> PoissonParams:
     return make_params(np.exp(vector).reshape(params.rates.shape))
 
 
+def change(before: PoissonParams, after: PoissonParams) -> float:
+    """Largest change of a rate, in standard deviations."""
+    larger = np.maximum(before.rates, after.rates)
+    return float((np.abs(after.rates - before.rates) / np.sqrt(np.where(larger > 0.0, larger, 1.0))).max())
+
+
 def log_base(values: NDArray[Any]) -> Float:
     """-sum_j log x_j! of each row."""
     base: Float = -gammaln(values.astype(np.float64) + 1.0).sum(axis=1)
@@ -125,6 +131,7 @@ FAMILY = Family(
     embed=embed_rows,
     pack=pack,
     unpack=unpack,
+    change=change,
     centred=False,
     log_base=log_base,
     in_domain=in_domain,

@@ -24,6 +24,7 @@ from fastem.em import loop
 from fastem.em.algorithms import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.em.algorithms.stepwise import State, begin
 from fastem.em.callbacks import CallbackBridge
+from fastem.em.convergence import RULES
 from fastem.em.parameters import Parameters
 from fastem.em.priors import Moments
 from fastem.em.problem import Problem, check_domain
@@ -62,6 +63,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         "missing": [StrOptions({"raise", "marginalize"})],
         "algorithm": [StrOptions(set(ALGORITHMS)), *CLASSES],
         "acceleration": [StrOptions(set(METHODS)), None],
+        "convergence": [StrOptions(set(RULES))],
         "n_jobs": [
             Interval(Integral, 1, None, closed="left"),
             Interval(Integral, None, -1, closed="right"),
@@ -190,7 +192,8 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         origin, dtype = problem.source.origin, posed.dtype
         place = self._placed(posed.extent, dtype)
         problem = replace(problem, policy=scheme.policy, prior=self._fixed_prior(problem.prior, origin))
-        control = loop.Control(self.max_iter, self.tol, self.lower_bound_ if fitted is not None else -math.inf)
+        previous = self.lower_bound_ if fitted is not None else -math.inf
+        control = loop.Control(self.max_iter, self.tol, previous, self.convergence)
 
         def publish(mixture: Mixture) -> dict[str, Any]:
             return {**self._publish(mixture, origin, dtype), **place}

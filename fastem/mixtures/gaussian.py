@@ -106,6 +106,11 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
     acceleration : {'squarem', 'anderson'}, default=None
         Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
         back.
+    convergence : {'bound', 'parameters', 'aitken'}, default='bound'
+        What has to be below `tol` for a fit to end. 'bound' is the change of the lower bound, as in scikit-learn.
+        'parameters' is the largest change of any parameter: of mixing weights as they are, of means and covariances in
+        units of the component's covariance. 'aitken' is what the lower bound is still to gain, extrapolated from its
+        last three values: it does not stop early where EM creeps.
     n_jobs : int, default=None
         Number of threads; None takes numba's number, -1 all cores. Results do not depend on it, to the last bit.
 
@@ -229,6 +234,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         missing: str = "raise",
         algorithm: Any = "em",
         acceleration: str | None = None,
+        convergence: str = "bound",
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -253,6 +259,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         self.missing = missing
         self.algorithm = algorithm
         self.acceleration = acceleration
+        self.convergence = convergence
         self.n_jobs = n_jobs
 
     def _family(self) -> Family:

@@ -70,6 +70,11 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
     acceleration : {'squarem', 'anderson'}, default=None
         Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
         back.
+    convergence : {'bound', 'parameters', 'aitken'}, default='bound'
+        What has to be below `tol` for a fit to end. 'bound' is the change of the lower bound. 'parameters' is the
+        largest change of any parameter: of mixing weights as they are, of rates in their standard deviations. 'aitken'
+        is what the lower bound is still to gain, extrapolated from its last three values: it does not stop early where
+        EM creeps.
     n_jobs : int, default=None
         Number of threads; None takes numba's number, -1 all cores. Results do not depend on it.
 
@@ -152,6 +157,7 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         missing: str = "raise",
         algorithm: Any = "em",
         acceleration: str | None = None,
+        convergence: str = "bound",
         n_jobs: int | None = None,
     ) -> None:
         self.n_components = n_components
@@ -171,6 +177,7 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         self.missing = missing
         self.algorithm = algorithm
         self.acceleration = acceleration
+        self.convergence = convergence
         self.n_jobs = n_jobs
 
     def __sklearn_tags__(self) -> Any:

@@ -169,6 +169,8 @@ class UnfittedMixture(FittedMixture):
     def _identity(self, posed: Posed) -> dict[str, Any]:
         """What must be the same where a fit is resumed."""
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in UNIDENTIFYING}
+        if self.convergence == "bound":  # which checkpoints do not name that are older than the choice
+            del parameters["convergence"]
         if isinstance(self.random_state, np.random.RandomState):
             parameters["random_state"] = "a RandomState"
         return {

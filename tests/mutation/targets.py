@@ -6,8 +6,7 @@ TARGETS = {
     "__init__.py": "test_house.py test_compiled.py",
     "__main__.py": "cli/test_process.py",
     "cli": "cli",
-    "data": "test_invariances.py test_sources.py test_origin.py test_float_range.py test_missing.py "
-    "test_compiled.py",
+    "data": "test_invariances.py test_sources.py test_origin.py test_float_range.py test_missing.py test_compiled.py",
     "data/base.py": "test_noise_checked.py test_invariances.py test_sources.py test_origin.py test_noise.py",
     "data/fingerprints.py": "test_fingerprints.py test_checkpoint.py test_sources.py",
     "data/frames.py": "test_numeric.py test_chunk_columns.py test_input_types.py",
@@ -17,21 +16,22 @@ TARGETS = {
     "data/row_info_checks.py": "test_noise_checked.py test_noise.py test_labels.py test_input_types.py test_numeric.py",
     "data/squares.py": "test_squares.py test_scales_incomplete.py test_missing.py",
     "data/streams": "test_sources.py test_sources_known.py test_chunk_columns.py test_input_types.py",
-    "data/validation.py": "test_initial_parameters.py test_driver.py test_fixed.py test_input_types.py test_weights.py "
-    "test_degenerate.py test_numeric.py",
+    "data/validation.py": "test_initial_parameters.py test_driver.py test_fixed.py test_input_types.py "
+    "test_weights.py test_degenerate.py test_numeric.py",
     "datasets": "test_datasets.py cli/test_files.py",
     "em/__init__.py": "test_house.py",
     "em/algorithms": "test_algorithms.py test_boundaries.py test_options.py test_fixed.py",
     "em/algorithms/accelerated.py": "test_acceleration.py test_boundaries.py",
     "em/algorithms/extrapolation.py": "test_extrapolation.py test_acceleration.py test_fixed_point.py",
     "em/callbacks.py": "test_driver.py test_monitors.py",
+    "em/convergence.py": "test_convergence.py",
     "em/fixed_point.py": "test_fixed_point.py",
     "em/initialization/__init__.py": "test_house.py",
-    "em/initialization/clustering.py": "test_k_means.py test_clustering.py test_initialize.py test_labels.py test_missing.py "
-    "test_noise.py",
+    "em/initialization/clustering.py": "test_k_means.py test_clustering.py test_initialize.py test_labels.py "
+    "test_missing.py test_noise.py",
     "em/initialization/partition.py": "test_k_means.py",
-    "em/initialization/start.py": "test_clustering.py test_initialize.py test_against_scikit_learn.py test_degenerate.py "
-    "test_background.py",
+    "em/initialization/start.py": "test_clustering.py test_initialize.py test_against_scikit_learn.py "
+    "test_degenerate.py test_background.py",
     "em/latent_rows.py": "test_imputing.py test_noise.py",
     "em/loop.py": "test_driver.py test_degenerate.py",
     "em/parameters.py": "test_gate.py test_fitted_state.py",
@@ -46,8 +46,8 @@ TARGETS = {
     "engine/threads.py": "test_threads.py test_compiled.py test_sources.py",
     "engine/tiling.py": "test_tiling.py test_invariances.py",
     "environment.py": "test_compiled.py cli/test_process.py",
-    "families": "test_families.py test_against_scikit_learn.py test_known_answers.py test_degenerate.py test_fixed.py "
-    "test_priors.py test_persistence.py",
+    "families": "test_families.py test_against_scikit_learn.py test_known_answers.py test_degenerate.py "
+    "test_fixed.py test_priors.py test_persistence.py",
     "families/_arithmetic.py": "test_factors.py test_families.py",
     "families/_contract.py": "test_families.py test_priors.py test_fixed.py test_missing.py",
     "families/_gaussian.py": "test_families.py test_degenerate.py test_scales.py test_priors.py test_missing.py",
@@ -62,14 +62,16 @@ TARGETS = {
     "mixtures/background.py": "test_background.py test_background_kept.py test_background_missing.py",
     "mixtures/base.py": "test_driver.py test_algorithms.py test_checkpoint.py test_persistence.py",
     "mixtures/conditioning.py": "test_conditioning.py test_background_kept.py",
-    "mixtures/fitted.py": "test_fixed.py test_gate.py test_house.py test_weights.py test_known_answers.py test_background.py",
+    "mixtures/fitted.py": "test_fixed.py test_gate.py test_house.py test_weights.py test_known_answers.py "
+    "test_background.py",
     "mixtures/gaussian.py": "test_conditioning.py test_against_scikit_learn.py test_scales.py test_driver.py "
     "test_fixed.py test_noise.py test_degenerate.py",
     "mixtures/imputation.py": "test_imputing.py",
     "mixtures/poisson.py": "test_initial_parameters.py test_house.py test_known_answers.py test_degenerate.py "
     "test_conditioning.py",
     "mixtures/stream.py": "test_fitted_state.py test_algorithms.py",
-    "mixtures/unfitted.py": "test_driver.py test_fixed.py test_input_types.py test_against_scikit_learn.py test_background.py",
+    "mixtures/unfitted.py": "test_driver.py test_fixed.py test_input_types.py test_against_scikit_learn.py "
+    "test_background.py",
     "persistence/__init__.py": "test_persistence.py",
     "persistence/checkpoint.py": "test_checkpoint.py test_checkpoint_kinds.py test_checkpoint_damage.py",
     "persistence/checkpoint_format.py": "test_checkpoint_damage.py test_checkpoint.py",
