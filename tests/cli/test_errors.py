@@ -40,6 +40,7 @@ pytestmark = pytest.mark.slow
         (["fit", "iris", "-k", "1", "-k", "2"], "given 2 times"),
         (["fit", "iris", "-k", "1", "--output", "a.json", "--output", "b.json"], "'--output': given 2 times"),
         (["fit", "iris", "-k", "1", "--tol", "inf"], "it must be finite"),
+        (["fit", "iris", "-k", "1", "--convergence", "soon"], "for '--convergence': 'soon' is not one of"),
         (["fit", "iris", "-k", "1", "--family", "gauss"], "for '--family': 'gauss' is not one of"),
         (["fit", "-x.csv", "-k", "1"], "No such option: -x"),
         (["fit", "iris", "-k", "2", "--covariance", "ful"], "did you mean 'full'?"),

@@ -62,6 +62,16 @@ def test_poisson_components_are_shown_by_their_rates(run, folder):
     assert "days" not in output
 
 
+def test_a_rule_of_convergence_can_be_chosen(run, folder):
+    (folder / "deaths.csv").write_text("deaths\n" + "".join(f"{k}\n" * n for k, n in enumerate((162, 267, 271, 185))))
+    arguments = ("fit", "deaths.csv", "-k", 2, "--family", "poisson", "--tol", 1e-5, "--max-iter", 20_000)
+
+    def components(*option):
+        return run(*arguments, *option).partition("Components of")[2].rpartition(",")[0]
+
+    assert components() == components("--convergence", "bound") != components("--convergence", "parameters")
+
+
 def test_many_columns_are_shown_downwards(run, folder, rng):
     np.save("wide.npy", rng.normal(size=(60, 9)))
     output = run("fit", "wide.npy", "-k", 1, "--covariance", "diag")
