@@ -166,7 +166,8 @@ def test_bounds_never_fall_and_are_reached(combinations):
         try:
             model = case.fitted(N_ITER)
         except ValueError as error:  # no failure if a component has collapsed, of which incomplete rows say less
-            if not ("ill-defined" in str(error) or ("density zero" in str(error) and case.variant.seen != "complete")):
+            collapsed = "ill-defined" in str(error) or "overflow float32" in str(error)
+            if not (collapsed or ("density zero" in str(error) and case.variant.seen != "complete")):
                 failures.append(f"{case}: {error!r}")
             continue
         with np.errstate(all="ignore"):

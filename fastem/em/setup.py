@@ -57,6 +57,8 @@ class Posed(NamedTuple):
         Type of the data.
     extent : Range, optional
         Of the rows of positive weight, if the family has a background.
+    given : ndarray of shape (n,) or (n, K), optional
+        Labels or responsibilities of the sample's rows, where the user gave them to start from.
     """
 
     problem: Problem
@@ -64,6 +66,7 @@ class Posed(NamedTuple):
     sample: Callable[[], Sample]
     dtype: Any
     extent: Range | None = None
+    given: NDArray[Any] | None = None
 
 
 def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.random.RandomState) -> Posed:

@@ -28,7 +28,7 @@ from fastem.em.convergence import RULES
 from fastem.em.parameters import Parameters
 from fastem.em.priors import Moments
 from fastem.em.problem import Problem, check_domain
-from fastem.em.setup import pose_array, problem_of
+from fastem.em.setup import problem_of
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
 from fastem.families import ComponentError
@@ -51,7 +51,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
         "n_init": [Interval(Integral, 1, None, closed="left")],
-        "init_params": [StrOptions({"kmeans", "random", "random_from_data", "k-means++"})],
+        "init_params": [StrOptions({"kmeans", "random", "random_from_data", "k-means++"}), "array-like"],
         "weights_init": ["array-like", None],
         "random_state": ["random_state"],
         "warm_start": ["boolean"],
@@ -311,7 +311,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
     def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:
         """A stream whose first batch is `rows`, from a start or fitted parameters, and where a new background is."""
         random_state = check_random_state(self.random_state)
-        posed = self._checked(pose_array(self._model(), rows, self.init_size, random_state))
+        posed = self._checked(self._pose_rows(rows, random_state, begins=fitted is None))
         problem, moments = self._under_prior(posed.problem, Moments())
         if fitted is None:
             start = next(self._starts(posed._replace(problem=problem), random_state, None))

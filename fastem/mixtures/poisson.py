@@ -36,9 +36,10 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         Largest number of iterations of a run.
     n_init : int, default=1
         Number of runs; the best is kept.
-    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'}, default='kmeans'
+    init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
         How a run starts: from the clusters of k-means, from rows chosen by k-means++, from random responsibilities, or
-        from rows chosen at random.
+        from rows chosen at random. An array is the component of each row of X, of shape (n_samples,), or each row's
+        responsibilities, of shape (n_samples, n_components): see Notes.
     weights_init : array-like of shape (n_components,), default=None
         Mixing weights to start from.
     rates_init : array-like of shape (n_components, n_features), default=None
@@ -111,6 +112,13 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
     are those of the next fit: if `n_components` contradicts the attributes, methods raise ValueError, and so do a warm
     start and `partial_fit`; `fit` without a warm start fits anew.
 
+    An array as `init_params` starts the fit with the M-step of these responsibilities, or of responsibilities one for
+    these components, on all rows, whatever `init_size`. Components are integers from 0 to n_components - 1;
+    responsibilities are not negative and sum to one in each row, up to 1e-6, as `z` does in mclust. Anything else is a
+    ValueError that names the first wrong row. So are `n_init` above 1, as all runs would be the same, and data in
+    chunks. A component without rows has weight 0, and keeps it. What `fit` is told of `labels` holds from the first
+    E-step on, whatever the start. `partial_fit` reads the array with its first batch, and a warm start does not.
+
     See Also
     --------
     GaussianMixture : Mixtures of normal distributions.
@@ -144,7 +152,7 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         tol: float = 1e-3,
         max_iter: int = 100,
         n_init: int = 1,
-        init_params: str = "kmeans",
+        init_params: str | ArrayLike = "kmeans",
         weights_init: ArrayLike | None = None,
         rates_init: ArrayLike | None = None,
         random_state: int | np.random.RandomState | None = None,

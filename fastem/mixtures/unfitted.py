@@ -13,8 +13,10 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
 from fastem.data import Mixture, Range, validation
+from fastem.data.fingerprints import fingerprint
 from fastem.data.row_info_checks import Known, annotate
 from fastem.data.streams import Reader, as_source
+from fastem.em.initialization import given
 from fastem.em.initialization.start import Blocks, draw_responsibilities, start_beside_background
 from fastem.em.parameters import Parameters
 from fastem.em.priors import Moments
@@ -99,8 +101,8 @@ class UnfittedMixture(FittedMixture):
 
     def _initial(self, n_features: int) -> dict[str, Float]:
         """The user's initial parameters that were given, by name: checked wherever they are read."""
-        given = self.weights_init
-        return {} if given is None else {"weights": validation.check_weights(given, self._n_weights())}
+        weights = self.weights_init
+        return {} if weights is None else {"weights": validation.check_weights(weights, self._n_weights())}
 
     def _initial_parameters_suffice(self) -> bool:
         """Whether the user gave every initial parameter."""
@@ -138,9 +140,11 @@ class UnfittedMixture(FittedMixture):
         source = as_source(X)
         if source is None:
             rows = self._validate(X, sample_weight, known)
-            posed = pose_array(self._model(), rows, self.init_size, random_state)
+            posed = self._pose_rows(rows, random_state, begins=not self._continues())
         else:
             validation.nothing_beside(sample_weight, known)
+            if self._starts_from_array() and not self._continues():
+                given.check_possible(self.n_init, chunks=True)
             reader = Reader(source, missing=self.missing == "marginalize")
             size = 0 if self._initial_parameters_suffice() or self._continues() else self.init_size
             posed = pose_source(self._model(), reader, self._n_weights(), size, random_state)
@@ -151,6 +155,20 @@ class UnfittedMixture(FittedMixture):
             validation.at_least_two(reader.n_rows)
         return self._checked(posed)
 
+    def _starts_from_array(self) -> bool:
+        """Whether the user gave labels or responsibilities to start from."""
+        return not isinstance(self.init_params, str)
+
+    def _pose_rows(self, rows: Sample, random_state: np.random.RandomState, *, begins: bool) -> Posed:
+        """Set up the problem of rows in one array, whose starts, if a fit `begins` with one, may have been given."""
+        if not (begins and self._starts_from_array()):
+            return pose_array(self._model(), rows, self.init_size, random_state)
+        given.check_possible(self.n_init, chunks=False)
+        n_rows = len(rows.values)
+        start = given.read_start(self.init_params, n_rows, self.n_components)
+        posed = pose_array(self._model(), rows, n_rows, random_state)
+        return posed._replace(given=start if rows.weights is None else start[rows.weights > 0.0])
+
     def _checked(self, posed: Posed) -> Posed:
         """Check that there are rows enough, and initial parameters that nothing will be read of."""
         if posed.n_present < self.n_components:
@@ -160,7 +178,8 @@ class UnfittedMixture(FittedMixture):
             )
         if self._continues():  # else where they are read
             self._initial(posed.problem.source.n_features)
-        if self.init_size < self.n_components and not (self._initial_parameters_suffice() or self._continues()):
+        samples = posed.given is None and not (self._initial_parameters_suffice() or self._continues())
+        if samples and self.init_size < self.n_components:
             raise ValueError(
                 f"init_size={self.init_size} is less than n_components={self.n_components}: a start needs a row each"
             )
@@ -173,6 +192,8 @@ class UnfittedMixture(FittedMixture):
             del parameters["convergence"]
         if isinstance(self.random_state, np.random.RandomState):
             parameters["random_state"] = "a RandomState"
+        if self._starts_from_array():  # it has as many rows as the data, and is told apart like them
+            parameters["init_params"] = fingerprint([("init_params", posed.given)])
         return {
             "fastem": version(),
             "estimator": type(self).__name__,
@@ -215,16 +236,20 @@ class UnfittedMixture(FittedMixture):
         """What makes the start of each restart, or goes on from fitted parameters."""
         origin, family, prior = posed.problem.source.origin, posed.problem.family, posed.problem.prior
 
-        def draw(sample: Sample) -> Mixture:
-            blocks = draw_responsibilities(self.init_params, sample, self.n_components, random_state)
+        def begun(sample: Sample | None, blocks: Blocks | None) -> Mixture:
             return self._surrounded(self._start(sample, origin, blocks, prior), posed.extent)
+
+        def draw(sample: Sample) -> Mixture:
+            return begun(sample, draw_responsibilities(self.init_params, sample, self.n_components, random_state))
 
         def start() -> Mixture:
             if self._initial_parameters_suffice():
-                return self._surrounded(self._start(None, origin, None, prior), posed.extent)
+                return begun(None, None)
             sample = posed.sample()
             if family.centred:
                 check_squares(sample.features, origin)
+            if posed.given is not None:
+                return begun(sample, given.blocks_of(posed.given, self.n_components))
             return start_beside_background(family, sample, origin, draw) if family.background else draw(sample)
 
         if fitted is not None:

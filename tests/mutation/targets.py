@@ -29,6 +29,7 @@ TARGETS = {
     "em/initialization/__init__.py": "test_house.py",
     "em/initialization/clustering.py": "test_k_means.py test_clustering.py test_initialize.py test_labels.py "
     "test_missing.py test_noise.py",
+    "em/initialization/given.py": "test_start_arrays.py",
     "em/initialization/partition.py": "test_k_means.py",
     "em/initialization/start.py": "test_clustering.py test_initialize.py test_against_scikit_learn.py "
     "test_degenerate.py test_background.py",

@@ -47,11 +47,11 @@ def draw_responsibilities(
     if plausible is not None or sample.latent is not None:
         features = np.asarray(sample.features, dtype=np.float64)
         if method == "kmeans":
-            return _labelled(cluster_known(features, weights, plausible, n_components, random_state), n_components)
+            return labelled(cluster_known(features, weights, plausible, n_components, random_state), n_components)
         spread = method == "k-means++"
         return _one_row_each(choose_rows(features, weights, plausible, n_components, random_state, spread), len(values))
     if method == "kmeans":
-        return _labelled(cluster(values, weights, n_components, random_state), n_components)
+        return labelled(cluster(values, weights, n_components, random_state), n_components)
     if method == "k-means++":
         chosen = seed_rows(values, weights, n_components, random_state)
     else:
@@ -185,7 +185,7 @@ def _known_moments(values: Float, weights: Float | None, blocks: Blocks) -> tupl
     return means, np.maximum(variances, SMALLEST_SHARE * variance)
 
 
-def _labelled(labels: NDArray[Any], n_components: int) -> Blocks:
+def labelled(labels: NDArray[Any], n_components: int) -> Blocks:
     """Responsibility one for the component that each row is labelled with."""
     identity = np.eye(n_components)
 
