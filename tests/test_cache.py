@@ -83,10 +83,10 @@ def test_code_is_compiled_anew_where_no_folder_is_writable(tmp_path):
     assert seen["values"] == small_fits("poisson")
 
 
-@pytest.mark.parametrize("edited", ["kernels/linalg.py", "families/poisson.py", "_jit.py"])
+@pytest.mark.parametrize("edited", ["kernels/linalg.py", "families/poisson.py", "kernels/jit.py"])
 def test_the_fingerprint_changes_with_the_source_of_whatever_is_compiled(tmp_path, edited):
     copy = shutil.copytree(PACKAGE, tmp_path / "fastem", ignore=shutil.ignore_patterns("__pycache__"))
-    code = "import json; from fastem import _jit; print(json.dumps([_jit.__file__, _jit.fingerprint()]))"
+    code = "import json; from fastem.kernels import jit; print(json.dumps([jit.__file__, jit.fingerprint()]))"
     _, before = python(code, path=[tmp_path])
     with (copy / edited).open("a") as file:
         file.write("# edited\n")
