@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from fastem.em.algorithms import Batch, Hard, Incremental, Sparse, Stepwise, Stochastic
     from fastem.em.fixed_point import fixed_point
     from fastem.em.priors import NormalInverseWishart
+    from fastem.mixtures.conversion import from_sklearn
     from fastem.mixtures.gaussian import GaussianMixture
     from fastem.mixtures.poisson import PoissonMixture
     from fastem.persistence.checkpoint import Checkpoint
@@ -29,6 +30,7 @@ __all__ = [
     "Stochastic",
     "__version__",
     "fixed_point",
+    "from_sklearn",
     "load",
 ]
 
@@ -37,6 +39,7 @@ _HOMES = {
     "Checkpoint": "fastem.persistence.checkpoint",
     "GaussianMixture": "fastem.mixtures.gaussian",
     "fixed_point": "fastem.em.fixed_point",
+    "from_sklearn": "fastem.mixtures.conversion",
     "PoissonMixture": "fastem.mixtures.poisson",
     "NormalInverseWishart": "fastem.em.priors",
     "load": "fastem.persistence.models",

@@ -45,6 +45,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.cli.errors",
     "fastem.cli.options",
     "fastem.mixtures.conditioning",
+    "fastem.mixtures.conversion",
     "fastem.datasets",
     "fastem.environment",
     "fastem.mixtures.fitted",

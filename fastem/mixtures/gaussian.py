@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from numbers import Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -25,7 +25,11 @@ from fastem.families._contract import Prior
 from fastem.mixtures.background import Background
 from fastem.mixtures.base import INIT_SIZE, BaseMixture
 from fastem.mixtures.conditioning import Conditioning, Regression
+from fastem.mixtures.counterpart import counterpart_of
 from fastem.mixtures.fitted import Float
+
+if TYPE_CHECKING:
+    from sklearn import mixture
 
 ILL_DEFINED = (
     "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
@@ -172,6 +176,7 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
     See Also
     --------
     PoissonMixture : Mixtures of Poisson distributions, for counts.
+    from_sklearn : Takes over a mixture that scikit-learn has fitted.
 
     References
     ----------
@@ -270,6 +275,41 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         self.acceleration = acceleration
         self.convergence = convergence
         self.n_jobs = n_jobs
+
+    def to_sklearn(self) -> mixture.GaussianMixture:
+        """Make scikit-learn's mixture of the same fitted parameters, which needs this package no longer.
+
+        It has the same densities, labels and responsibilities for complete rows without errors. What its class does not
+        have is left out: priors, algorithms, `missing` and so on, and `fixed`, so that `bic` and `aic` count all
+        parameters as free.
+
+        Returns
+        -------
+        sklearn.mixture.GaussianMixture
+            A fitted mixture with the parameters of the constructor and the fitted attributes that both classes have. It
+            shares no memory with this one.
+
+        Raises
+        ------
+        NotFittedError
+            If the mixture is not fitted.
+        ValueError
+            If it has a background, or its fitted attributes contradict each other or the constructor's parameters.
+
+        See Also
+        --------
+        fastem.from_sklearn : The reverse.
+
+        Examples
+        --------
+        >>> from fastem import GaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> theirs = model.to_sklearn()
+        >>> type(theirs).__module__.partition(".")[0], theirs.predict([[0.2], [10.2]])
+        ('sklearn', array([1, 0]))
+        """
+        return counterpart_of(self)
 
     def _family(self) -> Family:
         return get_family(self._components().name + (BACKGROUND if self.background else ""))

@@ -63,6 +63,8 @@ TARGETS = {
     "mixtures/background.py": "test_background.py test_background_kept.py test_background_missing.py",
     "mixtures/base.py": "test_driver.py test_algorithms.py test_checkpoint.py test_persistence.py",
     "mixtures/conditioning.py": "test_conditioning.py test_background_kept.py",
+    "mixtures/conversion.py": "test_conversion.py",
+    "mixtures/counterpart.py": "test_conversion.py",
     "mixtures/fitted.py": "test_fixed.py test_gate.py test_house.py test_weights.py test_known_answers.py "
     "test_background.py",
     "mixtures/gaussian.py": "test_conditioning.py test_against_scikit_learn.py test_scales.py test_driver.py "

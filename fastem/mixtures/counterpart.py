@@ -1,0 +1,46 @@
+"""What a mixture and its counterpart in scikit-learn have in common, and the way there."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+
+ARRAYS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
+OTHERS = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "n_features_in_", "feature_names_in_")
+
+
+def shared_parameters(source: Any, target: type[Any]) -> dict[str, Any]:
+    """Copies of the constructor's parameters that a class has too."""
+    names = target._get_param_names()
+    return {name: deepcopy(value) for name, value in source.get_params(deep=False).items() if name in names}
+
+
+def shared_attributes(source: Any) -> dict[str, Any]:
+    """Copies of the fitted attributes that both have, plain arrays where they are parameters of the components."""
+    attributes = vars(source)
+    arrays = {name: np.array(attributes[name]) for name in ARRAYS if attributes.get(name) is not None}
+    return arrays | {name: deepcopy(attributes[name]) for name in OTHERS if name in attributes}
+
+
+def counterpart_of(model: Any) -> Any:
+    """The `sklearn.mixture.GaussianMixture` with the densities of a fitted `GaussianMixture` without a background."""
+    from sklearn.mixture import GaussianMixture  # late: it brings scikit-learn's clustering with it
+
+    described = model._fitted().described
+    if model._family().background:
+        raise ValueError(
+            f"background={model.background!r} has no counterpart in sklearn.mixture, "
+            "whose mixtures have no component of constant density"
+        )
+    counterpart = GaussianMixture(**shared_parameters(model, GaussianMixture))
+    attributes = shared_attributes(model)
+    for name in ("covariances", "precisions_cholesky"):
+        if f"{name}_" not in attributes:  # of the two, one may have been set without the other
+            attributes[f"{name}_"] = described[name].copy()
+            attributes.pop("precisions_", None)
+    if "precisions_" not in attributes:
+        attributes["precisions_"] = model._precisions(attributes["precisions_cholesky_"])
+    counterpart.__dict__.update(attributes)
+    return counterpart
