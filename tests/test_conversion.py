@@ -250,3 +250,11 @@ def test_contradictions_are_refused(groups, cls):
     model.covariances_ = 2.0 * model.covariances_
     with pytest.raises(ValueError, match="covariances_"):
         converted(model)
+
+
+def test_a_start_from_an_array_is_left_out():
+    X = np.repeat([[0.0], [1.0], [10.0], [11.0]], 3, axis=0)
+    model = Ours(2, init_params=np.repeat([0, 1], 6)).fit(X)
+    theirs = model.to_sklearn()
+    assert theirs.init_params == "kmeans"
+    np.testing.assert_array_equal(theirs.fit(X).predict(X), theirs.predict(X))

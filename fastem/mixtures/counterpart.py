@@ -34,7 +34,10 @@ def counterpart_of(model: Any) -> Any:
             f"background={model.background!r} has no counterpart in sklearn.mixture, "
             "whose mixtures have no component of constant density"
         )
-    counterpart = GaussianMixture(**shared_parameters(model, GaussianMixture))
+    parameters = shared_parameters(model, GaussianMixture)
+    if not isinstance(parameters["init_params"], str):
+        del parameters["init_params"]  # an array, which scikit-learn does not take
+    counterpart = GaussianMixture(**parameters)
     attributes = shared_attributes(model)
     for name in ("covariances", "precisions_cholesky"):
         if f"{name}_" not in attributes:  # of the two, one may have been set without the other
