@@ -15,6 +15,7 @@ from fastem.data.row_info import NOTHING, Annotations, or_empty
 from fastem.data.squares import start_squares
 from fastem.engine.compiled import Passes
 from fastem.engine.helpers import share_slabs
+from fastem.engine.threads import n_threads
 from fastem.engine.tiling import (
     FACTOR_TILE_ROWS,
     LONG_WORK,
@@ -280,11 +281,9 @@ class ArraySource:
 
     def _n_workers(self, n_slabs: int, n_stats: int, parallel: bool | None) -> int:
         """Number of threads that share the slabs; `parallel` overrules what would pay."""
-        from fastem.kernels import jit
-
         if parallel is None:
-            parallel = n_slabs > 1 and self._work(n_stats) >= PARALLEL_WORK and jit.n_threads() > 1
-        return max(2, min(n_slabs, jit.n_threads())) if parallel else 1
+            parallel = n_slabs > 1 and self._work(n_stats) >= PARALLEL_WORK and n_threads() > 1
+        return max(2, min(n_slabs, n_threads())) if parallel else 1
 
     def _work(self, n_stats: int) -> int:
         """Row-statistics of a pass."""

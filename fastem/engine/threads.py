@@ -25,8 +25,15 @@ def limit_threads(n_jobs: int | None) -> Iterator[None]:
     if n_jobs is None:
         yield
         return
-    with jit.limit_threads(int(n_jobs)) as n_threads, _limit_libraries(n_threads):
+    with jit.limit_threads(int(n_jobs)) as n, _limit_libraries(n):
         yield
+
+
+def n_threads() -> int:
+    """Number of threads that share what this thread begins now."""
+    from fastem.kernels import jit
+
+    return jit.n_threads()
 
 
 def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
@@ -35,13 +42,11 @@ def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iter
     Threads do not wait for each other as those of numba's parallel loops do, which matters where others, that read the
     data, want the processors too.
     """
-    from fastem.kernels import jit
-
-    n_threads = jit.n_threads()
-    if n_threads < 2:
+    n = n_threads()
+    if n < 2:
         yield from map(function, tasks)
         return
-    with ThreadPoolExecutor(n_threads) as pool:
+    with ThreadPoolExecutor(n) as pool:
         pending: collections.deque[Future[Result]] = collections.deque()
         try:
             for task in tasks:
@@ -58,10 +63,8 @@ def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iter
 
 def held_tasks() -> int:
     """Number of tasks that `pipelined` may hold at the same time."""
-    from fastem.kernels import jit
-
-    n_threads = jit.n_threads()
-    return n_threads + 1 if n_threads > 1 else 1
+    n = n_threads()
+    return n + 1 if n > 1 else 1
 
 
 @contextmanager

@@ -126,10 +126,7 @@ def weighted_moments(resp, active, tile, centre, scratch, sums, scatter):
 
 @instructions(weighted_moments)
 def _write_weighted_moments(k, resp, active, tile, centre, scratch, sums, scatter):
-    def add_first(i, found):
-        k.add_totals(sums, [((i,), found)])
-
-    _strips(k, resp, active, tile, scratch, scatter, lambda i: k.broadcast(centre, i), add_first)
+    _strips(k, resp, active, tile, scratch, scatter, centre, sums)
 
 
 def weighted_squares(resp, active, tile, scratch, scatter):
@@ -143,17 +140,17 @@ def _write_weighted_squares(k, resp, active, tile, scratch, scatter):
     _strips(k, resp, active, tile, scratch, scatter)
 
 
-def _strips(k, resp, active, tile, scratch, scatter, centre_of=None, add_first=None):
-    """Add to the scatter, from the top: a few of its rows at a time, up to the diagonal."""
+def _strips(k, resp, active, tile, scratch, scatter, centre=None, sums=None):
+    """Add to the scatter, from the top: a few of its rows at a time, up to the diagonal; and first moments to `sums`."""
     over = functools.partial(over_active, k, active)
     width = SHAPES.scatter[1]
 
     def centres_at(i, n):
-        return [centre_of(k.plus(i, r)) if centre_of else None for r in range(n)]
+        return [centre and k.broadcast(centre, k.plus(i, r)) for r in range(n)]
 
-    def residual(i, c, centre):
+    def residual(i, c, mean):
         x = k.load(tile, i, c)
-        return x if centre is None else k.subtract(x, centre)
+        return k.subtract(x, mean) if centre else x
 
     def strip(n_rows, i):
         means = centres_at(i, n_rows)
@@ -163,12 +160,12 @@ def _strips(k, resp, active, tile, scratch, scatter, centre_of=None, add_first=N
             for r in range(n_rows):
                 p = k.multiply(w, residual(k.plus(i, r), c, means[r]))
                 k.store(p, scratch, r, c)
-                if add_first:
+                if sums:
                     k.change(cells[r], k.add(k.value(cells[r]), p))
 
-        first = k.over_rows(range(n_rows) if add_first else (), over, weigh)
-        if add_first:
-            add_first(i, first.values())
+        first = k.over_rows(range(n_rows if sums else 0), over, weigh)
+        if sums:
+            k.add_totals(sums, [((i,), first.values())])
 
         def rectangle(n_columns, j, inside=lambda r, s: True):
             centres = centres_at(j, n_columns)

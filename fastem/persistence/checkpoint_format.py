@@ -26,9 +26,10 @@ MOVED = {
     "fastem.driver": "fastem.em.loop",
     "fastem.sources._contract": "fastem.data.base",
     "fastem.extrapolation": "fastem.em.algorithms.extrapolation",
-    **{f"fastem.schemes.{name}": f"fastem.em.algorithms.{name}" for name in ("accelerated", "incremental", "sparse")},
-    "fastem.schemes.batch": "fastem.em.algorithms.batch",
-    "fastem.schemes.stepwise": "fastem.em.algorithms.stepwise",
+    **{
+        f"fastem.schemes.{name}": f"fastem.em.algorithms.{name}"
+        for name in ("accelerated", "batch", "incremental", "sparse", "stepwise")
+    },
 }
 ZIP = b"PK\x03\x04"  # what checkpoints of the first format began with
 

@@ -6,6 +6,7 @@ import pytest
 import fastem
 from fastem.cli import options, report
 from fastem.datasets import load_faithful
+from fastem.em.convergence import RULES
 
 pytestmark = pytest.mark.slow
 
@@ -69,6 +70,7 @@ def test_a_rule_of_convergence_can_be_chosen(run, folder):
     def components(*option):
         return run(*arguments, *option).partition("Components of")[2].rpartition(",")[0]
 
+    assert [rule.value for rule in options.Convergence] == list(RULES)
     assert components() == components("--convergence", "bound") != components("--convergence", "parameters")
 
 

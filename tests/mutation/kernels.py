@@ -66,8 +66,8 @@ CHANGES = {
         ("k.load(tile, j, k.plus(c, v * k.lanes)) for v", "k.load(tile, j, c) for v"),
         ("k.change(cells[r], k.add(k.value(cells[r]), p))", "k.change(cells[r], p)"),
         (
-            "k.add_totals(sums, [((i,), found)])",
-            "k.add_totals(sums, [((0,), found)])",
+            "k.add_totals(sums, [((i,), first.values())])",
+            "k.add_totals(sums, [((0,), first.values())])",
         ),
         ("centres = centres_at(j, n_columns)", "centres = centres_at(i, n_columns)"),
         ("lambda r, s, j=j: r >= s + j)", "lambda r, s, j=j: r > s + j)"),

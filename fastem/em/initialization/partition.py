@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.engine.helpers import Turns, share_slabs
+from fastem.engine.threads import n_threads
 from fastem.engine.tiling import aligned_zeros, slab_bounds
 
 Float = NDArray[np.float64]
@@ -65,7 +66,7 @@ class Partition:
         self._offsets = np.full(n_centres, -np.inf, self.dtype)
         self._sums, self._mass = np.zeros((n_slabs, n_centres, n_features)), np.zeros((n_slabs, n_centres))
         self._changed = np.zeros(n_slabs, np.bool_)
-        n_workers = min(_n_threads(), n_slabs) if work >= SHARED else 1
+        n_workers = min(n_threads(), n_slabs) if work >= SHARED else 1
         self._scratch = aligned_zeros((n_workers, b), self.dtype)
         passes: tuple[Pass, Pass] = (_distances, _assign) if small else _compiled()
         self._distances, self._assign = passes
@@ -143,10 +144,10 @@ class Partition:
             self._sums[:], self._mass[:] = 0.0, 0.0
         tiles = self._tiles.reshape(-1, self._tiles.shape[2])
         given = tiles, self._weights, self._centres, self._offsets, anew
+        found = self._labels, self._sums, self._mass, self._changed
 
         def read(turns: Turns, scratch: NDArray[Any]) -> None:
-            kept = self._labels, self._sums, self._mass, self._changed
-            self._assign(*given, scratch, turns, self._bounds, *kept)
+            self._assign(*given, scratch, turns, self._bounds, *found)
 
         self._share(read)
         return bool(self._changed.any())
@@ -169,12 +170,6 @@ class Partition:
         for j in range(centres.shape[1]):
             distances += (self._tiles[:, j] - centres[own, j]) ** 2
         return distances.ravel()[: self.n_rows]
-
-
-def _n_threads() -> int:
-    from fastem.kernels import jit
-
-    return jit.n_threads()
 
 
 def _compiled() -> tuple[Pass, Pass]:
