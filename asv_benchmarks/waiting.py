@@ -16,6 +16,7 @@ import numpy as np
 
 from fastem.data import ArraySource, Mixture, Sweep
 from fastem.engine.compiled import get_passes
+from fastem.families import get_family
 
 ROUNDS = 15
 ITERATIONS = 20
@@ -26,7 +27,7 @@ def main() -> None:
     """Print a line for each circumstance."""
     n, d, n_components = map(int, sys.argv[1:]) if len(sys.argv) > 1 else DEFAULT
     X = np.random.default_rng(0).normal(size=(n, d))
-    passes = get_passes("gaussian-full").of(d)
+    passes = get_passes(get_family("gaussian-full")).of(d)
     family, source = passes.family, ArraySource(X)
     mixture = Mixture(np.full(n_components, 1.0 / n_components), family.params_at(X[:n_components].copy()))
 

@@ -3,27 +3,38 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from fastem.mixtures import FACES
+
 if TYPE_CHECKING:
     from fastem.data.streams import Source
     from fastem.em.algorithms import Batch, Hard, Incremental, Sparse, Stepwise, Stochastic
     from fastem.em.fixed_point import fixed_point
     from fastem.em.priors import NormalInverseWishart
+    from fastem.mixtures import *  # noqa: F403  # of the classes that FACES names
     from fastem.mixtures.conversion import from_sklearn
-    from fastem.mixtures.gaussian import GaussianMixture
-    from fastem.mixtures.poisson import PoissonMixture
     from fastem.persistence.checkpoint import Checkpoint
     from fastem.persistence.models import load
 
 __version__ = "0.1.0"
 
+# The estimators bring scikit-learn with them, which takes a second: the command line's help need not wait for that.
+_HOMES = {
+    "Checkpoint": "fastem.persistence.checkpoint",
+    "fixed_point": "fastem.em.fixed_point",
+    "from_sklearn": "fastem.mixtures.conversion",
+    "NormalInverseWishart": "fastem.em.priors",
+    "load": "fastem.persistence.models",
+    "Source": "fastem.data.streams",
+    **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.em.algorithms"),
+    **{name: f"fastem.mixtures.{face.module}" for name, face in FACES.items()},
+}
+
 __all__ = [
     "Batch",
     "Checkpoint",
-    "GaussianMixture",
     "Hard",
     "Incremental",
     "NormalInverseWishart",
-    "PoissonMixture",
     "Source",
     "Sparse",
     "Stepwise",
@@ -33,19 +44,7 @@ __all__ = [
     "from_sklearn",
     "load",
 ]
-
-# The estimators bring scikit-learn with them, which takes a second: the command line's help need not wait for that.
-_HOMES = {
-    "Checkpoint": "fastem.persistence.checkpoint",
-    "GaussianMixture": "fastem.mixtures.gaussian",
-    "fixed_point": "fastem.em.fixed_point",
-    "from_sklearn": "fastem.mixtures.conversion",
-    "PoissonMixture": "fastem.mixtures.poisson",
-    "NormalInverseWishart": "fastem.em.priors",
-    "load": "fastem.persistence.models",
-    "Source": "fastem.data.streams",
-    **dict.fromkeys(("Batch", "Hard", "Incremental", "Sparse", "Stepwise", "Stochastic"), "fastem.em.algorithms"),
-}
+__all__ += list(FACES)
 
 
 def __getattr__(name: str) -> Any:

@@ -5,7 +5,7 @@ from importlib.metadata import version
 
 from fastem import __version__
 from fastem.engine.compiled import get_passes
-from fastem.families import NAMES
+from fastem.families import get_family
 
 
 def environment() -> dict[str, str]:
@@ -25,5 +25,5 @@ def environment() -> dict[str, str]:
         **{name: version(name) for name in ("numpy", "numba", "llvmlite", "scikit-learn", "scipy")},
         "processor": str(jit.processor()),
         "threads": str(jit.n_threads()),
-        "cache directory": jit.cache_directory(get_passes(NAMES[0]).fused),
+        "cache directory": jit.cache_directory(get_passes(get_family("poisson")).fused),
     }

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from fastem import families
 from fastem.data import ArraySource, Mixture
 from fastem.em.initialization.partition import SMALL, Partition
 from fastem.engine.compiled import get_passes, get_waiting
+from fastem.families import Family, get_family
+from fastem.mixtures import COMPILED
 
 
 def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str, ...] = ("float64",)) -> None:
@@ -38,8 +39,8 @@ def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str
     for dtype in dtypes:
         for label, step in _starts(dtype):
             timed(f"k-means {dtype}: {label}", step)
-        for name in families.NAMES:
-            family = families.get_family(name)
+        for name in COMPILED:
+            family = get_family(name)
             # rows of float32 far from zero, and those of starts, are evaluated in float64
             for single in (True, False) if dtype == "float32" and family.single is not None else (False,):
                 data = f"{name} {dtype} in float64" if dtype == "float32" and not single else f"{name} {dtype}"
@@ -55,9 +56,9 @@ def _starts(dtype: str) -> Iterator[tuple[str, Callable[[], object]]]:
     yield "clusters", functools.partial(rows.assign, np.zeros((1, 1)), np.zeros(1))
 
 
-def _steps(family: families.Family, source: ArraySource) -> Iterator[tuple[str, Callable[[], object]]]:
+def _steps(family: Family, source: ArraySource) -> Iterator[tuple[str, Callable[[], object]]]:
     """What there is to compile for rows of a kind."""
-    d, passes = source.n_features, get_passes(family.name)
+    d, passes = source.n_features, get_passes(family)
     mixture = Mixture(np.full(2, 0.5), family.params_at(np.zeros((2, d))))
     yield "fit", functools.partial(source.sweep, passes, mixture, family.n_stats(d, 2))
     yield "score", functools.partial(source.score, passes, mixture)

@@ -10,6 +10,7 @@ from fits import model_at, run
 from models import learned
 from reference import rows_for, start_at
 from fastem.engine.compiled import get_passes
+from fastem.families import get_family
 from fastem.environment import environment
 
 values, stats = {}, {}
@@ -18,7 +19,7 @@ for name in NAMES:
     X = rows_for(family)
     model = run(model_at(start_at(family, X, X[:2] + 0.5)), X, 5)
     values[family] = {name: array.tolist() for name, array in learned(model).items()}
-    dispatcher = get_passes(name).of(X.shape[1]).fused
+    dispatcher = get_passes(get_family(name)).of(X.shape[1]).fused
     stats[family] = {kind: sum(getattr(dispatcher.stats, kind).values()) for kind in ("cache_hits", "cache_misses")}
 print(json.dumps({"values": values, "stats": stats, "folder": environment()["cache directory"]}))
 """

@@ -114,7 +114,7 @@ def test_all_threads_give_the_bits_of_one(name):
     params = family.restore({**family.describe(family.params_at(X[:3].copy())), "background_log_density": -9.0})
     mixture, n_stats = Mixture(np.full(4, 0.25), params), family.n_stats(5, 4)
     one, all_of_them = (
-        ArraySource(X).sweep(get_passes(name), mixture, n_stats, parallel=parallel) for parallel in (False, True)
+        ArraySource(X).sweep(get_passes(family), mixture, n_stats, parallel=parallel) for parallel in (False, True)
     )
     np.testing.assert_array_equal(all_of_them.mass, one.mass)
     np.testing.assert_array_equal(all_of_them.stats, one.stats)

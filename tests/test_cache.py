@@ -11,6 +11,7 @@ from reference import FAMILIES, rows_for, start_at
 from small_fits import SMALL_FITS, small_fits
 
 from fastem.engine.compiled import get_passes
+from fastem.families import get_family
 
 pytestmark = pytest.mark.slow
 
@@ -54,12 +55,13 @@ import numpy as np
 from reference import rows_for
 from fastem import GaussianMixture
 from fastem.engine.compiled import get_passes
+from fastem.families import get_family
 
 values, stats = [], []
 for covariance_type in ("diag", "full"):
     model = GaussianMixture(2, covariance_type=covariance_type, background=True, random_state=0).fit(rows_for("full"))
     values.append([model.weights_.tolist(), model.means_.tolist(), model.lower_bounds_])
-    dispatcher = get_passes(f"gaussian-{covariance_type}.background").of(3).fused
+    dispatcher = get_passes(get_family(f"gaussian-{covariance_type}.background")).of(3).fused
     stats.append([sum(getattr(dispatcher.stats, kind).values()) for kind in ("cache_hits", "cache_misses")])
 print(json.dumps([values, stats]))
 """
@@ -107,7 +109,7 @@ def test_the_memory_order_of_initial_parameters_compiles_nothing_new():
         start = start_at(family, X, X[:2] + 0.5)
         expected = run(model_at(start), X, 3)
         labels = expected.predict(X)
-        passes = get_passes("poisson" if family == "poisson" else f"gaussian-{family}").of(X.shape[1])
+        passes = get_passes(get_family("poisson" if family == "poisson" else f"gaussian-{family}")).of(X.shape[1])
         before = [len(dispatcher.signatures) for dispatcher in (passes.fused, passes.score)]
         model = model_at(start)
         for name in {"weights_init", "means_init", "precisions_init", "rates_init"} & model.get_params().keys():

@@ -11,6 +11,7 @@ from processes import python
 from small_fits import SMALL_FITS, small_fits
 
 from fastem.engine.compiled import get_passes
+from fastem.families import get_family
 from fastem.kernels import cache, jit
 
 pytestmark = pytest.mark.slow
@@ -154,11 +155,12 @@ DAMAGED = """
 import warnings
 from pathlib import Path
 from fastem.engine.compiled import get_passes
+from fastem.families import get_family
 
 found = []
 warnings.simplefilter("always")
 warnings.showwarning = lambda message, *_: found.append(str(message))
-folder = Path(get_passes("poisson").fused._cache.cache_path)
+folder = Path(get_passes(get_family("poisson")).fused._cache.cache_path)
 for file in FILES:
     (folder / file).touch()
 """
@@ -166,7 +168,7 @@ for file in FILES:
 
 def test_a_fit_outlives_the_damage_of_a_cache(tmp_path):
     expected = small_fits("poisson")
-    cache = get_passes("poisson").fused._cache
+    cache = get_passes(get_family("poisson")).fused._cache
     files = [path.name for path in Path(cache.cache_path).glob(f"{cache._impl.filename_base}.*")]
     fit = SMALL_FITS.replace("NAMES", "['poisson']").replace('"folder":', '"warnings": found, "folder":')
     seen = python(DAMAGED.replace("FILES", str(files)) + fit, NUMBA_CACHE_DIR=str(tmp_path))

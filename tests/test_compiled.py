@@ -11,22 +11,23 @@ from processes import python
 from reference import FAMILIES, rows_for, start_at
 
 import fastem
-from fastem import GaussianMixture, PoissonMixture, families, warmup
+from fastem import GaussianMixture, PoissonMixture, warmup
 from fastem.data import ArraySource, Mixture, slab_bounds
 from fastem.engine import compiled
 from fastem.engine.compiled import get_passes
 from fastem.environment import environment
-from fastem.families import NAMES, get_family
+from fastem.families import get_family
+from fastem.mixtures import COMPILED
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("shape", [(20_000, 3, 2), (17_001, 10, 5)])
-@pytest.mark.parametrize("family", NAMES)
+@pytest.mark.parametrize("family", COMPILED)
 def test_a_pass_has_the_same_bits_on_one_thread_and_on_several(family, shape, rng):
     n_rows, n_features, n_components = shape
     X = rng.poisson(4.0, size=(n_rows, n_features)).astype(float)
-    source, contract, passes = ArraySource(X), get_family(family), get_passes(family)
+    source, contract, passes = ArraySource(X), get_family(family), get_passes(get_family(family))
     mixture = Mixture(rng.dirichlet(np.ones(n_components)), contract.params_at(X[:n_components] + 0.5))
     n_stats = contract.n_stats(n_features, n_components)
     serial, parallel = (source.sweep(passes, mixture, n_stats, parallel=several) for several in (False, True))
@@ -51,12 +52,13 @@ from reference import rows_for, start_at
 from fastem.engine import helpers
 from fastem.data import array
 from fastem.engine.compiled import get_passes
+from fastem.families import get_family
 
 warnings.simplefilter("ignore")  # once for all: threads share such settings
 array.PARALLEL_WORK = 1_000_000  # threads for less data than a user would have them for
 DATA = {family: rows_for(family, 60_000, 10) for family in ("full", "diag", "poisson")}
-PASSES = [get_passes(name).fused for name in ("gaussian-full", "gaussian-diag", "poisson")]
-PASSES += [get_passes("gaussian-full").score]
+PASSES = [get_passes(get_family(name)).fused for name in ("gaussian-full", "gaussian-diag", "poisson")]
+PASSES += [get_passes(get_family("gaussian-full")).score]
 WHAT = ["full", "diag", "poisson", "rows", "totals"]
 
 
@@ -190,7 +192,7 @@ def test_the_environment_is_reported():
     ("family", "dtype"), [("poisson", "float64"), ("gaussian-spherical", "float64"), ("gaussian-spherical", "float32")]
 )
 def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
-    monkeypatch.setattr(families, "NAMES", (family,))
+    monkeypatch.setattr(warmup, "COMPILED", (family,))
     reports = []
     compiled._specialised.cache_clear()  # what was compiled for other tests
     compiled.get_cluster_passes.cache_clear()
@@ -201,7 +203,7 @@ def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
     labels = ["threads"] + [f"k-means {dtype}: {step}" for step in starts]
     assert [label for label, _ in reports] == labels + [f"{family} {kind}: {step}" for kind in kinds for step in steps]
     assert all(seconds > 0 for _, seconds in reports)
-    passes = get_passes(family)
+    passes = get_passes(get_family(family))
     used = [passes.fused, passes.score, *compiled.get_cluster_passes(), compiled.get_waiting()]
     before = [dispatcher.signatures for dispatcher in used]
     assert all(len(signatures) == (len(kinds) if i < 2 else 1) for i, signatures in enumerate(before))
@@ -215,7 +217,7 @@ def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
 
 
 def test_warmup_compiles_for_few_columns_too_where_a_family_has_kernels_for_them(monkeypatch):
-    monkeypatch.setattr(families, "NAMES", ("gaussian-full", "poisson"))
+    monkeypatch.setattr(warmup, "COMPILED", ("gaussian-full", "poisson"))
     monkeypatch.setattr(warmup, "_starts", lambda dtype: [])
     monkeypatch.setattr(warmup, "_steps", lambda family, source: [(f"{source.n_features} columns", lambda: None)])
     labels = []

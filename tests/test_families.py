@@ -50,7 +50,7 @@ def test_the_bound_is_the_expected_log_density_and_the_entropy(name, rng):
     """E_q[log p(x, z)] + H(q) is the log-likelihood where q is the posterior."""
     problem, mixture, means = posed(name, rng)
     sweep = problem.expect(problem.about(mixture, means))
-    scores = problem.source.score(get_passes(problem.family.name), mixture, Wanted(entropy=True))
+    scores = problem.source.score(get_passes(problem.family), mixture, Wanted(entropy=True))
     complete = problem.complete(sweep, means, mixture)
     assert complete + scores.entropy == pytest.approx(sweep.log_likelihood, rel=1e-12)
 

@@ -51,7 +51,7 @@ def their_m_step_beside_ours(request, monkeypatch):
     our_maximise, our_start = Problem.maximise, start.start_from
 
     def maximise(problem, sweep, mixture):
-        passes = get_passes(problem.family.name)
+        passes = get_passes(problem.family)
         scores = problem.source.score(passes, mixture, Wanted(responsibilities=True))
         values = problem.source.rows.values
         mass, means, covariances = theirs._estimate_gaussian_parameters(

@@ -14,6 +14,7 @@ from fastem.data.row_info import Annotations
 from fastem.engine.compiled import Passes, get_passes, get_pattern_pass
 from fastem.engine.helpers import share_slabs
 from fastem.engine.tiling import aligned_zeros
+from fastem.families import get_family
 from fastem.families._contract import Float, Params
 
 
@@ -66,7 +67,9 @@ class PatternSource(ArraySource):
         """Run one pass over the patterns of a group: masses (P, K), sums of each, and the log-likelihood."""
         algebra = passes.family.patterns
         assert algebra is not None
-        complete = get_passes(algebra.family, passes.policy, "ignore", passes.restrict).of(group.columns.shape[1])
+        complete = get_passes(get_family(algebra.family), passes.policy, "ignore", passes.restrict).of(
+            group.columns.shape[1]
+        )
         n_components, n_slabs = patterns.log_constant.shape[1], len(group.which)
         n_sums = complete.family.n_stats(group.columns.shape[1], n_components)
         rows = ArraySource(group.values, group.weights, annotations=group.annotations)
@@ -74,7 +77,7 @@ class PatternSource(ArraySource):
         mass, log_likelihood = np.zeros((n_slabs, n_components)), np.zeros(n_slabs)
         stats = aligned_zeros((n_slabs, n_sums), np.float64)
         workspaces = rows._workspaces(complete, n_components, rows._n_workers(n_slabs, n_sums, parallel))
-        run = get_pattern_pass(passes.family.name, passes.policy, passes.restrict, few=complete.few)
+        run = get_pattern_pass(passes.family.kernel_key, passes.policy, passes.restrict, few=complete.few)
         given, nothing = rows.rows._replace(key=key), np.empty((0, n_components))
 
         def fold(turns: NDArray[np.int64], workspace: NDArray[Any]) -> None:

@@ -74,7 +74,7 @@ class Problem:
 
     def _passes(self, policy: str = "soft", record: str = "ignore") -> Passes:
         restrict = "restrict" if self.source.restricted else "all_allowed"
-        return get_passes(self.family.name, policy, record, restrict)
+        return get_passes(self.family, policy, record, restrict)
 
     def n_stats(self, mixture: Mixture) -> int:
         """Number of statistics of a sweep."""

@@ -26,18 +26,19 @@ class Passes(NamedTuple):
             return self
         from fastem.kernels.small import LARGEST
 
-        return _specialised(self.family.name, self.policy, self.record, self.restrict, few=n_columns <= LARGEST)
+        few = n_columns <= LARGEST
+        return self if few == self.few else _passes(self.family, self.policy, self.record, self.restrict, few=few)
 
 
-def get_passes(family_name: str, policy: str = "soft", record: str = "ignore", restrict: str = "all_allowed") -> Passes:
+def get_passes(family: Family, policy: str = "soft", record: str = "ignore", restrict: str = "all_allowed") -> Passes:
     """Specialise the templates for a family, a posterior policy, and what is kept and known of each row.
 
     Nothing is compiled until a pass is called. Imports numba, which takes longer than all else: so not before a fit.
 
     Parameters
     ----------
-    family_name : str
-        One of `fastem.families.NAMES`, or that of the same with a background.
+    family : Family
+        See `fastem.families.get_family`. Families that share their kernels share compiled code.
     policy : str, default="soft"
         Name of a kernel in `fastem.kernels.posterior`.
     record : {"ignore", "mark"}, default="ignore"
@@ -50,18 +51,23 @@ def get_passes(family_name: str, policy: str = "soft", record: str = "ignore", r
     Passes
         For rows of many columns; `Passes.of` tells those for any number of them.
     """
-    return _specialised(family_name, policy, record, restrict, few=False)
+    return _passes(family, policy, record, restrict, few=False)
+
+
+def _passes(family: Family, policy: str, record: str, restrict: str, *, few: bool) -> Passes:
+    fused, score = _specialised(family.kernel_key, policy, record, restrict, few=few)
+    return Passes(fused, score, family, policy, record, restrict, few)
 
 
 @functools.cache
-def get_pattern_pass(family_name: str, policy: str, restrict: str, *, few: bool) -> Function:
+def get_pattern_pass(kernel_key: str, policy: str, restrict: str, *, few: bool) -> Function:
     """The pass over slabs with parameters of their own, see `Family.patterns`."""
     from fastem.kernels import jit, passes
 
-    algebra = get_family(family_name).patterns
+    algebra = get_family(kernel_key).patterns
     assert algebra is not None
     kernels = {**_kernels(algebra.family, policy, "ignore", restrict, few=few), "pick": algebra.pick}
-    return jit.specialise(passes.fold_slabs, _label(family_name, policy, restrict, few=few), kernels)
+    return jit.specialise(passes.fold_slabs, _label(kernel_key, policy, restrict, few=few), kernels)
 
 
 @functools.cache
@@ -82,20 +88,21 @@ def get_waiting() -> Function:
 
 
 @functools.cache  # counts a default and the same value given as two calls
-def _specialised(family_name: str, policy: str, record: str, restrict: str, *, few: bool) -> Passes:
+def _specialised(kernel_key: str, policy: str, record: str, restrict: str, *, few: bool) -> tuple[Function, Function]:
+    """The fused pass and the score pass."""
     from fastem.kernels import jit, passes
 
-    kernels = _kernels(family_name, policy, record, restrict, few=few)
-    label = _label(family_name, policy, record, restrict, few=few)
+    kernels = _kernels(kernel_key, policy, record, restrict, few=few)
+    label = _label(kernel_key, policy, record, restrict, few=few)
     fused, score = (jit.specialise(slabs, label, kernels) for slabs in (passes.fold_slabs, passes.score_slabs))
-    return Passes(fused, score, get_family(family_name), policy, record, restrict, few)
+    return fused, score
 
 
-def _kernels(family_name: str, policy: str, record: str, restrict: str, *, few: bool) -> dict[str, Function]:
+def _kernels(kernel_key: str, policy: str, record: str, restrict: str, *, few: bool) -> dict[str, Function]:
     """What the templates' placeholders stand for, where slabs share their parameters."""
     from fastem.kernels import posterior, tiles
 
-    family = get_family(family_name)
+    family = get_family(kernel_key)
     own = family.few if few and family.few else family
     return {
         "log_prob": own.log_prob,

@@ -1,37 +1,39 @@
 """Families of component distributions, by name.
 
-A family is one file. It is imported when it is first used, because its kernels need numba. A name that ends in
-`BACKGROUND` is of a family and a background.
+A family is a value, and its name spells it: the kind, which is a module here, and options for the module's function
+`family`, as in "gaussian-full". Modules are imported when they are first used, because their kernels need numba. What
+follows a point is a variation, such as `BACKGROUND`, whose module makes it from the family before the point.
 """
 
 import functools
 from importlib import import_module
+from importlib.util import find_spec
 
 from fastem.families._contract import ComponentError, Family
 
-_MODULES = {
-    "gaussian-full": "gaussian_full",
-    "gaussian-tied": "gaussian_tied",
-    "gaussian-diag": "gaussian_diag",
-    "gaussian-spherical": "gaussian_spherical",
-    "poisson": "poisson",
-}
-
-NAMES = tuple(_MODULES)
 BACKGROUND = ".background"
 
-__all__ = ["BACKGROUND", "NAMES", "ComponentError", "Family", "exact_family", "family_for", "get_family"]
+__all__ = ["BACKGROUND", "ComponentError", "Family", "exact_family", "family_for", "get_family"]
 
 
 @functools.cache
 def get_family(name: str) -> Family:
-    """Return the family called `name`: one of `NAMES`, or with variations, such as "gaussian-full.background"."""
+    """Return the family called `name`: a kind with its options, such as "poisson" or "gaussian-full", or a variation.
+
+    Raises
+    ------
+    KeyError
+        If there is none.
+    """
     basic, _, variation = name.rpartition(".")
     family: Family
     if basic:
         family = import_module(f"{__name__}.{variation}").vary(get_family(basic))
     else:
-        family = import_module(f"{__name__}.{_MODULES[name]}").FAMILY
+        kind, *options = name.split("-")
+        if find_spec(f"{__name__}.{kind}") is None:
+            raise KeyError(name)
+        family = import_module(f"{__name__}.{kind}").family(*options)
     return family
 
 

@@ -124,7 +124,9 @@ class Family(NamedTuple):
     Attributes
     ----------
     name : str
-        Key of the family in the registry, and part of the names of its compiled passes.
+        Kind and options, such as "gaussian-full": `fastem.families.get_family` makes the family from it.
+    kernels_of : str, optional
+        Name of the family whose kernels it has, if they are not its own: then only host functions differ.
     log_prob : kernel (params, tile (d, b), scratch, out (K, b))
         Component log-densities without terms common to all components. Each is a sum that begins with
         `params.log_constant[k]`, to which a pass has added the logarithm of the mixing weight.
@@ -234,6 +236,7 @@ class Family(NamedTuple):
     exact_below: float = math.inf
     if_missing: str = "cells"
     few: Kernels | None = None
+    kernels_of: str | None = None
     load_errors: Callable[..., None] | None = None
     prepare: Callable[[Params, Any], Params] | None = None
     n_raw: Callable[[int, int], int] | None = None
@@ -241,6 +244,11 @@ class Family(NamedTuple):
     finish: Callable[[Float, Float, Params], Float] | None = None
     scratch_rows: Callable[[int, int, int, int], int] | None = None
     patterns: "PatternAlgebra | None" = None
+
+    @property
+    def kernel_key(self) -> str:
+        """Name of the family whose kernels compiled passes hold."""
+        return self.kernels_of or self.name
 
 
 class PatternAlgebra(NamedTuple):

@@ -65,6 +65,7 @@ def vary(family: Family) -> Family:
     evaluate = log_prob if family.prepare is None else log_prob_of_parts
     return family._replace(
         name=f"{family.name}.background",
+        kernels_of=f"{family.kernel_key}.background",
         background=True,
         **_beside(Kernels(family.log_prob, family.accumulate), evaluate)._asdict(),
         few=None if family.few is None else _beside(family.few, evaluate),

@@ -76,10 +76,11 @@ def prepare_counts(params: Params, rows: Any) -> Params:
 
 def vary(base: Family) -> Family:
     """The family for rows with missing cells."""
-    name = f"{base.name}.cells"
+    name, key = f"{base.name}.cells", f"{base.kernel_key}.cells"
     if base.name == "poisson":
         return base._replace(
             name=name,
+            kernels_of=key,
             log_prob=log_prob_counts,
             accumulate=accumulate_counts,
             prepare=prepare_counts,
@@ -98,6 +99,7 @@ def vary(base: Family) -> Family:
 
     return base._replace(
         name=name,
+        kernels_of=key,
         log_prob=log_prob,
         accumulate=accumulate,
         prepare=prepare,

@@ -57,4 +57,10 @@ def _delta(x: Float) -> Float:
 
 def vary(base: Family) -> Family:
     """The family for rows some of whose counts are large."""
-    return base._replace(name=f"{base.name}.deviance", log_prob=log_prob, prepare=prepare, log_base=log_base)
+    return base._replace(
+        name=f"{base.name}.deviance",
+        kernels_of=f"{base.kernel_key}.deviance",
+        log_prob=log_prob,
+        prepare=prepare,
+        log_base=log_base,
+    )

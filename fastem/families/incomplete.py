@@ -199,6 +199,7 @@ def vary(base: Family) -> Family:
     """The family for rows that are seen incompletely."""
     return base._replace(
         name=f"{base.name}.incomplete",
+        kernels_of=f"{base.kernel_key}.incomplete",
         log_prob=log_prob,
         accumulate=accumulate,
         load_errors=load_errors,

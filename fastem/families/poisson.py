@@ -118,6 +118,11 @@ def restore(described: dict[str, Float]) -> PoissonParams:
     return make_params(described["rates"])
 
 
+def family() -> Family:
+    """Independent Poisson columns."""
+    return FAMILY
+
+
 FAMILY = Family(
     name="poisson",
     log_prob=log_prob,

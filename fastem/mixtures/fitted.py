@@ -205,7 +205,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         if narrow and locations.dtype != np.float32:  # parameters may tell more than float32 can
             family = family._replace(single=None)
         source = source_for(family, values, rows.weights, origin, annotations, mixture.params)
-        passes = get_passes(family.name, restrict="restrict" if restricted else "all_allowed")
+        passes = get_passes(family, restrict="restrict" if restricted else "all_allowed")
         scores = source.score(passes, mixture, wanted)
         if wanted.densities and family.log_base is not None:
             for start in range(0, len(values), BASE_ROWS):

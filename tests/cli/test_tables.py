@@ -125,7 +125,7 @@ def test_a_progress_callback_follows_restarts_and_iterations():
 def test_version_info_and_warmup(run, monkeypatch):
     assert run("--version") == f"fastem {fastem.__version__}\n"
     assert "numba" in run("info")
-    monkeypatch.setattr("fastem.families.NAMES", ("gaussian-spherical",))
+    monkeypatch.setattr("fastem.warmup.COMPILED", ("gaussian-spherical",))
     lines = run("warmup").splitlines()
     labels = [line.partition(" s  ")[2] for line in lines]
     passes = {"k-means": ("seeds", "clusters"), "gaussian-spherical": ("fit", "score")}

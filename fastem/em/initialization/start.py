@@ -102,7 +102,7 @@ def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, pr
     n_components = len(params[0])
     n_stats = family.n_stats(source.n_features, n_components)
     mixture = Mixture(np.full(n_components, 1.0 / n_components), params)
-    sweep = source.given(get_passes(family.name), mixture, n_stats, blocks())
+    sweep = source.given(get_passes(family), mixture, n_stats, blocks())
     return Mixture(sweep.mass / source.total_weight, maximise_params(family, sweep, params, prior))
 
 
@@ -110,7 +110,7 @@ def improved(family: Family, sample: Sample, origin: Float, mixture: Mixture, pr
     """A mixture after an EM step on `sample`."""
     family, source = sample.family(family), sample.source(origin)
     n_stats = family.n_stats(source.n_features, mixture.weights.size)
-    sweep = source.sweep(get_passes(family.name), mixture, n_stats)
+    sweep = source.sweep(get_passes(family), mixture, n_stats)
     return Mixture(sweep.mass / sweep.mass.sum(), maximise_params(family, sweep, mixture.params, prior))
 
 
@@ -136,7 +136,7 @@ def start_beside_background(
     last = mixture.weights.size - 1
     for _ in range(REDRAWS):
         wanted = Wanted(labels=True, posterior=False)
-        inside = source.score(get_passes(family.name), mixture, wanted).rows.labels < last
+        inside = source.score(get_passes(family), mixture, wanted).rows.labels < last
         inside = inside if telling is None else inside | telling
         if (inside == kept).all() or np.count_nonzero(inside) < last * (source.n_features + 1):
             break
