@@ -61,7 +61,7 @@ def test_what_a_fitted_model_says_is_what_the_formulas_say(family):
     assert model.score(X) == pytest.approx(rows.mean(), rel=1e-12)
     assert model.background_log_density_ == pytest.approx(-np.log(volume_of(X)), rel=1e-12)
     np.testing.assert_array_equal(model.background_, [X.min(axis=0), X.max(axis=0)])
-    plain = GaussianMixture(K, covariance_type=family, reg_covar=0.0).fit(X)._n_parameters()
+    plain = GaussianMixture(K, covariance_type=family, reg_covar=0.0).fit(X).n_parameters_
     n_parameters = plain + 1
     assert model.bic(X) == pytest.approx(-2 * rows.sum() + n_parameters * np.log(len(X)), rel=1e-12)
     assert model.aic(X) == pytest.approx(-2 * rows.sum() + 2 * n_parameters, rel=1e-12)

@@ -148,7 +148,7 @@ def test_criteria_count_the_weights_that_are_free():
     X, start = problem_of("full")
     counts = {}
     for name, fixed in {"none": None, "all": "weights", "background": {"weights": [False] * 3 + [True]}}.items():
-        counts[name] = run(model_beside(start, fixed=fixed), X, 2)._n_parameters()
+        counts[name] = run(model_beside(start, fixed=fixed), X, 2).n_parameters_
     assert counts["none"] - counts["all"] == 3
     assert counts["none"] - counts["background"] == 1
 

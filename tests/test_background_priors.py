@@ -208,8 +208,8 @@ def test_scores_and_criteria_are_of_the_likelihood():
     model, plain = run(model_beside(start, **options_of("full")), X, 20), run(model_beside(start), X, 20)
     rows = logsumexp(log_joint(X, found(model), volume_of(X)), axis=1)
     assert model.score(X) == pytest.approx(rows.mean(), rel=1e-12)
-    assert model.bic(X) == pytest.approx(-2 * rows.sum() + model._n_parameters() * np.log(len(X)))
-    assert model._n_parameters() == plain._n_parameters()
+    assert model.bic(X) == pytest.approx(-2 * rows.sum() + model.n_parameters_ * np.log(len(X)))
+    assert model.n_parameters_ == plain._n_parameters()
 
 
 def test_batches_keep_the_prior_and_the_box_of_the_first():

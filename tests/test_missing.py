@@ -95,7 +95,7 @@ def test_a_row_that_is_missing_wholly_counts_and_tells_nothing(family):
     np.testing.assert_allclose(model.predict_proba(nothing), [model.weights_], rtol=1e-12)
     assert model.score_samples(nothing)[0] == pytest.approx(0.0, abs=1e-12)
     assert model.bic(np.vstack([X, nothing])) - model.bic(X) == pytest.approx(
-        model._n_parameters() * np.log1p(1 / len(X)), rel=1e-9
+        model.n_parameters_ * np.log1p(1 / len(X)), rel=1e-9
     )
 
 

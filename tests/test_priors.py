@@ -102,8 +102,8 @@ def test_scores_and_criteria_are_of_the_likelihood():
     model = run(model_at(start, **options_of("full")), X, 20)
     plain = run(model_at(start), X, 20)
     assert model.score(X) > model.lower_bound_
-    assert model.bic(X) == pytest.approx(-2 * model.score(X) * len(X) + model._n_parameters() * np.log(len(X)))
-    assert model._n_parameters() == plain._n_parameters()
+    assert model.bic(X) == pytest.approx(-2 * model.score(X) * len(X) + model.n_parameters_ * np.log(len(X)))
+    assert model.n_parameters_ == plain._n_parameters()
 
 
 # Defaults

@@ -12,10 +12,11 @@ from sklearn.utils.validation import _check_sample_weight
 from fastem.data.numeric import real_array
 from fastem.data.row_info_checks import Known
 from fastem.data.streams import as_source
+from fastem.families import Family
+from fastem.families._host import Initial
 
 Float = NDArray[np.float64]
 FLOATS = (np.float64, np.float32)
-LEAST_PRECISION = 1e-307  # of which variances stay within float64
 LIGHTEST, HEAVIEST = 1e-200, 1e200  # of all rows together: sums of weighted squares stay within float64
 
 
@@ -58,9 +59,9 @@ def check_total(weight: float) -> None:
         )
 
 
-def check_errors(errors: bool, centred: bool, name: str) -> None:
+def check_errors(errors: bool, family: Family, name: str) -> None:
     """Raise ValueError if rows have errors of measurement or projections, and the mixture's family knows none."""
-    if errors and not centred:
+    if errors and family.errors is None:
         raise ValueError(f"noise and projection are for Gaussian mixtures: {name} has none")
 
 
@@ -149,29 +150,14 @@ def check_weights(weights: ArrayLike, n_components: int) -> Float:
     return array
 
 
-def check_locations(locations: ArrayLike, n_components: int, n_features: int, name: str) -> Float:
-    """Return means or rates (K, d)."""
-    return _floats(locations, (n_components, n_features), f"{name}_init", name)
-
-
-def check_precisions(precisions: ArrayLike, covariance_type: str, n_components: int, n_features: int) -> Float:
-    """Return precisions of the shape that goes with `covariance_type`, positive definite."""
-    shape = {
-        "full": (n_components, n_features, n_features),
-        "tied": (n_features, n_features),
-        "diag": (n_components, n_features),
-        "spherical": (n_components,),
-    }[covariance_type]
-    array = _floats(precisions, shape, "precisions_init", f"{covariance_type} precision")
-    matrices = covariance_type in ("full", "tied")
-    if not matrices and (array <= 0.0).any():
-        raise ValueError(f"'{covariance_type} precision' should be positive")
-    if matrices and not all_positive_definite(array.reshape(-1, n_features, n_features)):
-        raise ValueError(f"'{covariance_type} precision' should be symmetric, positive-definite")
-    least = float((array.diagonal(0, -2, -1) if matrices else array).min())
-    if least < LEAST_PRECISION:
-        raise ValueError(f"precisions_init has a precision of {least:.3g}: variances beyond 1e307 overflow")
-    return array
+def check_initial(given: ArrayLike, initial: Initial, n_components: int, n_features: int) -> Float:
+    """Return what a user gives of a parameter to start from."""
+    sizes = {"k": n_components, "d": n_features}
+    values = _floats(given, tuple(sizes[axis] for axis in initial.axes), initial.argument, initial.called)
+    complaint = initial.complaint(values)
+    if complaint is not None:
+        raise ValueError(complaint)
+    return values
 
 
 def in_type_of_data(parameters: Mapping[str, NDArray[np.float64]], dtype: Any) -> dict[str, NDArray[Any]]:
@@ -186,28 +172,3 @@ def in_type_of_data(parameters: Mapping[str, NDArray[np.float64]], dtype: Any) -
                     "give X as float64, or in other units."
                 )
     return narrow
-
-
-def all_positive_definite(matrices: NDArray[Any]) -> bool:
-    """Whether matrices (m, d, d) are symmetric and positive definite."""
-    diagonal = np.diagonal(matrices, axis1=1, axis2=2)
-    if not (diagonal > 0.0).all():
-        return False
-    unit = 1.0 / np.sqrt(diagonal)  # the features' units do not matter
-    scaled = matrices * unit[:, :, None] * unit[:, None, :]
-    asymmetry = np.abs(scaled - np.swapaxes(scaled, 1, 2))
-    symmetric = (asymmetry <= 1e-8 + 1e-5 * np.abs(scaled)).all()  # np.allclose, without its ceremony
-    try:  # from the last feature to the first, as `precisions_cholesky` does
-        np.linalg.cholesky(scaled[:, ::-1, ::-1])
-    except np.linalg.LinAlgError:
-        return False
-    return bool(symmetric)
-
-
-def precisions_cholesky(precisions: NDArray[Any], covariance_type: str) -> NDArray[np.float64]:
-    """Upper-triangular U with precision = U U', by the Cholesky factor of the matrix with rows and columns reversed."""
-    precisions = np.asarray(precisions, dtype=np.float64)
-    if covariance_type in ("diag", "spherical"):
-        return np.sqrt(precisions)
-    factor = np.linalg.cholesky(precisions[..., ::-1, ::-1])
-    return np.ascontiguousarray(factor[..., ::-1, ::-1])

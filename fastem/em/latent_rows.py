@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.data.row_info import Annotations, Float
-from fastem.families._contract import Params
+from fastem.families._contract import Family, Params
 
 BLOCK_NUMBERS = 2**18  # of covariances that exist at once: they stay in a cache
 
@@ -26,11 +26,10 @@ class Components(NamedTuple):
     covariances: Float
 
 
-def components_of(params: Params) -> Components:
-    """Components of any Gaussian family."""
-    from fastem.families.incomplete import factors_of
-
-    centres, lower = factors_of(params)
+def components_of(family: Family, params: Params) -> Components:
+    """Components whose columns depend on each other as those of normal vectors do."""
+    assert family.host.hidden is not None
+    centres, lower = family.host.hidden(params)
     return Components(centres, lower @ np.swapaxes(lower, 1, 2))
 
 

@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastem.data import Mixture
 from fastem.data.numeric import is_real, real_array
-from fastem.data.validation import all_positive_definite
 from fastem.em.problem import Problem
 from fastem.families import ComponentError
 from fastem.families._contract import Conjugate, Float, Prior
@@ -102,8 +101,8 @@ def _data_moments(problem: Problem, covariance_type: str, with_covariance: bool)
         If the covariance is not positive definite.
     """
     family, n_features = problem.family, problem.source.n_features
-    kept = None if with_covariance else np.ones(1, dtype=bool)
-    plain = replace(problem, prior=Prior(problem.prior.reg_covar, covariances=kept))
+    kept = {} if with_covariance else {"covariances": np.ones(1, dtype=bool)}
+    plain = replace(problem, prior=Prior(problem.prior.reg_covar, kept=kept))
     incomplete = family.finish is not None
     variances = problem.start_variances() if incomplete else None
     single = Mixture(np.ones(1), family.params_at(np.zeros((1, n_features)), variances))
@@ -131,6 +130,8 @@ def checked(prior: Any, covariance_type: str, n_features: int) -> NormalInverseW
         If a shape is wrong, or a value is no parameter of such a distribution.
     """
     prior = NormalInverseWishart() if isinstance(prior, str) else prior
+    from fastem.families._gaussian_host import all_positive_definite  # late: it brings numba
+
     matrices = covariance_type in ("full", "tied")
     mean = _array(prior.mean, (n_features,), "mean")
     scale = _array(prior.scale, _scale_shape(covariance_type, n_features), "scale")

@@ -153,13 +153,13 @@ class Problem:
 
     def about(self, mixture: Mixture, means: Any) -> Mixture:
         """A mixture of the same densities, whose sweeps take statistics about other means, see `Family.shift`."""
-        if not self.family.centred:
+        if not self.family.translation_invariant:
             return mixture
         return mixture._replace(params=mixture.params._replace(means=means))
 
     def means(self, mixture: Mixture) -> Any:
         """What the statistics of a sweep at `mixture` are about."""
-        return mixture.params.means if self.family.centred else None
+        return mixture.params.means if self.family.translation_invariant else None
 
     def shift(self, sweep: Sweep, means: Any, to: Any) -> Sweep:
         """Statistics about `means`, taken about `to`."""
@@ -189,7 +189,7 @@ class Problem:
             if component is not None:
                 raise ComponentError(component, sweep.mass)
             raise ValueError(IMPOSSIBLE + (SINGULAR if self.family.load_errors is not None else ""))
-        if self.family.centred and self.prior.means is not None:
+        if self.family.translation_invariant and self.prior.means is not None:
             # Means that are fixed stay where they are, and second moments are about them.
             means = mixture.params.means
             mixture = self.about(mixture, self.prior.centre(means))

@@ -79,7 +79,7 @@ def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.rand
     if rows.annotations.projection is not None:
         check_features(seen_features(values, weights, rows.annotations))
     origin = np.zeros(rows.annotations.n_features(values.shape[1]))
-    if model.family.centred and rows.annotations.projection is None:
+    if model.family.translation_invariant and rows.annotations.projection is None:
         origin = origin_of(values, weights, missing=missing)
     extent = None
     if model.family.background:
@@ -136,7 +136,7 @@ def single_component_means(problem: Problem, sample: Sample) -> Float:
     mixture = Mixture(np.ones(1), start)
     for _ in range(SINGLE_STEPS):
         mixture = one.maximise(one.expect(mixture), mixture)
-    return mixed_means(components_of(mixture.params), np.ones((len(values), 1)), values, errors)
+    return mixed_means(components_of(one.family, mixture.params), np.ones((len(values), 1)), values, errors)
 
 
 def check_columns(there: NDArray[np.bool_], names: Any) -> None:

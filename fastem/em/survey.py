@@ -60,7 +60,7 @@ class Survey:
     features : ndarray of bool of shape (d,)
         Features that some projection sees, if there are projections.
     extent, present : Range, optional
-        Of all rows and of those of positive weight, if the family is centred.
+        Of all rows and of those of positive weight, if the family is translation-invariant.
     possible : ndarray of bool of shape (K,)
         Components that some row may be of, if anything is known of that.
     light : bool
@@ -95,12 +95,12 @@ class Survey:
         """
         rows = Sample(block.values, block.weights, block.annotations)
         values, weights, annotations = rows.values, rows.weights, rows.annotations
-        check_errors(annotations.has_errors, self._model.family.centred, self._model.name)
+        check_errors(annotations.has_errors, self._model.family, self._model.name)
         family = family_for(self._model.family, missing=self._model.missing, errors=annotations.has_errors)
         check_domain(family, values, self._model.name, block.place)
         missing = self._model.missing and has_nan(values)
         self.noisy = self.noisy or (annotations.noise is not None and bool(annotations.noise.any()))
-        if family.centred:
+        if family.translation_invariant:
             self.extent = _union(self.extent, range_of(values, missing=missing))
             self.present = _union(self.present, range_of_present(values, weights, missing=missing))
         if annotations.restricts:

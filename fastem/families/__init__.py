@@ -42,7 +42,9 @@ def family_for(family: Family, *, missing: bool, errors: bool) -> Family:
     if not (missing or errors):
         return family
     name = family.name.removesuffix(BACKGROUND)
-    varied = f"{name}.{'incomplete' if errors else family.if_missing}"
+    variation = family.errors if errors else family.missing
+    assert variation is not None, "checked where data come in"
+    varied = f"{name}.{variation}"
     return get_family(varied + (BACKGROUND if family.background else ""))
 
 

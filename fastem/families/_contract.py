@@ -5,16 +5,18 @@ origin near the data, and parameters live in the shifted coordinates.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln, xlogy
 
+from fastem.families._host import Host
 from fastem.families._parameters import Parameter
 
 Float: TypeAlias = NDArray[np.float64]
+NOTHING_KEPT: Mapping[str, NDArray[np.bool_]] = {}
 Params: TypeAlias = Any  # a NamedTuple of arrays, its own type for each family; one of them is log_constant (K,)
 
 
@@ -48,8 +50,8 @@ class Prior(NamedTuple):
         Mixing weights that are fixed; NaN for those that are not.
     means : ndarray of shape (K, d), optional
         Means, about the origin, or rates that are fixed; NaN for components whose are not.
-    covariances : ndarray of bool of shape (K,), optional
-        Components that keep the covariances that they have.
+    kept : dict of str to ndarray of bool of shape (K,)
+        Components that keep another parameter that they have, by its name.
     concentration : ndarray of shape (K,), optional
         Of the weights' Dirichlet prior, at least 1; None if none is preferred.
     conjugate : Conjugate, optional
@@ -59,7 +61,7 @@ class Prior(NamedTuple):
     reg_covar: float = 0.0
     weights: Float | None = None
     means: Float | None = None
-    covariances: NDArray[np.bool_] | None = None
+    kept: Mapping[str, NDArray[np.bool_]] = NOTHING_KEPT
     concentration: Float | None = None
     conjugate: Conjugate | None = None
 
@@ -106,9 +108,9 @@ class Prior(NamedTuple):
         """The step of the means that are not fixed, zero for the others."""
         return step if self.means is None else np.where(np.isnan(self.means), step, 0.0)
 
-    def keeps_covariance(self, component: int) -> bool:
-        """Whether a component's covariance is fixed."""
-        return self.covariances is not None and bool(self.covariances[component])
+    def keeps(self, name: str, component: int) -> bool:
+        """Whether a parameter of a component is fixed."""
+        return name in self.kept and bool(self.kept[name][component])
 
 
 class Kernels(NamedTuple):
@@ -140,7 +142,7 @@ class Family(NamedTuple):
         Some parameters with these means, and variances where they have any: the first statistics of a fit are taken
         about them.
     shift : (mass (K,), stats (S,), means (K, d), to (K, d)) -> stats (S,)
-        Statistics about the means `means`, taken about `to` instead. A centred family's `accumulate` and `m_step` read
+        Statistics about the means `means`, taken about `to` instead. The `accumulate` and `m_step` read
         `params.means`, and `log_prob` does not: a scheme that keeps statistics while parameters move gives other means.
     expected : (mass (K,), stats (S,), params) -> float
         Expected log-density of the rows, each in its component, from statistics about `params.means`.
@@ -162,19 +164,18 @@ class Family(NamedTuple):
     restore : (described) -> Params
         The inverse of `describe`.
     parameters : tuple of Parameter
-        What `restore` takes: shapes and domains. The first has a row for each component.
+        What `restore` takes: shapes, domains, and how many numbers of them are free. The first has a row for each
+        component, and is what "means" fixes: where the component is.
     complete : (described) -> described, or None
         Add the parameters that follow from others; `ComponentError` for a component whose others are invalid.
     contradiction : (described, eps) -> str or None
         In words, the first contradiction between parameters that were rounded to a precision `eps`.
-    n_parameters : (K, d) -> int
-        Number of free parameters, mixing weights aside.
     log_prior : (params, Conjugate) -> float, or None
         Logarithm of the prior density of the parameters, which `m_step` maximises too; None if there is no such prior.
     background : bool
         Whether the last component is a background, see `fastem.families.background`: it has a weight and a constant
         density, no other parameters, and belongs to every selection.
-    centred : bool
+    translation_invariant : bool
         Whether densities do not change when data and parameters are shifted together.
     single : (params) -> float, or None
         The largest inverse deviation, if float32 data may be evaluated in float32: errors grow with residuals, not with
@@ -188,8 +189,18 @@ class Family(NamedTuple):
     exact_below : float
         Values up to which log-densities lose no digits that matter; larger ones need the variation "deviance".
 
-    if_missing : str
-        The variation of the family for rows with missing values, a name in `fastem.families`.
+    missing : str, optional
+        The variation of the family for rows with missing values, a module of `fastem.families`; None if it has none.
+    errors : str, optional
+        The same for rows with errors of measurement or projections.
+    unsupported : tuple of (str, str)
+        Other features that the family refuses, in the words of a call, such as "algorithm='sparse'", and why.
+    host : Host
+        What users' methods ask of fitted components.
+    linear : (params) -> LinearColumns, or None
+        If log-densities are sums over columns of x times a number, and a number.
+    arrange : (first moments (K, d), second moments (K, d, d)) -> stats (S,), or None
+        Moments as statistics, if these are moments of normal vectors.
     few : Kernels, optional
         For rows of at most `fastem.kernels.small.LARGEST` columns. They are chosen before anything is compiled, so that
         no pass holds both kinds.
@@ -222,9 +233,9 @@ class Family(NamedTuple):
     change: Callable[[Params, Params], float]
     describe: Callable[[Params], dict[str, Float]]
     restore: Callable[[dict[str, Float]], Params]
-    n_parameters: Callable[[int, int], int]
     parameters: tuple[Parameter, ...]
-    centred: bool
+    host: Host
+    translation_invariant: bool
     background: bool = False
     single: Callable[[Params], float] | None = None
     complete: Callable[[dict[str, Float]], dict[str, Float]] | None = None
@@ -234,7 +245,11 @@ class Family(NamedTuple):
     in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
     domain: str = "numbers"
     exact_below: float = math.inf
-    if_missing: str = "cells"
+    missing: str | None = None
+    errors: str | None = None
+    unsupported: tuple[tuple[str, str], ...] = ()
+    linear: Callable[[Params], "LinearColumns"] | None = None
+    arrange: Callable[[Float, Float], Float] | None = None
     few: Kernels | None = None
     kernels_of: str | None = None
     load_errors: Callable[..., None] | None = None
@@ -249,6 +264,21 @@ class Family(NamedTuple):
     def kernel_key(self) -> str:
         """Name of the family whose kernels compiled passes hold."""
         return self.kernels_of or self.name
+
+    def refuse(self, features: Iterable[str], who: str) -> None:
+        """Raise ValueError for the first of these features that the family does not support."""
+        reasons = dict(self.unsupported)
+        for feature in features:
+            if feature in reasons:
+                raise ValueError(f"{who} does not support {feature}: {reasons[feature]}")
+
+
+class LinearColumns(NamedTuple):
+    """Log-densities x `natural` - `normaliser` of each column, up to what all components share, and `means` of x."""
+
+    natural: Float  # (K, d)
+    normaliser: Float  # (K, d)
+    means: Float  # (K, d)
 
 
 class PatternAlgebra(NamedTuple):

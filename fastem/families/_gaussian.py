@@ -1,7 +1,7 @@
 """Host algebra that the Gaussian families share."""
 
 import math
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,7 @@ from scipy.special import gammaln, multigammaln
 from fastem.families._arithmetic import inverse_factors, log_determinants, logarithm, product, triangular_inverses
 from fastem.families._contract import ComponentError, Conjugate, Float
 
+Factors: TypeAlias = tuple[Float, Float]  # means (K, d) and factors (K, d, d) of covariances
 LOG_2_PI = math.log(2.0 * math.pi)
 
 
@@ -39,6 +40,18 @@ def columns_of(params: Any) -> tuple[Float, Float]:
     inverse = params.inverse_deviation
     by_column = inverse if inverse.ndim == 2 else np.repeat(inverse[:, None], params.means.shape[1], axis=1)
     return params.centres if hasattr(params, "centres") else params.offset / by_column, by_column
+
+
+def factors_of(params: Any) -> Factors:
+    """Means (K, d) that densities have, whatever their statistics are about, and factors L of V = L L' (K, d, d)."""
+    n_components, n_features = params.means.shape
+    if hasattr(params, "lower"):
+        inverses = params.lower.reshape(-1, n_features, n_features)
+        factors = triangular_inverses(inverses)
+        lower = np.broadcast_to(factors, (n_components, n_features, n_features))
+        return np.einsum("kij,kj->ki", lower, params.offset), lower
+    centres, inverses = columns_of(params)
+    return centres, np.eye(n_features) / inverses[:, :, None]
 
 
 def largest_inverse_deviation(params: Any) -> float:
@@ -102,6 +115,11 @@ def shift_squares(mass: Float, stats: Float, means: Float, to: Float) -> Float:
     first = moments[:, 0] - weight * difference
     second = moments[:, 1] - difference * (moments[:, 0] + first)
     return np.stack([first, second], axis=1).ravel()
+
+
+def arrange_diagonal(first: Float, second: Float) -> Float:
+    """Moments (K, d) and (K, d, d) as statistics of columns by themselves."""
+    return np.stack([first, np.einsum("kii->ki", second)], axis=1).ravel()
 
 
 def squares_with_prior(mass: Float, stats: Float, means: Float, to: Float, conjugate: Conjugate) -> Float:

@@ -9,9 +9,19 @@ from numpy.typing import NDArray
 from fastem.families import _gaussian
 from fastem.families._arithmetic import inverse_factors
 from fastem.families._contract import Float
-from fastem.families._parameters import FINITE, NON_NEGATIVE, POSITIVE, TRIANGULAR, Parameter
+from fastem.families._parameters import (
+    FINITE,
+    NON_NEGATIVE,
+    POSITIVE,
+    TRIANGULAR,
+    Parameter,
+    numbers,
+    one_symmetric_matrix,
+    symmetric_matrices,
+    vectors,
+)
 
-MEANS = Parameter("means", "kd", FINITE)
+MEANS = Parameter("means", "kd", FINITE, free=vectors)
 # Times the precision of numbers, and the sum of the variance inflation factors: 70 is the largest that was seen of
 # 40 000 covariances of 1 to 100 features, of condition up to 1e16, whose factors were computed in the ways of a fit, of
 # scikit-learn's and of `precisions_init`; rounded to float32 they differ by 3.
@@ -23,18 +33,21 @@ SMALLEST = tuple(float(np.finfo(dtype).smallest_subnormal) for dtype in (np.floa
 
 def of_matrices(axes: str) -> tuple[Parameter, ...]:
     """Means, and matrices of all components ("kdd") or one ("dd")."""
+    shared = axes == "dd"
+    free = one_symmetric_matrix if shared else symmetric_matrices
     return (
         MEANS,
-        Parameter("covariances", axes, FINITE, "precisions_cholesky"),
+        Parameter("covariances", axes, FINITE, "precisions_cholesky", free, together=shared),
         Parameter("precisions_cholesky", axes, TRIANGULAR, "covariances"),
     )
 
 
 def of_variances(axes: str) -> tuple[Parameter, ...]:
     """Means, and variances of all columns ("kd") or components ("k"); in float32 a variance may be rounded to zero."""
+    free = vectors if axes == "kd" else numbers
     return (
         MEANS,
-        Parameter("covariances", axes, NON_NEGATIVE, "precisions_cholesky"),
+        Parameter("covariances", axes, NON_NEGATIVE, "precisions_cholesky", free),
         Parameter("precisions_cholesky", axes, POSITIVE, "covariances"),
     )
 

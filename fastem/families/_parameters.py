@@ -2,8 +2,8 @@
 
 import functools
 import math
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,20 +26,65 @@ class Parameter(NamedTuple):
     name : str
         As `Family.describe` calls it.
     axes : str
-        A letter for each axis: "k" for components, "d" for features.
+        A letter for each axis: "k" for components, "d" for features. Without "k" all components share it.
     domain : Domain
     follows_from : str, optional
         Another parameter that it is computed from where it is not given.
+    free : callable (n_free, n_components, n_features) -> int
+        How many numbers a fit is free to choose, if the parameter is not fixed in `n_free` of the components.
+    together : bool
+        Whether it is fixed in all components or in none.
     """
 
     name: str
     axes: str
     domain: Domain
     follows_from: str | None = None
+    free: Callable[[int, int, int], int] = lambda n_free, n_components, n_features: 0
+    together: bool = False
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """The shape that it must have."""
         return tuple(n_components if axis == "k" else n_features for axis in self.axes)
+
+    @property
+    def shared(self) -> bool:
+        """Whether all components have the same."""
+        return not self.axes.startswith("k")
+
+
+def vectors(n_free: int, n_components: int, n_features: int) -> int:
+    """Free numbers of a vector a component."""
+    return n_free * n_features
+
+
+def numbers(n_free: int, n_components: int, n_features: int) -> int:
+    """Free numbers of a number a component."""
+    return n_free
+
+
+def symmetric_matrices(n_free: int, n_components: int, n_features: int) -> int:
+    """Free numbers of a symmetric matrix a component."""
+    return n_free * n_features * (n_features + 1) // 2
+
+
+def one_symmetric_matrix(n_free: int, n_components: int, n_features: int) -> int:
+    """Free numbers of a symmetric matrix that all components share."""
+    return n_features * (n_features + 1) // 2 if n_free else 0
+
+
+def names_of(family: Any) -> tuple[str, ...]:
+    """Names of a family's parameters."""
+    return tuple(parameter.name for parameter in family.parameters)
+
+
+def count_free(parameters: Sequence[Parameter], sizes: tuple[int, int], n_free: Mapping[str, int]) -> int:
+    """Number of free parameters beside the weights.
+
+    `sizes` are the numbers of components and features, `n_free` the components in which a parameter is not fixed, by
+    name: all if it is not named.
+    """
+    return sum(parameter.free(n_free.get(parameter.name, sizes[0]), *sizes) for parameter in parameters)
 
 
 def _triangular(matrices: Float) -> bool:

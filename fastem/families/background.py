@@ -70,7 +70,6 @@ def vary(family: Family) -> Family:
         **_beside(Kernels(family.log_prob, family.accumulate), evaluate)._asdict(),
         few=None if family.few is None else _beside(family.few, evaluate),
         n_stats=lambda n_features, n_components: family.n_stats(n_features, n_components - 1),
-        n_parameters=lambda n_components, n_features: family.n_parameters(n_components - 1, n_features),
         parameters=(*family.parameters, Parameter("background_log_density", "", LOG_DENSITY)),
         params_at=lambda means, variances=None: surround(family.params_at(means, variances), 0.0),
         shift=lambda mass, stats, means, to: family.shift(mass[:-1], stats, means, to),

@@ -45,15 +45,23 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
             cells.weighted_moments(resp[k], active, tile, params.centres[k], 3 * k * n_features, stats)
 
 
-@inlined
-def log_prob_counts(params, tile, scratch, out):  # type: ignore[no-untyped-def]
-    """Component log-probabilities of a tile, without log x!."""
-    cells.log_counts(params.log_rates, params.rates, params.log_constant, tile, out)
+class LinearCells(NamedTuple):
+    """What passes read of linear columns."""
+
+    natural: Float  # (K, d)
+    normaliser: Float  # (K, d)
+    log_constant: Float  # (K,)
 
 
 @inlined
-def accumulate_counts(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
-    """Per component: mass and counts (d,) of the cells that are there."""
+def log_prob_linear(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """Component log-densities of a tile, without what all components share."""
+    cells.log_counts(params.natural, params.normaliser, params.log_constant, tile, out)
+
+
+@inlined
+def accumulate_linear(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """Per component: mass and sums (d,) of the cells that are there."""
     n_features = tile.shape[0]
     vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
@@ -69,27 +77,13 @@ def prepare(params: Params, rows: Any) -> CellParams:
     return CellParams(centres, inverse, centres * inverse, logarithm(inverse), constant, widths)
 
 
-def prepare_counts(params: Params, rows: Any) -> Params:
-    """Poisson columns one by one; nothing of a density is constant."""
-    return params._replace(log_constant=np.zeros_like(params.log_constant))
-
-
 def vary(base: Family) -> Family:
     """The family for rows with missing cells."""
-    name, key = f"{base.name}.cells", f"{base.kernel_key}.cells"
-    if base.name == "poisson":
-        return base._replace(
-            name=name,
-            kernels_of=key,
-            log_prob=log_prob_counts,
-            accumulate=accumulate_counts,
-            prepare=prepare_counts,
-            n_raw=lambda n_features, n_components: 2 * n_components * n_features,
-            finish=finish_counts,
-            log_base=lambda values: _log_base_counts(base, values),
-            in_domain=lambda values: np.isnan(values) | _in_domain(base, values),
-        )
+    names = f"{base.name}.cells", f"{base.kernel_key}.cells"
+    return _vary_gaussian(base, *names) if base.linear is None else _vary_linear(base, *names)
 
+
+def _vary_gaussian(base: Family, name: str, key: str) -> Family:
     def finish(mass: Float, raw: Float, params: Params) -> Float:
         centres, inverse = _gaussian.columns_of(params)
         count, first, second = np.moveaxis(raw.reshape(len(centres), 3, centres.shape[1]), 1, 0)
@@ -110,20 +104,36 @@ def vary(base: Family) -> Family:
     )
 
 
-def finish_counts(mass: Float, raw: Float, params: Params) -> Float:
-    """Counts, and where they are missing the rates."""
-    count, sums = np.moveaxis(raw.reshape(len(mass), 2, -1), 1, 0)
-    missing = np.maximum(mass[:, None] - count, 0.0)
-    return np.asarray(sums + missing * params.rates).ravel()
+def _vary_linear(base: Family, name: str, key: str) -> Family:
+    of_columns, of_rows, allowed = base.linear, base.log_base, base.in_domain
+    assert of_columns is not None
 
+    def prepare(params: Params, rows: Any) -> LinearCells:
+        columns = of_columns(params)
+        return LinearCells(columns.natural, columns.normaliser, np.zeros_like(params.log_constant))
 
-def _log_base_counts(base: Family, values: NDArray[Any]) -> Float:
-    """-sum_j log x_j! of the counts that are there: 0! is 1."""
-    assert base.log_base is not None
-    return base.log_base(np.where(np.isnan(values), 0.0, values))
+    def finish(mass: Float, raw: Float, params: Params) -> Float:
+        count, sums = np.moveaxis(raw.reshape(len(mass), 2, -1), 1, 0)
+        missing = np.maximum(mass[:, None] - count, 0.0)
+        return np.asarray(sums + missing * of_columns(params).means).ravel()
 
+    def in_domain(values: NDArray[Any]) -> NDArray[np.bool_]:
+        assert allowed is not None
+        with np.errstate(invalid="ignore"):
+            return np.isnan(values) | allowed(values)
 
-def _in_domain(base: Family, values: NDArray[Any]) -> NDArray[np.bool_]:
-    assert base.in_domain is not None
-    with np.errstate(invalid="ignore"):
-        return base.in_domain(values)
+    def log_base(values: NDArray[Any]) -> Float:
+        assert of_rows is not None
+        return of_rows(np.where(np.isnan(values), 0.0, values))
+
+    return base._replace(
+        name=name,
+        kernels_of=key,
+        log_prob=log_prob_linear,
+        accumulate=accumulate_linear,
+        prepare=prepare,
+        n_raw=lambda n_features, n_components: 2 * n_components * n_features,
+        finish=finish,
+        log_base=None if of_rows is None else log_base,
+        in_domain=None if allowed is None else in_domain,
+    )

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastem.families import _gaussian, _gaussian_parameters
+from fastem.families import _gaussian, _gaussian_host, _gaussian_parameters
 from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import log_densities_diagonal, moments
@@ -64,8 +64,9 @@ def m_step(mass: Float, stats: Float, params: DiagParams, prior: Prior) -> DiagP
         squares = _gaussian.squares_with_prior(mass, stats, params.means, means, prior.conjugate)
         variances = (squares + prior.conjugate.scale) / (mass[:, None] + prior.conjugate.degrees + 3.0)
     covariances = variances + prior.reg_covar
-    if prior.covariances is not None:
-        covariances[prior.covariances] = params.covariances[prior.covariances]
+    kept = prior.kept.get("covariances")
+    if kept is not None:
+        covariances[kept] = params.covariances[kept]
     return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
 
 
@@ -81,11 +82,6 @@ def unpack(vector: Float, params: DiagParams) -> DiagParams:
     """Inverse of `pack_diagonal`."""
     means, logarithms = vector.reshape(2, *params.means.shape)
     return make_params(means, np.exp(-2.0 * logarithms), np.exp(logarithms))
-
-
-def n_parameters(n_components: int, n_features: int) -> int:
-    """Means and variances."""
-    return 2 * n_components * n_features
 
 
 def restore(described: dict[str, Float]) -> DiagParams:
@@ -111,11 +107,14 @@ FAMILY = Family(
     change=_gaussian.change_of_variances,
     describe=_gaussian.describe_diagonal,
     restore=restore,
-    n_parameters=n_parameters,
     parameters=_gaussian_parameters.of_variances("kd"),
     complete=_gaussian_parameters.complete_variances,
     contradiction=_gaussian_parameters.contradiction_of_variances,
-    centred=True,
+    host=_gaussian_host.host("diag", "kd"),
+    translation_invariant=True,
+    arrange=_gaussian.arrange_diagonal,
+    missing="cells",
+    errors="incomplete",
     single=_gaussian.largest_inverse_deviation,
     log_prior=log_prior,
 )

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastem.families import _gaussian, _gaussian_parameters
+from fastem.families import _gaussian, _gaussian_host, _gaussian_parameters
 from fastem.families._arithmetic import inverse_factors, log_determinants
 from fastem.families._contract import Conjugate, Family, Float, Kernels, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels import linalg, small
@@ -89,9 +89,9 @@ def m_step(mass: Float, stats: Float, params: FullParams, prior: Prior) -> FullP
         step = prior.step(moments[:, 0], mass, params.means)
         covariances = _with_prior(mass, stats, params.means, step, prior.conjugate)
     covariances.reshape(n_components, -1)[:, :: n_features + 1] += prior.reg_covar
-    if prior.covariances is None:
+    if "covariances" not in prior.kept:
         return make_params(params.means + step, covariances, inverse_factors(covariances))
-    kept = prior.covariances[:, None, None]  # whose factors are kept too: rounding may have made them singular
+    kept = prior.kept["covariances"][:, None, None]  # whose factors are kept too: rounding may have made them singular
     lower = np.where(kept, params.lower, inverse_factors(np.where(kept, np.eye(n_features), covariances)))
     return make_params(params.means + step, np.where(kept, params.covariances, covariances), lower)
 
@@ -124,6 +124,11 @@ def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
     return moments.ravel()
 
 
+def arrange(first: Float, second: Float) -> Float:
+    """Moments (K, d) and (K, d, d) as statistics."""
+    return np.concatenate([first[:, None], second], axis=1).ravel()
+
+
 def expected(mass: Float, stats: Float, params: FullParams) -> float:
     """Constants, and the squared residuals in units of the covariances."""
     n_components, n_features = params.means.shape
@@ -140,11 +145,6 @@ def unpack(vector: Float, params: FullParams) -> FullParams:
     means, packed = np.split(vector, [params.means.size])
     lower = _gaussian.unpack_lower(packed.reshape(n_components, -1), n_features)
     return make_params(means.reshape(params.means.shape), _gaussian.covariance_from(lower), lower)
-
-
-def n_parameters(n_components: int, n_features: int) -> int:
-    """Means and symmetric matrices."""
-    return n_components * (n_features + n_features * (n_features + 1) // 2)
 
 
 def describe(params: FullParams) -> dict[str, Float]:
@@ -181,12 +181,14 @@ FAMILY = Family(
     change=_gaussian.change_of_matrices,
     describe=describe,
     restore=restore,
-    n_parameters=n_parameters,
     parameters=_gaussian_parameters.of_matrices("kdd"),
     complete=_gaussian_parameters.complete_matrices,
     contradiction=_gaussian_parameters.contradiction_of_matrices,
-    centred=True,
-    if_missing="incomplete",
+    host=_gaussian_host.host("full", "kdd"),
+    translation_invariant=True,
+    arrange=arrange,
+    missing="incomplete",
+    errors="incomplete",
     few=Kernels(log_prob_of_few, accumulate_few),
     single=_gaussian.largest_inverse_deviation,
     log_prior=log_prior,

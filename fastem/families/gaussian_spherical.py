@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fastem.families import _gaussian, _gaussian_parameters
+from fastem.families import _gaussian, _gaussian_host, _gaussian_parameters
 from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Conjugate, Family, Float, Prior, embed_rows, safe_ratio, select_rows
 from fastem.kernels.columns import log_densities_spherical, moments
@@ -66,8 +66,9 @@ def m_step(mass: Float, stats: Float, params: SphericalParams, prior: Prior) -> 
         denominator = (mass + 1.0) * n_features + prior.conjugate.degrees + 2.0
         variances = (squares + prior.conjugate.scale) / denominator
     covariances = variances + prior.reg_covar
-    if prior.covariances is not None:
-        covariances[prior.covariances] = params.covariances[prior.covariances]
+    kept = prior.kept.get("covariances")
+    if kept is not None:
+        covariances[kept] = params.covariances[kept]
     return make_params(means, covariances, _gaussian.inverse_deviations(covariances))
 
 
@@ -83,11 +84,6 @@ def unpack(vector: Float, params: SphericalParams) -> SphericalParams:
     """Inverse of `pack_diagonal`."""
     means, logarithms = np.split(vector, [params.means.size])
     return make_params(means.reshape(params.means.shape), np.exp(-2.0 * logarithms), np.exp(logarithms))
-
-
-def n_parameters(n_components: int, n_features: int) -> int:
-    """Means and one variance each."""
-    return n_components * (n_features + 1)
 
 
 def restore(described: dict[str, Float]) -> SphericalParams:
@@ -113,11 +109,14 @@ FAMILY = Family(
     change=_gaussian.change_of_variances,
     describe=_gaussian.describe_diagonal,
     restore=restore,
-    n_parameters=n_parameters,
     parameters=_gaussian_parameters.of_variances("k"),
     complete=_gaussian_parameters.complete_variances,
     contradiction=_gaussian_parameters.contradiction_of_variances,
-    centred=True,
+    host=_gaussian_host.host("spherical", "k"),
+    translation_invariant=True,
+    arrange=_gaussian.arrange_diagonal,
+    missing="cells",
+    errors="incomplete",
     single=_gaussian.largest_inverse_deviation,
     log_prior=log_prior,
 )

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem.families import _gaussian, _gaussian_parameters
+from fastem.families import _gaussian, _gaussian_host, _gaussian_parameters
 from fastem.families._arithmetic import log_determinants
 from fastem.families._contract import Conjugate, Family, Float, Prior
 from fastem.kernels.columns import expected_residual, invert, log_densities_spherical
@@ -103,7 +103,7 @@ def m_step(mass: Float, stats: Float, params: TiedParams, prior: Prior) -> TiedP
     """Means, and the covariance pooled over components."""
     sums, pooled = _split(stats, params.means)
     step = prior.step(sums, mass, params.means)
-    if prior.keeps_covariance(0):
+    if prior.keeps("covariances", 0):
         return make_params(params.means + step, params.covariances, params.lower)
     if prior.conjugate is None:
         pooled -= np.einsum("ki,kj->ij", step * mass[:, None], step)
@@ -141,6 +141,11 @@ def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
     return np.concatenate([moved.ravel(), np.zeros(len(means) ** 2), pooled.ravel()])
 
 
+def arrange(first: Float, second: Float) -> Float:
+    """Moments (K, d) and (K, d, d) as statistics."""
+    return np.concatenate([first.ravel(), np.zeros(len(first) ** 2), second.sum(axis=0).ravel()])
+
+
 def expected(mass: Float, stats: Float, params: TiedParams) -> float:
     """Constants, and the squared residuals in units of the covariance."""
     pooled = _split(stats, params.means)[1]
@@ -173,11 +178,6 @@ def unpack(vector: Float, params: TiedParams) -> TiedParams:
     means, packed = np.split(vector, [params.means.size])
     lower = _gaussian.unpack_lower(packed, params.means.shape[1])
     return make_params(means.reshape(params.means.shape), _gaussian.covariance_from(lower), lower)
-
-
-def n_parameters(n_components: int, n_features: int) -> int:
-    """Means and one symmetric matrix."""
-    return n_components * n_features + n_features * (n_features + 1) // 2
 
 
 def describe(params: TiedParams) -> dict[str, Float]:
@@ -214,12 +214,14 @@ FAMILY = Family(
     change=_gaussian.change_of_matrices,
     describe=describe,
     restore=restore,
-    n_parameters=n_parameters,
     parameters=_gaussian_parameters.of_matrices("dd"),
     complete=_gaussian_parameters.complete_matrices,
     contradiction=_gaussian_parameters.contradiction_of_matrices,
-    centred=True,
-    if_missing="incomplete",
+    host=_gaussian_host.host("tied", "dd"),
+    translation_invariant=True,
+    arrange=arrange,
+    missing="incomplete",
+    errors="incomplete",
     single=_gaussian.largest_inverse_deviation,
     log_prior=log_prior,
 )

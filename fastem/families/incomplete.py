@@ -6,18 +6,18 @@ covariance of its own, see `fastem.kernels.incomplete`, and what they sum become
 
 import functools
 import math
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastem.families import _gaussian
-from fastem.families._arithmetic import inverse_factors, log_determinants, product, triangular_inverses
+from fastem.families._arithmetic import inverse_factors, log_determinants, product
 from fastem.families._contract import Family, Float, Params, PatternAlgebra
+from fastem.families._gaussian import Factors, factors_of
 from fastem.kernels.incomplete import APART, LANES, add_statistics, load_errors, log_densities
 from fastem.kernels.jit import inlined
 
-Factors: TypeAlias = tuple[Float, Float]  # means (K, d) and factors (K, d, d) of covariances
 SINGULAR = 1e-6  # singular value of the factor of a correlation matrix, whose square is near to its rounding
 PROJECTIONS = 64  # of an array, that their sizes are told by
 
@@ -79,18 +79,6 @@ def _largest(projection: Float) -> Float:
     return some if some.all() else np.asarray(np.abs(projection).max(axis=0))
 
 
-def factors_of(params: Params) -> Factors:
-    """Means (K, d) that densities have, whatever their statistics are about, and factors L of V = L L' (K, d, d)."""
-    n_components, n_features = params.means.shape
-    if hasattr(params, "lower"):
-        inverses = params.lower.reshape(-1, n_features, n_features)
-        factors = triangular_inverses(inverses)
-        lower = np.broadcast_to(factors, (n_components, n_features, n_features))
-        return np.einsum("kij,kj->ki", lower, params.offset), lower
-    centres, inverses = _gaussian.columns_of(params)
-    return centres, np.eye(n_features) / inverses[:, :, None]
-
-
 def singular(params: Params) -> int | None:
     """The component whose covariance is nearest to singular, if factors of parts of it may have failed."""
     lower = factors_of(params)[1]
@@ -116,16 +104,6 @@ def finish(base: Family, mass: Float, raw: Float, params: Params) -> Float:
     white = _gaussian.symmetric(sums[:, size:].reshape(n_components, size, size)[:, :n_features, :n_features])
     excess = product(lower, white, np.swapaxes(lower, 1, 2))
     return collect(base, mass, first, excess, (centres, lower), params)
-
-
-def _arrange(name: str, first: Float, second: Float) -> Float:
-    """First moments (K, d) and second moments (K, d, d) as statistics of a Gaussian family."""
-    n_components = len(first)
-    if name == "gaussian-full":
-        return np.concatenate([first[:, None], second], axis=1).ravel()
-    if name == "gaussian-tied":
-        return np.concatenate([first.ravel(), np.zeros(n_components**2), second.sum(axis=0).ravel()])
-    return np.stack([first, np.einsum("kii->ki", second)], axis=1).ravel()
 
 
 class PatternParams(NamedTuple):
@@ -184,7 +162,8 @@ def collect(base: Family, mass: Float, first: Float, excess: Float, factors: Fac
     """Statistics (S,) from first moments, and what second moments exceed the covariances times the mass by."""
     centres, lower = factors
     second = excess + mass[:, None, None] * product(lower, np.swapaxes(lower, 1, 2))
-    return base.shift(mass, _arrange(base.name, first, second), centres, params.means)
+    assert base.arrange is not None
+    return base.shift(mass, base.arrange(first, second), centres, params.means)
 
 
 def scratch_rows(n_observed: int, n_features: int, n_components: int, tile_rows: int) -> int:

@@ -7,8 +7,9 @@ from numpy.typing import NDArray
 from scipy.special import gammaln
 
 from fastem.families._arithmetic import logarithm
-from fastem.families._contract import Family, Float, Prior, embed_rows, safe_ratio, select_rows
-from fastem.families._parameters import NON_NEGATIVE, Parameter
+from fastem.families._contract import Family, Float, LinearColumns, Prior, embed_rows, safe_ratio, select_rows
+from fastem.families._host import Columns, Described, Host, Regression, initial_locations
+from fastem.families._parameters import NON_NEGATIVE, Parameter, vectors
 from fastem.kernels.columns import log_densities_counts, weighted_sum
 from fastem.kernels.jit import inlined
 from fastem.kernels.posterior import active_vectors
@@ -103,11 +104,6 @@ def in_domain(values: NDArray[Any]) -> NDArray[np.bool_]:
     return (values >= 0) & (values == np.floor(values))
 
 
-def n_parameters(n_components: int, n_features: int) -> int:
-    """One rate for each column."""
-    return n_components * n_features
-
-
 def describe(params: PoissonParams) -> dict[str, Float]:
     """The rates."""
     return {"rates": params.rates}
@@ -116,6 +112,56 @@ def describe(params: PoissonParams) -> dict[str, Float]:
 def restore(described: dict[str, Float]) -> PoissonParams:
     """Inverse of `describe`."""
     return make_params(described["rates"])
+
+
+def complaint(rates: Float) -> str | None:
+    """What is wrong with rates to start from."""
+    return "The parameter 'rates' should be non-negative" if (rates < 0.0).any() else None
+
+
+def linear(params: PoissonParams) -> LinearColumns:
+    """Counts times logarithms of rates, less the rates."""
+    return LinearColumns(params.log_rates, params.rates, params.rates)
+
+
+def sample(described: Described, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+    """Rows of one component."""
+    rates = described["rates"][component]
+    return random_state.poisson(rates, size=(n_samples, len(rates)))
+
+
+def marginal(described: Described, columns: Columns) -> dict[str, Float]:
+    """Rates of some columns."""
+    return {"rates": described["rates"][:, columns]}
+
+
+def conditional(described: Described, rest: Columns, given: Columns, values: Float) -> dict[str, Float]:
+    """Rates of the other columns, which values of some tell nothing about."""
+    return marginal(described, rest)
+
+
+def regression(described: Described, target: Columns, given: Columns) -> Regression:
+    """Rates are means and variances, whatever is given."""
+    rates = described["rates"][:, target]
+    return Regression(rates, np.zeros((*rates.shape, len(given))), rates)
+
+
+def cells(described: Described, components: NDArray[Any], random_state: np.random.RandomState | None) -> Float:
+    """Counts of components, drawn or expected."""
+    rates = described["rates"][components]
+    return rates if random_state is None else np.asarray(random_state.poisson(rates), dtype=np.float64)
+
+
+RATES = Parameter("rates", "kd", NON_NEGATIVE, free=vectors)
+HOST = Host(
+    initial=(initial_locations(RATES, complaint),),
+    sample=sample,
+    marginal=marginal,
+    conditional=conditional,
+    regression=regression,
+    cells=cells,
+    discrete=True,
+)
 
 
 def family() -> Family:
@@ -137,13 +183,15 @@ FAMILY = Family(
     pack=pack,
     unpack=unpack,
     change=change,
-    centred=False,
+    translation_invariant=False,
+    missing="cells",
     log_base=log_base,
     in_domain=in_domain,
     domain="counts (non-negative integers)",
     exact_below=EXACT_BELOW,
     describe=describe,
     restore=restore,
-    n_parameters=n_parameters,
-    parameters=(Parameter("rates", "kd", NON_NEGATIVE),),
+    parameters=(RATES,),
+    host=HOST,
+    linear=linear,
 )

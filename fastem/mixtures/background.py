@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from fastem.data import Mixture, Range, log_widths
 from fastem.em.parameters import AGAIN, Parameters
 from fastem.em.subsample import Sample
-from fastem.mixtures.conditioning import Regression
+from fastem.families._host import Regression
 from fastem.mixtures.fitted import Float
 from fastem.mixtures.imputation import Denoising
 from fastem.mixtures.unfitted import UnfittedMixture
@@ -87,6 +88,21 @@ class Background(Denoising, UnfittedMixture):
             )
         box = self.background_[:, columns]
         return box, _log_density(box)
+
+    def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+        if component == self.n_components:
+            return self._sample_background(n_samples, random_state)
+        return super()._sample_component(component, n_samples, random_state)
+
+    def _regression(self, target: list[int], given: list[int]) -> Regression:
+        parts = super()._regression(target, given)
+        return self._background_regression(parts, target) if self.background else parts
+
+    def _parameters_from(self, described: Mapping[str, Float], columns: list[int]) -> dict[str, Any]:
+        attributes = super()._parameters_from(described, columns)
+        if self.background:
+            attributes["background_"], attributes["background_log_density_"] = self._background_of(columns)
+        return attributes
 
     def _background_regression(self, parts: Regression, target: list[int]) -> Regression:
         """The components' regression, and the background's: targets are uniform in the box, whatever is given."""

@@ -173,6 +173,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         random_state: np.random.RandomState,
         journal: loop.Journal,
     ) -> Self:
+        self._check_supported(self.algorithm)
         scheme = make_scheme(self.algorithm, self.acceleration, random_state)
         fitted = self._fitted() if self._continues() else None
         posed = self._pose(X, sample_weight, known, random_state)
@@ -280,6 +281,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         [0.0, 5.0]
         """
         options = self.algorithm if isinstance(self.algorithm, Stepwise) else Stepwise()
+        self._check_supported(options)
         options.check()
         validation.no_source(X)
         stream = self._stream()

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,31 +14,43 @@ from fastem.data.numeric import is_whole, real_array
 from fastem.em.parameters import WEIGHTS_TOLERANCE
 from fastem.em.priors import without_arrays
 from fastem.em.problem import BASE_ROWS
-from fastem.mixtures.fitted import NOTHING_KNOWN, FittedMixture, Float
+from fastem.families._host import Regression
+from fastem.families._parameters import names_of
+from fastem.mixtures.fitted import NOTHING_KNOWN, Float
+from fastem.mixtures.unfitted import UnfittedMixture
 
 
-class Regression(NamedTuple):
-    """How each component's targets depend on the columns that are given: mean intercept + slope x, and variances."""
-
-    intercept: Float  # (K, t)
-    slope: Float  # (K, t, g)
-    variances: Float  # (K, t)
-
-
-class Conditioning(FittedMixture):
+class Conditioning(UnfittedMixture):
     """Methods for some of the columns of a fitted mixture."""
 
-    @abstractmethod
     def _marginal_attributes(self, columns: list[int]) -> dict[str, Any]:
         """Fitted attributes of the components, restricted to some columns; without the weights."""
+        parameters = self._fitted()
+        return self._parameters_from(parameters.family.host.marginal(parameters.described, columns), columns)
 
-    @abstractmethod
     def _conditional_attributes(self, rest: list[int], given: list[int], values: Float) -> dict[str, Any]:
         """The same of all other columns, given values of some."""
+        parameters = self._fitted()
+        described = parameters.family.host.conditional(parameters.described, rest, given, values)
+        return self._parameters_from(described, rest)
 
-    @abstractmethod
     def _regression(self, target: list[int], given: list[int]) -> Regression:
         """How all other columns depend on the given ones."""
+        parameters = self._fitted()
+        return parameters.family.host.regression(parameters.described, target, given)
+
+    def _parameters_from(self, described: Mapping[str, Float], columns: list[int]) -> dict[str, Any]:
+        """Fitted attributes of some columns of components, described in part, in the type of this mixture.
+
+        They are without the weights.
+        """
+        family = self._components()
+        found = {name: np.ascontiguousarray(described[name]) for name in described if name in names_of(family)}
+        if family.complete is not None and len(found) < len(family.parameters):
+            found = family.complete(found)
+        attributes = self._published(self.weights_, found, np.zeros(len(columns)), self._locations().dtype)
+        del attributes["weights_"]
+        return attributes
 
     def marginal(self, columns: Sequence[int | str]) -> Self:
         """Distribution of some of the columns: a mixture again.
@@ -160,7 +171,8 @@ class Conditioning(FittedMixture):
             share = marginal.predict_proba(rows)
             means = parts.intercept + np.einsum("ktg,ng->nkt", parts.slope, rows)
             average = np.einsum("nk,nkt->nt", share, means)
-            spread = parts.variances + (means - average[:, None]) ** 2
+            inflation = 1.0 if parts.inflation is None else parts.inflation(rows)[:, :, None]
+            spread = parts.variances * inflation + (means - average[:, None]) ** 2
             mean[start : start + BASE_ROWS] = average
             variance[start : start + BASE_ROWS] = np.einsum("nk,nkt->nt", share, spread)
         return (mean, variance) if several else (mean[:, 0], variance[:, 0])
@@ -240,7 +252,7 @@ class Conditioning(FittedMixture):
 
     def _derived(self, weights: NDArray[Any], attributes: dict[str, Any], columns: list[int]) -> Self:
         """A mixture with these parameters, of these columns."""
-        starts = {"weights_init", "means_init", "precisions_init", "rates_init", "fixed"}  # of the wrong shape
+        starts = {*self._arguments().values(), "fixed"}  # of the wrong shape
         parameters = self.get_params(deep=False)
         parameters |= dict.fromkeys(starts & parameters.keys())
         if "prior" in parameters:

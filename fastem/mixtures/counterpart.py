@@ -44,6 +44,11 @@ def counterpart_of(model: Any) -> Any:
             attributes[f"{name}_"] = described[name].copy()
             attributes.pop("precisions_", None)
     if "precisions_" not in attributes:
-        attributes["precisions_"] = model._precisions(attributes["precisions_cholesky_"])
+        attributes["precisions_"] = _precisions(model, attributes["precisions_cholesky_"])
     counterpart.__dict__.update(attributes)
     return counterpart
+
+
+def _precisions(model: Any, factors: Any) -> Any:
+    """Precisions from their Cholesky factors."""
+    return model._components().host.attributes({"precisions_cholesky": factors})["precisions"]

@@ -26,7 +26,8 @@ from fastem.em.problem import BASE_ROWS, check_domain, exact_for, has_nan, sourc
 from fastem.em.subsample import Sample
 from fastem.engine.compiled import get_passes
 from fastem.engine.threads import held_tasks, limit_threads, pipelined
-from fastem.families import Family, family_for
+from fastem.families import BACKGROUND, Family, family_for, get_family
+from fastem.families._parameters import count_free
 from fastem.persistence import models
 
 Float = NDArray[np.float64]
@@ -45,20 +46,45 @@ class _Evaluation(NamedTuple):
 class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     """Methods of a fitted mixture. They read the fitted attributes, which may have been set by hand."""
 
-    FIXABLE: ClassVar[dict[str, str]]  # parameters that can be fixed, and where their values come from
     SHAPING: ClassVar[tuple[str, ...]] = ()  # parameters that decide which fitted attributes there are
+    background: Any = False
+    missing: str
+    acceleration: str | None
 
     @abstractmethod
+    def _kind(self) -> str:
+        """Name of the components' family."""
+
+    def _components(self) -> Family:
+        """Family of the components without the background."""
+        return get_family(self._kind())
+
     def _family(self) -> Family:
-        """Family of the components."""
+        """Family of the components, the background among them."""
+        return get_family(self._kind() + (BACKGROUND if self.background else ""))
 
-    @abstractmethod
     def _locations(self) -> NDArray[Any]:
-        """Fitted means of the components (K, d)."""
+        """Fitted means of the components (K, d), or what else says where they are, in the type that they have."""
+        locations: NDArray[Any] = vars(self)[self._family().parameters[0].name + "_"]
+        return locations
 
-    @abstractmethod
     def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
         """Draw rows from one component."""
+        parameters = self._fitted()
+        return parameters.family.host.sample(parameters.described, component, n_samples, random_state)
+
+    def _check_supported(self, algorithm: Any) -> None:
+        """Raise ValueError that names a feature which the family does not support, if it was asked for."""
+        family, who = self._components(), type(self).__name__
+        name = algorithm if isinstance(algorithm, str) else type(algorithm).__name__.lower()
+        family.refuse([f"algorithm={name!r}", f"acceleration={self.acceleration!r}"], who)
+        if self.missing == "marginalize" and family.missing is None:
+            family.refuse(["missing='marginalize'"], who)
+            raise ValueError(f"{who} does not support missing='marginalize'")
+
+    def _arguments(self) -> dict[str, str]:
+        """Parameters that can be fixed, and which of the constructor's their values come from."""
+        return {"weights": "weights_init", **{start.fixes: start.argument for start in self._family().host.initial}}
 
     @classmethod
     @functools.cache
@@ -98,7 +124,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     ) -> NDArray[Any]:
         """Checked values of an array; `first` if they are to be fitted to, `missing` if NaN is allowed in any case."""
         if known.errors:
-            validation.check_errors(known.errors, self._family().centred, type(self).__name__)
+            validation.check_errors(known.errors, self._family(), type(self).__name__)
         finite = "allow-nan" if missing or self.missing == "marginalize" else True
         if self._is_plain(X, options.get("ensure_min_samples", 1), first=first):
             if first:
@@ -165,7 +191,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         def evaluate(block: Block) -> _Evaluation:
             if not block.first:
                 errors = reader.known.has_errors
-                validation.check_errors(errors, self._family().centred, type(self).__name__)
+                validation.check_errors(errors, self._family(), type(self).__name__)
             if not block.first and block.annotations.projection is None:
                 validate_data(self, reader.header, skip_check_array=True, reset=False)
             rows = Sample(block.values, block.weights, block.annotations.unrestricted.sparing)
@@ -199,7 +225,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         family = exact_for(family, values)
         self._check_width(rows, locations.shape[1])
         check_densities(values, annotations, place)
-        plain = not family.centred or annotations.projection is not None
+        plain = not family.translation_invariant or annotations.projection is not None
         narrow = values.dtype == np.float32
         origin, mixture = parameters.nearby(None if plain else values.dtype if narrow else locations.dtype)
         if narrow and locations.dtype != np.float32:  # parameters may tell more than float32 can
@@ -464,16 +490,17 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _bic(self, log_likelihood: float, total: float) -> float:
         return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
 
+    @property
+    def n_parameters_(self) -> int:
+        """Number of free parameters, as `bic` and `aic` count them: without those that are fixed."""
+        self._fitted()
+        return self._n_parameters()
+
     def _n_parameters(self) -> int:
-        """Number of free parameters."""
-        n_components, n_features = self._locations().shape
-        total = self._family().n_parameters(len(self.weights_), n_features)
-        n_free = {**dict.fromkeys(self.FIXABLE, int(n_components)), "weights": len(self.weights_)}
-        n_free.update({name: int((~mask).sum()) for name, mask in self._fixed().items()})
-        n_located = n_free["means" if "means" in n_free else "rates"] * n_features
-        shared = total - n_components * n_features  # of all components' covariances
-        n_covariances = shared * n_free.get("covariances", 0) // n_components
-        return int(n_located + n_covariances + max(n_free["weights"] - 1, 0))
+        """Number of free parameters, by the name that scikit-learn has for it."""
+        n_free = {name: int((~mask).sum()) for name, mask in self._fixed().items()}
+        n_weights = n_free.pop("weights", len(self.weights_))
+        return count_free(self._family().parameters, self._locations().shape, n_free) + max(n_weights - 1, 0)
 
     def _n_weights(self) -> int:
         """Number of components that a fit has, the background among them."""
@@ -488,8 +515,13 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _fixed(self) -> dict[str, NDArray[np.bool_]]:
         """Which components' parameters are fixed (K,), by name; the background's weight may be as well (K + 1,)."""
-        sizes = {**dict.fromkeys(self.FIXABLE, int(self.n_components)), "weights": self._n_weights()}
-        return validation.fixed_components(self.fixed, sizes)
+        sizes = {**dict.fromkeys(self._arguments(), int(self.n_components)), "weights": self._n_weights()}
+        fixed = validation.fixed_components(self.fixed, sizes)
+        for parameter in self._family().parameters:
+            if parameter.together and not fixed.get(parameter.name, np.ones(1, bool)).all():
+                why = f"they share one {parameter.name[:-1]}" if parameter.shared else "their form is shared"
+                raise ValueError(f"fixed[{parameter.name!r}] must be True for all components: {why}")
+        return fixed
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from copy import copy
 from dataclasses import replace
 from numbers import Real
@@ -12,34 +11,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from fastem.data import Mixture, range_of, validation
-from fastem.data.frames import same_names
+from fastem.data import range_of
 from fastem.em import priors
-from fastem.em.initialization.start import Blocks, given_blocks, improved, start_from
+from fastem.em.initialization.start import given_blocks
 from fastem.em.priors import Moments, NormalInverseWishart
 from fastem.em.problem import Problem
 from fastem.em.setup import problem_of
 from fastem.em.subsample import Sample
-from fastem.families import BACKGROUND, ComponentError, Family, get_family
+from fastem.families import BACKGROUND, get_family
 from fastem.families._contract import Prior
 from fastem.mixtures.background import Background
 from fastem.mixtures.base import INIT_SIZE, BaseMixture
-from fastem.mixtures.conditioning import Conditioning, Regression
+from fastem.mixtures.conditioning import Conditioning
 from fastem.mixtures.counterpart import counterpart_of
-from fastem.mixtures.fitted import Float
 
 if TYPE_CHECKING:
     from sklearn import mixture
 
-ILL_DEFINED = (
-    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
-    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
-    "the input data."
-)
-USE_FLOAT64 = " The numerical accuracy can also be improved by passing float64 data instead of float32."
 
-
-class GaussianMixture(Conditioning, Background, BaseMixture):
+class GaussianMixture(Background, Conditioning, BaseMixture):
     """Mixture of normal distributions.
 
     A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes, methods, defaults and warnings,
@@ -207,11 +197,6 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
     array([ 0, -1])
     """
 
-    FIXABLE: ClassVar[dict[str, str]] = {
-        "weights": "weights_init",
-        "means": "means_init",
-        "covariances": "precisions_init",
-    }
     SHAPING = ("covariance_type", "background")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMixture._parameter_constraints,
@@ -311,15 +296,8 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         """
         return counterpart_of(self)
 
-    def _family(self) -> Family:
-        return get_family(self._components().name + (BACKGROUND if self.background else ""))
-
-    def _components(self) -> Family:
-        """Family of the components without the background."""
-        return get_family(f"gaussian-{self.covariance_type}")
-
-    def _prior(self) -> Prior:
-        return Prior(float(self.reg_covar), concentration=priors.concentration(self.weights_prior, self._n_weights()))
+    def _kind(self) -> str:
+        return f"gaussian-{self.covariance_type}"
 
     def _prior_from(self, problem: Problem, moments: Moments) -> tuple[Prior, Moments]:
         if self.prior is None:
@@ -330,153 +308,6 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
         moments = priors.supplied(moments, given, single, self.covariance_type)
         conjugate = priors.conjugate(given, self.n_components, problem.source.origin, moments)
         return self._prior()._replace(conjugate=conjugate), moments
-
-    def _fixed(self) -> dict[str, NDArray[np.bool_]]:
-        fixed = super()._fixed()
-        if self.covariance_type == "tied" and not fixed.get("covariances", np.ones(1, bool)).all():
-            raise ValueError("fixed['covariances'] must be True for all components: they share one covariance")
-        return fixed
-
-    def _initial(self, n_features: int) -> dict[str, Float]:
-        initial, names = super()._initial(n_features), getattr(self, "feature_names_in_", None)
-        if self.means_init is not None:
-            same_names(self.means_init, names, "means_init")
-            initial["means"] = validation.check_locations(self.means_init, self.n_components, n_features, "means")
-        if self.precisions_init is not None:
-            if self.covariance_type in ("tied", "diag"):
-                same_names(self.precisions_init, names, "precisions_init")
-            initial["precisions"] = validation.check_precisions(
-                self.precisions_init, self.covariance_type, self.n_components, n_features
-            )
-        return initial
-
-    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
-        family, initial = self._components(), self._initial(origin.size)
-        weights = initial["weights"][: self.n_components] if "weights" in initial else None
-        described: dict[str, Any] = {}
-        if sample is not None and blocks is not None:
-            mixture = start_from(family, sample, origin, blocks, prior)
-            if self.background and mixture.weights.sum() < 1.0 - 1e-12:
-                # Components of a row each, all but points, would leave every other row to the background.
-                mixture = improved(family, sample, origin, mixture, prior)
-            weights = mixture.weights if weights is None else weights
-            described = family.describe(mixture.params)
-            partial = prior.conjugate is None and sample.latent is None and mixture.weights.sum() < 1.0 - 1e-12
-            if self.covariance_type == "tied" and partial:
-                described.update(_total_scatter_start(sample, origin, mixture, self.reg_covar))
-        if "means" in initial:
-            described["means"] = initial["means"] - origin
-        if "precisions" in initial:
-            described.pop("covariances", None)
-            described["precisions_cholesky"] = validation.precisions_cholesky(
-                initial["precisions"], self.covariance_type
-            )
-        return Mixture(np.array(weights, dtype=np.float64), family.restore(described))
-
-    def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
-        described = dict(parameters)
-        log_density = described.pop("background_log_density", None)
-        described["means"] = described["means"] + origin
-        described["precisions"] = self._precisions(described["precisions_cholesky"])
-        narrow = validation.in_type_of_data(described, dtype)
-        attributes: dict[str, Any] = {f"{name}_": value for name, value in narrow.items()}
-        if log_density is not None:
-            attributes["background_log_density_"] = float(log_density)
-        return {"weights_": weights.astype(dtype), **attributes}
-
-    def _given_or_derived(self, name: str) -> NDArray[Any]:
-        """Covariances, or factors of the precisions, in the type they have; computed from each other if need be."""
-        value = getattr(self, name + "_", None)
-        return self._fitted().described[name] if value is None else value
-
-    def _precisions(self, precisions_cholesky: NDArray[Any]) -> NDArray[Any]:
-        """Precisions from their Cholesky factors."""
-        if self.covariance_type in ("full", "tied"):
-            return precisions_cholesky @ np.swapaxes(precisions_cholesky, -1, -2)
-        return precisions_cholesky**2
-
-    def _locations(self) -> NDArray[Any]:
-        means: NDArray[Any] = self.means_
-        return means
-
-    def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
-        if component == len(self.means_):
-            return self._sample_background(n_samples, random_state)
-        mean = self.means_[component]
-        if self.covariance_type == "tied":
-            return random_state.multivariate_normal(mean, self._given_or_derived("covariances"), n_samples)
-        covariance = self._given_or_derived("covariances")[component]
-        if self.covariance_type == "full":
-            return random_state.multivariate_normal(mean, covariance, n_samples)
-        noise = random_state.standard_normal(size=(n_samples, len(mean)))
-        rows: NDArray[Any] = mean + noise * np.sqrt(covariance)
-        return rows
-
-    def _marginal_attributes(self, columns: list[int]) -> dict[str, Any]:
-        covariances = self._given_or_derived("covariances")
-        if self.covariance_type in ("full", "tied"):
-            covariances = covariances[..., columns, :][..., columns]
-        elif self.covariance_type == "diag":
-            covariances = covariances[:, columns]
-        described = {"covariances": np.ascontiguousarray(covariances, dtype=np.float64)}
-        described["precisions_cholesky"] = _factors(described["covariances"], self.covariance_type)
-        return self._parameters_from({"means": self.means_[:, columns], **described}, columns)
-
-    def _conditional_attributes(self, rest: list[int], given: list[int], values: Float) -> dict[str, Any]:
-        if self.covariance_type in ("diag", "spherical"):
-            return self._marginal_attributes(rest)
-        parts = self._component_regression(rest, given)
-        means = parts.intercept + parts.slope @ values
-        precisions = self._float64_precisions()[..., rest, :][..., rest]
-        return self._parameters_from(
-            {"means": means, "precisions_cholesky": validation.precisions_cholesky(precisions, self.covariance_type)},
-            rest,
-        )
-
-    def _regression(self, target: list[int], given: list[int]) -> Regression:
-        parts = self._component_regression(target, given)
-        return self._background_regression(parts, target) if self.background else parts
-
-    def _component_regression(self, target: list[int], given: list[int]) -> Regression:
-        """How all other columns depend on the given ones in each component, the background aside."""
-        means = self.means_.astype(np.float64)
-        shape = (len(means), len(target), len(given))
-        if self.covariance_type in ("diag", "spherical"):
-            variances = self._given_or_derived("covariances").astype(np.float64).reshape(len(means), -1)
-            variances = np.broadcast_to(variances, means.shape)[:, target]
-            return Regression(means[:, target], np.zeros(shape), variances)
-        rows = self._float64_precisions()[..., target, :]
-        inverse = np.linalg.inv(rows[..., target])  # of a block of the precisions: the conditional covariance
-        slope = np.broadcast_to(-inverse @ rows[..., given], shape)
-        variances = np.broadcast_to(np.diagonal(inverse, axis1=-2, axis2=-1), shape[:2])
-        return Regression(means[:, target] - np.einsum("ktg,kg->kt", slope, means[:, given]), slope, variances)
-
-    def _float64_precisions(self) -> Float:
-        """Precision matrices from their factors."""
-        return self._precisions(self._given_or_derived("precisions_cholesky").astype(np.float64))
-
-    def _parameters_from(self, described: dict[str, Any], columns: list[int]) -> dict[str, Any]:
-        """Fitted attributes of some columns of components, described in part, in the type of this mixture.
-
-        They are without the weights.
-        """
-        place = {}
-        if self.background:
-            place["background_"], described["background_log_density"] = self._background_of(columns)
-        described = {name: np.ascontiguousarray(value, dtype=np.float64) for name, value in described.items()}
-        mixture = Mixture(self.weights_.astype(np.float64), self._family().restore(described))
-        attributes = self._publish(mixture, np.zeros(described["means"].shape[1]), self.means_.dtype)
-        del attributes["weights_"]
-        return {**attributes, **place}
-
-    def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
-        message = ILL_DEFINED + (USE_FLOAT64 if dtype == np.float32 else "")
-        if error.component is None or self.covariance_type == "tied":
-            return ValueError(f"{message} It is the covariance that all components share.")
-        if error.mass is None:
-            return ValueError(f"{message} It is component {error.component}.")
-        size, total = error.mass[error.component], error.mass.sum()
-        return ValueError(f"{message} It is component {error.component}, whose size is {size:.6g} of {total:.6g} rows.")
 
     # Hooks that code written for scikit-learn's class calls
 
@@ -502,35 +333,5 @@ class GaussianMixture(Conditioning, Background, BaseMixture):
     def _set_parameters(self, params: tuple[NDArray[Any], ...]) -> None:
         """Inverse of `_get_parameters`; sets the precisions too."""
         self.weights_, self.means_, self.covariances_, self.precisions_cholesky_ = params
-        self.precisions_ = self._precisions(self.precisions_cholesky_)
-
-
-def _factors(covariances: Float, covariance_type: str) -> Float:
-    """Cholesky factors of the precisions, from covariances."""
-    from fastem.families._arithmetic import inverse_factors
-    from fastem.families._gaussian import lower_inverse
-
-    if covariance_type in ("diag", "spherical"):
-        return 1.0 / np.sqrt(covariances)
-    lower = lower_inverse(covariances, None) if covariance_type == "tied" else inverse_factors(covariances)
-    return np.ascontiguousarray(np.swapaxes(lower, -1, -2))
-
-
-def _total_scatter_start(sample: Sample, origin: Float, mixture: Mixture, reg_covar: float) -> dict[str, Float]:
-    """Shared covariance of a start that assigns one row to each component, as scikit-learn has it.
-
-    It takes all rows' second moments about zero, not only those of the assigned rows. That is no estimate of anything,
-    but a start like any other, and the same seed shall give the same start.
-    """
-    from fastem.families._gaussian import lower_inverse
-
-    values = sample.values.astype(np.float64)
-    weights = np.ones(len(values)) if sample.weights is None else sample.weights
-    mass = mixture.weights * weights.sum()
-    means = mixture.params.means + origin
-    scatter = (values * weights[:, None]).T @ values - (means * mass[:, None]).T @ means
-    covariance = scatter / mass.sum() + reg_covar * np.eye(values.shape[1])
-    return {
-        "covariances": covariance,
-        "precisions_cholesky": np.ascontiguousarray(lower_inverse(covariance, None).T),
-    }
+        described = {"precisions_cholesky": self.precisions_cholesky_}
+        self.precisions_ = self._components().host.attributes(described)["precisions"]

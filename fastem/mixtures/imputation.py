@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from fastem.data import Wanted
 from fastem.data.numeric import is_whole
 from fastem.data.row_info import NOTHING, Annotations
 from fastem.data.row_info_checks import Known, annotate
-from fastem.em.latent_rows import Components, components_of, draws, mixed_expectations, mixed_means
+from fastem.em.latent_rows import Components, components_of, drawn_components, draws, mixed_expectations, mixed_means
 from fastem.em.parameters import Parameters
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
@@ -25,13 +24,30 @@ BLOCK_NUMBERS = 2**18  # of values and responsibilities that are worked on at on
 class Imputing(FittedMixture):
     """Filling in missing values."""
 
-    @abstractmethod
     def _expected(self, responsibilities: Float, values: Float) -> Float:
         """Expected values (n, d) of all cells of rows, given those that are there."""
+        parameters, host = self._fitted(), self._components().host
+        if host.cells is not None:
+            return responsibilities @ host.cells(parameters.described, np.arange(responsibilities.shape[1]), None)
+        weight = responsibilities.sum(axis=1, keepdims=True)  # of the components, beside a background
+        share = np.where(weight > 0.0, responsibilities / np.where(weight > 0.0, weight, 1.0), 0.0)
+        origin, components = self._components_nearby()
+        return weight * (mixed_means(components, share, values - origin, NOTHING) + origin)
 
-    @abstractmethod
     def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
         """Draws (n_draws, n, d) of all cells of rows, given those that are there."""
+        parameters, host = self._fitted(), self._components().host
+        if host.cells is not None:
+            chosen = np.stack([drawn_components(responsibilities, random_state) for _ in range(n_draws)])
+            return host.cells(parameters.described, chosen, random_state)
+        origin, components = self._components_nearby()
+        drawn = draws(components, responsibilities, values - origin, NOTHING, n_draws, random_state)
+        return np.asarray(drawn + origin)
+
+    def _components_nearby(self, *, projected: bool = False) -> tuple[Float, Components]:
+        """An origin near the means, or zero for projected rows, and the components about it."""
+        origin, mixture = self._fitted().nearby(None if projected else self._locations().dtype)
+        return origin, components_of(self._components(), mixture.params)
 
     def _shares(self, rows: Sample, parameters: Parameters, first: int = 0) -> Float:
         """Responsibilities in float64, NaN standing for a missing value; `first` is the number of rows before."""
@@ -163,19 +179,3 @@ class Denoising(Imputing):
         shift = 0.0 if annotations.projection is not None else origin
         found, covariances = mixed_expectations(components, shares, values - shift, annotations)
         return found + origin, covariances
-
-    def _components_nearby(self, *, projected: bool = False) -> tuple[Float, Components]:
-        """An origin near the means, or zero for projected rows, and the components about it."""
-        origin, mixture = self._fitted().nearby(None if projected else self._locations().dtype)
-        return origin, components_of(mixture.params)
-
-    def _expected(self, responsibilities: Float, values: Float) -> Float:
-        weight = responsibilities.sum(axis=1, keepdims=True)  # of the components, beside a background
-        share = np.where(weight > 0.0, responsibilities / np.where(weight > 0.0, weight, 1.0), 0.0)
-        origin, components = self._components_nearby()
-        return weight * (mixed_means(components, share, values - origin, NOTHING) + origin)
-
-    def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
-        origin, components = self._components_nearby()
-        drawn = draws(components, responsibilities, values - origin, NOTHING, n_draws, random_state)
-        return np.asarray(drawn + origin)

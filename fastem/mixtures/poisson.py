@@ -2,23 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastem.data import Mixture, validation
-from fastem.data.frames import same_names
-from fastem.em.initialization.start import Blocks, start_from
-from fastem.em.latent_rows import drawn_components
-from fastem.em.priors import concentration
-from fastem.em.subsample import Sample
-from fastem.families import Family, get_family
-from fastem.families._contract import Prior
 from fastem.mixtures.base import INIT_SIZE, BaseMixture
-from fastem.mixtures.conditioning import Conditioning, Regression
-from fastem.mixtures.fitted import Float
+from fastem.mixtures.conditioning import Conditioning
 from fastem.mixtures.imputation import Imputing
 
 
@@ -139,7 +129,6 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
     array([1.26, 2.66])
     """
 
-    FIXABLE: ClassVar[dict[str, str]] = {"weights": "weights_init", "rates": "rates_init"}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMixture._parameter_constraints,
         "rates_init": ["array-like", None],
@@ -193,57 +182,5 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         tags.input_tags.positive_only = True
         return tags
 
-    def _family(self) -> Family:
-        return get_family("poisson")
-
-    def _prior(self) -> Prior:
-        return Prior(concentration=concentration(self.weights_prior, self.n_components))
-
-    def _initial(self, n_features: int) -> dict[str, Float]:
-        initial = super()._initial(n_features)
-        if self.rates_init is not None:
-            same_names(self.rates_init, getattr(self, "feature_names_in_", None), "rates_init")
-            rates = validation.check_locations(self.rates_init, self.n_components, n_features, "rates")
-            if (rates < 0.0).any():
-                raise ValueError("The parameter 'rates' should be non-negative")
-            initial["rates"] = rates
-        return initial
-
-    def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
-        family, initial = self._family(), self._initial(origin.size)
-        weights, rates = initial.get("weights"), initial.get("rates")
-        if sample is not None and blocks is not None:
-            mixture = start_from(family, sample, origin, blocks, prior)
-            weights = mixture.weights if weights is None else weights
-            rates = family.describe(mixture.params)["rates"] if rates is None else rates
-        assert weights is not None
-        assert rates is not None
-        return Mixture(weights, family.restore({"rates": rates}))
-
-    def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
-        return {"weights_": weights.astype(dtype), "rates_": parameters["rates"].astype(dtype)}
-
-    def _locations(self) -> NDArray[Any]:
-        rates: NDArray[Any] = self.rates_
-        return rates
-
-    def _expected(self, responsibilities: Float, values: Float) -> Float:
-        return responsibilities @ self.rates_.astype(np.float64)
-
-    def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
-        chosen = np.stack([drawn_components(responsibilities, random_state) for _ in range(n_draws)])
-        return np.asarray(random_state.poisson(self.rates_.astype(np.float64)[chosen]), dtype=np.float64)
-
-    def _marginal_attributes(self, columns: list[int]) -> dict[str, Any]:
-        return {"rates_": self.rates_[:, columns]}
-
-    def _conditional_attributes(self, rest: list[int], given: list[int], values: Float) -> dict[str, Any]:
-        return {"rates_": self.rates_[:, rest]}
-
-    def _regression(self, target: list[int], given: list[int]) -> Regression:
-        rates = self.rates_[:, target].astype(np.float64)
-        return Regression(rates, np.zeros((*rates.shape, len(given))), rates)
-
-    def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
-        rates = self.rates_[component].astype(np.float64)
-        return random_state.poisson(rates, size=(n_samples, len(rates)))
+    def _kind(self) -> str:
+        return "poisson"

@@ -106,7 +106,7 @@ class Stream(NamedTuple):
             "mass": (n_weights,),
             "statistics": (family.n_stats(n_features, n_weights),),
         }
-        if family.centred:
+        if family.translation_invariant:
             arrays["about"], shapes["about"] = self.about, (n_components, n_features)
         if arrays.keys() != shapes.keys() or not (self.n_batches >= 1 and self.seen > 0.0):
             raise ValueError(f"stream_ holds {sorted(arrays)}, and should hold {sorted(shapes)}")

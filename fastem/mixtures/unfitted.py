@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
@@ -14,12 +13,13 @@ from sklearn.utils.validation import validate_data
 
 from fastem.data import Mixture, Range, validation
 from fastem.data.fingerprints import fingerprint
+from fastem.data.frames import same_names
 from fastem.data.row_info_checks import Known, annotate
 from fastem.data.streams import Reader, as_source
 from fastem.em.initialization import given
-from fastem.em.initialization.start import Blocks, draw_responsibilities, start_beside_background
+from fastem.em.initialization.start import Blocks, begin, draw_responsibilities, start_beside_background
 from fastem.em.parameters import Parameters
-from fastem.em.priors import Moments
+from fastem.em.priors import Moments, concentration
 from fastem.em.problem import Problem, check_squares
 from fastem.em.setup import Posed, pose_array, pose_source
 from fastem.em.subsample import Sample
@@ -30,6 +30,7 @@ from fastem.families._contract import Prior
 from fastem.mixtures.fitted import FittedMixture, Float
 from fastem.system.records import encode_all, version
 
+USE_FLOAT64 = " The numerical accuracy can also be improved by passing float64 data instead of float32."
 COLUMNS = ("n_features_in_", "feature_names_in_")
 UNIDENTIFYING = ("verbose", "verbose_interval", "n_jobs")  # parameters that change no result
 
@@ -61,21 +62,47 @@ class UnfittedMixture(FittedMixture):
 
     # What the public face of a family provides
 
-    @abstractmethod
+    reg_covar: float = 0.0
+    weights_prior: Any
+
     def _prior(self) -> Prior:
         """What the M-step of a start knows before there are data: nothing is fixed in it."""
+        return Prior(float(self.reg_covar), concentration=concentration(self.weights_prior, self._n_weights()))
 
     def _prior_from(self, problem: Problem, moments: Moments) -> tuple[Prior, Moments]:
         """The same with what is made from data, and the moments of these that it takes; `moments` are those known."""
         return self._prior(), moments
 
-    @abstractmethod
     def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
-        """Mixture from starting responsibilities of a sample, if needed, and the user's initial parameters."""
+        """Mixture from starting responsibilities of a sample, if needed, and the user's initial parameters.
 
-    @abstractmethod
+        It is without a background.
+        """
+        family, initial = self._components(), self._initial(origin.size)
+        weights = initial.pop("weights", None)
+        described: dict[str, Float] = {}
+        if sample is not None and blocks is not None:
+            started = begin(family, sample, origin, blocks, prior, beside=bool(self.background))
+            weights, described = started.weights if weights is None else weights, started.described
+        for name, value in initial.items():
+            follow = [parameter.name for parameter in family.parameters if parameter.follows_from == name]
+            for other in follow:
+                described.pop(other, None)
+            described[name] = value - origin if name == family.parameters[0].name else value
+        assert weights is not None
+        return Mixture(np.array(weights[: self.n_components], dtype=np.float64), family.restore(described))
+
     def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
         """Fitted attributes that tell of weights and described parameters, in the data's coordinates and type."""
+        family, described = self._family(), dict(parameters)
+        log_density = described.pop("background_log_density", None)
+        first = family.parameters[0].name
+        described[first] = described[first] + origin
+        narrow = validation.in_type_of_data({**described, **family.host.attributes(described)}, dtype)
+        attributes: dict[str, Any] = {f"{name}_": value for name, value in narrow.items()}
+        if log_density is not None:
+            attributes["background_log_density_"] = float(log_density)
+        return {"weights_": weights.astype(dtype), **attributes}
 
     def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
         """Fitted attributes that describe `mixture`."""
@@ -95,18 +122,34 @@ class UnfittedMixture(FittedMixture):
 
     def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
         """Error that tells which component failed, and what to do."""
-        return ValueError(str(error))
+        family = self._components()
+        message = family.host.degenerate + (USE_FLOAT64 if dtype == np.float32 else "")
+        shared = [parameter.name[:-1] for parameter in family.parameters[1:] if parameter.shared]
+        if error.component is None or shared:
+            return ValueError(f"{message} It is the {shared[0] if shared else 'form'} that all components share.")
+        if error.mass is None:
+            return ValueError(f"{message} It is component {error.component}.")
+        size, total = error.mass[error.component], error.mass.sum()
+        return ValueError(f"{message} It is component {error.component}, whose size is {size:.6g} of {total:.6g} rows.")
 
     # What they give
 
     def _initial(self, n_features: int) -> dict[str, Float]:
         """The user's initial parameters that were given, by name: checked wherever they are read."""
-        weights = self.weights_init
-        return {} if weights is None else {"weights": validation.check_weights(weights, self._n_weights())}
+        weights, names = self.weights_init, getattr(self, "feature_names_in_", None)
+        found = {} if weights is None else {"weights": validation.check_weights(weights, self._n_weights())}
+        for initial in self._family().host.initial:
+            given = getattr(self, initial.argument)
+            if given is not None:
+                if initial.axes in ("kd", "dd"):
+                    same_names(given, names, initial.argument)
+                values = validation.check_initial(given, initial, self.n_components, n_features)
+                found |= initial.described(values)
+        return found
 
     def _initial_parameters_suffice(self) -> bool:
         """Whether the user gave every initial parameter."""
-        return all(getattr(self, name) is not None for name in self.FIXABLE.values())
+        return all(getattr(self, name) is not None for name in self._arguments().values())
 
     def _model(self) -> Model:
         names = getattr(self, "feature_names_in_", None)
@@ -215,15 +258,16 @@ class UnfittedMixture(FittedMixture):
         """A prior that knows fixed parameters too, in coordinates about the origin."""
         fixed = self._fixed()
         initial = self._initial(origin.size) if fixed else {}
+        arguments, locations = self._arguments(), self._family().parameters[0].name
         for name, mask in fixed.items():
-            if getattr(self, self.FIXABLE[name]) is None:
-                raise ValueError(f"fixed={name!r} needs {self.FIXABLE[name]}: the values to keep")
-            if name == "covariances":
-                prior = prior._replace(covariances=mask)
-            elif name == "weights":
+            if getattr(self, arguments[name]) is None:
+                raise ValueError(f"fixed={name!r} needs {arguments[name]}: the values to keep")
+            if name == "weights":
                 prior = prior._replace(weights=np.where(mask, initial[name], np.nan))
-            else:
+            elif name == locations:
                 prior = prior._replace(means=np.where(mask[:, None], initial[name] - origin, np.nan))
+            else:
+                prior = prior._replace(kept={**prior.kept, name: mask})
         return prior
 
     def _continues(self) -> bool:
@@ -246,7 +290,7 @@ class UnfittedMixture(FittedMixture):
             if self._initial_parameters_suffice():
                 return begun(None, None)
             sample = posed.sample()
-            if family.centred:
+            if family.translation_invariant:
                 check_squares(sample.features, origin)
             if posed.given is not None:
                 return begun(sample, given.blocks_of(posed.given, self.n_components))

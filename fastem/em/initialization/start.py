@@ -5,7 +5,7 @@ same order.
 """
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,6 +104,31 @@ def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, pr
     mixture = Mixture(np.full(n_components, 1.0 / n_components), params)
     sweep = source.given(get_passes(family), mixture, n_stats, blocks())
     return Mixture(sweep.mass / source.total_weight, maximise_params(family, sweep, params, prior))
+
+
+class Started(NamedTuple):
+    """Weights and described parameters that a fit starts with."""
+
+    weights: Float
+    described: dict[str, Float]
+
+
+def begin(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: Prior, *, beside: bool) -> Started:
+    """`start_from` as the family's users expect it; `beside` a background it has seen all rows."""
+    mixture = start_from(family, sample, origin, blocks, prior)
+    few = mixture.weights.sum() < 1.0 - 1e-12
+    if beside and few:
+        # Components of a row each, all but points, would leave every other row to the background.
+        mixture = improved(family, sample, origin, mixture, prior)
+        few = mixture.weights.sum() < 1.0 - 1e-12
+    described = family.describe(mixture.params)
+    of_few = family.host.few_rows
+    if of_few is not None and few and prior.conjugate is None and sample.latent is None:
+        values = sample.values.astype(np.float64)
+        weights = np.ones(len(values)) if sample.weights is None else sample.weights
+        at = {**described, family.parameters[0].name: mixture.params.means + origin}
+        described.update(of_few(values, weights, mixture.weights, at, prior.reg_covar))
+    return Started(mixture.weights, described)
 
 
 def improved(family: Family, sample: Sample, origin: Float, mixture: Mixture, prior: Prior) -> Mixture:

@@ -1,0 +1,156 @@
+"""What fitted Gaussian components can be asked, whatever form their covariances have."""
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.families import _gaussian
+from fastem.families._gaussian_parameters import MEANS
+from fastem.families._host import Columns, Described, Float, Host, Initial, Regression, initial_locations, nothing_wrong
+
+LEAST_PRECISION = 1e-307  # below, variances overflow
+DEGENERATE = (
+    "Fitting the mixture model failed because some components have ill-defined empirical covariance (for instance "
+    "caused by singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale "
+    "the input data."
+)
+
+
+def host(form: str, axes: str) -> Host:
+    """Of components whose covariances have a form, and these axes."""
+    matrices = axes.endswith("dd")
+    return Host(
+        initial=(initial_locations(MEANS, nothing_wrong), _initial_precisions(form, axes)),
+        sample=functools.partial(sample, axes),
+        marginal=functools.partial(marginal, axes),
+        conditional=conditional if matrices else independent,
+        regression=regression if matrices else regression_of_independent,
+        hidden=_gaussian.factors_of,
+        attributes=functools.partial(attributes, axes),
+        few_rows=_total_scatter if axes == "dd" else None,
+        degenerate=DEGENERATE,
+    )
+
+
+def _initial_precisions(form: str, axes: str) -> Initial:
+    matrices = axes.endswith("dd")
+
+    def complaint(precisions: Float) -> str | None:
+        if not matrices and (precisions <= 0.0).any():
+            return f"'{form} precision' should be positive"
+        if matrices and not all_positive_definite(precisions.reshape(-1, *precisions.shape[-2:])):
+            return f"'{form} precision' should be symmetric, positive-definite"
+        least = float((precisions.diagonal(0, -2, -1) if matrices else precisions).min())
+        if least < LEAST_PRECISION:
+            return f"precisions_init has a precision of {least:.3g}: variances beyond 1e307 overflow"
+        return None
+
+    def described(precisions: Float) -> dict[str, Float]:
+        return {"precisions_cholesky": factors_of_precisions(precisions) if matrices else np.sqrt(precisions)}
+
+    return Initial("covariances", "precisions_init", f"{form} precision", axes, complaint, described)
+
+
+def all_positive_definite(matrices: NDArray[Any]) -> bool:
+    """Whether matrices (m, d, d) are symmetric and positive definite."""
+    diagonal = np.diagonal(matrices, axis1=1, axis2=2)
+    if not (diagonal > 0.0).all():
+        return False
+    unit = 1.0 / np.sqrt(diagonal)  # the features' units do not matter
+    scaled = matrices * unit[:, :, None] * unit[:, None, :]
+    asymmetry = np.abs(scaled - np.swapaxes(scaled, 1, 2))
+    symmetric = (asymmetry <= 1e-8 + 1e-5 * np.abs(scaled)).all()  # np.allclose, without its ceremony
+    try:  # from the last feature to the first, as `factors_of_precisions` does
+        np.linalg.cholesky(scaled[:, ::-1, ::-1])
+    except np.linalg.LinAlgError:
+        return False
+    return bool(symmetric)
+
+
+def factors_of_precisions(precisions: Float) -> Float:
+    """Upper-triangular U with precision = U U', by the Cholesky factor of the matrix with rows and columns reversed."""
+    factor = np.linalg.cholesky(precisions[..., ::-1, ::-1])
+    return np.ascontiguousarray(factor[..., ::-1, ::-1])
+
+
+def precisions_of(factors: NDArray[Any]) -> NDArray[Any]:
+    """Precisions (..., d, d) from their Cholesky factors."""
+    return factors @ np.swapaxes(factors, -1, -2)
+
+
+def attributes(axes: str, described: Described) -> dict[str, Float]:
+    """Precisions, of the shape of the covariances."""
+    factors = described["precisions_cholesky"]
+    return {"precisions": precisions_of(factors) if axes.endswith("dd") else factors**2}
+
+
+def sample(
+    axes: str, described: Described, component: int, n_samples: int, random_state: np.random.RandomState
+) -> NDArray[Any]:
+    """Rows of one component, drawn as scikit-learn draws them."""
+    mean, covariances = described["means"][component], described["covariances"]
+    covariance = covariances[component] if axes.startswith("k") else covariances
+    if axes.endswith("dd"):
+        return random_state.multivariate_normal(mean, covariance, n_samples)
+    noise = random_state.standard_normal(size=(n_samples, len(mean)))
+    rows: NDArray[Any] = mean + noise * np.sqrt(covariance)
+    return rows
+
+
+def marginal(axes: str, described: Described, columns: Columns) -> dict[str, Float]:
+    """Some columns: parts of means and covariances."""
+    covariances = described["covariances"]
+    if axes.endswith("dd"):
+        covariances = covariances[..., columns, :][..., columns]
+    elif axes == "kd":
+        covariances = covariances[:, columns]
+    return {"means": described["means"][:, columns], "covariances": covariances}
+
+
+def conditional(described: Described, rest: Columns, given: Columns, values: Float) -> dict[str, Float]:
+    """The other columns, given values of some: their block of the precisions stays."""
+    parts = regression(described, rest, given)
+    precisions = precisions_of(described["precisions_cholesky"])[..., rest, :][..., rest]
+    means = parts.intercept + parts.slope @ values
+    return {"means": means, "precisions_cholesky": factors_of_precisions(precisions)}
+
+
+def regression(described: Described, target: Columns, given: Columns) -> Regression:
+    """How all other columns depend on the given ones."""
+    means = described["means"]
+    shape = (len(means), len(target), len(given))
+    rows = precisions_of(described["precisions_cholesky"])[..., target, :]
+    inverse = np.linalg.inv(rows[..., target])  # of a block of the precisions: the conditional covariance
+    slope = np.broadcast_to(-inverse @ rows[..., given], shape)
+    variances = np.broadcast_to(np.diagonal(inverse, axis1=-2, axis2=-1), shape[:2])
+    return Regression(means[:, target] - np.einsum("ktg,kg->kt", slope, means[:, given]), slope, variances)
+
+
+def independent(described: Described, rest: Columns, given: Columns, values: Float) -> dict[str, Float]:
+    """The other columns, which values of some tell nothing about."""
+    return {name: array[:, rest] if array.ndim == 2 else array for name, array in described.items()}
+
+
+def regression_of_independent(described: Described, target: Columns, given: Columns) -> Regression:
+    """Means and variances, whatever is given."""
+    means = described["means"]
+    variances = described["covariances"].reshape(len(means), -1)
+    variances = np.broadcast_to(variances, means.shape)[:, target]
+    return Regression(means[:, target], np.zeros((len(means), len(target), len(given))), variances)
+
+
+def _total_scatter(
+    values: Float, weights: Float, shares: Float, described: dict[str, Float], reg_covar: float
+) -> dict[str, Float]:
+    """Shared covariance of a start that assigns one row to each component, as scikit-learn has it.
+
+    It takes all rows' second moments about zero, not only those of the assigned rows. That is no estimate of anything,
+    but a start like any other, and the same seed shall give the same start.
+    """
+    mass, means = shares * weights.sum(), described["means"]
+    scatter = (values * weights[:, None]).T @ values - (means * mass[:, None]).T @ means
+    covariance = scatter / mass.sum() + reg_covar * np.eye(values.shape[1])
+    lower = _gaussian.lower_inverse(covariance, None)
+    return {"covariances": covariance, "precisions_cholesky": np.ascontiguousarray(lower.T)}
