@@ -13,8 +13,8 @@ from fastem.data import ArraySource, Mixture, Wanted
 from fastem.em.problem import Problem
 from fastem.engine.compiled import get_passes
 from fastem.families import get_family
-from fastem.families._parameters import count_free
 from fastem.families._contract import Prior
+from fastem.families._parameters import count_free
 
 N_COMPONENTS = 3
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperCommand
 
-from fastem.cli.options import Convergence, Criterion, FamilyName, Search, parse_counts, parse_covariances, split_names
+from fastem.cli.options import FAMILIES, Convergence, Criterion, Search, parse_counts, parse_covariances, split_names
 
 application = typer.Typer(
     help="Fit mixture models to tables.",
@@ -48,6 +48,13 @@ class OnceEach(TyperCommand):
         return super().parse_args(ctx, args)
 
 
+def _known_family(name: str) -> str:
+    """Refuse a family that there is not."""
+    if name not in FAMILIES:
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, FAMILIES))}")
+    return name
+
+
 def _finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter("it must be finite")
@@ -77,7 +84,9 @@ def fit(
     weights: Annotated[
         str | None, typer.Option(metavar="COLUMN", help="Column that says how much each row counts.")
     ] = None,
-    family: Annotated[FamilyName, typer.Option(help="What the components are.")] = FamilyName.GAUSSIAN,
+    family: Annotated[
+        str, typer.Option(metavar=f"[{'|'.join(FAMILIES)}]", callback=_known_family, help="What the components are.")
+    ] = "gaussian",
     covariance: Annotated[
         str | None, typer.Option(metavar="A,B", help="Of full, tied, diag, spherical. Full by default.")
     ] = None,
@@ -102,8 +111,8 @@ def fit(
     from fastem.cli.reading import Wanted
     from fastem.cli.writing import Outputs
 
-    if reg_covar is not None and family is FamilyName.POISSON:
-        raise CommandError("--reg-covar is for Gaussian components, not --family poisson")
+    if reg_covar is not None and not FAMILIES[family].forms:
+        raise CommandError(f"--reg-covar is for Gaussian components, not --family {family}")
     search = Search(
         family=family,
         counts=parse_counts(counts),

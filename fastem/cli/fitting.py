@@ -23,7 +23,7 @@ def run(source: str, wanted: Wanted, search: Search, outputs: Outputs) -> None:
     outputs.check(source)
     data = read_data(source, wanted)
     outputs.check_columns(data)
-    selection.check_domain(data, search.family)
+    selection.check_domain(data, search)
     n_models = len(search.candidates(len(data.values)))
     with report.show_progress(n_models) as watch:
         results = selection.fit_all(search, data, watch)

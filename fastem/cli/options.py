@@ -9,9 +9,10 @@ from itertools import chain, product
 from typing import Any
 
 from fastem.cli.errors import CommandError, close_names, shorten
+from fastem.mixtures import FACES
 
 NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^,]*)),')
-COVARIANCES = ("full", "tied", "diag", "spherical")
+FAMILIES = {face.module: face for face in FACES.values()}
 
 
 class Criterion(StrEnum):
@@ -30,13 +31,6 @@ class Convergence(StrEnum):
     AITKEN = "aitken"
 
 
-class FamilyName(StrEnum):
-    """What the components are."""
-
-    GAUSSIAN = "gaussian"
-    POISSON = "poisson"
-
-
 @dataclass(frozen=True)
 class Candidate:
     """A model to try: number of components and, if Gaussian, form of the covariances."""
@@ -52,7 +46,7 @@ class Candidate:
 class Search:
     """All models to try, and what they have in common."""
 
-    family: FamilyName
+    family: str
     counts: list[range]
     covariances: list[str]
     criterion: Criterion = Criterion.BIC
@@ -64,8 +58,12 @@ class Search:
         if most > n_rows:
             raise CommandError(f"too few rows: {n_rows} cannot be divided among {most} components")
         counts = sorted(set(chain.from_iterable(self.counts)))
-        forms = self.covariances if self.family is FamilyName.GAUSSIAN else [None]
-        return [Candidate(count, form) for form, count in product(forms, counts)]
+        return [Candidate(count, form) for form, count in product(self.forms, counts)]
+
+    @property
+    def forms(self) -> list[str | None]:
+        """Forms of the covariances to try; None is the default, or that there are none."""
+        return [*self.covariances] or [None]
 
 
 def parse_counts(text: str) -> list[range]:
@@ -88,16 +86,17 @@ def parse_counts(text: str) -> list[range]:
     return counts
 
 
-def parse_covariances(text: str | None, family: FamilyName) -> list[str]:
-    """Read forms of the covariances, 'full' if there is no text; Poisson components have none."""
-    if family is FamilyName.POISSON:
+def parse_covariances(text: str | None, family: str) -> list[str]:
+    """Read forms of the covariances, the family's default if there is no text; some families have none."""
+    known = FAMILIES[family].forms
+    if not known:
         if text is not None:
-            raise CommandError("--covariance is for Gaussian components, not --family poisson")
+            raise CommandError(f"--covariance is for Gaussian components, not --family {family}")
         return []
-    forms = split_names("full" if text is None else text)
+    forms = list(known[:1]) if text is None else split_names(text)
     for form in forms:
-        if form not in COVARIANCES:
-            hint = close_names(form, COVARIANCES) or f"; there are {', '.join(COVARIANCES)}"
+        if form not in known:
+            hint = close_names(form, known) or f"; there are {', '.join(known)}"
             raise CommandError(f"no covariance is called {form!r}{hint}")
     return list(dict.fromkeys(forms))
 

@@ -109,7 +109,9 @@ def show_components(best: Fitted, columns: Sequence[str]) -> None:
     n_components, n_columns = len(cells), len(names)
     labels = [str(component) for component in range(n_components)]
     weights = [f"{weight:.4f}" for weight in best.model.weights_]
-    kind = "rate" if hasattr(best.model, "rates_") else f"mean {_plus_minus()} sd"
+    components = best.model._components()
+    kind = components.parameters[0].singular
+    kind += "" if components.host.discrete else f" {_plus_minus()} {components.host.unit}"
     table = _table()
     if n_columns > 6 and n_columns > n_components:
         _fill(table, ["", *labels], [["weight", *weights], *map(list, zip(names, *cells, strict=True))])
@@ -128,12 +130,13 @@ def _fill(table: Table, header: list[str], rows: list[list[str]]) -> None:
 
 
 def _component_cells(model: Any) -> list[list[str]]:
-    if hasattr(model, "rates_"):
-        return [[f"{rate:.6g}" for rate in rates] for rates in model.rates_]
+    locations = model._locations()
+    if model._components().host.discrete:
+        return [[f"{location:.6g}" for location in row] for row in locations]
     deviations = np.sqrt(np.diagonal(full_covariances(model), axis1=1, axis2=2))
     return [
         [_with_deviation(mean, deviation) for mean, deviation in zip(*row, strict=True)]
-        for row in zip(model.means_, deviations, strict=True)
+        for row in zip(locations, deviations, strict=True)
     ]
 
 

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from fastem.cli.errors import CommandError, one_line
-from fastem.cli.options import Candidate, FamilyName, Search
+from fastem.cli.options import Candidate, Search
 from fastem.cli.process import complain
 from fastem.cli.reading import Data
 
 if TYPE_CHECKING:
-    from fastem import GaussianMixture, PoissonMixture
+    from fastem.mixtures.base import BaseMixture
 
-    Model: TypeAlias = GaussianMixture | PoissonMixture
+    Model: TypeAlias = BaseMixture
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,15 +43,16 @@ class Failed:
     reason: str
 
 
-def check_domain(data: Data, family: FamilyName) -> None:
+def check_domain(data: Data, search: Search) -> None:
     """Refuse data that no model of the family can hold, naming the first bad cell."""
-    if family is not FamilyName.POISSON:
+    family = _make(Candidate(1, search.forms[0]), search)._components()
+    if family.in_domain is None:
         return
-    refused = (data.values < 0) | (data.values != np.floor(data.values))
+    refused = ~family.in_domain(data.values)
     if refused.any():
         row, column = np.argwhere(refused)[0]
         cell = f"row {row + 1} of column {data.columns[column]!r} is {data.values[row, column]:g}"
-        raise CommandError(f"{cell}, but Poisson components need counts: 0, 1, 2, ...")
+        raise CommandError(f"{cell}, but {search.family.capitalize()} components need {family.domain}")
 
 
 def fit_all(search: Search, data: Data, watch: Callable[[Candidate, Model], None]) -> list[Fitted | Failed]:
@@ -87,12 +88,17 @@ def _fit(
 
 
 def _make(candidate: Candidate, search: Search) -> Model:
-    from fastem import GaussianMixture, PoissonMixture
+    form = {} if candidate.covariance is None else {"covariance_type": candidate.covariance}
+    model: Model = class_of(search.family)(candidate.n_components, **form, **search.parameters)
+    return model
 
-    if search.family is FamilyName.POISSON:
-        return PoissonMixture(candidate.n_components, **search.parameters)
-    form = candidate.covariance or "full"
-    return GaussianMixture(candidate.n_components, covariance_type=form, **search.parameters)
+
+def class_of(family: str) -> Any:
+    """The class of mixtures of a family."""
+    import fastem
+    from fastem.mixtures import FACES
+
+    return next(getattr(fastem, name) for name, face in FACES.items() if face.module == family)
 
 
 def _judge(candidate: Candidate, model: Model, data: Data, seconds: float) -> Fitted:
@@ -104,8 +110,7 @@ def _judge(candidate: Candidate, model: Model, data: Data, seconds: float) -> Fi
         "aic": model.aic(values, sample_weight=weights),
         "icl": model.icl(values, sample_weight=weights),
     }
-    n_parameters = round((criteria["aic"] + 2 * log_likelihood) / 2)
-    return Fitted(candidate, model, log_likelihood, criteria, n_parameters, seconds)
+    return Fitted(candidate, model, log_likelihood, criteria, model.n_parameters_, seconds)
 
 
 @contextmanager

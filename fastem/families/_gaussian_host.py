@@ -27,6 +27,7 @@ def host(form: str, axes: str) -> Host:
         marginal=functools.partial(marginal, axes),
         conditional=conditional if matrices else independent,
         regression=regression if matrices else regression_of_independent,
+        scatter=functools.partial(scatter, axes),
         hidden=_gaussian.factors_of,
         attributes=functools.partial(attributes, axes),
         few_rows=_total_scatter if axes == "dd" else None,
@@ -139,6 +140,14 @@ def regression_of_independent(described: Described, target: Columns, given: Colu
     variances = described["covariances"].reshape(len(means), -1)
     variances = np.broadcast_to(variances, means.shape)[:, target]
     return Regression(means[:, target], np.zeros((len(means), len(target), len(given))), variances)
+
+
+def scatter(axes: str, described: Described) -> Float:
+    """Covariances of all components, as matrices."""
+    (n_components, n_features), covariances = described["means"].shape, described["covariances"]
+    if not axes.endswith("dd"):
+        covariances = covariances.reshape(n_components, -1)[:, :, None] * np.eye(n_features)
+    return np.array(np.broadcast_to(covariances, (n_components, n_features, n_features)))
 
 
 def _total_scatter(

@@ -79,6 +79,10 @@ class Host(NamedTuple):
         What a start takes that assigns one row to each component, in place of the estimates.
     degenerate : str
         What an error says of components that have no valid parameters, and what to do.
+    scatter : (described) -> ndarray (K, d, d)
+        Covariances of the components, or what plots and tables show in their place.
+    unit : str
+        What plots call the root of a variance of these.
     discrete : bool
         Whether values are whole numbers, which plots show as bars.
     """
@@ -88,11 +92,13 @@ class Host(NamedTuple):
     marginal: Callable[[Described, Columns], dict[str, Float]]
     conditional: Callable[[Described, Columns, Columns, Float], dict[str, Float]]
     regression: Callable[[Described, Columns, Columns], Regression]
+    scatter: Callable[[Described], Float]
     hidden: Callable[[Any], tuple[Float, Float]] | None = None
     cells: Callable[[Described, NDArray[Any], np.random.RandomState | None], Float] | None = None
     attributes: Callable[[Described], dict[str, Float]] = lambda described: {}
     few_rows: Callable[[Float, Float, Float, dict[str, Float], float], dict[str, Float]] | None = None
     degenerate: str = ""
+    unit: str = "sd"
     discrete: bool = False
 
 

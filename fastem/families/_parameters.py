@@ -48,6 +48,11 @@ class Parameter(NamedTuple):
         return tuple(n_components if axis == "k" else n_features for axis in self.axes)
 
     @property
+    def singular(self) -> str:
+        """Its name for one component."""
+        return self.name[:-3] + "y" if self.name.endswith("ies") else self.name.removesuffix("s")
+
+    @property
     def shared(self) -> bool:
         """Whether all components have the same."""
         return not self.axes.startswith("k")

@@ -152,6 +152,12 @@ def cells(described: Described, components: NDArray[Any], random_state: np.rando
     return rates if random_state is None else np.asarray(random_state.poisson(rates), dtype=np.float64)
 
 
+def scatter(described: Described) -> Float:
+    """Variances are the rates."""
+    rates = described["rates"]
+    return np.asarray(rates[:, :, None] * np.eye(rates.shape[1]))
+
+
 RATES = Parameter("rates", "kd", NON_NEGATIVE, free=vectors)
 HOST = Host(
     initial=(initial_locations(RATES, complaint),),
@@ -159,6 +165,7 @@ HOST = Host(
     marginal=marginal,
     conditional=conditional,
     regression=regression,
+    scatter=scatter,
     cells=cells,
     discrete=True,
 )

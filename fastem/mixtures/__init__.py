@@ -8,14 +8,26 @@ if TYPE_CHECKING:
 
 
 class Face(NamedTuple):
-    """Where a class of mixtures is, and the families that it brings kernels for."""
+    """What is known of a class of mixtures without importing it.
+
+    Attributes
+    ----------
+    module : str
+        Where it is, and the command line's name of the family.
+    families : tuple of str
+        Families that it brings kernels for.
+    forms : tuple of str
+        Forms of covariances to choose from, the default first; empty if it has none.
+    """
 
     module: str
     families: tuple[str, ...]
+    forms: tuple[str, ...] = ()
 
 
+FORMS = ("full", "tied", "diag", "spherical")
 FACES = {
-    "GaussianMixture": Face("gaussian", ("gaussian-full", "gaussian-tied", "gaussian-diag", "gaussian-spherical")),
+    "GaussianMixture": Face("gaussian", tuple(f"gaussian-{form}" for form in FORMS), FORMS),
     "PoissonMixture": Face("poisson", ("poisson",)),
 }
 COMPILED = tuple(name for face in FACES.values() for name in face.families)

@@ -306,7 +306,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         described = family.describe(state.mixture.params)
         published = self._published(state.mixture.weights, described, origin, dtype)
         attributes = {**published, **self._placed(extent, dtype)}
-        stream = stream_of(family.name, state, described, origin, moments, attributes)
+        stream = stream_of(family, state, described, origin, moments, attributes)
         self._set_run(run, [], attributes, {"n_iter_": state.n_batches, "stream_": stream})
         return self
 
@@ -337,6 +337,14 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         if self._family().background:
             self._fitted()  # its volume may have been set
         return stream
+
+    def _has_parameters(self) -> bool:
+        """Whether some parameter of the components is set, by a fit or by hand."""
+        attributes = vars(self)
+        if not any(name.endswith("_") for name in attributes):
+            return False  # before anything is imported that compiles
+        names = ("weights", *(parameter.name for parameter in self._family().parameters))
+        return any(f"{name}_" in attributes for name in names)
 
     def _check_state(self) -> None:
         """Check the fitted attributes, as is due where they are saved or loaded."""

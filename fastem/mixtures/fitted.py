@@ -519,7 +519,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         fixed = validation.fixed_components(self.fixed, sizes)
         for parameter in self._family().parameters:
             if parameter.together and not fixed.get(parameter.name, np.ones(1, bool)).all():
-                why = f"they share one {parameter.name[:-1]}" if parameter.shared else "their form is shared"
+                why = f"they share one {parameter.singular}" if parameter.shared else "their form is shared"
                 raise ValueError(f"fixed[{parameter.name!r}] must be True for all components: {why}")
         return fixed
 

@@ -61,7 +61,7 @@ class Stream(NamedTuple):
     def goes_with(self, family: Family, n_weights: int, attributes: Mapping[str, Any]) -> bool:
         """Whether a stream of this family and number of components goes on from these attributes."""
         same = self.family == family.name and self.weights.shape == (n_weights,)
-        return same and self.published == digest(attributes)
+        return same and self.published == digest(family, attributes)
 
     def state(self, family: Family) -> State:
         """The state to go on from.
@@ -123,7 +123,7 @@ PUBLISHED = (
 
 
 def stream_of(
-    family: str,
+    family: Family,
     state: State,
     parameters: dict[str, Any],
     origin: Float,
@@ -133,7 +133,7 @@ def stream_of(
     """The stream of a family after a batch, whose parameters are these, and were published as these attributes."""
     assert state.statistics is not None
     return Stream(
-        family,
+        family.name,
         state.mixture.weights,
         parameters,
         origin,
@@ -143,14 +143,15 @@ def stream_of(
         state.n_batches,
         state.seen,
         (moments.mean, moments.covariance),
-        digest(attributes),
+        digest(family, attributes),
     )
 
 
-def digest(attributes: Mapping[str, Any]) -> str:
+def digest(family: Family, attributes: Mapping[str, Any]) -> str:
     """Digest of the fitted parameters among attributes: their names, types, shapes and bytes."""
     content = hashlib.blake2b(digest_size=16)
-    for name in PUBLISHED:
+    own = (f"{parameter.name}_" for parameter in family.parameters)
+    for name in (*PUBLISHED, *(name for name in own if name not in PUBLISHED)):
         value = attributes.get(name)
         if value is not None:
             array = np.asarray(value)

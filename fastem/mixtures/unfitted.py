@@ -124,7 +124,7 @@ class UnfittedMixture(FittedMixture):
         """Error that tells which component failed, and what to do."""
         family = self._components()
         message = family.host.degenerate + (USE_FLOAT64 if dtype == np.float32 else "")
-        shared = [parameter.name[:-1] for parameter in family.parameters[1:] if parameter.shared]
+        shared = [parameter.singular for parameter in family.parameters[1:] if parameter.shared]
         if error.component is None or shared:
             return ValueError(f"{message} It is the {shared[0] if shared else 'form'} that all components share.")
         if error.mass is None:

@@ -21,8 +21,6 @@ from fastem.system.writing import write_whole
 
 FORMAT = "fastem-model"
 FORMAT_VERSION = 2  # the second has streams; models without one are written in the first
-PARAMETERS = frozenset({"weights_", "means_", "rates_", "covariances_", "precisions_cholesky_"})
-MODELS = ("GaussianMixture", "PoissonMixture")
 
 
 def _is_bound(value: Any) -> bool:
@@ -60,7 +58,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
     Parameters
     ----------
-    model : GaussianMixture or PoissonMixture
+    model : GaussianMixture or another mixture
         The model. Its `random_state` must be None or an integer: a generator's state is not saved.
     path : str or path-like
         The file to write.
@@ -110,7 +108,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    GaussianMixture or PoissonMixture
+    GaussianMixture or another mixture
         A model of the class, parameters and fitted attributes that were saved, to the last bit.
 
     Raises
@@ -143,10 +141,10 @@ def load(path: str | os.PathLike[str]) -> Any:
 
 def _document(model: Any) -> dict[str, Any]:
     name = type(model).__name__
-    if name not in MODELS or type(model) is not _class(name):
-        raise TypeError(f"cannot save a {name}: only {' and '.join(MODELS)} have a file format")
+    if name not in _names() or type(model) is not _class(name):
+        raise TypeError(f"cannot save a {name}: only {' and '.join(_names())} have a file format")
     attributes = {key: value for key, value in vars(model).items() if key.endswith("_") and not key.startswith("_")}
-    if PARAMETERS & attributes.keys():
+    if model._has_parameters():
         model._check_state()
     _check_outcome(attributes)
     return {
@@ -170,16 +168,16 @@ def _model(document: Mapping[str, Any]) -> Any:
         if key.startswith("_") or not key.endswith("_"):
             raise ModelFileError(f"{key!r} is not the name of a fitted attribute")
         setattr(model, key, value)
-    if PARAMETERS & attributes.keys():
-        _check(model)
+    _check(model)
     return model
 
 
 def _check(model: Any) -> None:
     """Check what a file says of parameters as that which a user sets is checked, on the way into compiled code."""
     try:
-        model._validate_params()
-        model._check_state()
+        if model._has_parameters():
+            model._validate_params()
+            model._check_state()
         _check_outcome(vars(model))
     except (ValueError, TypeError, AttributeError) as error:
         raise ModelFileError(str(error)) from error
@@ -195,8 +193,17 @@ def _check_outcome(attributes: Mapping[str, Any]) -> None:
         raise ValueError(f"feature_names_in_ has the shape {np.shape(names)}, where n_features_in_ tells the columns")
 
 
+def _names() -> tuple[str, ...]:
+    """Classes that have a file format."""
+    return tuple(_package().FACES)
+
+
 def _class(name: str) -> Any:
-    return getattr(import_module("fastem"), name)  # late, since the models import this module
+    return getattr(_package(), name)
+
+
+def _package() -> Any:
+    return import_module("fastem")  # late, since the models import this module
 
 
 def _parse(content: bytes) -> dict[str, Any]:
@@ -232,7 +239,7 @@ def _checked(document: dict[str, Any]) -> dict[str, Any]:
         raise ModelFileError(f"missing or unknown fields: {sorted(document.keys() ^ expected)}")
     if document["sha256"] != _checksum(document):
         raise ModelFileError("the checksum does not match: the file was damaged or edited")
-    if document["model"] not in MODELS:
+    if document["model"] not in _names():
         raise ModelFileError(f"unknown model class {document['model']!r}")
     return document
 

@@ -10,13 +10,13 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state, resample
 
 from fastem.data.numeric import real_array
-from fastem.plotting.shapes import GREY, Floats, GaussianShape, PoissonShape, Shape
+from fastem.plotting.shapes import GREY, Floats, Shape, shape_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from fastem import GaussianMixture, PoissonMixture
+    from fastem.mixtures.base import BaseMixture
 
 __all__ = ["MAX_COLUMNS", "plot_mixture"]
 
@@ -30,7 +30,7 @@ BACKGROUND = "#7F7F7F"
 
 
 def plot_mixture(
-    model: GaussianMixture | PoissonMixture,
+    model: BaseMixture,
     X: ArrayLike,
     *,
     columns: Sequence[str] | None = None,
@@ -50,7 +50,7 @@ def plot_mixture(
 
     Parameters
     ----------
-    model : GaussianMixture or PoissonMixture
+    model : GaussianMixture or another mixture
         A fitted model.
     X : array-like of shape (n_samples, n_features)
         The data; at most six columns.
@@ -93,7 +93,7 @@ def plot_mixture(
     model._fitted()
     values = _checked(X, model.n_features_in_)
     names = _column_names(model, columns)
-    shape: Shape = PoissonShape(model) if hasattr(model, "rates_") else GaussianShape(model)
+    shape = shape_of(model)
     n_columns = len(names)
     figure = Figure(figsize=_size(n_columns), layout="constrained")
     random = check_random_state(random_state)
@@ -107,7 +107,7 @@ def plot_mixture(
         _tidy(axes, limits[column])
         if row == column:
             shape.histogram(axes, values[:, column], weights)
-            _draw_densities(axes, shape, model.weights_, column, limits[column])
+            _draw_densities(axes, shape, column, limits[column])
         else:
             axes.set_ylim(limits[row])
             _draw_points(axes, points[:, [column, row]], labels, len(shape.means))
@@ -126,7 +126,7 @@ def _checked(X: ArrayLike, n_features: int) -> Floats:
     return values
 
 
-def _column_names(model: GaussianMixture | PoissonMixture, columns: Sequence[str] | None) -> list[str]:
+def _column_names(model: BaseMixture, columns: Sequence[str] | None) -> list[str]:
     if columns is None:
         known = getattr(model, "feature_names_in_", [f"x{column}" for column in range(model.n_features_in_)])
         columns = [str(name).replace("$", r"\$") for name in known]
@@ -136,7 +136,7 @@ def _column_names(model: GaussianMixture | PoissonMixture, columns: Sequence[str
 
 
 def _shown_rows(
-    model: GaussianMixture | PoissonMixture,
+    model: BaseMixture,
     X: ArrayLike,
     max_points: int,
     random: np.random.RandomState,
@@ -173,9 +173,9 @@ def _tidy(axes: Axes, limits: tuple[float, float]) -> None:
     axes.locator_params(nbins=5, steps=[1, 2, 5, 10])
 
 
-def _draw_densities(axes: Axes, shape: Shape, weights: Floats, column: int, limits: tuple[float, float]) -> None:
+def _draw_densities(axes: Axes, shape: Shape, column: int, limits: tuple[float, float]) -> None:
     grid = shape.grid(column, limits)
-    parts = np.asarray(weights)[:, None] * shape.densities(column, grid)
+    parts = shape.densities(column, grid)
     # Counts are marked one by one as long as the marks can be told apart.
     marker = "o" if shape.height == "probability" and len(grid) <= 60 else ""
     for component, part in enumerate(parts):
@@ -250,7 +250,7 @@ def _draw_legend(figure: Figure, shape: Shape, weights: Floats, n_columns: int) 
         Line2D([], [], color=_colour(component), linewidth=3, label=_title(f"component {component}", weight))
         for component, weight in enumerate(weights[: len(shape.means)])
     ]
-    if shape.background is not None:
+    if shape.background:
         entries.append(Line2D([], [], color=BACKGROUND, linewidth=3, label=_title("background", weights[-1])))
     if n_columns != 2:
         if len(weights) > 1:

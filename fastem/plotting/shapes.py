@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln, xlogy
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-    from fastem import GaussianMixture, PoissonMixture
+    from fastem.mixtures.base import BaseMixture
 
 GREY = "#D4D4D4"
 
@@ -22,7 +22,7 @@ class Shape(Protocol):
     """What a family of distributions has to say about its picture."""
 
     means: Floats
-    background: Floats | None  # its density in each column (d,), if there is one
+    background: bool  # whether there is one
     height: str
     contours: tuple[str, str]
 
@@ -39,23 +39,46 @@ class Shape(Protocol):
     def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> None: ...
 
 
-class GaussianShape:
-    height = "density"
-    contours = ("1 sd", "2 sd")
+def shape_of(model: BaseMixture) -> Shape:
+    """How a fitted mixture looks."""
+    return DiscreteShape(model) if model._components().host.discrete else ContinuousShape(model)
 
-    def __init__(self, model: GaussianMixture) -> None:
-        self.means: Floats = np.asarray(model.means_, dtype=np.float64)
+
+class _Components:
+    """Where the components of a mixture are, and how wide."""
+
+    def __init__(self, model: BaseMixture) -> None:
+        self.model = model
+        self.means: Floats = np.asarray(model._locations(), dtype=np.float64)
         self.covariances = full_covariances(model)
-        self.background: Floats | None = None
-        if model.background:
-            low, high = np.asarray(model.background_, dtype=np.float64)
-            self.background = 1.0 / (high - low) if len(low) > 1 else np.exp([model.background_log_density_])
+        self.background = bool(model.background)
 
-    def _deviations(self, column: int) -> Floats:
+    def deviations(self, column: int) -> Floats:
+        """Root of each component's variance (K,)."""
         return np.sqrt(self.covariances[:, column, column])
 
+    def densities(self, column: int, grid: Floats) -> Floats:
+        """Of all components, times their weights: the background's is the last."""
+        marginal = self.model if self.means.shape[1] == 1 else self.model.marginal([column])
+        if hasattr(marginal, "feature_names_in_"):
+            marginal = copy(marginal)
+            del marginal.feature_names_in_
+        values = grid[:, None]
+        return np.asarray(marginal.predict_proba(values).T * np.exp(marginal.score_samples(values)))
+
+
+class ContinuousShape(_Components):
+    """Densities as curves, components as ellipses."""
+
+    height = "density"
+
+    def __init__(self, model: BaseMixture) -> None:
+        super().__init__(model)
+        unit = model._components().host.unit
+        self.contours = (f"1 {unit}", f"2 {unit}")
+
     def limits(self, column: int, values: Floats) -> tuple[float, float]:
-        centre, reach = self.means[:, column], 3.2 * self._deviations(column)
+        centre, reach = self.means[:, column], 3.2 * self.deviations(column)
         low = min(values.min(), (centre - reach).min())
         high = max(values.max(), (centre + reach).max())
         return float(low), float(high)
@@ -63,17 +86,9 @@ class GaussianShape:
     def grid(self, column: int, limits: tuple[float, float]) -> Floats:
         # Evenly spaced over the axis, and finely around components however narrow.
         steps = np.linspace(-4, 4, 81)
-        near = self.means[:, column, None] + self._deviations(column)[:, None] * steps
+        near = self.means[:, column, None] + self.deviations(column)[:, None] * steps
         grid = np.union1d(np.linspace(*limits, 401), near)
         return grid[(grid >= limits[0]) & (grid <= limits[1])]
-
-    def densities(self, column: int, grid: Floats) -> Floats:
-        deviations = self._deviations(column)[:, None]
-        standard = (grid - self.means[:, column, None]) / deviations
-        result: Floats = np.exp(-0.5 * standard**2) / (deviations * np.sqrt(2 * np.pi))
-        if self.background is None:
-            return result
-        return np.vstack([result, np.full(len(grid), self.background[column])])
 
     def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None:
         axes.hist(
@@ -100,27 +115,22 @@ class GaussianShape:
             axes.add_patch(Ellipse(centre, major, minor, angle=angle, fill=False, linestyle=line, **style))
 
 
-class PoissonShape:
-    background: Floats | None = None
+class DiscreteShape(_Components):
+    """Probabilities as bars, components as crosses."""
+
     height = "probability"
     contours = ("± 1 sd", "± 2 sd")
 
-    def __init__(self, model: PoissonMixture) -> None:
-        self.means: Floats = np.asarray(model.rates_, dtype=np.float64)
-
     def limits(self, column: int, values: Floats) -> tuple[float, float]:
-        rates = self.means[:, column]
-        low = max(0.0, min(values.min(), (rates - 3.2 * np.sqrt(rates)).min()))
-        high = max(values.max(), (rates + 3.2 * np.sqrt(rates)).max() + 1)
+        means, reach = self.means[:, column], 3.2 * self.deviations(column)
+        low = max(0.0, min(values.min(), (means - reach).min()))
+        high = max(values.max(), (means + reach).max() + 1)
         return float(np.floor(low)) - 0.5, float(np.ceil(high)) + 0.5
 
     def grid(self, column: int, limits: tuple[float, float]) -> Floats:
-        return np.unique(np.linspace(limits[0] + 0.5, limits[1] - 0.5, 2001).round())
-
-    def densities(self, column: int, grid: Floats) -> Floats:
-        rates = self.means[:, column, None]
-        result: Floats = np.exp(xlogy(grid, rates) - rates - gammaln(grid + 1))
-        return result
+        counts = np.unique(np.linspace(limits[0] + 0.5, limits[1] - 0.5, 2001).round())
+        allowed = self.model._components().in_domain
+        return counts if allowed is None else counts[allowed(counts)]
 
     def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None:
         # A bar for each count, or for several counts together if there are many.
@@ -134,22 +144,22 @@ class PoissonShape:
         return points + random.uniform(-0.3, 0.3, size=points.shape)
 
     def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> None:
-        rate_x, rate_y = self.means[component, [x, y]]
+        mean_x, mean_y = self.means[component, [x, y]]
         style = {**style, "color": style["edgecolor"], "linewidth": style["linewidth"] + 0.6}
         del style["edgecolor"]
         for deviations, line in ((2, "--"), (1, "-")):
-            reach_x, reach_y = deviations * np.sqrt(rate_x), deviations * np.sqrt(rate_y)
-            axes.plot([rate_x - reach_x, rate_x + reach_x], [rate_y] * 2, line, **style)
-            axes.plot([rate_x] * 2, [rate_y - reach_y, rate_y + reach_y], line, **style)
+            reach_x, reach_y = (deviations * self.deviations(column)[component] for column in (x, y))
+            axes.plot([mean_x - reach_x, mean_x + reach_x], [mean_y] * 2, line, **style)
+            axes.plot([mean_x] * 2, [mean_y - reach_y, mean_y + reach_y], line, **style)
 
 
-def full_covariances(model: GaussianMixture) -> Floats:
+def full_covariances(model: BaseMixture) -> Floats:
     """Write out the covariance matrix of each component.
 
     Parameters
     ----------
-    model : GaussianMixture
-        A fitted model with any `covariance_type`.
+    model : GaussianMixture or another mixture
+        A fitted model with covariances of any form. For families that have none, what plots show in their place.
 
     Returns
     -------
@@ -165,13 +175,8 @@ def full_covariances(model: GaussianMixture) -> Floats:
     >>> full_covariances(model).shape
     (3, 4, 4)
     """
-    n_components, n_features = model.means_.shape
-    covariances = model._fitted().described["covariances"]
-    if model.covariance_type == "spherical":
-        covariances = covariances[:, None]
-    if model.covariance_type in ("diag", "spherical"):
-        covariances = covariances[:, :, None] * np.eye(n_features)
-    return np.array(np.broadcast_to(covariances, (n_components, n_features, n_features)))
+    parameters = model._fitted()
+    return parameters.family.host.scatter(parameters.described)
 
 
 def _bin_edges(values: Floats) -> Floats:

@@ -99,7 +99,7 @@ def test_deviations_have_three_digits(mean, deviation, text):
     ("text", "counts"), [("3", [3]), ("1-4", [1, 2, 3, 4]), ("2,4,8", [2, 4, 8]), ("8, 1-2,2", [1, 2, 8])]
 )
 def test_numbers_of_components_are_read_from(text, counts):
-    search = options.Search(options.FamilyName.POISSON, options.parse_counts(text), [])
+    search = options.Search("poisson", options.parse_counts(text), [])
     assert [candidate.n_components for candidate in search.candidates(10)] == counts
 
 
