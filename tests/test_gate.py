@@ -9,11 +9,11 @@ from reference import rows_for
 from scipy.linalg import cholesky, solve_triangular
 
 from fastem import GaussianMixture, PoissonMixture
-from fastem.data.validation import precisions_cholesky
 from fastem.em import loop
 from fastem.em.parameters import Frame, checked
 from fastem.families import get_family
 from fastem.families._gaussian import covariance_from, lower_inverse
+from fastem.families._gaussian_host import factors_of_precisions
 from fastem.persistence import checkpoint
 from fastem.persistence.resuming import Sizes, check_arrays
 
@@ -189,7 +189,7 @@ def pairs(matrix):
     try:
         lower = np.asarray(lower_inverse(matrix, 0))
         theirs = solve_triangular(cholesky(matrix, lower=True), np.eye(len(matrix)), lower=True).T
-        given = precisions_cholesky((lower.T @ lower)[None], "full")[0]
+        given = factors_of_precisions((lower.T @ lower)[None])[0]
     except (ValueError, np.linalg.LinAlgError):  # not numerically positive definite: no fit has it
         return
     yield matrix, lower.T

@@ -54,8 +54,8 @@ class Prior(NamedTuple):
         Components that keep another parameter that they have, by its name.
     concentration : ndarray of shape (K,), optional
         Of the weights' Dirichlet prior, at least 1; None if none is preferred.
-    conjugate : Conjugate, optional
-        Prior of means and covariances; None for maximum likelihood.
+    conjugate : Conjugate, or another that the family's `m_step` and `log_prior` know, optional
+        Prior of the components' parameters; None for maximum likelihood.
     """
 
     reg_covar: float = 0.0
@@ -63,7 +63,7 @@ class Prior(NamedTuple):
     means: Float | None = None
     kept: Mapping[str, NDArray[np.bool_]] = NOTHING_KEPT
     concentration: Float | None = None
-    conjugate: Conjugate | None = None
+    conjugate: Any = None
 
     @property
     def informative(self) -> bool:
@@ -170,7 +170,7 @@ class Family(NamedTuple):
         Add the parameters that follow from others; `ComponentError` for a component whose others are invalid.
     contradiction : (described, eps) -> str or None
         In words, the first contradiction between parameters that were rounded to a precision `eps`.
-    log_prior : (params, Conjugate) -> float, or None
+    log_prior : (params, Prior.conjugate) -> float, or None
         Logarithm of the prior density of the parameters, which `m_step` maximises too; None if there is no such prior.
     background : bool
         Whether the last component is a background, see `fastem.families.background`: it has a weight and a constant
@@ -240,7 +240,7 @@ class Family(NamedTuple):
     single: Callable[[Params], float] | None = None
     complete: Callable[[dict[str, Float]], dict[str, Float]] | None = None
     contradiction: Callable[[dict[str, Float], float], str | None] | None = None
-    log_prior: Callable[[Params, Conjugate], float] | None = None
+    log_prior: Callable[[Params, Any], float] | None = None
     log_base: Callable[[NDArray[Any]], Float] | None = None
     in_domain: Callable[[NDArray[Any]], NDArray[np.bool_]] | None = None
     domain: str = "numbers"

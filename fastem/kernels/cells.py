@@ -1,9 +1,13 @@
 """Densities and sums over tiles in which some cells are missing, NaN: each column counts where it is there."""
 
+import numpy as np
+
 from fastem.kernels.jit import kernel
 from fastem.kernels.shuffles import total
 from fastem.kernels.vecmath import deviance
 from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, store, where
+
+IMPOSSIBLE = -1e290
 
 
 @kernel
@@ -37,7 +41,10 @@ def log_densities(inverse_deviation, offset, log_scale, constant, tile, out):
 
 @kernel
 def log_counts(log_rates, rates, constant, tile, out):
-    """out[k, c] = constant[k] + sum over what is there of x log_rate - rate; a count of 0 has none of the first."""
+    """out[k, c] = constant[k] + sum over what is there of x log_rate - rate; a count of 0 has none of the first.
+
+    A sum below `IMPOSSIBLE` is -inf: terms that would be inf - inf where a value is certain are large and finite.
+    """
     n_components, b = out.shape
     d = tile.shape[0]
     step = lanes(tile)
@@ -51,7 +58,7 @@ def log_counts(log_rates, rates, constant, tile, out):
                 rate = broadcast(rates, k, j)
                 term = multiply_add(x, where(x > zero, broadcast(log_rates, k, j), zero), zero - rate)
                 s = s + where(x >= x, term, zero)
-            store(s, out, k, c)
+            store(where(s > splat(IMPOSSIBLE, tile), s, splat(-np.inf, tile)), out, k, c)
 
 
 @kernel

@@ -38,7 +38,8 @@ class Space(Protocol):
 class MixtureSpace(NamedTuple):
     """Mixtures of a problem. Vectors hold logarithms of the weights, and what the family packs.
 
-    A weight or rate of zero has the logarithm -inf: it is at its boundary, where EM leaves it.
+    A weight or rate of zero has the logarithm -inf, a probability of one infinite odds: they are at their boundary,
+    where EM leaves them.
     """
 
     problem: Problem
@@ -134,14 +135,14 @@ def _extrapolate(space: Space, state: State, image: Any) -> Any:
     """Next point beyond the image, if the method has one; a parameter at its boundary stays there."""
     with np.errstate(all="ignore"):
         before, after = space.pack(state.point), space.pack(image)
-        held = np.isneginf(after)
-        if (held != np.isneginf(before)).any():
+        held = np.isinf(after)
+        if (np.where(held, after, 0.0) != np.where(np.isinf(before), before, 0.0)).any():
             state.method.forget()
             return None
         proposal = state.method.propose(np.where(held, 0.0, before), np.where(held, 0.0, after))
         if proposal is None or not np.isfinite(proposal).all():
             return None
         try:
-            return space.unpack(np.where(held, -np.inf, proposal), image)
+            return space.unpack(np.where(held, after, proposal), image)
         except ValueError:
             return None

@@ -138,7 +138,7 @@ def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step | Non
 
 def _cancels(problem: Problem, means: Any, mixture: Mixture) -> bool:
     """Whether a component is so narrow, and so far from the means that moments are about, that they do not tell it."""
-    if problem.family.single is None:
+    if problem.family.single is None or not problem.family.translation_invariant:
         return False
     moved = float(np.abs(mixture.params.means - means).max()) * problem.family.single(mixture.params)
     return float(np.finfo(np.float64).eps) * moved**2 > PRECISE
