@@ -29,6 +29,19 @@ class Gaussian:
         log_determinant = np.linalg.slogdet(covariance)[1]
         return -0.5 * (X.shape[1] * np.log(2 * np.pi) + log_determinant + distances)
 
+    @property
+    def centres(self):
+        return self.means
+
+    @property
+    def fitted(self):
+        """What a fit has found, by the name of the attribute."""
+        return {"weights_": self.weights, "means_": self.means, "covariances_": self.covariances}
+
+    def maximise(self, X, mass):
+        """The mixture after an M-step with this mass of rows in components (n, K)."""
+        return m_step(self.family, X, mass)
+
     def covariance_matrices(self):
         """One d by d matrix per component, whatever the family."""
         n_components, n_features = self.means.shape
@@ -46,6 +59,19 @@ class Poisson:
     weights: np.ndarray
     rates: np.ndarray
     family = "poisson"
+
+    @property
+    def centres(self):
+        return self.rates
+
+    @property
+    def fitted(self):
+        """What a fit has found, by the name of the attribute."""
+        return {"weights_": self.weights, "rates_": self.rates}
+
+    def maximise(self, X, mass):
+        """The mixture after an M-step with this mass of rows in components (n, K)."""
+        return m_step("poisson", X, mass)
 
     def log_component(self, X, k):
         """Log-probability of component k at every row of X; the columns are independent."""

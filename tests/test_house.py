@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import fastem
-from fastem import GaussianMixture, PoissonMixture
+from fastem.mixtures import FACES
 
 PACKAGE = Path(fastem.__file__).parent
 
@@ -50,13 +50,11 @@ MODULES_WITH_EXAMPLES = (
     "fastem.environment",
     "fastem.mixtures.fitted",
     "fastem.em.fixed_point",
-    "fastem.mixtures.gaussian",
     "fastem.mixtures.imputation",
     "fastem.system.interrupts",
     "fastem.mixtures.base",
     "fastem.persistence.models",
     "fastem.plotting.mixtures",
-    "fastem.mixtures.poisson",
     "fastem.em.priors",
     "fastem.data.streams.npy",
     "fastem.data.streams.source",
@@ -64,10 +62,11 @@ MODULES_WITH_EXAMPLES = (
     "fastem.em.algorithms.sparse",
     "fastem.em.algorithms.stepwise",
     "fastem.warmup",
+    *(f"fastem.mixtures.{face.module}" for face in FACES.values()),
 )
 # By name, when a file is read: it says which class its model is of.
 LATE_IMPORTS = {"fastem.persistence.models": ["fastem"], "fastem.system.records": ["fastem"]}
-ESTIMATORS = (GaussianMixture, PoissonMixture)
+ESTIMATORS = tuple(getattr(fastem, name) for name in FACES)
 
 
 def name_of(path):

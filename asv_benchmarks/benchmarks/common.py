@@ -9,6 +9,8 @@ import statistics
 import time
 import timeit
 import warnings
+from collections.abc import Callable
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -19,7 +21,6 @@ from fastem import GaussianMixture, PoissonMixture
 from fastem.kernels import jit
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
-FAMILIES = (*COVARIANCE_TYPES, "poisson")
 
 # Here rather than in a base class's `setup`: asv calls only the most derived one.
 warnings.simplefilter("ignore", ConvergenceWarning)  # fits stop at `max_iter` on purpose
@@ -30,6 +31,57 @@ class Suite:
 
     version = "1"  # written down, so that an edit that measures the same keeps its history
     timeout = 600  # the first process also compiles
+
+
+class Family(NamedTuple):
+    """How a family is measured.
+
+    Attributes
+    ----------
+    kind : class of mixtures
+    options : dict
+        What the constructor takes.
+    rows : callable (generator, centers of the rows, scales of the rows) -> rows
+    start : callable (first rows, n_components, n_features) -> dict
+        Initial parameters, as keywords.
+    """
+
+    kind: type
+    options: dict
+    rows: Callable
+    start: Callable
+
+
+def normal_rows(generator, centers, scales):
+    """Overlapping clusters."""
+    return 2 * centers + scales * generator.normal(size=centers.shape)
+
+
+def gaussian(form):
+    """Gaussian components of a form."""
+
+    def start(centers, n_components, n_features):
+        precisions = {
+            "full": np.tile(np.eye(n_features), (n_components, 1, 1)),
+            "tied": np.eye(n_features),
+            "diag": np.ones((n_components, n_features)),
+            "spherical": np.ones(n_components),
+        }
+        return {"means_init": centers, "precisions_init": precisions[form]}
+
+    return Family(GaussianMixture, {"covariance_type": form}, normal_rows, start)
+
+
+OF_FAMILY = {
+    **{form: gaussian(form) for form in COVARIANCE_TYPES},
+    "poisson": Family(
+        PoissonMixture,
+        {},
+        lambda generator, centers, scales: generator.poisson(5 * np.exp(centers)),
+        lambda centers, n_components, n_features: {"rates_init": centers + 1},
+    ),
+}
+FAMILIES = tuple(OF_FAMILY)
 
 
 @functools.cache
@@ -43,39 +95,21 @@ def dataset(family, shape, dtype="float64"):
     labels = generator.integers(n_components, size=n_samples)
     # The more features, the closer the centres: about three standard deviations in any dimension.
     centers = generator.normal(size=(n_components, n_features)) / np.sqrt(n_features)
-    if family == "poisson":
-        return generator.poisson(5 * np.exp(centers[labels])).astype(dtype)
     scales = generator.uniform(0.5, 1.5, size=(n_components, n_features))
-    noise = generator.normal(size=(n_samples, n_features))
-    return (2 * centers[labels] + scales[labels] * noise).astype(dtype)
+    return OF_FAMILY[family].rows(generator, centers[labels], scales[labels]).astype(dtype)
 
 
 def start(family, X, n_components):
     """Complete initial parameters, as keywords: the first rows are the centres."""
-    n_features = X.shape[1]
-    weights = np.full(n_components, 1 / n_components)
     centers = X[:n_components].astype(np.float64)
-    if family == "poisson":
-        return {"weights_init": weights, "rates_init": centers + 1}
-    precisions = {
-        "full": np.tile(np.eye(n_features), (n_components, 1, 1)),
-        "tied": np.eye(n_features),
-        "diag": np.ones((n_components, n_features)),
-        "spherical": np.ones(n_components),
-    }
-    return {
-        "weights_init": weights,
-        "means_init": centers,
-        "precisions_init": precisions[family],
-    }
+    weights = np.full(n_components, 1 / n_components)
+    return {"weights_init": weights, **OF_FAMILY[family].start(centers, n_components, X.shape[1])}
 
 
 def mixture(family, X, n_components, **parameters):
     """Unfitted model of a family that starts from `start`."""
-    parameters = {**start(family, X, n_components), **parameters}
-    if family == "poisson":
-        return PoissonMixture(n_components, **parameters)
-    return GaussianMixture(n_components, covariance_type=family, **parameters)
+    own = OF_FAMILY[family]
+    return own.kind(n_components, **{**own.options, **start(family, X, n_components), **parameters})
 
 
 def warm(model, X):

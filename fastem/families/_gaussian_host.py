@@ -8,7 +8,17 @@ from numpy.typing import NDArray
 
 from fastem.families import _gaussian
 from fastem.families._gaussian_parameters import MEANS
-from fastem.families._host import Columns, Described, Float, Host, Initial, Regression, initial_locations, nothing_wrong
+from fastem.families._host import (
+    Columns,
+    Described,
+    Float,
+    Host,
+    Initial,
+    Regression,
+    StartRows,
+    initial_locations,
+    nothing_wrong,
+)
 
 LEAST_PRECISION = 1e-307  # below, variances overflow
 DEGENERATE = (
@@ -30,7 +40,7 @@ def host(form: str, axes: str) -> Host:
         scatter=functools.partial(scatter, axes),
         hidden=_gaussian.factors_of,
         attributes=functools.partial(attributes, axes),
-        few_rows=_total_scatter if axes == "dd" else None,
+        adjust_start=_total_scatter if axes == "dd" else None,
         degenerate=DEGENERATE,
     )
 
@@ -150,16 +160,16 @@ def scatter(axes: str, described: Described) -> Float:
     return np.array(np.broadcast_to(covariances, (n_components, n_features, n_features)))
 
 
-def _total_scatter(
-    values: Float, weights: Float, shares: Float, described: dict[str, Float], reg_covar: float
-) -> dict[str, Float]:
+def _total_scatter(described: dict[str, Float], rows: StartRows) -> dict[str, Float]:
     """Shared covariance of a start that assigns one row to each component, as scikit-learn has it.
 
     It takes all rows' second moments about zero, not only those of the assigned rows. That is no estimate of anything,
     but a start like any other, and the same seed shall give the same start.
     """
-    mass, means = shares * weights.sum(), described["means"]
-    scatter = (values * weights[:, None]).T @ values - (means * mass[:, None]).T @ means
-    covariance = scatter / mass.sum() + reg_covar * np.eye(values.shape[1])
+    if not (rows.few and rows.plain):
+        return described
+    mass, means = rows.shares * rows.weights.sum(), described["means"]
+    total = (rows.values * rows.weights[:, None]).T @ rows.values - (means * mass[:, None]).T @ means
+    covariance = total / mass.sum() + rows.reg_covar * np.eye(means.shape[1])
     lower = _gaussian.lower_inverse(covariance, None)
-    return {"covariances": covariance, "precisions_cholesky": np.ascontiguousarray(lower.T)}
+    return {**described, "covariances": covariance, "precisions_cholesky": np.ascontiguousarray(lower.T)}

@@ -55,6 +55,31 @@ class Initial(NamedTuple):
     described: Callable[[Float], dict[str, Float]]
 
 
+class StartRows(NamedTuple):
+    """What the estimates of a start were made from.
+
+    Attributes
+    ----------
+    values : ndarray of shape (n, d)
+        In the coordinates of the data; NaN where something is missing.
+    weights : ndarray of shape (n,)
+    shares : ndarray of shape (K,)
+        Mixing weights that were estimated.
+    few : bool
+        Whether only some of the rows, one for each component, were assigned to components.
+    reg_covar : float
+    plain : bool
+        Whether nothing is missing and no prior was taken.
+    """
+
+    values: Float
+    weights: Float
+    shares: Float
+    few: bool
+    reg_covar: float
+    plain: bool
+
+
 class Host(NamedTuple):
     """What can be asked of fitted components.
 
@@ -75,8 +100,8 @@ class Host(NamedTuple):
         Draws of all columns from some components, or their expectations.
     attributes : (described) -> dict
         Further fitted attributes, without their trailing underscore, which no method reads.
-    few_rows : (values, weights, mixing weights, described, reg_covar) -> described, or None
-        What a start takes that assigns one row to each component, in place of the estimates.
+    adjust_start : (described, StartRows) -> described, or None
+        What a fit starts with in place of the estimates of a start, where these would not do.
     degenerate : str
         What an error says of components that have no valid parameters, and what to do.
     scatter : (described) -> ndarray (K, d, d)
@@ -96,7 +121,7 @@ class Host(NamedTuple):
     hidden: Callable[[Any], tuple[Float, Float]] | None = None
     cells: Callable[[Described, NDArray[Any], np.random.RandomState | None], Float] | None = None
     attributes: Callable[[Described], dict[str, Float]] = lambda described: {}
-    few_rows: Callable[[Float, Float, Float, dict[str, Float], float], dict[str, Float]] | None = None
+    adjust_start: Callable[[dict[str, Float], StartRows], dict[str, Float]] | None = None
     degenerate: str = ""
     unit: str = "sd"
     discrete: bool = False

@@ -108,3 +108,4 @@ POSITIVE = Domain("positive numbers", lambda values: values.min() > 0.0 and valu
 NON_NEGATIVE = Domain("numbers that are not negative", lambda values: values.min() >= 0.0 and values.max() < math.inf)
 TRIANGULAR = Domain("upper-triangular, with a positive diagonal", _triangular)
 LOG_DENSITY = Domain("the logarithm of a density", lambda values: bool(values < math.inf))
+PROBABILITIES = Domain("between 0 and 1", lambda values: bool(values.min() >= 0.0 and values.max() <= 1.0))

@@ -47,8 +47,8 @@ TARGETS = {
     "engine/threads.py": "test_threads.py test_compiled.py test_sources.py",
     "engine/tiling.py": "test_tiling.py test_invariances.py",
     "environment.py": "test_compiled.py cli/test_process.py",
-    "families": "test_families.py test_against_scikit_learn.py test_known_answers.py test_degenerate.py "
-    "test_fixed.py test_priors.py test_persistence.py",
+    "families": "test_every_family.py test_families.py test_against_scikit_learn.py test_known_answers.py "
+    "test_degenerate.py test_fixed.py test_priors.py test_persistence.py",
     "families/_arithmetic.py": "test_factors.py test_families.py",
     "families/_contract.py": "test_families.py test_priors.py test_fixed.py test_missing.py",
     "families/_gaussian.py": "test_families.py test_degenerate.py test_scales.py test_priors.py test_missing.py",
@@ -57,8 +57,11 @@ TARGETS = {
     "families/background.py": "test_background.py test_background_priors.py test_background_missing.py",
     "families/cells.py": "test_missing.py test_imputing.py",
     "families/incomplete.py": "test_degenerate.py test_noise.py test_missing.py test_imputing.py",
+    "families/_gaussian_host.py": "test_conditioning.py test_initial_parameters.py test_every_family.py",
+    "families/_host.py": "test_every_family.py",
     "kernels/cache.py": "test_cache_damage.py test_cache.py",
     "kernels/jit.py": "test_threads.py test_compiled.py test_cache.py",
+    "mixtures": "test_every_family.py test_house.py test_estimator_checks.py",
     "mixtures/__init__.py": "test_house.py",
     "mixtures/background.py": "test_background.py test_background_kept.py test_background_missing.py",
     "mixtures/base.py": "test_driver.py test_algorithms.py test_checkpoint.py test_persistence.py",

@@ -18,6 +18,7 @@ from fastem.em.subsample import Sample
 from fastem.engine.compiled import get_passes
 from fastem.families import Family
 from fastem.families._contract import Float, Prior, safe_ratio
+from fastem.families._host import StartRows
 
 BLOCK_ROWS = 16384  # rows whose responsibilities exist at once
 SMALLEST_SHARE = 1e-3  # of a column's variance, that a component starts with where rows are incomplete
@@ -121,13 +122,15 @@ def begin(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: 
         # Components of a row each, all but points, would leave every other row to the background.
         mixture = improved(family, sample, origin, mixture, prior)
         few = mixture.weights.sum() < 1.0 - 1e-12
-    described = family.describe(mixture.params)
-    of_few = family.host.few_rows
-    if of_few is not None and few and prior.conjugate is None and sample.latent is None:
+    described, adjust = family.describe(mixture.params), family.host.adjust_start
+    if adjust is not None:
         values = sample.values.astype(np.float64)
         weights = np.ones(len(values)) if sample.weights is None else sample.weights
-        at = {**described, family.parameters[0].name: mixture.params.means + origin}
-        described.update(of_few(values, weights, mixture.weights, at, prior.reg_covar))
+        plain = prior.conjugate is None and sample.latent is None
+        rows = StartRows(values, weights, mixture.weights, few, prior.reg_covar, plain)
+        first = family.parameters[0].name
+        described = adjust({**described, first: described[first] + origin}, rows)
+        described[first] = described[first] - origin
     return Started(mixture.weights, described)
 
 

@@ -1,0 +1,96 @@
+"""What each family is tried with: a line of `CASES`, and a naive reference that shares no code with fastem."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from fits import precisions_of
+from reference import GAUSSIAN_FAMILIES, rows_for, start_at
+
+from fastem import GaussianMixture, PoissonMixture
+
+
+@dataclass(frozen=True)
+class Case:
+    """A family as users have it.
+
+    Attributes
+    ----------
+    name : str
+    kind : class of mixtures
+    options : dict
+        What the constructor takes.
+    rows : callable (n_rows, n_features, seed) -> X
+        Rows of two overlapping groups.
+    start : callable (X, centres) -> naive mixture
+        With `log_component(X, k)`, `maximise(X, mass)`, `fitted` (attributes by name), `centres` and `weights`.
+    initial : callable (naive mixture) -> dict
+        The constructor's parameters that start a fit there, weights aside.
+    free : callable (n_components, n_features) -> int
+        Number of free parameters beside the weights.
+    refused : set of str
+        What `fit` refuses by name, as it is written in a call.
+    """
+
+    name: str
+    kind: type
+    options: dict[str, Any]
+    rows: Callable[..., np.ndarray]
+    start: Callable[..., Any]
+    initial: Callable[[Any], dict[str, Any]]
+    free: Callable[[int, int], int]
+    refused: frozenset[str] = field(default=frozenset())
+
+    def __str__(self):
+        return self.name
+
+    def model(self, start=None, **options):
+        """An unfitted model, which begins at a naive mixture if one is given; nothing regularises it."""
+        begin = {} if start is None else {"weights_init": start.weights, **self.initial(start)}
+        regular = {"reg_covar": 0.0} if "reg_covar" in self.kind._get_param_names() else {}
+        return self.kind(**{"n_components": 2, "random_state": 0, **regular, **self.options, **begin, **options})
+
+
+def gaussian(form, free):
+    """Gaussian components of a form."""
+
+    def initial(start):
+        return {"means_init": start.means, "precisions_init": precisions_of(start)}
+
+    def start(X, centres):
+        return start_at(form, X, centres)
+
+    return Case(form, GaussianMixture, {"covariance_type": form}, normal_rows, start, initial, free)
+
+
+def normal_rows(n_rows=80, n_features=3, seed=0):
+    """Rows in two overlapping groups."""
+    return rows_for("full", n_rows, n_features, seed)
+
+
+def counts(n_rows=80, n_features=3, seed=0):
+    """Counts in two overlapping groups."""
+    return rows_for("poisson", n_rows, n_features, seed)
+
+
+ERRORS = frozenset({"noise"})
+FREE = {
+    "full": lambda K, d: K * d + K * d * (d + 1) // 2,
+    "tied": lambda K, d: K * d + d * (d + 1) // 2,
+    "diag": lambda K, d: 2 * K * d,
+    "spherical": lambda K, d: K * d + K,
+}
+CASES = [
+    *(gaussian(form, FREE[form]) for form in GAUSSIAN_FAMILIES),
+    Case(
+        "poisson",
+        PoissonMixture,
+        {},
+        counts,
+        lambda X, centres: start_at("poisson", X, centres),
+        lambda start: {"rates_init": start.rates},
+        lambda K, d: K * d,
+        ERRORS,
+    ),
+]
