@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 from fits import precisions_of
 from reference import GAUSSIAN_FAMILIES, rows_for, start_at
+from reference_bernoulli import Bernoulli, binary_rows
 
-from fastem import GaussianMixture, PoissonMixture
+from fastem import BernoulliMixture, GaussianMixture, PoissonMixture
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,16 @@ CASES = [
         counts,
         lambda X, centres: start_at("poisson", X, centres),
         lambda start: {"rates_init": start.rates},
+        lambda K, d: K * d,
+        ERRORS,
+    ),
+    Case(
+        "bernoulli",
+        BernoulliMixture,
+        {},
+        binary_rows,
+        Bernoulli.at,
+        lambda start: {"probabilities_init": start.probabilities},
         lambda K, d: K * d,
         ERRORS,
     ),

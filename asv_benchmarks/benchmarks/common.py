@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from fastem import GaussianMixture, PoissonMixture
+from fastem import BernoulliMixture, GaussianMixture, PoissonMixture
 from fastem.kernels import jit
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
@@ -79,6 +79,12 @@ OF_FAMILY = {
         {},
         lambda generator, centers, scales: generator.poisson(5 * np.exp(centers)),
         lambda centers, n_components, n_features: {"rates_init": centers + 1},
+    ),
+    "bernoulli": Family(
+        BernoulliMixture,
+        {},
+        lambda generator, centers, scales: generator.uniform(size=centers.shape) < 1 / (1 + np.exp(-2 * centers)),
+        lambda centers, n_components, n_features: {"probabilities_init": 0.25 + 0.5 * centers},
     ),
 }
 FAMILIES = tuple(OF_FAMILY)

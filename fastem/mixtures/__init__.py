@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from fastem.mixtures.bernoulli import BernoulliMixture as BernoulliMixture
     from fastem.mixtures.gaussian import GaussianMixture as GaussianMixture
     from fastem.mixtures.poisson import PoissonMixture as PoissonMixture
 
@@ -28,6 +29,7 @@ class Face(NamedTuple):
 FORMS = ("full", "tied", "diag", "spherical")
 FACES = {
     "GaussianMixture": Face("gaussian", tuple(f"gaussian-{form}" for form in FORMS), FORMS),
+    "BernoulliMixture": Face("bernoulli", ("bernoulli",)),
     "PoissonMixture": Face("poisson", ("poisson",)),
 }
 COMPILED = tuple(name for face in FACES.values() for name in face.families)
