@@ -49,16 +49,16 @@ class Threads:
 @pytest.fixture
 def threads(monkeypatch):
     """Two threads pay at once, however few the rows; what passes run on is kept."""
-    from fastem.data import array
+    from fastem.engine import executor
 
-    seen, n_workers = Threads(), array.ArraySource._n_workers
+    seen, n_workers = Threads(), executor.Executor.n_workers
 
-    def counted(source, *arguments):
-        number = n_workers(source, *arguments)
+    def counted(runs, *arguments):
+        number = n_workers(runs, *arguments)
         seen.most_in_a_pass = max(seen.most_in_a_pass, number)
         seen.callers.add(threading.current_thread())
         return number
 
-    monkeypatch.setattr(array, "PARALLEL_WORK", 0)
-    monkeypatch.setattr(array.ArraySource, "_n_workers", counted)
+    monkeypatch.setattr(executor, "PARALLEL_WORK", 0)
+    monkeypatch.setattr(executor.Executor, "n_workers", counted)
     return seen

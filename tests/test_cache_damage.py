@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import sys
+import types
 from pathlib import Path
 
 import numba
@@ -176,3 +178,17 @@ def test_a_fit_outlives_the_damage_of_a_cache(tmp_path):
     assert seen["stats"]["poisson"] == {"cache_hits": 0, "cache_misses": 1}
     (warning,) = seen["warnings"]
     assert any(str(Path(seen["folder"], file)) in warning for file in files)
+
+
+def test_a_whole_file_of_a_version_with_other_modules_is_passed_over(tmp_path, monkeypatch):
+    """Its records cannot be found any more: that is no damage to warn of."""
+    module = types.ModuleType("fastem_of_old")
+    module.Rows = type("Rows", (), {"__module__": "fastem_of_old"})
+    monkeypatch.setitem(sys.modules, "fastem_of_old", module)
+    files = cache._CheckedFiles(tmp_path, "function", "stamp")
+    files.save("key", module.Rows())
+    assert type(files.load("key")) is module.Rows
+    monkeypatch.delitem(sys.modules, "fastem_of_old")
+    assert files.load("key") is None
+    monkeypatch.setitem(sys.modules, "fastem_of_old", types.ModuleType("fastem_of_old"))
+    assert files.load("key") is None

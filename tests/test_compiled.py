@@ -34,7 +34,7 @@ def test_a_pass_has_the_same_bits_on_one_thread_and_on_several(family, shape, rn
     assert serial.log_likelihood == parallel.log_likelihood
     np.testing.assert_array_equal(serial.mass, parallel.mass)
     np.testing.assert_array_equal(serial.stats, parallel.stats)
-    assert len(slab_bounds(n_rows, source._tile_rows(passes, n_components), n_stats)) > 2
+    assert len(slab_bounds(n_rows, source.executor.tile_rows(passes, source.rows, n_components), n_stats)) > 2
 
 
 # Threads. Results are compared by the bits of all that they are.
@@ -49,13 +49,12 @@ import numpy as np
 from fits import model_at
 from models import learned
 from reference import rows_for, start_at
-from fastem.engine import helpers
-from fastem.data import array
+from fastem.engine import executor, helpers
 from fastem.engine.compiled import get_passes
 from fastem.families import get_family
 
 warnings.simplefilter("ignore")  # once for all: threads share such settings
-array.PARALLEL_WORK = 1_000_000  # threads for less data than a user would have them for
+executor.PARALLEL_WORK = 1_000_000  # threads for less data than a user would have them for
 DATA = {family: rows_for(family, 60_000, 10) for family in ("full", "diag", "poisson")}
 PASSES = [get_passes(get_family(name)).fused for name in ("gaussian-full", "gaussian-diag", "poisson")]
 PASSES += [get_passes(get_family("gaussian-full")).score]
@@ -207,7 +206,7 @@ def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
     used = [passes.fused, passes.score, *compiled.get_cluster_passes(), compiled.get_waiting()]
     before = [dispatcher.signatures for dispatcher in used]
     assert all(len(signatures) == (len(kinds) if i < 2 else 1) for i, signatures in enumerate(before))
-    monkeypatch.setattr("fastem.data.array.PARALLEL_WORK", 0)
+    monkeypatch.setattr("fastem.engine.executor.PARALLEL_WORK", 0)
     monkeypatch.setattr("fastem.em.initialization.partition.SMALL", 0)
     model = PoissonMixture(2) if family == "poisson" else GaussianMixture(2, covariance_type="spherical")
     for n_jobs in (1, 2):

@@ -265,7 +265,7 @@ def test_labels_and_plausibilities_restrict_the_components(rng):
 def test_workspaces_start_where_a_vector_may(single):
     for n_rows in range(100, 106):
         source = ArraySource(np.zeros((n_rows, 3)), single=single)
-        for workspace in source._workspaces(get_passes(get_family("gaussian-full")), 2, 3):
+        for workspace in source.executor.workspaces(get_passes(get_family("gaussian-full")), source.rows, 2, 3):
             assert workspace.shape == (workspace_rows(3, 2), 128)
             assert workspace.dtype == (np.float32 if single else np.float64)
             assert workspace.ctypes.data % registers.LOGICAL_BYTES == 0

@@ -94,7 +94,7 @@ def test_weights_labels_and_errors_of_repeated_rows():
 
 @pytest.mark.parametrize("family", ["full", "diag", "poisson"])
 def test_float32_order_and_threads(family, monkeypatch):
-    monkeypatch.setattr("fastem.data.array.PARALLEL_WORK", 0)  # threads pay at once
+    monkeypatch.setattr("fastem.engine.executor.PARALLEL_WORK", 0)  # threads pay at once
     X, start = incomplete_rows(family, 30_000)
     model = run(marginal(start, n_jobs=1), X, 3)
     assert_close(run(marginal(start, n_jobs=2), X, 3), model)
@@ -105,7 +105,7 @@ def test_float32_order_and_threads(family, monkeypatch):
 
 
 def test_threads_with_everything(monkeypatch):
-    monkeypatch.setattr("fastem.data.array.PARALLEL_WORK", 0)
+    monkeypatch.setattr("fastem.engine.executor.PARALLEL_WORK", 0)
     X, start, known = everything(9000)
     model = run(marginal(start, n_jobs=1), X, 3, **known)
     assert_close(run(marginal(start, n_jobs=2), X, 3, **known), model)

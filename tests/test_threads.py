@@ -203,11 +203,10 @@ def test_a_fit_in_a_child_of_such_a_process_is_the_fit_of_its_parent():
         + """
 import json, multiprocessing, warnings
 import fastem
-from fastem.engine import helpers
-from fastem.data import array
+from fastem.engine import executor, helpers
 
 warnings.simplefilter("ignore")
-array.PARALLEL_WORK = 100_000
+executor.PARALLEL_WORK = 100_000
 
 X = np.random.default_rng(0).normal(size=(20_000, 2))
 

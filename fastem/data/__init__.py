@@ -1,7 +1,7 @@
 """Where rows come from, and the sweeps over them: an array, or chunks that are read anew in each pass."""
 
 from fastem.data.array import ArraySource
-from fastem.data.base import Marks, Mixture, Rows, RowScores, RowSource, Scores, Sweep, Sweepable, Wanted
+from fastem.data.base import RowSource, Sweepable
 from fastem.data.chunked import ChunkSource
 from fastem.data.maps import unchanged
 from fastem.data.patterned import PatternSource
@@ -16,6 +16,7 @@ from fastem.data.ranges import (
     single_suffices,
     weights_suffice,
 )
+from fastem.engine.records import Marks, Mixture, Rows, RowScores, Scores, Sweep, Wanted
 from fastem.engine.tiling import PARALLEL_WORK, slab_bounds, workspace_rows
 
 __all__ = [

@@ -12,10 +12,10 @@ from contextlib import closing
 import numpy as np
 
 from fastem.data.array import ArraySource
-from fastem.data.base import Mixture, Scores, Sweep, Wanted
 from fastem.data.squares import start_squares
 from fastem.data.streams import Reader
 from fastem.engine.compiled import Passes
+from fastem.engine.records import Mixture, Scores, Sweep, Wanted
 from fastem.engine.threads import held_tasks, pipelined
 from fastem.families._contract import Float
 

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.data.array import NO_MARKS, ArraySource
-from fastem.data.base import Mixture, Sweep
+from fastem.data.array import ArraySource
 from fastem.data.patterns import Group, Patterns, find_patterns
 from fastem.data.row_info import Annotations
 from fastem.engine.compiled import Passes, get_passes, get_pattern_pass
+from fastem.engine.executor import at_once
 from fastem.engine.helpers import share_slabs
+from fastem.engine.records import NO_MARKS, Mixture, Sweep
 from fastem.engine.tiling import aligned_zeros
 from fastem.families import get_family
 from fastem.families._contract import Float, Params
@@ -72,18 +73,18 @@ class PatternSource(ArraySource):
         )
         n_components, n_slabs = patterns.log_constant.shape[1], len(group.which)
         n_sums = complete.family.n_stats(group.columns.shape[1], n_components)
-        rows = ArraySource(group.values, group.weights, annotations=group.annotations)
-        rows._memory = self._memory
+        rows = ArraySource(group.values, group.weights, annotations=group.annotations).rows
         mass, log_likelihood = np.zeros((n_slabs, n_components)), np.zeros(n_slabs)
         stats = aligned_zeros((n_slabs, n_sums), np.float64)
-        workspaces = rows._workspaces(complete, n_components, rows._n_workers(n_slabs, n_sums, parallel))
+        n_workers = self.executor.n_workers(rows, n_slabs, n_sums, parallel)
+        workspaces = self.executor.workspaces(complete, rows, n_components, n_workers)
         run = get_pattern_pass(passes.family.kernel_key, passes.policy, passes.restrict, few=complete.few)
-        given, nothing = rows.rows._replace(key=key), np.empty((0, n_components))
+        given, nothing = rows._replace(key=key), np.empty((0, n_components))
 
         def fold(turns: NDArray[np.int64], workspace: NDArray[Any]) -> None:
             sums = mass, stats, log_likelihood
             run(given, patterns, group.which, nothing, NO_MARKS, workspace, turns, group.bounds, *sums)
 
-        share_slabs(fold, n_slabs, list(workspaces), rows._at_once(n_sums))
+        share_slabs(fold, n_slabs, list(workspaces), at_once(rows, n_sums))
         first = np.searchsorted(group.which, np.arange(len(group.columns)))
         return np.add.reduceat(mass, first), np.add.reduceat(stats, first), float(log_likelihood.sum())

@@ -5,8 +5,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fastem.data.base import Rows
 from fastem.data.row_info import Annotations
+from fastem.engine.records import Rows
 from fastem.families._contract import Float
 
 NEXT_TO_NOTHING = 2.0**-60  # of the squares

@@ -90,7 +90,10 @@ class _CheckedFiles:
         digest, rest = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
         if digest != _digest(rest):
             raise ValueError("it is not as it was written")
-        saved, data = pickle.loads(rest)
+        try:
+            saved, data = pickle.loads(rest)
+        except (AttributeError, ModuleNotFoundError):
+            return None  # whole, but of a version that had its records in other modules
         return data if saved == (self._stamp, key) else None
 
     def save(self, key: Any, data: Any) -> None:

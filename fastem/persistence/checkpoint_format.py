@@ -24,7 +24,8 @@ FORMAT = 2
 # Where records are that files of version 0.1.0 name by the modules of then.
 MOVED = {
     "fastem.driver": "fastem.em.loop",
-    "fastem.sources._contract": "fastem.data.base",
+    "fastem.sources._contract": "fastem.engine.records",
+    "fastem.data.base": "fastem.engine.records",
     "fastem.extrapolation": "fastem.em.algorithms.extrapolation",
     **{
         f"fastem.schemes.{name}": f"fastem.em.algorithms.{name}"

@@ -1,0 +1,117 @@
+"""What passes take and give."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.families._contract import Float, Params
+
+
+class Mixture(NamedTuple):
+    """Mixing weights (K,) and the family's parameters."""
+
+    weights: Float
+    params: Params
+
+    @property
+    def log_weights(self) -> Float:
+        """Logarithms of the weights; -inf for a component without mass."""
+        from fastem.families._arithmetic import logarithm
+
+        return logarithm(self.weights)
+
+
+class Rows(NamedTuple):
+    """What a pass reads: values (n, m), weights (n,) or (0,) where all are one, origin (m,), seed of what is drawn.
+
+    The rest is that of `Annotations`, of length zero where nothing is known.
+    """
+
+    values: NDArray[Any]
+    weights: Float
+    origin: Float
+    key: int
+    labels: NDArray[np.int64]
+    plausibility: Float
+    noise: Float
+    projection: Float
+    log_widths: Float
+
+    @property
+    def n_features(self) -> int:
+        """Of the values behind the columns, which are the columns where there are no projections."""
+        m = self.values.shape[1]
+        return int(self.projection.shape[1]) // m if self.projection.shape[0] > 0 else m
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether tiles hold covariances of errors."""
+        return len(self.noise) + len(self.projection) > 0
+
+    @property
+    def width(self) -> int:
+        """Rows of a tile."""
+        m = self.values.shape[1]
+        return m + self.has_errors * (m * (m + 1) // 2) + int(self.projection.shape[1])
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Expected sufficient statistics of some rows; those of more rows are their sum."""
+
+    mass: Float
+    stats: Float
+    log_likelihood: float
+
+    def __add__(self, other: "Sweep") -> "Sweep":
+        """Statistics of both sets of rows, taken at the same parameters."""
+        return Sweep(
+            self.mass + other.mass,
+            self.stats + other.stats,
+            self.log_likelihood + other.log_likelihood,
+        )
+
+
+class Wanted(NamedTuple):
+    """What a score pass computes."""
+
+    labels: bool = False
+    posterior: bool = True
+    entropy: bool = False
+    densities: bool = False
+    responsibilities: bool = False
+
+
+class RowScores(NamedTuple):
+    """Arrays that a score pass fills where wanted; of length zero elsewhere."""
+
+    densities: Float  # (n,)
+    labels: NDArray[np.int64]  # (n,)
+    responsibilities: NDArray[Any]  # (n, K)
+
+
+class Marks(NamedTuple):
+    """What a sweep keeps of each row where it is asked to; of length zero elsewhere."""
+
+    labels: NDArray[np.int64]  # (n,)
+    densities: Float  # (n,)
+
+
+NO_MARKS = Marks(np.empty(0, np.int64), np.empty(0))
+
+
+class Scores(NamedTuple):
+    """Results of a score pass: by row, and weighted totals."""
+
+    rows: RowScores
+    log_likelihood: float
+    entropy: float
+
+    @classmethod
+    def joined(cls, parts: Sequence["Scores"]) -> "Scores":
+        """Scores of rows that follow each other."""
+        rows = RowScores(*(np.concatenate(arrays) for arrays in zip(*(part.rows for part in parts), strict=True)))
+        return cls(rows, sum(part.log_likelihood for part in parts), sum(part.entropy for part in parts))
