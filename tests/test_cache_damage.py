@@ -73,7 +73,6 @@ DAMAGES = {
     "one bit": flip,
     "unreadable": make_unreadable,
     "no pickle, well signed": lambda file: file.write_bytes(sign(b"no pickle")),
-    "of what no longer exists, well signed": lambda file: file.write_bytes(sign(b"cnothing_of_this_name\nclass\n.")),
 }
 
 
