@@ -8,6 +8,8 @@ import hypothesis
 import numpy as np
 import pytest
 
+os.environ["SCIPY_ARRAY_API"] = "1"  # before scipy is imported: scikit-learn's array_api_dispatch needs it
+
 # Before numba is imported: threads are tested on a single core as well.
 os.environ["NUMBA_NUM_THREADS"] = str(max(2, int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 2)))
 

@@ -30,6 +30,11 @@ for _test in [value for name, value in globals().items() if name.startswith("tes
         for mark in getattr(_test, "pytestmark", [])
     ]
 
+WORKS = "starts from k-means take arrays of any namespace here, see test_namespaces.py"
+globals()["test_gaussian_mixture_raises_where_array_api_not_implemented"].pytestmark.append(
+    pytest.mark.xfail(reason=WORKS, strict=True).mark
+)
+
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # theirs are not written for warnings as errors
 
 

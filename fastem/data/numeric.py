@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from fastem.data.frames import is_frame, tabular
+from fastem.data.namespaces import is_foreign, on_host
 
 EXACT = 2**53  # up to which float64 holds every integer
 NO_NUMBERS = (str, bytes, complex, np.complexfloating, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
@@ -68,7 +69,7 @@ def real_array(given: Any, name: str, *, missing: bool = False, place: Place = p
     """
     if type(given) is np.ndarray and given.dtype in (np.float64, np.float32):
         return given
-    given = tabular(given)
+    given = on_host(given) if is_foreign(given) else tabular(given)
     if issparse(given):
         raise TypeError(
             f"Sparse data was passed for {name}, but dense data is required. Use '.toarray()' to convert to a dense "
@@ -95,7 +96,7 @@ def whole_numbers(given: Any, name: str, absent: int) -> NDArray[Any]:
     """An array with `absent` in place of what is masked, None or NA, if the others are integers; else as it is."""
     if type(given) is np.ndarray and given.dtype.kind != "O":
         return given
-    given = tabular(given)
+    given = on_host(given) if is_foreign(given) else tabular(given)
     if issparse(given) or isinstance(given, np.matrix) or is_frame(given):
         return real_array(given, name)
     if nw.dependencies.is_into_series(given):

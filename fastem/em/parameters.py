@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.data import Mixture, common_origin, range_of
+from fastem.data.namespaces import is_foreign, on_host
 from fastem.families import ComponentError, Family
 from fastem.families._parameters import Parameter
 
@@ -128,6 +129,8 @@ def _checked(family: Family, arrays: Mapping[str, NDArray[Any]], frame: Frame, *
 
 def _array(name: str, value: Any) -> NDArray[Any]:
     """A fitted attribute as an array."""
+    if is_foreign(value):
+        return on_host(value)
     if isinstance(value, np.ma.MaskedArray):
         raise ValueError(f"{name}_ is a masked array: parameters cannot be missing")
     if isinstance(value, np.ndarray | np.generic) or (isinstance(value, Real) and not isinstance(value, bool)):

@@ -49,7 +49,7 @@ class Background(Denoising, UnfittedMixture):
 
     def _check_box(self, parameters: Parameters) -> None:
         """Check that the background is as dense as the volume that the user gave, or its box, if it is known, says."""
-        volume, box, rounding = self._volume(), vars(self).get("background_"), 0.0
+        volume, box, rounding = self._volume(), self._box(), 0.0
         density = float(parameters.described["background_log_density"])
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             expected = density if volume is None else -float(np.log(volume))
@@ -65,19 +65,23 @@ class Background(Denoising, UnfittedMixture):
                 f"background_ give {expected:.9g}. {AGAIN}"
             )
 
+    def _box(self) -> Any:
+        """The fitted box, if there is one."""
+        return self._attribute("background") if "background_" in vars(self) else None
+
     def _divisible(self) -> bool:
         return self._volume() is None
 
     def _boxed(self, rows: Sample) -> Sample:
         if not self.background or not self._divisible():
             return rows
-        widths = log_widths(Range(*self.background_))
+        widths = log_widths(Range(*self._attribute("background")))
         return replace(rows, annotations=rows.annotations._replace(log_widths=widths))
 
     def _placed(self, extent: Range | None, dtype: Any) -> dict[str, Any]:
         if not self.background:
             return {}
-        return {"background_": self.background_ if extent is None else _box(extent).astype(dtype)}
+        return {"background_": self._attribute("background") if extent is None else _box(extent).astype(dtype)}
 
     def _background_of(self, columns: list[int]) -> tuple[Float, float]:
         """Box of some columns, and the log-density that the background has in them."""
@@ -86,7 +90,7 @@ class Background(Denoising, UnfittedMixture):
                 f"background={self.background!r} is a volume, which cannot be divided between columns: "
                 "only the box of background=True can"
             )
-        box = self.background_[:, columns]
+        box = self._attribute("background")[:, columns]
         return box, _log_density(box)
 
     def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
@@ -118,7 +122,7 @@ class Background(Denoising, UnfittedMixture):
         if not self.background:
             return super()._expected(responsibilities, values)
         expected = super()._expected(responsibilities[:, :-1], values)
-        middle: Float = self.background_.astype(np.float64).mean(axis=0)
+        middle: Float = self._attribute("background").astype(np.float64).mean(axis=0)
         return expected + responsibilities[:, -1:] * middle
 
     def _drawn(
@@ -134,7 +138,7 @@ class Background(Denoising, UnfittedMixture):
 
     def _sample_background(self, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
         """Draw rows from the box."""
-        low, high = self.background_.astype(np.float64)
+        low, high = self._attribute("background").astype(np.float64)
         return random_state.uniform(low, high, size=(n_samples, len(low)))
 
 

@@ -18,6 +18,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
 
 from fastem.data import Mixture, Range, Wanted, unchanged, validation
+from fastem.data.namespaces import namespace_of
 from fastem.data.row_info_checks import Known, annotate
 from fastem.data.streams import Source
 from fastem.em import loop
@@ -190,14 +191,15 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             journal.identify(self._identity(posed), check)
         problem, _ = self._under_prior(posed.problem, Moments())
         starts = self._starts(posed._replace(problem=problem), random_state, fitted)
-        origin, dtype = problem.source.origin, posed.dtype
+        origin, dtype, where = problem.source.origin, posed.dtype, namespace_of(X)
         place = self._placed(posed.extent, dtype)
         problem = replace(problem, policy=scheme.policy, prior=self._fixed_prior(problem.prior, origin))
         previous = self.lower_bound_ if fitted is not None else -math.inf
         control = loop.Control(self.max_iter, self.tol, previous, self.convergence)
 
         def publish(mixture: Mixture) -> dict[str, Any]:
-            return {**self._publish(mixture, origin, dtype), **place}
+            attributes = {**self._publish(mixture, origin, dtype), **place}
+            return {name: where.holding(value) for name, value in attributes.items()}
 
         observers: list[loop.Observer] = []
         if self.verbose:
@@ -304,10 +306,12 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         bound = (log_likelihood + problem.base) / problem.source.total_weight + log_prior / state.seen
         family, run = self._family(), loop.Run(0, state.mixture, bound, stop_reason="max_iter")
         described = family.describe(state.mixture.params)
-        published = self._published(state.mixture.weights, described, origin, dtype)
-        attributes = {**published, **self._placed(extent, dtype)}
+        found = self._published(state.mixture.weights, described, origin, dtype)
+        attributes = {**found, **self._placed(extent, dtype)}
         stream = stream_of(family, state, described, origin, moments, attributes)
-        self._set_run(run, [], attributes, {"n_iter_": state.n_batches, "stream_": stream})
+        where = namespace_of(X)
+        published = {name: where.holding(value) for name, value in attributes.items()}
+        self._set_run(run, [], published, {"n_iter_": state.n_batches, "stream_": stream})
         return self
 
     def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:
@@ -405,9 +409,10 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             wanted = Wanted(labels=True, posterior=False)
             found = self._evaluate_rows(rows, wanted, self._fitted(), restricted=True).scores.rows.labels
         # where all densities are zero, the heaviest that is allowed
-        heaviest = (self.weights_.astype(np.float64) * plausible).argmax(axis=1)
+        heaviest = (self._attribute("weights").astype(np.float64) * plausible).argmax(axis=1)
         allowed = np.take_along_axis(plausible, found[:, None], axis=1)[:, 0] > 0.0
-        return self._labels()[np.where(allowed, found, heaviest)]
+        chosen: NDArray[np.int64] = namespace_of(X).holding(self._labels()[np.where(allowed, found, heaviest)])
+        return chosen
 
     def _set_run(
         self,

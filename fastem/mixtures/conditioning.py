@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.validation import check_array
 
 from fastem.data.frames import is_frame
+from fastem.data.namespaces import namespace_of
 from fastem.data.numeric import is_whole, real_array
 from fastem.em.parameters import WEIGHTS_TOLERANCE
 from fastem.em.priors import without_arrays
@@ -48,7 +49,7 @@ class Conditioning(UnfittedMixture):
         found = {name: np.ascontiguousarray(described[name]) for name in described if name in names_of(family)}
         if family.complete is not None and len(found) < len(family.parameters):
             found = family.complete(found)
-        attributes = self._published(self.weights_, found, np.zeros(len(columns)), self._locations().dtype)
+        attributes = self._published(self._attribute("weights"), found, np.zeros(len(columns)), self._locations().dtype)
         del attributes["weights_"]
         return attributes
 
@@ -81,7 +82,7 @@ class Conditioning(UnfittedMixture):
         """
         self._fitted()
         chosen = self._columns(columns)
-        return self._derived(self.weights_, self._marginal_attributes(chosen), chosen)
+        return self._derived(self._attribute("weights"), self._marginal_attributes(chosen), chosen)
 
     def conditional(self, given: Mapping[int | str, float]) -> Self:
         """Distribution of the other columns, given values of some: a mixture again.
@@ -175,7 +176,9 @@ class Conditioning(UnfittedMixture):
             spread = parts.variances * inflation + (means - average[:, None]) ** 2
             mean[start : start + BASE_ROWS] = average
             variance[start : start + BASE_ROWS] = np.einsum("nk,nkt->nt", share, spread)
-        return (mean, variance) if several else (mean[:, 0], variance[:, 0])
+        mean, variance = (mean, variance) if several else (mean[:, 0], variance[:, 0])
+        where = namespace_of(X)
+        return where.holding(mean), where.holding(variance)
 
     def sample(
         self, n_samples: int = 1, *, given: Mapping[int | str, float] | None = None
@@ -208,13 +211,18 @@ class Conditioning(UnfittedMixture):
         array([0, 0])
         """
         if given is None:
-            return self._draw(n_samples)
+            return self._in_place(*self._draw(n_samples))
         drawn, labels = self.conditional(given)._draw(n_samples)
         chosen, rest = self._split(list(given))
         rows = np.empty((n_samples, len(chosen) + len(rest)), np.result_type(drawn, np.float32))
         rows[:, rest] = drawn
         rows[:, chosen] = list(given.values())
-        return rows, labels
+        return self._in_place(rows, labels)
+
+    def _in_place(self, *arrays: NDArray[Any]) -> Any:
+        """Arrays where the fitted parameters are."""
+        where = namespace_of(self.weights_)
+        return tuple(map(where.holding, arrays))
 
     def _columns(self, columns: Sequence[int | str]) -> list[int]:
         """Indices of columns."""
@@ -258,10 +266,10 @@ class Conditioning(UnfittedMixture):
         if "prior" in parameters:
             parameters["prior"] = without_arrays(parameters["prior"])
         model = type(self)(**parameters)
-        for name, value in attributes.items():
-            setattr(model, name, value)
-        total = weights.sum()
-        model.weights_ = weights if abs(total - 1.0) <= WEIGHTS_TOLERANCE else weights / total  # of a start
+        where, total = namespace_of(self.weights_), weights.sum()
+        weights = weights if abs(total - 1.0) <= WEIGHTS_TOLERANCE else weights / total  # of a start
+        for name, value in {**attributes, "weights_": weights}.items():
+            setattr(model, name, where.holding(value))
         model.n_features_in_ = len(columns)
         if hasattr(self, "feature_names_in_"):
             model.feature_names_in_ = self.feature_names_in_[columns]

@@ -18,6 +18,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastem.data import Scores, Wanted, frames, numeric, validation
+from fastem.data.namespaces import is_foreign, namespace_of, on_host
 from fastem.data.projections import check_densities
 from fastem.data.row_info_checks import Known, annotate
 from fastem.data.streams import Block, Reader, Source, as_source
@@ -65,8 +66,12 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _locations(self) -> NDArray[Any]:
         """Fitted means of the components (K, d), or what else says where they are, in the type that they have."""
-        locations: NDArray[Any] = vars(self)[self._family().parameters[0].name + "_"]
-        return locations
+        return self._attribute(self._family().parameters[0].name)
+
+    def _attribute(self, name: str) -> NDArray[Any]:
+        """A fitted parameter in numpy's memory, as it was set."""
+        value = vars(self)[f"{name}_"]
+        return on_host(value) if is_foreign(value) else value
 
     def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
         """Draw rows from one component."""
@@ -266,12 +271,14 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> model.score_samples([[0.5]]).round(4)
         array([-0.9189])
         """
-        evaluation = self._evaluate(X, Wanted(densities=True), known=Known(None, noise, projection))
-        densities = evaluation.scores.rows.densities
-        if evaluation.dtype == np.float64:
-            return densities
+        found: NDArray[Any] = namespace_of(X).holding(self._densities(X, Known(None, noise, projection)))
+        return found
+
+    def _densities(self, X: Any, known: Known) -> NDArray[Any]:
+        """Log-densities of rows, in their type."""
+        evaluation = self._evaluate(X, Wanted(densities=True), known=known)
         with np.errstate(over="ignore"):
-            return densities.astype(evaluation.dtype)
+            return evaluation.scores.rows.densities.astype(evaluation.dtype, copy=False)
 
     def _totals(
         self, X: ArrayLike, sample_weight: ArrayLike | None, known: Known, *, entropy: bool = False
@@ -316,9 +323,9 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> round(model.score(X), 4)
         -1.4189
         """
-        if sample_weight is None and getattr(X, "dtype", None) == np.float32:
+        if sample_weight is None and str(getattr(X, "dtype", "")).rpartition(".")[2] == "float32":
             # in float32, like scikit-learn: programs compare it with the mean of score_samples
-            return float(self.score_samples(X, noise=noise, projection=projection).mean())
+            return float(self._densities(X, Known(None, noise, projection)).mean())
         log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
         return log_likelihood / total
 
@@ -349,7 +356,9 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         """
         wanted = Wanted(labels=True, posterior=False)
         labels = self._evaluate(X, wanted, known=Known(None, noise, projection)).scores.rows.labels
-        return self._labels()[labels] if self._family().background else labels
+        labels = self._labels()[labels] if self._family().background else labels
+        found: NDArray[np.int64] = namespace_of(X).holding(labels)
+        return found
 
     def predict_proba(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
@@ -377,9 +386,10 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         array([[0., 1.],
                [1., 0.]])
         """
-        return self._evaluate(
-            X, Wanted(responsibilities=True), known=Known(None, noise, projection)
-        ).scores.rows.responsibilities
+        wanted = Wanted(responsibilities=True)
+        found = self._evaluate(X, wanted, known=Known(None, noise, projection)).scores.rows.responsibilities
+        responsibilities: NDArray[Any] = namespace_of(X).holding(found)
+        return responsibilities
 
     def bic(
         self,
@@ -499,7 +509,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _n_parameters(self) -> int:
         """Number of free parameters, by the name that scikit-learn has for it."""
         n_free = {name: int((~mask).sum()) for name, mask in self._fixed().items()}
-        n_weights = n_free.pop("weights", len(self.weights_))
+        n_weights = n_free.pop("weights", len(self._attribute("weights")))
         return count_free(self._family().parameters, self._locations().shape, n_free) + max(n_weights - 1, 0)
 
     def _n_weights(self) -> int:
@@ -508,7 +518,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _labels(self) -> NDArray[np.int64]:
         """What rows of each component are labelled with."""
-        labels = np.arange(len(self.weights_))
+        labels = np.arange(len(self._attribute("weights")))
         if self._family().background:
             labels[-1] = -1
         return labels
@@ -526,6 +536,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = self.missing == "marginalize"
+        tags.array_api_support = True
         return tags
 
     def _draw(self, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -534,7 +545,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         if not numeric.is_whole(n_samples, least=1):
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
         random_state = check_random_state(self.random_state)
-        weights = self.weights_.astype(np.float64)
+        weights = self._attribute("weights").astype(np.float64)
         counts = random_state.multinomial(n_samples, weights / weights.sum())
         rows = [self._sample_component(k, int(n), random_state) for k, n in enumerate(counts)]
         return np.vstack(rows), np.repeat(self._labels(), counts)

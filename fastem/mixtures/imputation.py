@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import check_random_state
 
 from fastem.data import Wanted
+from fastem.data.namespaces import namespace_of
 from fastem.data.numeric import is_whole
 from fastem.data.row_info import NOTHING, Annotations
 from fastem.data.row_info_checks import Known, annotate
@@ -102,7 +103,8 @@ class Imputing(FittedMixture):
             self._fill(
                 result[..., start : start + n_rows, :], values[start : start + n_rows], parameters, start, random_state
             )
-        return result
+        found: NDArray[Any] = namespace_of(X).holding(result)
+        return found
 
     def _fill(
         self, result: NDArray[Any], values: NDArray[Any], parameters: Parameters, first: int, random_state: Any
@@ -171,7 +173,9 @@ class Denoising(Imputing):
         values = self._values(X, known, missing=True)
         annotations = annotate(known, values.shape, self._n_weights())
         shares = self._shares(Sample(values, None, annotations), parameters)
-        return self._posterior(shares, values.astype(np.float64), annotations)
+        mean, covariance = self._posterior(shares, values.astype(np.float64), annotations)
+        where = namespace_of(X)
+        return where.holding(mean), where.holding(covariance)
 
     def _posterior(self, shares: Float, values: Float, annotations: Annotations) -> tuple[Float, Float]:
         """Means and covariances of the values behind rows, computed about an origin near the means."""

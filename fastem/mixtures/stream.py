@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.data import Mixture, Sweep
+from fastem.data.namespaces import is_foreign, on_host
 from fastem.em.algorithms.stepwise import State
 from fastem.em.parameters import Frame, checked
 from fastem.em.priors import Moments
@@ -154,7 +155,7 @@ def digest(family: Family, attributes: Mapping[str, Any]) -> str:
     for name in (*PUBLISHED, *(name for name in own if name not in PUBLISHED)):
         value = attributes.get(name)
         if value is not None:
-            array = np.asarray(value)
+            array = np.asarray(on_host(value) if is_foreign(value) else value)
             content.update(f"{name}{array.dtype.str}{array.shape}".encode())
             content.update(array.tobytes())
     return content.hexdigest()

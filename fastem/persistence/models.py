@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from fastem.data.namespaces import is_foreign, on_host
 from fastem.data.numeric import is_real, is_whole
 from fastem.system.records import ModelFileError, decode_all, encode_all, version
 from fastem.system.writing import write_whole
@@ -142,8 +143,13 @@ def load(path: str | os.PathLike[str]) -> Any:
 def _document(model: Any) -> dict[str, Any]:
     name = type(model).__name__
     if name not in _names() or type(model) is not _class(name):
-        raise TypeError(f"cannot save a {name}: only {' and '.join(_names())} have a file format")
-    attributes = {key: value for key, value in vars(model).items() if key.endswith("_") and not key.startswith("_")}
+        *others, last = _names()
+        raise TypeError(f"cannot save a {name}: only {', '.join(others)} and {last} have a file format")
+    attributes = {
+        key: on_host(value) if is_foreign(value) else value
+        for key, value in vars(model).items()
+        if key.endswith("_") and not key.startswith("_")
+    }
     if model._has_parameters():
         model._check_state()
     _check_outcome(attributes)

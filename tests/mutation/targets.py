@@ -10,6 +10,7 @@ TARGETS = {
     "data/base.py": "test_noise_checked.py test_invariances.py test_sources.py test_origin.py test_noise.py",
     "data/fingerprints.py": "test_fingerprints.py test_checkpoint.py test_sources.py",
     "data/frames.py": "test_numeric.py test_chunk_columns.py test_input_types.py",
+    "data/namespaces.py": "test_namespaces.py",
     "data/numeric.py": "test_numeric.py test_input_types.py test_options.py",
     "data/projections.py": "test_noise_checked.py test_noise.py",
     "data/row_info.py": "test_noise.py test_labels.py test_missing.py test_sources_known.py test_background_missing.py",

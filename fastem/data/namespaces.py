@@ -1,0 +1,63 @@
+"""Arrays of other libraries, by the array API standard: into numpy's memory, and back to where they were.
+
+They are taken where scikit-learn's `array_api_dispatch` is on. Compiled code runs on the host, so arrays of a device
+are copied from it, and results go back to it.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn import config_context, get_config
+
+
+class Namespace(NamedTuple):
+    """Where arrays live: their library's functions, and the device."""
+
+    functions: Any
+    device: Any
+
+    def holding(self, values: Any) -> Any:
+        """An array of this library and device, from one of numpy; all else as it is."""
+        if not isinstance(values, np.ndarray):
+            return values
+        return self.functions.asarray(np.ascontiguousarray(values), device=self.device)
+
+
+class Host(Namespace):
+    """numpy's own memory."""
+
+    def holding(self, values: Any) -> Any:
+        """The same."""
+        return values
+
+
+HOST = Host(np, "cpu")
+
+
+def namespace_of(given: Any) -> Namespace:
+    """Where an array lives, if scikit-learn is told to care; else it is taken for one of numpy."""
+    if type(given) is np.ndarray or not get_config()["array_api_dispatch"] or not is_foreign(given):
+        return HOST
+    from sklearn.utils._array_api import get_namespace_and_device
+
+    functions, _, device = get_namespace_and_device(given)
+    return Namespace(functions, device)
+
+
+def is_foreign(given: Any) -> bool:
+    """Whether something is an array of another library that follows the standard."""
+    if isinstance(given, np.ndarray | np.generic):
+        return False
+    return hasattr(given, "__array_namespace__") or type(given).__module__.partition(".")[0] == "torch"
+
+
+def on_host(given: Any) -> NDArray[Any]:
+    """A foreign array in numpy's memory."""
+    from sklearn.utils._array_api import move_to
+
+    with config_context(array_api_dispatch=True):
+        moved: NDArray[Any] = move_to(given, xp=np, device="cpu")
+    return np.asarray(moved)
