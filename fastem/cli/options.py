@@ -12,7 +12,7 @@ from fastem.cli.errors import CommandError, close_names, shorten
 from fastem.mixtures import FACES
 
 NAME = re.compile(r'\s*(?:"((?:[^"]|"")*)"\s*|([^,]*)),')
-FAMILIES = {face.module: face for face in FACES.values()}
+FAMILIES = {face.module: face for face in FACES.values() if face.criteria}
 
 
 class Criterion(StrEnum):

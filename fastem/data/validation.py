@@ -123,7 +123,7 @@ def check_shape(parameter: NDArray[Any], shape: tuple[int, ...], name: str) -> N
         raise ValueError(f"The parameter '{name}' should have the shape of {shape}, but got {parameter.shape}")
 
 
-def _floats(given: Any, shape: tuple[int, ...], name: str, called: str) -> Float:
+def floats(given: Any, shape: tuple[int, ...], name: str, called: str) -> Float:
     """Finite numbers of a shape, as a new array; `name` is that of the constructor's parameter, `called` its contents.
 
     `called` is what scikit-learn calls them.
@@ -137,7 +137,7 @@ def _floats(given: Any, shape: tuple[int, ...], name: str, called: str) -> Float
 
 def check_weights(weights: ArrayLike, n_components: int) -> Float:
     """Return mixing weights (K,), each in [0, 1] and normalised."""
-    array = _floats(weights, (n_components,), "weights_init", "weights")
+    array = floats(weights, (n_components,), "weights_init", "weights")
     if (array < 0.0).any() or (array > 1.0).any():
         raise ValueError(
             "The parameter 'weights' should be in the range [0, 1], but got "
@@ -153,7 +153,7 @@ def check_weights(weights: ArrayLike, n_components: int) -> Float:
 def check_initial(given: ArrayLike, initial: Initial, n_components: int, n_features: int) -> Float:
     """Return what a user gives of a parameter to start from."""
     sizes = {"k": n_components, "d": n_features}
-    values = _floats(given, tuple(sizes[axis] for axis in initial.axes), initial.argument, initial.called)
+    values = floats(given, tuple(sizes[axis] for axis in initial.axes), initial.argument, initial.called)
     complaint = initial.complaint(values)
     if complaint is not None:
         raise ValueError(complaint)

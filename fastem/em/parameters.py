@@ -49,7 +49,8 @@ class Parameters:
         """The mixture in coordinates about `origin`, which is zero for families that have no others."""
         own = {name: array.copy() for name, array in self.described.items()}  # which may be written to
         name = self.family.parameters[0].name
-        return Mixture(self.weights.copy(), self.family.restore({**own, name: self.locations - origin}))
+        posterior = None if self.family.posterior is None else self.family.posterior.restore(own)
+        return Mixture(self.weights.copy(), self.family.restore({**own, name: self.locations - origin}), posterior)
 
     def nearby(self, dtype: Any = None) -> tuple[Float, Mixture]:
         """An origin near the means, of numbers of a type, or zero without, and the mixture about it, to be read."""

@@ -175,20 +175,9 @@ class Problem:
     def maximise(self, sweep: Sweep, mixture: Mixture) -> Mixture:
         """M-step: the mixture that maximises the expected log-likelihood, and the logarithm of its prior density.
 
-        Raises
-        ------
-        ComponentError
-            For a component without a valid maximum.
-        ValueError
-            If the statistics overflow, or a row has density zero under every component.
+        Raises ComponentError for a component without a valid maximum, and what `check` raises.
         """
-        if not (np.isfinite(sweep.stats).all() and np.isfinite(sweep.mass).all()):
-            raise ValueError(OVERFLOW)
-        if not math.isfinite(sweep.log_likelihood):
-            component = None if self.family.singular is None else self.family.singular(mixture.params)
-            if component is not None:
-                raise ComponentError(component, sweep.mass)
-            raise ValueError(IMPOSSIBLE + (SINGULAR if self.family.load_errors is not None else ""))
+        self.check(sweep, mixture)
         if self.family.translation_invariant and self.prior.means is not None:
             # Means that are fixed stay where they are, and second moments are about them.
             means = mixture.params.means
@@ -196,6 +185,20 @@ class Problem:
             sweep = self.shift(sweep, means, mixture.params.means)
         params = maximise_params(self.family, sweep, mixture.params, self.prior)
         return Mixture(self.prior.weigh(sweep.mass), params)
+
+    def check(self, sweep: Sweep, mixture: Mixture) -> None:
+        """Raise ValueError if statistics overflow, or a row has density zero under every component of `mixture`."""
+        if not (np.isfinite(sweep.stats).all() and np.isfinite(sweep.mass).all()):
+            raise ValueError(OVERFLOW)
+        if not math.isfinite(sweep.log_likelihood):
+            component = None if self.family.singular is None else self.family.singular(mixture.params)
+            if component is not None:
+                raise ComponentError(component, sweep.mass)
+            raise ValueError(IMPOSSIBLE + (SINGULAR if self.family.load_errors is not None else ""))
+
+    def bound(self, sweep: Sweep, before: Mixture, after: Mixture) -> float:
+        """What an iteration of batch EM reports, whose E-step at `before` gave this sweep, and whose M-step `after`."""
+        return self.lower_bound(sweep.log_likelihood, before)
 
     def lower_bound(self, log_likelihood: float, mixture: Mixture) -> float:
         """What is climbed, for each row: a log-likelihood, or a bound of one, and the log-prior at `mixture`."""

@@ -68,6 +68,11 @@ class Sample:
         return family_for(family, missing=missing, errors=self.annotations.has_errors)
 
     @property
+    def total_weight(self) -> float:
+        """Sum of the rows' weights."""
+        return float(len(self.values) if self.weights is None else self.weights.sum())
+
+    @property
     def features(self) -> Float:
         """What clusters are looked for in."""
         return self.values if self.latent is None else self.latent

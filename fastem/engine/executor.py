@@ -106,7 +106,8 @@ class Executor:
         sums = np.zeros((n_slabs, 2))
         n_workers = self.n_workers(rows, n_slabs, n_stats, parallel)
         workspaces = self.workspaces(passes, rows, n_components, n_workers)
-        fixed = (rows, self._weighted_params(passes, rows, mixture), mixture.log_weights)
+        log_weights = mixture._replace(posterior=None).log_weights  # of rows that no component allows
+        fixed = (rows, self._weighted_params(passes, rows, mixture), log_weights)
 
         def evaluate(turns: NDArray[np.int64], workspace: NDArray[Any]) -> None:
             passes.score(*fixed, workspace, turns, bounds, wanted, by_row, sums)

@@ -11,14 +11,18 @@ from fastem.families._contract import Float, Params
 
 
 class Mixture(NamedTuple):
-    """Mixing weights (K,) and the family's parameters."""
+    """Mixing weights (K,) and the family's parameters, or what is expected of them by a posterior, see `Family`."""
 
     weights: Float
     params: Params
+    posterior: Any = None
 
     @property
     def log_weights(self) -> Float:
-        """Logarithms of the weights; -inf for a component without mass."""
+        """Logarithms of the weights, or what a posterior has in their place; -inf for a component without mass."""
+        if self.posterior is not None:
+            own: Float = self.posterior.log_weights
+            return own
         from fastem.families._arithmetic import logarithm
 
         return logarithm(self.weights)

@@ -216,6 +216,10 @@ class Family(NamedTuple):
     finish : (mass (K,), sums of a pass, params) -> stats (S,)
     scratch_rows : (m, d, K, b) -> rows of scratch memory, for m observed columns and d features
     patterns : PatternAlgebra, for rows that share which values are missing
+
+    And for mixtures that are posterior distributions of a mixture:
+
+    posterior : PosteriorAlgebra
     """
 
     name: str
@@ -259,6 +263,7 @@ class Family(NamedTuple):
     finish: Callable[[Float, Float, Params], Float] | None = None
     scratch_rows: Callable[[int, int, int, int], int] | None = None
     patterns: "PatternAlgebra | None" = None
+    posterior: "PosteriorAlgebra | None" = None
 
     @property
     def kernel_key(self) -> str:
@@ -279,6 +284,23 @@ class LinearColumns(NamedTuple):
     natural: Float  # (K, d)
     normaliser: Float  # (K, d)
     means: Float  # (K, d)
+
+
+class PosteriorAlgebra(NamedTuple):
+    """How what a posterior has beside the parameters of passes is described, as part of the family's `parameters`.
+
+    Attributes
+    ----------
+    kind : type
+        Of such a posterior, a NamedTuple of arrays, one of which is `log_weights` (K,): what passes add to the
+        components' log-densities, in place of the logarithms of the weights.
+    describe : (posterior) -> dict of str to array
+    restore : (described) -> posterior
+    """
+
+    kind: type
+    describe: Callable[[Any], dict[str, Float]]
+    restore: Callable[[dict[str, Float]], Any]
 
 
 class PatternAlgebra(NamedTuple):

@@ -49,10 +49,9 @@ def _initial_precisions(form: str, axes: str) -> Initial:
     matrices = axes.endswith("dd")
 
     def complaint(precisions: Float) -> str | None:
-        if not matrices and (precisions <= 0.0).any():
-            return f"'{form} precision' should be positive"
-        if matrices and not all_positive_definite(precisions.reshape(-1, *precisions.shape[-2:])):
-            return f"'{form} precision' should be symmetric, positive-definite"
+        wrong = improper(precisions, form, matrices=matrices)
+        if wrong is not None:
+            return wrong
         least = float((precisions.diagonal(0, -2, -1) if matrices else precisions).min())
         if least < LEAST_PRECISION:
             return f"precisions_init has a precision of {least:.3g}: variances beyond 1e307 overflow"
@@ -62,6 +61,15 @@ def _initial_precisions(form: str, axes: str) -> Initial:
         return {"precisions_cholesky": factors_of_precisions(precisions) if matrices else np.sqrt(precisions)}
 
     return Initial("covariances", "precisions_init", f"{form} precision", axes, complaint, described)
+
+
+def improper(precisions: Float, form: str, *, matrices: bool) -> str | None:
+    """In words, which scikit-learn has for covariances too, that precisions are not positive definite."""
+    if not matrices and (precisions <= 0.0).any():
+        return f"'{form} precision' should be positive"
+    if matrices and not all_positive_definite(precisions.reshape(-1, *precisions.shape[-2:])):
+        return f"'{form} precision' should be symmetric, positive-definite"
+    return None
 
 
 def all_positive_definite(matrices: NDArray[Any]) -> bool:
@@ -161,15 +169,20 @@ def scatter(axes: str, described: Described) -> Float:
 
 
 def _total_scatter(described: dict[str, Float], rows: StartRows) -> dict[str, Float]:
-    """Shared covariance of a start that assigns one row to each component, as scikit-learn has it.
+    """Shared covariance of a start that assigns one row to each component, as scikit-learn has it."""
+    if not (rows.few and rows.plain):
+        return described
+    mass, means = rows.shares * rows.weights.sum(), described["means"]
+    covariance = total_scatter(rows.values, rows.weights, mass, means) / mass.sum()
+    covariance += rows.reg_covar * np.eye(means.shape[1])
+    lower = _gaussian.lower_inverse(covariance, None)
+    return {**described, "covariances": covariance, "precisions_cholesky": np.ascontiguousarray(lower.T)}
+
+
+def total_scatter(values: Float, weights: Float, mass: Float, means: Float) -> Float:
+    """Scatter (d, d) of which scikit-learn makes a shared covariance where not every row is assigned.
 
     It takes all rows' second moments about zero, not only those of the assigned rows. That is no estimate of anything,
     but a start like any other, and the same seed shall give the same start.
     """
-    if not (rows.few and rows.plain):
-        return described
-    mass, means = rows.shares * rows.weights.sum(), described["means"]
-    total = (rows.values * rows.weights[:, None]).T @ rows.values - (means * mass[:, None]).T @ means
-    covariance = total / mass.sum() + rows.reg_covar * np.eye(means.shape[1])
-    lower = _gaussian.lower_inverse(covariance, None)
-    return {**described, "covariances": covariance, "precisions_cholesky": np.ascontiguousarray(lower.T)}
+    return np.asarray((values * weights[:, None]).T @ values - (means * mass[:, None]).T @ means)

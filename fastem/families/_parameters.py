@@ -26,7 +26,7 @@ class Parameter(NamedTuple):
     name : str
         As `Family.describe` calls it.
     axes : str
-        A letter for each axis: "k" for components, "d" for features. Without "k" all components share it.
+        A letter for each axis: "k" for components, "d" for features, or a digit. Without "k" all components share it.
     domain : Domain
     follows_from : str, optional
         Another parameter that it is computed from where it is not given.
@@ -45,7 +45,8 @@ class Parameter(NamedTuple):
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
         """The shape that it must have."""
-        return tuple(n_components if axis == "k" else n_features for axis in self.axes)
+        sizes = {"k": n_components, "d": n_features}
+        return tuple(sizes[axis] if axis in sizes else int(axis) for axis in self.axes)
 
     @property
     def singular(self) -> str:
@@ -55,7 +56,7 @@ class Parameter(NamedTuple):
     @property
     def shared(self) -> bool:
         """Whether all components have the same."""
-        return not self.axes.startswith("k")
+        return "k" not in self.axes
 
 
 def vectors(n_free: int, n_components: int, n_features: int) -> int:

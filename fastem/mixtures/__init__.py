@@ -19,11 +19,14 @@ class Face(NamedTuple):
         Families that it brings kernels for.
     forms : tuple of str
         Forms of covariances to choose from, the default first; empty if it has none.
+    criteria : bool
+        Whether it has `bic` and so on, by which the command line compares models.
     """
 
     module: str
     families: tuple[str, ...]
     forms: tuple[str, ...] = ()
+    criteria: bool = True
 
 
 FORMS = ("full", "tied", "diag", "spherical")

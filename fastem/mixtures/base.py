@@ -16,6 +16,7 @@ from sklearn.callback import CallbackSupportMixin
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.metadata_routing import UNUSED
+from sklearn.utils.metaestimators import available_if
 
 from fastem.data import Mixture, Range, Wanted, unchanged, validation
 from fastem.data.namespaces import namespace_of
@@ -33,6 +34,7 @@ from fastem.em.setup import problem_of
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
 from fastem.families import ComponentError
+from fastem.mixtures.fitted import has_likelihood
 from fastem.mixtures.stream import Stream, stream_of
 from fastem.mixtures.unfitted import UnfittedMixture, unchanged_on_failure
 from fastem.persistence.checkpoint import Checkpoint, Journal
@@ -192,7 +194,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         problem, _ = self._under_prior(posed.problem, Moments())
         starts = self._starts(posed._replace(problem=problem), random_state, fitted)
         origin, dtype, where = problem.source.origin, posed.dtype, namespace_of(X)
-        place = self._placed(posed.extent, dtype)
+        place = {**self._placed(posed.extent, dtype), **self._published_prior(problem, dtype)}
         problem = replace(problem, policy=scheme.policy, prior=self._fixed_prior(problem.prior, origin))
         previous = self.lower_bound_ if fitted is not None else -math.inf
         control = loop.Control(self.max_iter, self.tol, previous, self.convergence)
@@ -228,6 +230,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             bridge.end_fit()
         return self
 
+    @available_if(has_likelihood)
     @_fit_context(prefer_skip_nested_validation=True)
     @unchanged_on_failure
     def partial_fit(

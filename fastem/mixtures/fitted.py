@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_array, check_random_state
+from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastem.data import Scores, Wanted, frames, numeric, validation
@@ -35,6 +36,11 @@ Float = NDArray[np.float64]
 NOTHING_KNOWN = Known()
 
 
+def has_likelihood(model: Any) -> bool:
+    """Whether a mixture has the methods that are about a likelihood."""
+    return bool(model.LIKELIHOOD)
+
+
 class _Evaluation(NamedTuple):
     """Scores of rows, the sum of what passes leave out of their log-densities, and their weight."""
 
@@ -48,6 +54,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     """Methods of a fitted mixture. They read the fitted attributes, which may have been set by hand."""
 
     SHAPING: ClassVar[tuple[str, ...]] = ()  # parameters that decide which fitted attributes there are
+    LIKELIHOOD: ClassVar[bool] = True  # whether it is what a fit climbs: there are criteria then, and streams
     background: Any = False
     missing: str
     acceleration: str | None
@@ -391,6 +398,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         responsibilities: NDArray[Any] = namespace_of(X).holding(found)
         return responsibilities
 
+    @available_if(has_likelihood)
     def bic(
         self,
         X: ArrayLike,
@@ -426,6 +434,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
         return self._bic(log_likelihood, total)
 
+    @available_if(has_likelihood)
     def aic(
         self,
         X: ArrayLike,
@@ -460,6 +469,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         """
         return -2.0 * self._totals(X, sample_weight, Known(None, noise, projection))[0] + 2.0 * self._n_parameters()
 
+    @available_if(has_likelihood)
     def icl(
         self,
         X: ArrayLike,
@@ -503,6 +513,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     @property
     def n_parameters_(self) -> int:
         """Number of free parameters, as `bic` and `aic` count them: without those that are fixed."""
+        if not self.LIKELIHOOD:
+            raise AttributeError(f"{type(self).__name__!r} has no attribute 'n_parameters_': it has a posterior")
         self._fitted()
         return self._n_parameters()
 

@@ -99,14 +99,18 @@ class UnfittedMixture(FittedMixture):
         first = family.parameters[0].name
         described[first] = described[first] + origin
         narrow = validation.in_type_of_data({**described, **family.host.attributes(described)}, dtype)
-        attributes: dict[str, Any] = {f"{name}_": value for name, value in narrow.items()}
+        attributes: dict[str, Any] = {f"{name}_": value if value.ndim else value[()] for name, value in narrow.items()}
         if log_density is not None:
             attributes["background_log_density_"] = float(log_density)
         return {"weights_": weights.astype(dtype), **attributes}
 
     def _publish(self, mixture: Mixture, origin: Float, dtype: Any) -> dict[str, Any]:
         """Fitted attributes that describe `mixture`."""
-        return self._published(mixture.weights, self._family().describe(mixture.params), origin, dtype)
+        family = self._family()
+        described = family.describe(mixture.params)
+        if family.posterior is not None:
+            described |= family.posterior.describe(mixture.posterior)
+        return self._published(mixture.weights, described, origin, dtype)
 
     def _surrounded(self, mixture: Mixture, extent: Range | None) -> Mixture:
         """The mixture with a background for data of this extent, if it is to have one."""
@@ -118,6 +122,10 @@ class UnfittedMixture(FittedMixture):
 
     def _placed(self, extent: Range | None, dtype: Any) -> dict[str, Any]:
         """Fitted attributes that tell where the background is, if there is one; None lets it be where it was."""
+        return {}
+
+    def _published_prior(self, problem: Problem, dtype: Any) -> dict[str, Any]:
+        """Fitted attributes that tell of the prior, where there are any."""
         return {}
 
     def _explain(self, error: ComponentError, dtype: Any) -> ValueError:

@@ -58,6 +58,21 @@ def _check_mixture(mixture: Mixture, sizes: Sizes) -> None:
         raise ValueError(f"it holds a {type(mixture.params).__name__} in place of {type(template).__name__}")
     for name, found, wanted in zip(template._fields, mixture.params, template, strict=True):
         _check(name, found, wanted.shape)
+    _check_posterior(mixture.posterior, sizes, n_components)
+
+
+def _check_posterior(posterior: Any, sizes: Sizes, n_components: int) -> None:
+    algebra = sizes.family.posterior
+    kind: Any = type(None) if algebra is None else algebra.kind
+    if type(posterior) is not kind:
+        raise ValueError(f"it holds a {type(posterior).__name__} as a posterior")
+    if algebra is None:
+        return
+    found = algebra.describe(posterior)
+    for parameter in sizes.family.parameters:
+        if parameter.name in found:
+            _check(parameter.name, found[parameter.name], parameter.shape(n_components, sizes.n_features))
+    _check("log_weights", posterior.log_weights, (n_components,))
 
 
 def _check_sweep(sweep: Sweep, sizes: Sizes) -> None:

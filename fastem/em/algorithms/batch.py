@@ -20,7 +20,7 @@ def step(problem: Problem, state: Mixture, *, key: int = 0) -> Step:
     """One iteration, which never lowers the bound; `key` seeds a policy that draws, and so may."""
     sweep = problem.expect(state, key=key)
     mixture = problem.maximise(sweep, state)
-    return Step(mixture, mixture, problem.lower_bound(sweep.log_likelihood, state), 1.0)
+    return Step(mixture, mixture, problem.bound(sweep, state, mixture), 1.0)
 
 
 BATCH = Scheme(init, step)

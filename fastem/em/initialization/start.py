@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.data import ArraySource, Mixture, Wanted, weights_suffice
+from fastem.data import ArraySource, Mixture, Sweep, Wanted, weights_suffice
 from fastem.data.row_info import Annotations
 from fastem.em.initialization.clustering import choose_rows, cluster, cluster_known, seed_rows
 from fastem.em.problem import maximise_params
 from fastem.em.subsample import Sample
 from fastem.engine.compiled import get_passes
 from fastem.families import Family
-from fastem.families._contract import Float, Prior, safe_ratio
+from fastem.families._contract import Float, Params, Prior, safe_ratio
 from fastem.families._host import StartRows
 
 BLOCK_ROWS = 16384  # rows whose responsibilities exist at once
@@ -89,11 +89,10 @@ def given_blocks(responsibilities: NDArray[Any]) -> Blocks:
     return blocks
 
 
-def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: Prior) -> Mixture:
-    """Mixture that maximises the likelihood of `sample` under given responsibilities.
+def starting_statistics(family: Family, sample: Sample, origin: Float, blocks: Blocks) -> tuple[Sweep, Params]:
+    """Statistics of `sample` under given responsibilities, and the parameters whose means they are about.
 
-    Means come first, then second moments about them, so that nothing cancels. Weights are the mass per unit of weight,
-    which is below one in total where not every row is assigned.
+    Means come first, then second moments about them, so that nothing cancels.
     """
     family, source = sample.family(family), sample.source(origin)
     if sample.latent is None:
@@ -103,8 +102,17 @@ def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, pr
     n_components = len(params[0])
     n_stats = family.n_stats(source.n_features, n_components)
     mixture = Mixture(np.full(n_components, 1.0 / n_components), params)
-    sweep = source.given(get_passes(family), mixture, n_stats, blocks())
-    return Mixture(sweep.mass / source.total_weight, maximise_params(family, sweep, params, prior))
+    return source.given(get_passes(family), mixture, n_stats, blocks()), params
+
+
+def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: Prior) -> Mixture:
+    """Mixture that maximises the likelihood of `sample` under given responsibilities.
+
+    Weights are the mass per unit of weight, which is below one in total where not every row is assigned.
+    """
+    sweep, params = starting_statistics(family, sample, origin, blocks)
+    family = sample.family(family)
+    return Mixture(sweep.mass / sample.total_weight, maximise_params(family, sweep, params, prior))
 
 
 class Started(NamedTuple):
