@@ -6,7 +6,7 @@ from sklearn.base import clone
 from sklearn.utils import estimator_checks
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastem import GaussianMixture, PoissonMixture
+from fastem import BayesianGaussianMixture, GaussianMixture, PoissonMixture
 
 
 class QuasiPoissonMixture(PoissonMixture):
@@ -24,7 +24,14 @@ class NamedMixture(GaussianMixture):
         self.name = name
 
 
-@parametrize_with_checks([GaussianMixture(), GaussianMixture(missing="marginalize")])
+@parametrize_with_checks(
+    [
+        GaussianMixture(),
+        GaussianMixture(missing="marginalize"),
+        BayesianGaussianMixture(),
+        BayesianGaussianMixture(missing="marginalize"),
+    ]
+)
 def test_estimator_convention(estimator, check):
     check(estimator)
 

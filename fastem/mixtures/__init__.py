@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from fastem.mixtures.bayesian_gaussian import BayesianGaussianMixture as BayesianGaussianMixture
     from fastem.mixtures.bernoulli import BernoulliMixture as BernoulliMixture
     from fastem.mixtures.gaussian import GaussianMixture as GaussianMixture
     from fastem.mixtures.poisson import PoissonMixture as PoissonMixture
@@ -32,6 +33,7 @@ class Face(NamedTuple):
 FORMS = ("full", "tied", "diag", "spherical")
 FACES = {
     "GaussianMixture": Face("gaussian", tuple(f"gaussian-{form}" for form in FORMS), FORMS),
+    "BayesianGaussianMixture": Face("bayesian_gaussian", (), FORMS, criteria=False),
     "BernoulliMixture": Face("bernoulli", ("bernoulli",)),
     "PoissonMixture": Face("poisson", ("poisson",)),
 }
