@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 from sklearn import config_context, get_config
 
 
+WITHOUT_A_MARK = ("torch", "cupy")  # libraries whose arrays follow the standard by way of scikit-learn's adapters
+
+
 class Namespace(NamedTuple):
     """Where arrays live: their library's functions, and the device."""
 
@@ -51,7 +54,7 @@ def is_foreign(given: Any) -> bool:
     """Whether something is an array of another library that follows the standard."""
     if isinstance(given, np.ndarray | np.generic):
         return False
-    return hasattr(given, "__array_namespace__") or type(given).__module__.partition(".")[0] == "torch"
+    return hasattr(given, "__array_namespace__") or type(given).__module__.partition(".")[0] in WITHOUT_A_MARK
 
 
 def on_host(given: Any) -> NDArray[Any]:
