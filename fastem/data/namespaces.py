@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context, get_config
 
-
 WITHOUT_A_MARK = ("torch", "cupy")  # libraries whose arrays follow the standard by way of scikit-learn's adapters
 
 
