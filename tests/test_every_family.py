@@ -35,11 +35,16 @@ def em(X, start, n_iter, weights=None, allowed=None):
     return start
 
 
+def largest(values):
+    """The largest size of finite numbers."""
+    return np.abs(values[np.isfinite(values)]).max()
+
+
 def assert_fitted(model, expected, tolerance=1e-9):
     """Fitted attributes are those of a naive mixture."""
     for name, value in expected.fitted.items():
-        scale = np.abs(value).max()
-        np.testing.assert_allclose(getattr(model, name), value, rtol=0, atol=tolerance * scale, err_msg=name)
+        atol = tolerance * largest(value)
+        np.testing.assert_allclose(getattr(model, name), value, rtol=0, atol=atol, err_msg=name)
 
 
 def assert_same(model, other, tolerance=0.0):
@@ -47,7 +52,7 @@ def assert_same(model, other, tolerance=0.0):
     for parameter in model._family().parameters:
         name = f"{parameter.name}_"
         first, second = getattr(model, name), getattr(other, name)
-        np.testing.assert_allclose(first, second, rtol=tolerance, atol=tolerance * np.abs(second).max(), err_msg=name)
+        np.testing.assert_allclose(first, second, rtol=tolerance, atol=tolerance * largest(second), err_msg=name)
     np.testing.assert_allclose(model.weights_, other.weights_, rtol=tolerance, atol=tolerance)
 
 
@@ -216,6 +221,9 @@ def test_errors_of_measurement_are_known_or_refused(case):
 def test_marginal_times_conditional_is_the_mixture(case):
     X, start = problem_of(case)
     model = run(case.model(start), X, 3)
+    if "conditional" in case.refused:
+        assert_refused(case, "conditional", lambda: model.conditional({1: 0.0}))
+        return
     for row in X[:5]:
         given = model.marginal([1]).score_samples(row[None, [1]])
         rest = model.conditional({1: row[1]}).score_samples(row[None, [0, 2]])
@@ -228,6 +236,8 @@ def test_regression_is_the_mean_of_the_conditional_distribution(case):
     model = run(case.model(start), X, 3)
     mean, variance = model.regress(X[:3, [0, 2]], 1)
     assert (variance > 0).all()
+    if "conditional" in case.refused:
+        return
     for row, expected, spread in zip(X[:3], mean, variance, strict=True):
         drawn = model.conditional({0: row[0], 2: row[2]}).sample(40_000)[0][:, 0]
         assert drawn.mean() == pytest.approx(expected, abs=6 * np.sqrt(spread / 40_000))

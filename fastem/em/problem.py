@@ -172,10 +172,11 @@ class Problem:
         weights = sweep.mass[present] @ mixture.log_weights[present]
         return float(weights) + self.family.expected(sweep.mass, sweep.stats, mixture.params)
 
-    def maximise(self, sweep: Sweep, mixture: Mixture) -> Mixture:
+    def maximise(self, sweep: Sweep, mixture: Mixture, *, kept: bool = False) -> Mixture:
         """M-step: the mixture that maximises the expected log-likelihood, and the logarithm of its prior density.
 
-        Raises ComponentError for a component without a valid maximum, and what `check` raises.
+        `kept` says that statistics of some rows were taken at other parameters than `mixture`. Raises ComponentError
+        for a component without a valid maximum, and what `check` raises.
         """
         self.check(sweep, mixture)
         if self.family.translation_invariant and self.prior.means is not None:
@@ -183,7 +184,8 @@ class Problem:
             means = mixture.params.means
             mixture = self.about(mixture, self.prior.centre(means))
             sweep = self.shift(sweep, means, mixture.params.means)
-        params = maximise_params(self.family, sweep, mixture.params, self.prior)
+        prior = self.prior._replace(statistics_kept=True) if kept else self.prior
+        params = maximise_params(self.family, sweep, mixture.params, prior)
         return Mixture(self.prior.weigh(sweep.mass), params)
 
     def check(self, sweep: Sweep, mixture: Mixture) -> None:

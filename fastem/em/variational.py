@@ -21,7 +21,7 @@ from fastem.families._variational import Hyperparameters, log_normalisers, mean_
 class VariationalProblem(Problem):
     """The steps of variational Bayes for one family on one source; its mixtures are posteriors."""
 
-    def maximise(self, sweep: Sweep, mixture: Mixture) -> Mixture:
+    def maximise(self, sweep: Sweep, mixture: Mixture, *, kept: bool = False) -> Mixture:
         """The posterior of the parameters that goes with the responsibilities of a sweep, see `Problem.maximise`."""
         self.check(sweep, mixture)
         return posterior_mixture(self.family, sweep, mixture.params, self.prior.conjugate)

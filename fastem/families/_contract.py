@@ -56,6 +56,9 @@ class Prior(NamedTuple):
         Of the weights' Dirichlet prior, at least 1; None if none is preferred.
     conjugate : Conjugate, or another that the family's `m_step` and `log_prior` know, optional
         Prior of the components' parameters; None for maximum likelihood.
+    statistics_kept : bool
+        Whether those of some rows were taken at other parameters than the current ones: then an M-step must do with
+        what `Family.expected` says of them.
     """
 
     reg_covar: float = 0.0
@@ -64,6 +67,7 @@ class Prior(NamedTuple):
     kept: Mapping[str, NDArray[np.bool_]] = NOTHING_KEPT
     concentration: Float | None = None
     conjugate: Any = None
+    statistics_kept: bool = False
 
     @property
     def informative(self) -> bool:
@@ -135,8 +139,8 @@ class Family(NamedTuple):
     accumulate : kernel (params, tile (d, b), weight (b,), resp (K, b), mass (K,), scratch, stats (S,))
         Add the tile's expected sufficient statistics. Second moments are about the component's current mean: never
         E[x^2] - mu^2. `resp` carries the rows' weights; `mass` is its sum up to and with this tile, so that negligible
-        rows can be left out. `weight` is the sum of `resp` over the components, and may be written over. `scratch` has
-        d + max(d, K) + 8 rows of b.
+        rows can be left out. `weight` is the sum of `resp` over the components; both may be written over. `scratch` has
+        d + max(d, K) + 8 rows of b, or `scratch_rows`, and holds what `log_prob` has left there.
     n_stats : (d, K) -> S
     params_at : (means (K, d), variances (K, d) or None) -> Params
         Some parameters with these means, and variances where they have any: the first statistics of a fit are taken

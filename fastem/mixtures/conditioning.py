@@ -104,7 +104,7 @@ class Conditioning(UnfittedMixture):
         ------
         ValueError
             If a column does not exist or appears twice, if none or all are given, or a value is not finite; if a
-            background is given by its volume.
+            background is given by its volume; if the family's conditional distributions are of another kind.
 
         Examples
         --------
@@ -116,6 +116,7 @@ class Conditioning(UnfittedMixture):
         (array([[1.6]]), array([[[0.36]]]))
         """
         self._fitted()
+        self._components().refuse(["conditional"], type(self).__name__)
         chosen, rest = self._split(list(given))
         values = real_array([list(given.values())], "given", place=lambda index: f"column {list(given)[index[1]]!r}")
         values = check_array(values, dtype=np.float64, input_name="given")

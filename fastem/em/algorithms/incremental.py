@@ -102,7 +102,7 @@ def _first_pass(problem: Problem, state: _State) -> Step:
     sweeps = tuple(expect(mixture) for expect in problem.blocks(state.n_blocks, range(state.n_blocks)))
     total = _total(sweeps)
     entropies = tuple(sweep.log_likelihood - problem.complete(sweep, means, mixture) for sweep in sweeps)
-    after = problem.maximise(total, mixture)
+    after = problem.maximise(total, mixture, kept=True)
     return Step(
         state._replace(mixture=after, sweeps=sweeps, entropies=entropies, means=means),
         after,
@@ -128,7 +128,7 @@ def _pass(problem: Problem, state: _State, order: list[int]) -> Step:
             others = sum(entropies) - entropies[b]
             bound = (problem.complete(total, means, mixture) - own) + sweep.log_likelihood + others
             at = mixture
-        mixture = problem.maximise(total, here)
+        mixture = problem.maximise(total, here, kept=True)
     after = _State(mixture, state.n_blocks, tuple(sweeps), tuple(entropies), means)
     return Step(after, mixture, problem.lower_bound(bound, at), 1.0)
 

@@ -113,7 +113,7 @@ class _State(NamedTuple):
 def _full_step(problem: Problem, mixture: Mixture, threshold: float, n_steps: int) -> Step:
     """A batch EM step that also chooses what to freeze."""
     sweep, marks = problem.marked(mixture)
-    after = problem.maximise(sweep, mixture)
+    after = problem.maximise(sweep, mixture, kept=True)
     bound = problem.lower_bound(sweep.log_likelihood, mixture)
     if n_steps == 0 or abs(sweep.log_likelihood) > LARGEST * problem.source.total_weight:
         return Step(_State(after, None, 0, n_steps), after, bound, 1.0)
@@ -128,7 +128,7 @@ def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step | Non
     total = inside + frozen.outside
     frozen_part = problem.complete(frozen.outside, frozen.means, state.mixture) + frozen.constant
     bound = problem.lower_bound(inside.log_likelihood + frozen_part, state.mixture)
-    after = problem.maximise(total, problem.about(state.mixture, frozen.means))
+    after = problem.maximise(total, problem.about(state.mixture, frozen.means), kept=True)
     if _cancels(problem, frozen.means, after):
         return None
     passes = _passes(problem, after, frozen.work)

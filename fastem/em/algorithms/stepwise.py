@@ -117,7 +117,7 @@ class Stepwise(NamedTuple):
             total = _scaled(statistics, seen)
         if problem.prior.informative:
             total = _scaled(statistics, min(seen, at_most))
-        mixture = problem.maximise(total, mixture)
+        mixture = problem.maximise(total, mixture, kept=True)
         average, n_averaged = state.average, state.n_averaged
         if self.averaging and state.n_passes > 0:
             vector = MixtureSpace(problem).pack(mixture)
