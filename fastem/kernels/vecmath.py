@@ -77,34 +77,61 @@ def atanh_series(t):
 def log_and_quotient(x, w):
     """log(x) and w / x of a vector of positive normal numbers, within some units in the last place.
 
-    With x = 2**n m, m in [sqrt(1/2), sqrt(2)) and s = (m - 1) / (m + 1), log(m) is 2 atanh(s) = 2 s + s^3 p(s^2), where
-    p is the nearest polynomial (degree 6, error 9.2e-18; float32: degree 2, error 6e-9). Both quotients come from one
-    division, which takes as long as sixteen multiplications: m / x is a power of two, 2**-n.
+    With x = 2**n m, m in [sqrt(1/2), sqrt(2)) and s = (m - 1) / (m + 1), log(m) is 2 atanh(s). Both quotients come from
+    one division, which takes as long as sixteen multiplications: m / x is a power of two, 2**-n.
     """
-    one, half = alike(1.0, x), alike(SQRT_HALF, x)
-    bits = as_integers(x)
-    if is_double(x):
-        shifted = (bits - as_integers(half)) >> 52
-        exponent_bits = shifted << 52
-        magic, high, low = alike(ROUND, x), alike(LN2_HIGH, x), alike(LN2_LOW, x)
-    else:
-        shifted = (bits - as_integers(half)) >> 23
-        exponent_bits = shifted << 23
-        magic, high, low = alike(ROUND_32, x), alike(LN2_HIGH_32, x), alike(LN2_LOW_32, x)
-    m = as_floats(bits - exponent_bits)
-    inverse_power = as_floats(as_integers(one) - exponent_bits)
+    one = alike(1.0, x)
+    exponent, inverse_power = exponent_of(x)
+    m = as_floats(as_integers(x) - (as_integers(one) - as_integers(inverse_power)))
     divided = one / (m * (m + one))
     quotient = w * ((m + one) * divided * inverse_power)
-    s = (m - one) * (m * divided)
-    t = s * s
+    return log_of_power((m - one) * (m * divided), exponent), quotient
+
+
+@kernel
+def log_of_one_plus(y):
+    """log(1 + y) and 1 / (1 + y) of a vector y >= 0, within some units in the last place however small y is.
+
+    As `log_and_quotient` of 1 + y, whose rounding does not matter: with 1 + y = 2**n m, m - 1 = 2**-n y + (2**-n - 1).
+    """
+    one = alike(1.0, y)
+    exponent, inverse_power = exponent_of(y + one)
+    f = multiply_add(y, inverse_power, inverse_power - one)
+    m, m_and_one = f + one, f + alike(2.0, y)
+    divided = one / (m * m_and_one)
+    return log_of_power(f * (m * divided), exponent), m_and_one * (divided * inverse_power)
+
+
+@kernel
+def exponent_of(x):
+    """The n of x = 2**n m, m in [sqrt(1/2), sqrt(2)), as integers, and 2**-n."""
+    bits = as_integers(x) - as_integers(alike(SQRT_HALF, x))
     if is_double(x):
-        p = atanh_series(t)
+        exponent = bits >> 52
+        moved = exponent << 52
     else:
-        p = multiply_add(alike(0.29580985929974424, x), t, alike(0.39988757716604845, x))
-        p = multiply_add(p, t, alike(0.6666668509542907, x))
-    exponent = as_floats(shifted + as_integers(magic)) - magic  # an integer to a float, in vector code
+        exponent = bits >> 23
+        moved = exponent << 23
+    return exponent, as_floats(as_integers(alike(1.0, x)) - moved)
+
+
+@kernel
+def log_of_power(s, n):
+    """Log of 2**n (1 + s) / (1 - s): n ln(2) + 2 s + s^3 p(s^2).
+
+    p is the nearest polynomial (degree 6, error 9.2e-18; float32: degree 2, error 6e-9).
+    """
+    t = s * s
+    if is_double(s):
+        p = atanh_series(t)
+        magic, high, low = alike(ROUND, s), alike(LN2_HIGH, s), alike(LN2_LOW, s)
+    else:
+        p = multiply_add(alike(0.29580985929974424, s), t, alike(0.39988757716604845, s))
+        p = multiply_add(p, t, alike(0.6666668509542907, s))
+        magic, high, low = alike(ROUND_32, s), alike(LN2_HIGH_32, s), alike(LN2_LOW_32, s)
+    exponent = as_floats(n + as_integers(magic)) - magic  # an integer to a float, in vector code
     rest = multiply_add(s * t, p, exponent * low)
-    return multiply_add(exponent, high, (s + s) + rest), quotient
+    return multiply_add(exponent, high, (s + s) + rest)
 
 
 @kernel
