@@ -8,8 +8,9 @@ import numpy as np
 from fits import precisions_of
 from reference import GAUSSIAN_FAMILIES, rows_for, start_at
 from reference_bernoulli import Bernoulli, binary_rows
+from reference_student_t import Student, heavy_rows
 
-from fastem import BernoulliMixture, GaussianMixture, PoissonMixture
+from fastem import BernoulliMixture, GaussianMixture, PoissonMixture, StudentTMixture
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,29 @@ def gaussian(form, free):
     return Case(form, GaussianMixture, {"covariance_type": form}, normal_rows, start, initial, free)
 
 
+def student_t(form, df, free):
+    """t components of a form, with degrees of freedom that are estimated or given."""
+    mode = df if isinstance(df, str) else "fixed"
+    n_free = {"shared": 1, "component": 2, "fixed": 0}[mode]
+    refused = {"noise", "missing='marginalize'"}
+    refused |= {"algorithm='incremental'", "algorithm='sparse'"} if isinstance(df, str) else set()
+    refused |= {"conditional"} if form == "tied" else set()
+
+    def start(X, centres):
+        return Student.at(form, mode, X, centres, 30.0 if isinstance(df, str) else df)
+
+    return Case(
+        f"student_t-{form}-{mode}",
+        StudentTMixture,
+        {"covariance_type": form, "df": df},
+        heavy_rows,
+        start,
+        lambda start: {"means_init": start.means, "scales_init": start.scales},
+        lambda K, d: free(K, d) + n_free,
+        frozenset(refused),
+    )
+
+
 def normal_rows(n_rows=80, n_features=3, seed=0):
     """Rows in two overlapping groups."""
     return rows_for("full", n_rows, n_features, seed)
@@ -82,6 +106,12 @@ FREE = {
     "diag": lambda K, d: 2 * K * d,
     "spherical": lambda K, d: K * d + K,
 }
+STUDENT_T = (
+    *((form, "shared") for form in GAUSSIAN_FAMILIES),
+    *((form, "component") for form in ("full", "tied")),
+    ("full", [4.0, 12.0]),
+    *((form, [4.0, np.inf]) for form in ("tied", "diag", "spherical")),
+)
 CASES = [
     *(gaussian(form, FREE[form]) for form in GAUSSIAN_FAMILIES),
     Case(
@@ -104,4 +134,5 @@ CASES = [
         lambda K, d: K * d,
         ERRORS,
     ),
+    *(student_t(form, df, FREE[form]) for form, df in STUDENT_T),
 ]

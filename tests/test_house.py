@@ -55,6 +55,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.mixtures.base",
     "fastem.persistence.models",
     "fastem.plotting.mixtures",
+    "fastem.mixtures.student_t",
     "fastem.em.priors",
     "fastem.data.streams.npy",
     "fastem.data.streams.source",

@@ -17,7 +17,7 @@ import numpy as np
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
-from fastem import BernoulliMixture, GaussianMixture, PoissonMixture
+from fastem import BernoulliMixture, GaussianMixture, PoissonMixture, StudentTMixture
 from fastem.kernels import jit
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
@@ -79,6 +79,15 @@ OF_FAMILY = {
         {},
         lambda generator, centers, scales: generator.poisson(5 * np.exp(centers)),
         lambda centers, n_components, n_features: {"rates_init": centers + 1},
+    ),
+    "student_t": Family(
+        StudentTMixture,
+        {},
+        lambda generator, centers, scales: centers + scales * generator.standard_t(5, size=centers.shape),
+        lambda centers, n_components, n_features: {
+            "means_init": centers,
+            "scales_init": np.tile(np.eye(n_features), (n_components, 1, 1)),
+        },
     ),
     "bernoulli": Family(
         BernoulliMixture,

@@ -7,6 +7,7 @@ if TYPE_CHECKING:
     from fastem.mixtures.bernoulli import BernoulliMixture as BernoulliMixture
     from fastem.mixtures.gaussian import GaussianMixture as GaussianMixture
     from fastem.mixtures.poisson import PoissonMixture as PoissonMixture
+    from fastem.mixtures.student_t import StudentTMixture as StudentTMixture
 
 
 class Face(NamedTuple):
@@ -36,5 +37,6 @@ FACES = {
     "BayesianGaussianMixture": Face("bayesian_gaussian", (), FORMS, criteria=False),
     "BernoulliMixture": Face("bernoulli", ("bernoulli",)),
     "PoissonMixture": Face("poisson", ("poisson",)),
+    "StudentTMixture": Face("student_t", tuple(f"student_t-{form}-fixed" for form in FORMS), FORMS),
 }
 COMPILED = tuple(name for face in FACES.values() for name in face.families)

@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from memory import at_an_edge
 
-from fastem import GaussianMixture, PoissonMixture, Source, Stepwise
+from fastem import GaussianMixture, PoissonMixture, Source, Stepwise, StudentTMixture
 
-FAMILIES = ("full", "tied", "diag", "spherical", "poisson")
+FAMILIES = ("full", "tied", "diag", "spherical", "poisson", "t-full", "t-tied", "t-diag", "t-spherical")
 FEATURES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 20, 23, 24, 25, 31, 32, 33, 40]
 COMPONENTS = [1, 2, 3, 4, 5, 7, 8, 9, 17, 40]
 ROWS = [1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 129, 191, 193, 257, 383, 385, 1000, 3073, 6145, 12289]
@@ -37,10 +37,12 @@ def setups(families: Sequence[str] = FAMILIES) -> Iterator[Setup]:
     for shift, family in enumerate(families):
         for order, dtype in kinds:
             yield Setup(family, order, dtype)
-        special: list[tuple[str, ...]] = [("hard",), ("stochastic",), ("sparse",), ("labels",), ("missing",)]
+        special: list[tuple[str, ...]] = [("hard",), ("stochastic",), ("sparse",), ("labels",)]
         if family == "poisson":
-            special += [("missing", "labels")]
-        else:
+            special += [("missing",), ("missing", "labels")]
+        elif not family.startswith("t-"):
+            special += [("missing",)]
+        if family in ("full", "tied", "diag", "spherical"):
             special += [("background",), ("missing", "background", "labels"), ("noise",), ("variances", "missing")]
             special += [("projection",), ("projection", "noise", "labels")]
         for i, features in enumerate(special):
@@ -56,6 +58,7 @@ def few_setups(*, most: bool) -> list[Setup]:
         Setup("spherical", "F", np.float32, ("labels",)),
         Setup("full", "A", np.float64, ("missing", "noise")),
         Setup("poisson", "C", np.float64, ("missing",)),
+        Setup("t-tied", "C", np.float32),
     ]
 
 
@@ -81,6 +84,7 @@ def attempt(setup: Setup, rng: np.random.Generator, describe) -> Outcome:
     if "source" in features:
         data, fit, known = _source(X, fit, rng), {}, {}
     model = PoissonMixture if setup.family == "poisson" else GaussianMixture
+    model = StudentTMixture if setup.family.startswith("t-") else model
     calls = 0
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -136,8 +140,10 @@ def _options(setup: Setup, features: set[str], shape: tuple[int, int, int], rng:
     known: dict[str, Any] = {}
     chosen: dict[str, Any] = {}
     if setup.family != "poisson":
-        options |= {"covariance_type": setup.family, "reg_covar": 1e-2}
-        if "prior" in features:
+        options |= {"covariance_type": setup.family.removeprefix("t-"), "reg_covar": 1e-2}
+        if setup.family.startswith("t-"):
+            options["df"] = [4.0, "shared", "component"][0 if {"sparse", "incremental"} & features else rng.integers(3)]
+        elif "prior" in features:
             options["prior"] = "conjugate"
     if "missing" in features:
         options["missing"] = "marginalize"

@@ -65,6 +65,11 @@ TARGETS = {
     "families/incomplete.py": "test_degenerate.py test_noise.py test_missing.py test_imputing.py",
     "families/_gaussian_host.py": "test_conditioning.py test_initial_parameters.py test_every_family.py",
     "families/_host.py": "test_every_family.py",
+    "families/_degrees.py": "test_student_t.py",
+    "families/_student_t.py": "test_student_t.py test_every_family.py",
+    "families/_student_t_host.py": "test_every_family.py test_student_t.py",
+    "families/_student_t_kernels.py": "test_student_t.py test_every_family.py",
+    "families/student_t.py": "test_student_t.py test_every_family.py",
     "kernels/cache.py": "test_cache_damage.py test_cache.py",
     "kernels/jit.py": "test_threads.py test_compiled.py test_cache.py",
     "mixtures": "test_every_family.py test_house.py test_estimator_checks.py",
@@ -82,6 +87,7 @@ TARGETS = {
     "mixtures/imputation.py": "test_imputing.py",
     "mixtures/poisson.py": "test_initial_parameters.py test_house.py test_known_answers.py test_degenerate.py "
     "test_conditioning.py",
+    "mixtures/student_t.py": "test_student_t.py test_every_family.py",
     "mixtures/stream.py": "test_fitted_state.py test_algorithms.py",
     "mixtures/unfitted.py": "test_driver.py test_fixed.py test_input_types.py test_against_scikit_learn.py "
     "test_background.py",

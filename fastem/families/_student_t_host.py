@@ -1,0 +1,151 @@
+"""What t components are made of, and what can be asked of them."""
+
+import functools
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastem.families import _gaussian_host
+from fastem.families._contract import Family
+from fastem.families._gaussian_parameters import MEANS
+from fastem.families._host import (
+    Columns,
+    Described,
+    Float,
+    Host,
+    Initial,
+    Regression,
+    initial_locations,
+    nothing_wrong,
+)
+from fastem.families._parameters import Domain, Parameter
+
+DEGENERATE = (
+    "Fitting the mixture model failed because some components have an ill-defined scale matrix (for instance caused by "
+    "singleton or collapsed samples). Try to decrease the number of components, increase reg_covar, or scale the input "
+    "data."
+)
+DEGREES = Domain("positive numbers, or inf", lambda values: bool((values > 0.0).all()))
+
+
+def parameters(normal: Family, degrees: str) -> tuple[Parameter, ...]:
+    """Means, scale matrices, the factors of their inverses, and degrees of freedom."""
+    _, covariances, factors = normal.parameters
+    free = {"shared": lambda n_free, *_: min(n_free, 1), "component": lambda n_free, *_: n_free, "fixed": lambda *_: 0}
+    return (
+        MEANS,
+        covariances._replace(name="scales"),
+        factors._replace(follows_from="scales"),
+        Parameter("df", "k", DEGREES, free=free[degrees]),
+    )
+
+
+def named(described: Described) -> dict[str, Float]:
+    """Parameters of normal components, by their names."""
+    return {"covariances" if name == "scales" else name: array for name, array in described.items() if name != "df"}
+
+
+def complete(normal: Family, described: dict[str, Float]) -> dict[str, Float]:
+    """Scale matrices from the factors of their inverses, or these from those."""
+    if "scales" in described and "precisions_cholesky" in described:
+        return described
+    assert normal.complete is not None
+    found = normal.complete(named(described))
+    return {**described, "scales": found["covariances"], "precisions_cholesky": found["precisions_cholesky"]}
+
+
+def contradiction(normal: Family, described: dict[str, Float], eps: float) -> str | None:
+    """Whether scale matrices and factors of their inverses are not the same."""
+    assert normal.contradiction is not None
+    words = normal.contradiction(named(described), eps)
+    return None if words is None else words.replace("covariances_", "scales_")
+
+
+def host(form: str, normal: Family) -> Host:
+    """Of components whose scale matrices have a form."""
+    axes = normal.parameters[1].axes
+    return Host(
+        initial=(initial_locations(MEANS, nothing_wrong), _initial_scales(form, axes)),
+        sample=functools.partial(sample, normal),
+        marginal=functools.partial(marginal, normal),
+        conditional=functools.partial(conditional, normal),
+        regression=functools.partial(regression, normal),
+        scatter=lambda described: normal.host.scatter(named(described)),
+        degenerate=DEGENERATE,
+        unit="scale",
+    )
+
+
+def _initial_scales(form: str, axes: str) -> Initial:
+    matrices = axes.endswith("dd")
+
+    def complaint(scales: Float) -> str | None:
+        if not matrices and (scales <= 0.0).any():
+            return f"'{form} scale' should be positive"
+        if matrices and not _gaussian_host.all_positive_definite(scales.reshape(-1, *scales.shape[-2:])):
+            return f"'{form} scale' should be symmetric, positive-definite"
+        return None
+
+    return Initial("scales", "scales_init", f"{form} scale", axes, complaint, lambda scales: {"scales": scales})
+
+
+def sample(
+    normal: Family, described: Described, component: int, n_samples: int, random_state: np.random.RandomState
+) -> NDArray[Any]:
+    """Rows of one component: those of a normal one, about its mean, over the roots of their weights."""
+    rows = normal.host.sample(named(described), component, n_samples, random_state)
+    df = described["df"][component]
+    if df == np.inf:
+        return rows
+    mean = described["means"][component]
+    weights = random_state.chisquare(df, size=(n_samples, 1)) / df
+    return np.asarray(mean + (rows - mean) / np.sqrt(weights))
+
+
+def marginal(normal: Family, described: Described, columns: Columns) -> dict[str, Float]:
+    """Some columns: parts of means and scale matrices, and the same degrees of freedom."""
+    found = normal.host.marginal(named(described), columns)
+    return {"means": found["means"], "scales": found["covariances"], "df": described["df"]}
+
+
+def conditional(normal: Family, described: Described, rest: Columns, given: Columns, values: Float) -> dict[str, Float]:
+    """The other columns, given values of some: more degrees of freedom, and larger scales far from the means."""
+    factor = inflation(normal, described, given, values[None])[0]
+    found = normal.host.conditional(named(described), rest, given, values)
+    inverse = found["precisions_cholesky"]
+    root = np.sqrt(factor).reshape(-1, *[1] * (inverse.ndim - 1))
+    return {"means": found["means"], "precisions_cholesky": inverse / root, "df": described["df"] + len(given)}
+
+
+def regression(normal: Family, described: Described, target: Columns, given: Columns) -> Regression:
+    """Means of normal components, and variances that grow with the distance of what is given.
+
+    They are infinite where the degrees of freedom and the number of given columns are together at most 2.
+    """
+    parts = normal.host.regression(named(described), target, given)
+    df = described["df"] + len(given)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        spread = np.where(df == np.inf, 1.0, np.where(df > 2.0, df / (df - 2.0), np.inf))
+    return parts._replace(
+        variances=parts.variances * spread[:, None],
+        inflation=functools.partial(inflation, normal, described, given),
+    )
+
+
+def inflation(normal: Family, described: Described, given: Columns, values: Float) -> Float:
+    """What scale matrices of the other columns are multiplied by (n, K), given values of some (n, g)."""
+    part = normal.host.marginal(named(described), given)
+    assert normal.complete is not None
+    factors = normal.complete({name: np.ascontiguousarray(array) for name, array in part.items()})
+    inverse = factors["precisions_cholesky"]
+    means, df = described["means"][:, given], described["df"]
+    residuals = values[:, None] - means
+    if normal.parameters[1].axes.endswith("dd"):
+        white = np.einsum("nki,kij->nkj", residuals, np.broadcast_to(inverse, (len(means), *inverse.shape[-2:])))
+    else:
+        white = residuals * inverse.reshape(len(means), -1)
+    distances = (white**2).sum(axis=2)
+    finite = df < np.inf
+    known = np.where(finite, df, 1.0)
+    return np.asarray(np.where(finite, (known + distances) / (known + len(given)), 1.0))

@@ -1,0 +1,114 @@
+"""Kernels and parameters of t components, made from those of Gaussian ones: their squared distances and moments."""
+
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem.families._contract import Family, Kernels
+from fastem.kernels.jit import bound, inlined
+from fastem.kernels.posterior import active_vectors
+from fastem.kernels.student_t import N_SUMS, log_densities, weigh
+from fastem.kernels.uniform import claimed
+
+__placeholders__ = ("NormalParams", "normal", "log_prob_of_normal", "accumulate_normal", "reweigh")
+
+# degrees (K,), 0 if infinite, -1 before there are any; 1 / df, or 0; the power of the densities; expected logarithm of
+# the weight of a row at the centre; log_constant of the normal components; zeros, which take its place where only
+# distances are wanted
+OWN = ("degrees", "inverse_df", "exponent", "log_weight", "normal_constant", "nothing")
+FULL = ("means", "covariances", "lower", "offset", "log_constant")  # of normal components
+TIED = ("means", "covariances", "lower", "offset", "unit", "log_constant")
+DIAG = ("means", "covariances", "inverse_deviation", "offset", "log_constant")
+SPHERICAL = ("means", "centres", "covariances", "inverse_deviation", "log_constant")
+FullStudent = namedtuple("FullStudent", (*FULL, *OWN))  # type: ignore[misc]
+TiedStudent = namedtuple("TiedStudent", (*TIED, *OWN))  # type: ignore[misc]
+DiagStudent = namedtuple("DiagStudent", (*DIAG, *OWN))  # type: ignore[misc]
+SphericalStudent = namedtuple("SphericalStudent", (*SPHERICAL, *OWN))  # type: ignore[misc]
+
+
+def full(p):  # type: ignore[no-untyped-def]
+    """Normal components without constants."""
+    return NormalParams(p.means, p.covariances, p.lower, p.offset, p.nothing)  # type: ignore[name-defined]  # noqa: F821
+
+
+def tied(p):  # type: ignore[no-untyped-def]
+    """The same."""
+    return NormalParams(p.means, p.covariances, p.lower, p.offset, p.unit, p.nothing)  # type: ignore[name-defined]  # noqa: F821
+
+
+def diag(p):  # type: ignore[no-untyped-def]
+    """The same."""
+    return NormalParams(p.means, p.covariances, p.inverse_deviation, p.offset, p.nothing)  # type: ignore[name-defined]  # noqa: F821
+
+
+def spherical(p):  # type: ignore[no-untyped-def]
+    """The same."""
+    return NormalParams(p.means, p.centres, p.covariances, p.inverse_deviation, p.nothing)  # type: ignore[name-defined]  # noqa: F821
+
+
+class Shape(NamedTuple):
+    """Of a form: parameters of t components, and templates of kernels.
+
+    `normal` makes parameters of normal components of them, `reweigh` has rows weigh what components leave of them.
+    """
+
+    params: Callable[..., Any]
+    normal: Callable[..., Any]
+    reweigh: Callable[..., Any]
+
+
+@inlined
+def not_read(resp, weight):  # type: ignore[no-untyped-def]
+    """Leave the weights of rows, which normal components of a form do without."""
+
+
+SHAPES = {
+    "full": Shape(FullStudent, full, not_read),
+    "tied": Shape(TiedStudent, tied, claimed),
+    "diag": Shape(DiagStudent, diag, not_read),
+    "spherical": Shape(SphericalStudent, spherical, not_read),
+}
+
+
+def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """Component log-densities of a tile; `scratch` keeps distances and logarithms for `accumulate`."""
+    n_components = out.shape[0]
+    halves, logarithms = scratch[:n_components], scratch[n_components : 2 * n_components]
+    log_prob_of_normal(normal(params), tile, scratch[2 * n_components :], halves)  # type: ignore[name-defined]  # noqa: F821
+    log_densities(params.inverse_df, params.exponent, params.log_constant, halves, logarithms, out)
+
+
+def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """The statistics of normal components of rows with weights, and seven sums of each component."""
+    n_components = resp.shape[0]
+    halves, logarithms = scratch[:n_components], scratch[n_components : 2 * n_components]
+    rest = scratch[2 * n_components :]
+    first = stats.size - N_SUMS * n_components
+    vectors = rest[-1].view(np.int64)
+    for k in range(n_components):
+        active = vectors[: active_vectors(resp[k], mass[k], vectors)]
+        sums = stats[first + N_SUMS * k : first + N_SUMS * (k + 1)]
+        weigh(params.inverse_df, params.log_weight, k, tile.shape[0], active, halves, logarithms, resp, sums)
+    reweigh(resp, weight)  # type: ignore[name-defined]  # noqa: F821
+    accumulate_normal(normal(params), tile, weight, resp, mass, rest, stats[:first])  # type: ignore[name-defined]  # noqa: F821
+
+
+def kernels_from(shape: Shape, normal: Family) -> tuple[Kernels, Kernels | None]:
+    """Kernels of t components from those of normal ones, and those for few columns, if there are such."""
+    params = bound(shape.normal, {"NormalParams": params_of(normal)})
+
+    def of(kernels: Kernels | Family) -> Kernels:
+        own = {"normal": params, "reweigh": shape.reweigh}
+        return Kernels(
+            bound(log_prob, {"log_prob_of_normal": kernels.log_prob, **own}),
+            bound(accumulate, {"accumulate_normal": kernels.accumulate, **own}),
+        )
+
+    return of(normal), None if normal.few is None else of(normal.few)
+
+
+def params_of(family: Family) -> Callable[..., Any]:
+    """The class of a family's parameters."""
+    return type(family.params_at(np.zeros((1, 1))))

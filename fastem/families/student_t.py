@@ -1,0 +1,89 @@
+"""Multivariate t components: normal ones whose rows have weights, so that rows far out count less.
+
+D. Peel and G. J. McLachlan (2000), Robust mixture modelling using the t distribution, Statistics and Computing 10,
+339-348. Each row has a latent weight u, a gamma variable, given which it is normal with covariance scale / u.
+
+An M-step moves the components or the degrees of freedom, whichever raises the likelihood more for certain:
+
+- Means and scale matrices by the expected weights. Scatters are divided by the sum of these instead of the number of
+  rows, by which the extended model with a mean weight of its own converges (C. Liu, D. B. Rubin and Y. N. Wu, 1998,
+  Parameter expansion to accelerate EM: the PX-EM algorithm, Biometrika 85, 755-770).
+- Degrees of freedom and the sizes of the scale matrices by the likelihood itself, of which no weights are missing (C.
+  Liu and D. B. Rubin, 1994, The ECME algorithm, Biometrika 81, 633-648): by a bound of it from one pass, see
+  `fastem.kernels.degrees`.
+
+Both bounds touch the likelihood at the parameters of the pass, so it never falls.
+"""
+
+import functools
+from importlib import import_module
+
+from fastem.families import _student_t_host
+from fastem.families._contract import Family
+from fastem.families._student_t import Components
+from fastem.families._student_t_kernels import SHAPES, kernels_from, params_of
+
+DEGREES = ("shared", "component", "fixed")
+MISSING = "it has no kernels for rows of which a part is seen"
+TIED = (
+    "components of covariance_type='tied' have scale matrices that are not the same, given values; fit with "
+    "covariance_type='full', or use regress"
+)
+KEPT = (
+    "it keeps sums of rows whose weights were expected at other degrees of freedom than those that are estimated next; "
+    "give df as a number"
+)
+
+
+@functools.cache
+def family(form: str, degrees: str) -> Family:
+    """T components whose scale matrices have a form, and whose degrees of freedom are shared or not, or fixed.
+
+    KeyError if there are none.
+    """
+    if form not in SHAPES or degrees not in DEGREES:
+        raise KeyError(f"{form}-{degrees}")
+    normal: Family = import_module(f"fastem.families.gaussian_{form}").FAMILY
+    components = Components(SHAPES[form], normal, params_of(normal), degrees)
+    kernels, few = kernels_from(components.shape, normal)
+    return Family(
+        name=f"student_t-{form}-{degrees}",
+        kernels_of=None if degrees == "fixed" else f"student_t-{form}-fixed",
+        **kernels._asdict(),
+        few=few,
+        n_stats=components.n_stats,
+        params_at=components.params_at,
+        m_step=components.m_step,
+        shift=components.shift,
+        expected=components.expected,
+        select=components.select,
+        embed=components.embed,
+        pack=components.pack,
+        unpack=components.unpack,
+        change=components.change,
+        describe=components.describe,
+        restore=components.restore,
+        parameters=_student_t_host.parameters(normal, degrees),
+        complete=functools.partial(_student_t_host.complete, normal),
+        contradiction=functools.partial(_student_t_host.contradiction, normal),
+        host=_student_t_host.host(form, normal),
+        translation_invariant=True,
+        single=normal.single,
+        scratch_rows=scratch_rows,
+        unsupported=_unsupported(form, degrees),
+    )
+
+
+def _unsupported(form: str, degrees: str) -> tuple[tuple[str, str], ...]:
+    """Features that are refused, and why."""
+    refused = [("missing='marginalize'", MISSING)]
+    if degrees != "fixed":
+        refused += [(f"algorithm={name!r}", KEPT) for name in ("incremental", "sparse")]
+    if form == "tied":
+        refused.append(("conditional", TIED))
+    return tuple(refused)
+
+
+def scratch_rows(n_observed: int, n_features: int, n_components: int, tile_rows: int) -> int:
+    """Those of normal components, and distances and logarithms of each."""
+    return n_features + max(n_features, n_components) + 8 + 2 * n_components
