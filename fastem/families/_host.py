@@ -14,6 +14,7 @@ from fastem.families._parameters import Parameter
 Float: TypeAlias = NDArray[np.float64]
 Described: TypeAlias = Mapping[str, Float]
 Columns: TypeAlias = list[int]
+NO_OTHERS: Mapping[str, Any] = {}
 
 
 class Regression(NamedTuple):
@@ -106,6 +107,8 @@ class Host(NamedTuple):
         What an error says of components that have no valid parameters, and what to do.
     scatter : (described) -> ndarray (K, d, d)
         Covariances of the components, or what plots and tables show in their place.
+    of_columns : mapping of str to object
+        Parameters of the constructor that mixtures of some of the columns have, if not those of all columns.
     unit : str
         What plots call the root of a variance of these.
     discrete : bool
@@ -123,6 +126,7 @@ class Host(NamedTuple):
     attributes: Callable[[Described], dict[str, Float]] = lambda described: {}
     adjust_start: Callable[[dict[str, Float], StartRows], dict[str, Float]] | None = None
     degenerate: str = ""
+    of_columns: Mapping[str, Any] = NO_OTHERS
     unit: str = "sd"
     discrete: bool = False
 

@@ -45,11 +45,13 @@ class Conditioning(UnfittedMixture):
 
         They are without the weights.
         """
-        family = self._components()
+        blank = self._blank()
+        family = blank._components()
         found = {name: np.ascontiguousarray(described[name]) for name in described if name in names_of(family)}
         if family.complete is not None and len(found) < len(family.parameters):
             found = family.complete(found)
-        attributes = self._published(self._attribute("weights"), found, np.zeros(len(columns)), self._locations().dtype)
+        dtype = self._locations().dtype
+        attributes = blank._published(self._attribute("weights"), found, np.zeros(len(columns)), dtype)
         del attributes["weights_"]
         return attributes
 
@@ -259,14 +261,18 @@ class Conditioning(UnfittedMixture):
             del model.feature_names_in_
         return model
 
-    def _derived(self, weights: NDArray[Any], attributes: dict[str, Any], columns: list[int]) -> Self:
-        """A mixture with these parameters, of these columns."""
+    def _blank(self) -> Self:
+        """A mixture of some columns, without parameters."""
         starts = {*self._arguments().values(), "fixed"}  # of the wrong shape
         parameters = self.get_params(deep=False)
-        parameters |= dict.fromkeys(starts & parameters.keys())
+        parameters |= dict.fromkeys(starts & parameters.keys()) | dict(self._components().host.of_columns)
         if "prior" in parameters:
             parameters["prior"] = without_arrays(parameters["prior"])
-        model = type(self)(**parameters)
+        return type(self)(**parameters)
+
+    def _derived(self, weights: NDArray[Any], attributes: dict[str, Any], columns: list[int]) -> Self:
+        """A mixture with these parameters, of these columns."""
+        model = self._blank()
         where, total = namespace_of(self.weights_), weights.sum()
         weights = weights if abs(total - 1.0) <= WEIGHTS_TOLERANCE else weights / total  # of a start
         for name, value in {**attributes, "weights_": weights}.items():
