@@ -41,13 +41,14 @@ from fastem.persistence.checkpoint import Checkpoint, Journal
 from fastem.persistence.resuming import Sizes, check_arrays
 
 INIT_SIZE = 100_000
-PASSING_ATTRIBUTES = frozenset({"background_", "background_log_density_", "stream_"})  # that not every fit sets
 NOTHING_MORE: dict[str, Any] = {}
 
 
 class BaseMixture(CallbackSupportMixin, UnfittedMixture):
     """Base of the mixture estimators: scikit-learn's conventions around one loop for all families."""
 
+    PASSING: ClassVar[frozenset[str]] = frozenset({"background_", "background_log_density_", "stream_"})
+    """Fitted attributes that not every fit sets."""
     __metadata_request__fit: ClassVar[dict[str, str]] = {"checkpoint": UNUSED, "resume": UNUSED}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
@@ -436,7 +437,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             **rest,
         }
         self.__dict__.update(learned)
-        for name in vars(self).keys() & PASSING_ATTRIBUTES - learned.keys():
+        for name in vars(self).keys() & self.PASSING - learned.keys():
             delattr(self, name)
 
 
