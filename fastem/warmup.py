@@ -36,6 +36,7 @@ def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str
             report(label, time.perf_counter() - begin)
 
     timed("threads", lambda: get_waiting()(np.zeros(1, np.int64), 1))
+    timed("structures of covariances", _structures)
     for dtype in dtypes:
         for label, step in _starts(dtype):
             timed(f"k-means {dtype}: {label}", step)
@@ -47,6 +48,13 @@ def warmup(report: Callable[[str, float], None] | None = None, dtypes: tuple[str
                 for width, kind in ((4, data), *([(2, f"{data}, few columns")] if family.few else [])):
                     for label, step in _steps(family, ArraySource(np.ones((8, width), dtype), single=single)):
                         timed(f"{kind}: {label}", step)
+
+
+def _structures() -> None:
+    """Estimate covariances of a structure that takes all that such estimates compile."""
+    family = get_family("gaussian-EVE")
+    params = family.params_at(np.zeros((2, 2)))
+    family.unpack(family.pack(params), params)
 
 
 def _starts(dtype: str) -> Iterator[tuple[str, Callable[[], object]]]:

@@ -8,6 +8,7 @@ import numpy as np
 from fits import precisions_of
 from reference import GAUSSIAN_FAMILIES, rows_for, start_at
 from reference_bernoulli import Bernoulli, binary_rows
+from reference_structures import NAMES, SHARING_AXES, Structured, sizes
 from reference_student_t import Student, heavy_rows
 
 from fastem import BernoulliMixture, GaussianMixture, PoissonMixture, StudentTMixture
@@ -33,6 +34,8 @@ class Case:
         Number of free parameters beside the weights.
     refused : set of str
         What `fit` refuses by name, as it is written in a call.
+    tolerance : float
+        Of two iterations on many features; M-steps that iterate may end before they arrive.
     """
 
     name: str
@@ -43,6 +46,7 @@ class Case:
     initial: Callable[[Any], dict[str, Any]]
     free: Callable[[int, int], int]
     refused: frozenset[str] = field(default=frozenset())
+    tolerance: float = 1e-8
 
     def __str__(self):
         return self.name
@@ -89,6 +93,23 @@ def student_t(form, df, free):
     )
 
 
+def structured(name):
+    """Gaussian components of a structure of covariances."""
+
+    def initial(start):
+        return {"means_init": start.means, "precisions_init": np.linalg.inv(start.covariances)}
+
+    def start(X, centres):
+        return Structured.at(name, X, centres)
+
+    def free(n_components, n_features):
+        return n_components * n_features + sum(sizes(name, n_components, n_features))
+
+    tolerance = 1e-5 if name in SHARING_AXES else 1e-8
+    kind, options = GaussianMixture, {"covariance_type": name}
+    return Case(name, kind, options, normal_rows, start, initial, free, tolerance=tolerance)
+
+
 def normal_rows(n_rows=80, n_features=3, seed=0):
     """Rows in two overlapping groups."""
     return rows_for("full", n_rows, n_features, seed)
@@ -114,6 +135,7 @@ STUDENT_T = (
 )
 CASES = [
     *(gaussian(form, FREE[form]) for form in GAUSSIAN_FAMILIES),
+    *(structured(name) for name in NAMES),
     Case(
         "poisson",
         PoissonMixture,

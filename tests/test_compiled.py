@@ -199,7 +199,7 @@ def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
     steps = ("fit", "score")
     kinds = ["float32", "float32 in float64"] if dtype == "float32" else [dtype]
     starts = ("seeds", "clusters")
-    labels = ["threads"] + [f"k-means {dtype}: {step}" for step in starts]
+    labels = ["threads", "structures of covariances"] + [f"k-means {dtype}: {step}" for step in starts]
     assert [label for label, _ in reports] == labels + [f"{family} {kind}: {step}" for kind in kinds for step in steps]
     assert all(seconds > 0 for _, seconds in reports)
     passes = get_passes(get_family(family))
@@ -222,4 +222,4 @@ def test_warmup_compiles_for_few_columns_too_where_a_family_has_kernels_for_them
     labels = []
     warmup.warmup(lambda label, seconds: labels.append(label))
     full = ["gaussian-full float64: 4 columns", "gaussian-full float64, few columns: 2 columns"]
-    assert labels == ["threads", *full, "poisson float64: 4 columns"]
+    assert labels == ["threads", "structures of covariances", *full, "poisson float64: 4 columns"]

@@ -30,6 +30,7 @@ class NamedMixture(GaussianMixture):
         GaussianMixture(missing="marginalize"),
         BayesianGaussianMixture(),
         BayesianGaussianMixture(missing="marginalize"),
+        *(GaussianMixture(covariance_type=name) for name in ("EVI", "VEE", "VVE", "EEV")),
     ]
 )
 def test_estimator_convention(estimator, check):

@@ -75,7 +75,7 @@ def test_iterations_are_the_naive_ones(case):
 @pytest.mark.parametrize("n_features", [1, 2, 5, 17])
 def test_few_and_many_features(case, n_features):
     X, start = problem_of(case, 400, n_features)
-    assert_fitted(run(case.model(start), X, 2), em(X, start, 2), 1e-8)
+    assert_fitted(run(case.model(start), X, 2), em(X, start, 2), case.tolerance)
 
 
 @every_family

@@ -21,6 +21,7 @@ from fastem import BernoulliMixture, GaussianMixture, PoissonMixture, StudentTMi
 from fastem.kernels import jit
 
 COVARIANCE_TYPES = ("full", "tied", "diag", "spherical")
+STRUCTURES = ("VEE", "VVE", "VEV")  # whose M-steps iterate, rotate and decompose
 
 # Here rather than in a base class's `setup`: asv calls only the most derived one.
 warnings.simplefilter("ignore", ConvergenceWarning)  # fits stop at `max_iter` on purpose
@@ -62,18 +63,18 @@ def gaussian(form):
 
     def start(centers, n_components, n_features):
         precisions = {
-            "full": np.tile(np.eye(n_features), (n_components, 1, 1)),
             "tied": np.eye(n_features),
             "diag": np.ones((n_components, n_features)),
             "spherical": np.ones(n_components),
         }
-        return {"means_init": centers, "precisions_init": precisions[form]}
+        identities = np.tile(np.eye(n_features), (n_components, 1, 1))
+        return {"means_init": centers, "precisions_init": precisions.get(form, identities)}
 
     return Family(GaussianMixture, {"covariance_type": form}, normal_rows, start)
 
 
 OF_FAMILY = {
-    **{form: gaussian(form) for form in COVARIANCE_TYPES},
+    **{form: gaussian(form) for form in COVARIANCE_TYPES + STRUCTURES},
     "poisson": Family(
         PoissonMixture,
         {},

@@ -88,7 +88,7 @@ def fit(
         str, typer.Option(metavar=f"[{'|'.join(FAMILIES)}]", callback=_known_family, help="What the components are.")
     ] = "gaussian",
     covariance: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Of full, tied, diag, spherical. Full by default.")
+        str | None, typer.Option(metavar="A,B", help="Of full, tied, diag, spherical, and EII to VVV. Full by default.")
     ] = None,
     criterion: Annotated[Criterion, typer.Option(help="The model with the lowest wins.")] = Criterion.BIC,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result.")] = 0,

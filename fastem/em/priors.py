@@ -44,9 +44,9 @@ class NormalInverseWishart(NamedTuple):
         takes n_features + 2.
     scale : array-like, default=None
         Of shape (n_features, n_features) for 'full' and 'tied', (n_features,) for 'diag', and one number for
-        'spherical'. None takes the covariance of the data, or their variances, or the mean of these, divided by
-        n_components ** (2 / n_features): the size of a part, where so many make up the whole. It is what a single
-        component without a prior has, `reg_covar` included.
+        'spherical'; as `GaussianMixture` says for structures of three letters. None takes the covariance of the data,
+        or their variances, or the mean of these, divided by n_components ** (2 / n_features): the size of a part, where
+        so many make up the whole. It is what a single component without a prior has, `reg_covar` included.
 
     Notes
     -----
@@ -112,8 +112,10 @@ def _data_moments(problem: Problem, covariance_type: str, with_covariance: bool)
         described = family.describe(single.params)
     except ComponentError:
         raise ValueError(SINGULAR) from None
-    covariance = described["covariances"].reshape(_scale_shape(covariance_type, n_features))
-    return Moments(described["means"][0], covariance if with_covariance else None)
+    covariance = family.host.scatter(described)[0]
+    variances = covariance.diagonal().copy()
+    scale = (variances[0], variances, covariance)[_scale_axes(covariance_type)]
+    return Moments(described["means"][0], np.asarray(scale) if with_covariance else None)
 
 
 def without_arrays(prior: Any) -> Any:
@@ -132,7 +134,7 @@ def checked(prior: Any, covariance_type: str, n_features: int) -> NormalInverseW
     prior = NormalInverseWishart() if isinstance(prior, str) else prior
     from fastem.families._gaussian_host import all_positive_definite  # late: it brings numba
 
-    matrices = covariance_type in ("full", "tied")
+    matrices = _scale_axes(covariance_type) == 2
     mean = _array(prior.mean, (n_features,), "mean")
     scale = _array(prior.scale, _scale_shape(covariance_type, n_features), "scale")
     if scale is not None and not (all_positive_definite(scale[None]) if matrices else (scale > 0.0).all()):
@@ -182,10 +184,16 @@ def concentration(weights_prior: Any, n_components: int) -> NDArray[np.float64] 
     return np.broadcast_to(given, (n_components,)).copy()
 
 
+def _scale_axes(covariance_type: str) -> int:
+    """Number of axes of the scale that goes with the form of covariances: as many as their free numbers have."""
+    if covariance_type in ("spherical", "EII", "VII"):
+        return 0
+    return 1 if covariance_type == "diag" or covariance_type.endswith("I") else 2
+
+
 def _scale_shape(covariance_type: str, n_features: int) -> tuple[int, ...]:
-    """Shape of the scale that goes with the form of covariances."""
-    shapes: dict[str, tuple[int, ...]] = {"diag": (n_features,), "spherical": ()}
-    return shapes.get(covariance_type, (n_features, n_features))
+    """Shape of that scale."""
+    return (n_features,) * _scale_axes(covariance_type)
 
 
 def _is_number(value: Any) -> bool:

@@ -5,11 +5,19 @@ from importlib import import_module
 from fastem.families._contract import Family
 
 FORMS = ("full", "tied", "diag", "spherical")
+# Of mclust's fourteen structures, whose names have capitals: the forms whose passes serve them.
+STRUCTURES = {
+    **dict.fromkeys(("EII", "VII"), "spherical"),
+    **dict.fromkeys(("EEI", "VEI", "EVI", "VVI"), "diag"),
+    "EEE": "tied",
+    **dict.fromkeys(("VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV"), "full"),
+}
 
 
 def family(form: str) -> Family:
-    """The family whose covariances have a form; KeyError if there is none."""
-    if form not in FORMS:
+    """The family whose covariances have a form or a structure; KeyError if there is none."""
+    if form not in FORMS and form not in STRUCTURES:
         raise KeyError(form)
-    found: Family = import_module(f"fastem.families.gaussian_{form}").FAMILY
+    module = import_module(f"fastem.families.gaussian_{form if form in FORMS else 'structured'}")
+    found: Family = module.FAMILY if form in FORMS else module.family(form, family(STRUCTURES[form]))
     return found

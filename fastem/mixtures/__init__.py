@@ -32,8 +32,9 @@ class Face(NamedTuple):
 
 
 FORMS = ("full", "tied", "diag", "spherical")
+STRUCTURES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 FACES = {
-    "GaussianMixture": Face("gaussian", tuple(f"gaussian-{form}" for form in FORMS), FORMS),
+    "GaussianMixture": Face("gaussian", tuple(f"gaussian-{form}" for form in FORMS), FORMS + STRUCTURES),
     "BayesianGaussianMixture": Face("bayesian_gaussian", (), FORMS, criteria=False),
     "BernoulliMixture": Face("bernoulli", ("bernoulli",)),
     "PoissonMixture": Face("poisson", ("poisson",)),

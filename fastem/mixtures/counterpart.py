@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastem.families.gaussian import STRUCTURES
+
 ARRAYS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
 OTHERS = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "n_features_in_", "feature_names_in_")
 
@@ -35,6 +37,8 @@ def counterpart_of(model: Any) -> Any:
             "whose mixtures have no component of constant density"
         )
     parameters = shared_parameters(model, GaussianMixture)
+    if model.covariance_type in STRUCTURES:
+        parameters["covariance_type"] = "full"
     if not isinstance(parameters["init_params"], str):
         del parameters["init_params"]  # an array, which scikit-learn does not take
     counterpart = GaussianMixture(**parameters)

@@ -20,6 +20,7 @@ from fastem.em.setup import problem_of
 from fastem.em.subsample import Sample
 from fastem.families import BACKGROUND, get_family
 from fastem.families._contract import Prior
+from fastem.families.gaussian import FORMS, STRUCTURES
 from fastem.mixtures.background import Background
 from fastem.mixtures.base import INIT_SIZE, BaseMixture
 from fastem.mixtures.conditioning import Conditioning
@@ -39,14 +40,17 @@ class GaussianMixture(Background, Conditioning, BaseMixture):
     ----------
     n_components : int, default=1
         Number of components.
-    covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
+    covariance_type : {'full', 'tied', 'diag', 'spherical'} or three letters, default='full'
         Each component has a covariance matrix of its own ('full'), all share one ('tied'), each has a diagonal one
-        ('diag'), or each has one variance for all features ('spherical').
+        ('diag'), or each has one variance for all features ('spherical'). Three letters, such as 'VEV', name one of the
+        14 structures of mclust: whether volume, shape and orientation of the covariances are equal (E), vary (V), or
+        shape and orientation are those of the identity (I). See Notes.
     tol : float, default=1e-3
         An iteration that changes the mean log-likelihood of a row by less ends the fit.
     reg_covar : float, default=1e-6
         Added to the diagonal of every covariance, so that none is singular. In squared units of the data: scale it with
-        them, or set it to 0 for the maximum-likelihood estimate, or the posterior's mode if there is a `prior`.
+        them, or set it to 0 for the maximum-likelihood estimate, or the posterior's mode if there is a `prior`. A
+        structure is imposed afterwards.
     max_iter : int, default=100
         Largest number of iterations of a run.
     n_init : int, default=1
@@ -77,7 +81,7 @@ class GaussianMixture(Background, Conditioning, BaseMixture):
     fixed : str, list of str, or dict, default=None
         Parameters that keep their initial values, of 'weights', 'means' and 'covariances' (`precisions_init`): by name,
         or as a mapping of names to truth values, one for each component; a background has a weight only. Maximum
-        likelihood estimates what is left.
+        likelihood estimates what is left. Covariances that share something are fixed together.
     prior : {'conjugate'} or NormalInverseWishart, default=None
         Prior of means and covariances, which keeps every component from being singular: 'conjugate' is
         `fastem.NormalInverseWishart` with its defaults, after Fraley and Raftery. None estimates by maximum likelihood.
@@ -117,12 +121,20 @@ class GaussianMixture(Background, Conditioning, BaseMixture):
         Means of the components.
     covariances_ : ndarray
         Covariances, of shape (n_components, n_features, n_features) if 'full', (n_features, n_features) if 'tied',
-        (n_components, n_features) if 'diag' and (n_components,) if 'spherical'.
+        (n_components, n_features) if 'diag' and (n_components,) if 'spherical'; those of a structure are matrices
+        (n_components, n_features, n_features), whichever it is.
     precisions_ : ndarray
         Inverses of the covariances, of the same shape. No method reads them.
     precisions_cholesky_ : ndarray
         Upper-triangular factors U of the precisions U U' (inverse standard deviations if 'diag' or 'spherical'), of the
         same shape.
+    volumes_ : ndarray of shape (n_components,)
+        Of covariances of a structure, det ** (1 / n_features). No method reads these three.
+    shapes_ : ndarray of shape (n_components, n_features)
+        Of these, the eigenvalues over the volume. They descend; where components share eigenvectors their means do, and
+        where these are the axes shapes are in the order of the features.
+    orientations_ : ndarray of shape (n_components, n_features, n_features)
+        Of these, the eigenvectors in columns, in the order of the shapes. The largest entry of each is positive.
     background_ : ndarray of shape (2, n_features)
         Lower and upper corner of the box that holds the data, if there is a background: it is sampled from the box.
     background_log_density_ : float
@@ -155,6 +167,16 @@ class GaussianMixture(Background, Conditioning, BaseMixture):
     fit: if `n_components`, `covariance_type` or `background` contradict the attributes, or these each other, methods
     raise ValueError, and so do a warm start and `partial_fit`; `fit` without a warm start fits anew.
 
+    A covariance is volume * orientation @ diag(shape) @ orientation.T. Of the structures EII, VII, EEI, VEI, EVI, VVI,
+    EEE, VEE, EVE, VVE, EEV, VEV, EVV and VVV of Banfield and Raftery (1993), VII is 'spherical', VVI 'diag', EEE 'tied'
+    and VVV 'full', but for the shape of the attributes. Estimates are those of Celeux and Govaert (1995). For VEI, VEE
+    and VEV they alternate until they arrive; for EVE and VVE, of which there may be several optima, they rotate the
+    eigenvectors in one plane after the other, and never lower the likelihood. Some of the columns need not have the
+    structure of all: `marginal` and `conditional` give a mixture of 'VVI' for EVI, and of 'VVV' for EVE, VVE, EEV, VEV
+    and EVV. Under a `prior` each covariance has its density, on those of the structure, whose constant is left out
+    where the covariances are several that share something; `scale` has the shape that 'spherical' asks for if the
+    structure is EII or VII, that of 'diag' if the last letter is I, and that of 'full' else.
+
     An array as `init_params` starts the fit with the M-step of these responsibilities, or of responsibilities one for
     these components, on all rows, whatever `init_size`. Components are integers from 0 to n_components - 1;
     responsibilities are not negative and sum to one in each row, up to 1e-6, as `z` does in mclust. Anything else is a
@@ -173,6 +195,7 @@ class GaussianMixture(Background, Conditioning, BaseMixture):
     A. P. Dempster, N. M. Laird and D. B. Rubin (1977), Maximum likelihood from incomplete data via the EM algorithm,
     Journal of the Royal Statistical Society B 39, 1-38.
     J. D. Banfield and A. E. Raftery (1993), Model-based Gaussian and non-Gaussian clustering, Biometrics 49, 803-821.
+    G. Celeux and G. Govaert (1995), Gaussian parsimonious clustering models, Pattern Recognition 28, 781-793.
 
     Examples
     --------
@@ -198,9 +221,10 @@ class GaussianMixture(Background, Conditioning, BaseMixture):
     """
 
     SHAPING = ("covariance_type", "background")
+    PASSING = BaseMixture.PASSING | {"volumes_", "shapes_", "orientations_"}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMixture._parameter_constraints,
-        "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
+        "covariance_type": [StrOptions({*FORMS, *STRUCTURES})],
         "prior": [StrOptions({"conjugate"}), NormalInverseWishart, None],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "means_init": ["array-like", None],
@@ -334,4 +358,5 @@ class GaussianMixture(Background, Conditioning, BaseMixture):
         """Inverse of `_get_parameters`; sets the precisions too."""
         self.weights_, self.means_, self.covariances_, self.precisions_cholesky_ = params
         described = {"precisions_cholesky": self.precisions_cholesky_}
-        self.precisions_ = self._components().host.attributes(described)["precisions"]
+        for name, value in self._components().host.attributes(described).items():
+            setattr(self, f"{name}_", value)

@@ -44,7 +44,7 @@ pytestmark = pytest.mark.slow
         (["fit", "iris", "-k", "1", "--family", "gauss"], "for '--family': 'gauss' is not one of"),
         (["fit", "-x.csv", "-k", "1"], "No such option: -x"),
         (["fit", "iris", "-k", "2", "--covariance", "ful"], "did you mean 'full'?"),
-        (["fit", "iris", "-k", "2", "--covariance", "round"], "there are full, tied, diag, spherical"),
+        (["fit", "iris", "-k", "2", "--covariance", "round"], "there are full, tied, diag, spherical, EII,"),
         (["fit", "iris", "-k", "2", "--family", "poisson", "--covariance", "full"], "--covariance is for Gaussian"),
         (["fit", "iris", "-k", "2", "--family", "poisson", "--reg-covar", "1"], "--reg-covar is for Gaussian"),
         (["fit", "iris", "-k", "2", "--family", "poisson"], "row 1 of column 'sepal_length' is 5.1"),
