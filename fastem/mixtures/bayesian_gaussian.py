@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from numbers import Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,8 +16,12 @@ from fastem.em.problem import Problem
 from fastem.em.subsample import Sample
 from fastem.families._contract import Prior
 from fastem.mixtures.base import INIT_SIZE, BaseMixture
+from fastem.mixtures.counterpart import posterior_of
 from fastem.mixtures.fitted import Float
 from fastem.mixtures.imputation import Denoising
+
+if TYPE_CHECKING:
+    from sklearn import mixture
 
 WEIGHTS = {"dirichlet_process": "process", "dirichlet_distribution": "distribution"}
 
@@ -254,6 +258,36 @@ class BayesianGaussianMixture(Denoising, BaseMixture):
         ((3, 1), (3,))
         """
         return self._draw(n_samples)
+
+    def to_sklearn(self) -> mixture.BayesianGaussianMixture:
+        """Make scikit-learn's mixture of the same posterior, which needs this package no longer.
+
+        Returns
+        -------
+        sklearn.mixture.BayesianGaussianMixture
+            A fitted mixture with the parameters of the constructor and the fitted attributes that both classes have. It
+            shares no memory with this one.
+
+        Raises
+        ------
+        NotFittedError
+            If the mixture is not fitted.
+        ValueError
+            If its fitted attributes contradict each other or the constructor's parameters.
+
+        See Also
+        --------
+        fastem.from_sklearn : The reverse.
+
+        Examples
+        --------
+        >>> from fastem import BayesianGaussianMixture
+        >>> X = [[0.0], [1.0], [10.0], [11.0]]
+        >>> model = BayesianGaussianMixture(n_components=2, random_state=0).fit(X)
+        >>> type(model.to_sklearn()).__module__.partition(".")[0]
+        'sklearn'
+        """
+        return posterior_of(self)
 
     def _prior_from(self, problem: Problem, moments: Moments) -> tuple[Prior, Moments]:
         from fastem.em.variational import hyperparameters

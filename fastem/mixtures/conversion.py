@@ -9,16 +9,14 @@ from numpy.typing import NDArray
 from sklearn import mixture
 from sklearn.utils.validation import check_is_fitted
 
+from fastem.mixtures.bayesian_gaussian import BayesianGaussianMixture
 from fastem.mixtures.counterpart import shared_attributes, shared_parameters
 from fastem.mixtures.gaussian import GaussianMixture
 
-BAYESIAN = (
-    "a sklearn.mixture.BayesianGaussianMixture cannot become a GaussianMixture: its densities take expectations under "
-    "the posterior of weights and precisions, and are those of no mixture of normal distributions"
-)
 
-
-def from_sklearn(model: mixture.GaussianMixture) -> GaussianMixture:
+def from_sklearn(
+    model: mixture.GaussianMixture | mixture.BayesianGaussianMixture,
+) -> GaussianMixture | BayesianGaussianMixture:
     """Take over a mixture that scikit-learn has fitted.
 
     The result has the same densities, labels and criteria, and can be saved, sampled, and fitted further with
@@ -26,12 +24,12 @@ def from_sklearn(model: mixture.GaussianMixture) -> GaussianMixture:
 
     Parameters
     ----------
-    model : sklearn.mixture.GaussianMixture
+    model : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
         A fitted mixture, not of a subclass, which may have densities of its own.
 
     Returns
     -------
-    GaussianMixture
+    GaussianMixture or BayesianGaussianMixture
         A mixture with the same parameters of the constructor, and the same fitted attributes: arrays keep their types,
         columns their names. A 'tied' covariance that rounding has left without its symmetry gets it back. `history_` is
         empty, because scikit-learn keeps none, and `stop_reason_` is 'tol' or 'max_iter'.
@@ -39,8 +37,7 @@ def from_sklearn(model: mixture.GaussianMixture) -> GaussianMixture:
     Raises
     ------
     TypeError
-        If the model is of another class. The densities of a `sklearn.mixture.BayesianGaussianMixture` take expectations
-        under the posterior of weights and precisions, which no plain mixture has.
+        If the model is of another class.
     NotFittedError
         If the model is not fitted.
     ValueError
@@ -62,9 +59,9 @@ def from_sklearn(model: mixture.GaussianMixture) -> GaussianMixture:
     >>> round(ours.icl(X), 2)
     18.28
     """
-    _check_class(model)
+    own = _class_for(model)
     check_is_fitted(model, "weights_")
-    ours = GaussianMixture(**shared_parameters(model, GaussianMixture))
+    ours: GaussianMixture | BayesianGaussianMixture = own(**shared_parameters(model, own))
     ours.__dict__.update(shared_attributes(model))
     if ours.covariance_type == "tied" and hasattr(ours, "covariances_"):
         ours.covariances_ = _symmetric(ours.covariances_)
@@ -83,13 +80,14 @@ def _symmetric(covariance: NDArray[Any]) -> NDArray[Any]:
     return np.tril(covariance) + np.tril(covariance, -1).T
 
 
-def _check_class(model: Any) -> None:
-    """Raise TypeError for what has, or may have, other densities."""
-    if isinstance(model, mixture.BayesianGaussianMixture):
-        raise TypeError(BAYESIAN)
-    if type(model) is not mixture.GaussianMixture:
+def _class_for(model: Any) -> type[Any]:
+    """The class that takes a model over; TypeError for what has, or may have, other densities."""
+    own = {mixture.GaussianMixture: GaussianMixture, mixture.BayesianGaussianMixture: BayesianGaussianMixture}
+    if type(model) not in own:
         found = model if isinstance(model, type) else type(model)
         kind = "the class" if isinstance(model, type) else "a"
         raise TypeError(
-            f"expected a fitted sklearn.mixture.GaussianMixture, not {kind} {found.__module__}.{found.__qualname__}"
+            "expected a fitted sklearn.mixture.GaussianMixture or BayesianGaussianMixture, not "
+            f"{kind} {found.__module__}.{found.__qualname__}"
         )
+    return own[type(model)]

@@ -10,6 +10,11 @@ import numpy as np
 from fastem.families.gaussian import STRUCTURES
 
 ARRAYS = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
+POSTERIOR = (
+    *("weight_concentration_", "mean_precision_", "degrees_of_freedom_"),
+    *("weight_concentration_prior_", "mean_precision_prior_", "mean_prior_"),
+    *("degrees_of_freedom_prior_", "covariance_prior_"),
+)
 OTHERS = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "n_features_in_", "feature_names_in_")
 
 
@@ -23,6 +28,7 @@ def shared_attributes(source: Any) -> dict[str, Any]:
     """Copies of the fitted attributes that both have, plain arrays where they are parameters of the components."""
     attributes = vars(source)
     arrays = {name: np.array(attributes[name]) for name in ARRAYS if attributes.get(name) is not None}
+    arrays |= {name: _copied(attributes[name]) for name in POSTERIOR if name in attributes}
     return arrays | {name: deepcopy(attributes[name]) for name in OTHERS if name in attributes}
 
 
@@ -51,6 +57,27 @@ def counterpart_of(model: Any) -> Any:
         attributes["precisions_"] = _precisions(model, attributes["precisions_cholesky_"])
     counterpart.__dict__.update(attributes)
     return counterpart
+
+
+def posterior_of(model: Any) -> Any:
+    """The `sklearn.mixture.BayesianGaussianMixture` with the posterior of a fitted `BayesianGaussianMixture`."""
+    from sklearn.mixture import BayesianGaussianMixture  # late: it brings scikit-learn's clustering with it
+
+    model._fitted()
+    parameters = shared_parameters(model, BayesianGaussianMixture)
+    if not isinstance(parameters["init_params"], str):
+        del parameters["init_params"]  # an array, which scikit-learn does not take
+    counterpart = BayesianGaussianMixture(**parameters)
+    attributes = shared_attributes(model)
+    if model.weight_concentration_prior_type == "dirichlet_process":
+        attributes["weight_concentration_"] = tuple(attributes["weight_concentration_"])
+    counterpart.__dict__.update(attributes)
+    return counterpart
+
+
+def _copied(value: Any) -> Any:
+    """An array, from one or several; numbers as they are."""
+    return np.array(value) if np.ndim(value) else value
 
 
 def _precisions(model: Any, factors: Any) -> Any:
