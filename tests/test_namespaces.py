@@ -114,3 +114,13 @@ def test_without_the_option_arrays_become_those_of_numpy():
     model = GaussianMixture(1).fit(there(X, DEVICES[0]))
     assert type(model.means_) is np.ndarray
     assert type(model.predict(there(X, DEVICES[0]))) is np.ndarray
+
+
+def test_rows_from_elsewhere_are_refused_as_scikit_learn_does():
+    X = np.random.default_rng(0).normal(size=(50, 2))
+    model = GaussianMixture(1).fit(X)
+    with config_context(array_api_dispatch=True):
+        for method in ("predict", "predict_proba", "score_samples"):
+            with pytest.raises(ValueError, match=rf"GaussianMixture.{method}\(\) must use the same namespace"):
+                getattr(model, method)(there(X, DEVICES[1]))
+        assert model.predict(X.tolist()).shape == (50,)

@@ -63,3 +63,12 @@ def on_host(given: Any) -> NDArray[Any]:
     with config_context(array_api_dispatch=True):
         moved: NDArray[Any] = move_to(given, xp=np, device="cpu")
     return np.asarray(moved)
+
+
+def check_same(given: Any, estimator: Any, method: str) -> None:
+    """Raise ValueError, in scikit-learn's words, if rows live elsewhere than what an estimator was fitted to."""
+    if not get_config()["array_api_dispatch"] or not (is_foreign(given) or isinstance(given, np.ndarray)):
+        return
+    from sklearn.utils._array_api import check_same_namespace
+
+    check_same_namespace(given, estimator, attribute="weights_", method=method)

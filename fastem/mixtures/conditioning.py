@@ -122,7 +122,7 @@ class Conditioning(UnfittedMixture):
         chosen, rest = self._split(list(given))
         values = real_array([list(given.values())], "given", place=lambda index: f"column {list(given)[index[1]]!r}")
         values = check_array(values, dtype=np.float64, input_name="given")
-        weights = self._marginal_at(chosen).predict_proba(values)[0]
+        weights = self._marginal_at(chosen)._responsibilities(values)[0]
         return self._derived(weights, self._conditional_attributes(rest, chosen, values[0]), rest)
 
     def regress(self, X: ArrayLike, target: int | str | Sequence[int | str]) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -172,7 +172,7 @@ class Conditioning(UnfittedMixture):
         mean, variance = (np.empty((len(values), len(targets)), values.dtype) for _ in range(2))
         for start in range(0, len(values), BASE_ROWS):
             rows = values[start : start + BASE_ROWS].astype(np.float64)
-            share = marginal.predict_proba(rows)
+            share = marginal._responsibilities(rows)
             means = parts.intercept + np.einsum("ktg,ng->nkt", parts.slope, rows)
             average = np.einsum("nk,nkt->nt", share, means)
             inflation = 1.0 if parts.inflation is None else parts.inflation(rows)[:, :, None]

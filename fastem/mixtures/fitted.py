@@ -19,7 +19,7 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastem.data import Scores, Wanted, frames, numeric, validation
-from fastem.data.namespaces import is_foreign, namespace_of, on_host
+from fastem.data.namespaces import check_same, is_foreign, namespace_of, on_host
 from fastem.data.projections import check_densities
 from fastem.data.row_info_checks import Known, annotate
 from fastem.data.streams import Block, Reader, Source, as_source
@@ -84,6 +84,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         """Draw rows from one component."""
         parameters = self._fitted()
         return parameters.family.host.sample(parameters.described, component, n_samples, random_state)
+
+    def _check_same(self, X: Any, method: str) -> None:
+        """Raise ValueError if X is an array of another library or device than the fitted parameters."""
+        if "weights_" in vars(self):
+            check_same(X, self, method)
 
     def _check_supported(self, algorithm: Any) -> None:
         """Raise ValueError that names a feature which the family does not support, if it was asked for."""
@@ -278,10 +283,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> model.score_samples([[0.5]]).round(4)
         array([-0.9189])
         """
+        self._check_same(X, "score_samples")
         found: NDArray[Any] = namespace_of(X).holding(self._densities(X, Known(None, noise, projection)))
         return found
 
-    def _densities(self, X: Any, known: Known) -> NDArray[Any]:
+    def _densities(self, X: Any, known: Known = NOTHING_KNOWN) -> NDArray[Any]:
         """Log-densities of rows, in their type."""
         evaluation = self._evaluate(X, Wanted(densities=True), known=known)
         with np.errstate(over="ignore"):
@@ -361,6 +367,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         >>> model.predict([[0.2], [10.2]])
         array([1, 0])
         """
+        self._check_same(X, "predict")
         wanted = Wanted(labels=True, posterior=False)
         labels = self._evaluate(X, wanted, known=Known(None, noise, projection)).scores.rows.labels
         labels = self._labels()[labels] if self._family().background else labels
@@ -393,10 +400,13 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         array([[0., 1.],
                [1., 0.]])
         """
-        wanted = Wanted(responsibilities=True)
-        found = self._evaluate(X, wanted, known=Known(None, noise, projection)).scores.rows.responsibilities
-        responsibilities: NDArray[Any] = namespace_of(X).holding(found)
-        return responsibilities
+        self._check_same(X, "predict_proba")
+        found: NDArray[Any] = namespace_of(X).holding(self._responsibilities(X, Known(None, noise, projection)))
+        return found
+
+    def _responsibilities(self, X: Any, known: Known = NOTHING_KNOWN) -> NDArray[Any]:
+        """Responsibilities of rows, in their type."""
+        return self._evaluate(X, Wanted(responsibilities=True), known=known).scores.rows.responsibilities
 
     @available_if(has_likelihood)
     def bic(

@@ -64,7 +64,7 @@ class _Components:
             marginal = copy(marginal)
             del marginal.feature_names_in_
         values = grid[:, None]
-        return np.asarray(marginal.predict_proba(values).T * np.exp(marginal.score_samples(values)))
+        return np.asarray(marginal._responsibilities(values).T * np.exp(marginal._densities(values)))
 
 
 class ContinuousShape(_Components):

@@ -130,7 +130,7 @@ def test_version_info_and_warmup(run, monkeypatch):
     labels = [line.partition(" s  ")[2] for line in lines]
     passes = {"k-means": ("seeds", "clusters"), "gaussian-spherical": ("fit", "score")}
     expected = [f"{name} float64: {step}" for name, steps in passes.items() for step in steps]
-    assert labels == ["threads", *expected, "in all"]
+    assert labels == ["threads", "structures of covariances", *expected, "in all"]
     assert all(float(line.partition(" s ")[0]) >= 0.0 for line in lines)
 
 
