@@ -80,6 +80,11 @@ def climbed(name, shares, averages, covariances):
     return -minimize(loss, numbers, method="BFGS", options={"gtol": 1e-7}).fun
 
 
+def factors_of(covariances):
+    """Upper-triangular U of the precisions U U'."""
+    return np.swapaxes(np.linalg.inv(np.linalg.cholesky(covariances)), 1, 2)
+
+
 def random_covariances(name, n_components, n_features, rng):
     numbers = 0.7 * rng.normal(size=sum(sizes(name, n_components, n_features)))
     return compose(name, numbers, n_components, n_features)
