@@ -36,8 +36,8 @@ STRUCTURES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VV
 FACES = {
     "GaussianMixture": Face("gaussian", tuple(f"gaussian-{form}" for form in FORMS), FORMS + STRUCTURES),
     "BayesianGaussianMixture": Face("bayesian_gaussian", (), FORMS, criteria=False),
+    "StudentTMixture": Face("student_t", tuple(f"student_t-{form}-fixed" for form in FORMS), FORMS),
     "BernoulliMixture": Face("bernoulli", ("bernoulli",)),
     "PoissonMixture": Face("poisson", ("poisson",)),
-    "StudentTMixture": Face("student_t", tuple(f"student_t-{form}-fixed" for form in FORMS), FORMS),
 }
 COMPILED = tuple(name for face in FACES.values() for name in face.families)
