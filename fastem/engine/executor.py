@@ -1,5 +1,7 @@
 """Runs passes over the rows of an array: slabs, threads, memory, and the type in which rows are evaluated."""
 
+from __future__ import annotations  # of functions within functions, which would be evaluated in each pass
+
 import copy
 import math
 import threading
@@ -43,7 +45,7 @@ class Executor:
         self._whole = whole
         self._memory = threading.local()  # the last pass's workspaces
 
-    def within_range(self, run: Callable[["Executor"], Result]) -> Result:
+    def within_range(self, run: Callable[[Executor], Result]) -> Result:
         """What a pass gives, in float64 if numbers leave the range of float32."""
         if self.precision == np.float64:
             return run(self)

@@ -547,6 +547,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _fixed(self) -> dict[str, NDArray[np.bool_]]:
         """Which components' parameters are fixed (K,), by name; the background's weight may be as well (K + 1,)."""
+        if self.fixed is None:
+            return {}
         sizes = {**dict.fromkeys(self._arguments(), int(self.n_components)), "weights": self._n_weights()}
         fixed = validation.fixed_components(self.fixed, sizes)
         for parameter in self._family().parameters:
