@@ -29,7 +29,11 @@ def shared_attributes(source: Any) -> dict[str, Any]:
     attributes = vars(source)
     arrays = {name: np.array(attributes[name]) for name in ARRAYS if attributes.get(name) is not None}
     arrays |= {name: _copied(attributes[name]) for name in POSTERIOR if name in attributes}
-    return arrays | {name: deepcopy(attributes[name]) for name in OTHERS if name in attributes}
+    others = {name: deepcopy(attributes[name]) for name in OTHERS if name in attributes}
+    if "lower_bound_" in others:  # which scikit-learn has as arrays of one number where posteriors are 'tied'
+        others["lower_bound_"] = _number(others["lower_bound_"])
+        others["lower_bounds_"] = [_number(bound) for bound in others["lower_bounds_"]]
+    return arrays | others
 
 
 def counterpart_of(model: Any) -> Any:
@@ -73,6 +77,11 @@ def posterior_of(model: Any) -> Any:
         attributes["weight_concentration_"] = tuple(attributes["weight_concentration_"])
     counterpart.__dict__.update(attributes)
     return counterpart
+
+
+def _number(value: Any) -> Any:
+    """A number, from itself or an array that holds it alone."""
+    return value.item() if isinstance(value, np.ndarray) else value
 
 
 def _copied(value: Any) -> Any:
