@@ -67,7 +67,9 @@ def on_host(given: Any) -> NDArray[Any]:
 
 def check_same(given: Any, estimator: Any, method: str) -> None:
     """Raise ValueError, in scikit-learn's words, if rows live elsewhere than what an estimator was fitted to."""
-    if not get_config()["array_api_dispatch"] or not (is_foreign(given) or isinstance(given, np.ndarray)):
+    if type(given) is type(estimator.weights_) is np.ndarray or not get_config()["array_api_dispatch"]:
+        return
+    if not (is_foreign(given) or isinstance(given, np.ndarray)):
         return
     from sklearn.utils._array_api import check_same_namespace
 

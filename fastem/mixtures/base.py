@@ -19,7 +19,7 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 
 from fastem.data import Mixture, Range, Wanted, unchanged, validation
-from fastem.data.namespaces import namespace_of
+from fastem.data.namespaces import HOST, namespace_of
 from fastem.data.row_info_checks import Known, annotate
 from fastem.data.streams import Source
 from fastem.em import loop
@@ -314,8 +314,8 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         attributes = {**found, **self._placed(extent, dtype)}
         stream = stream_of(family, state, described, origin, moments, attributes)
         where = namespace_of(X)
-        published = {name: where.holding(value) for name, value in attributes.items()}
-        self._set_run(run, [], published, {"n_iter_": state.n_batches, "stream_": stream})
+        held = attributes if where is HOST else {name: where.holding(value) for name, value in attributes.items()}
+        self._set_run(run, [], held, {"n_iter_": state.n_batches, "stream_": stream})
         return self
 
     def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:

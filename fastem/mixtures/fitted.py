@@ -93,6 +93,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_supported(self, algorithm: Any) -> None:
         """Raise ValueError that names a feature which the family does not support, if it was asked for."""
         family, who = self._components(), type(self).__name__
+        if not family.unsupported and (family.missing is not None or self.missing != "marginalize"):
+            return
         name = algorithm if isinstance(algorithm, str) else type(algorithm).__name__.lower()
         family.refuse([f"algorithm={name!r}", f"acceleration={self.acceleration!r}"], who)
         if self.missing == "marginalize" and family.missing is None:

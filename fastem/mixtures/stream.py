@@ -121,6 +121,7 @@ PUBLISHED = (
     *("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_", "rates_"),
     *("background_", "background_log_density_"),
 )
+KNOWN = frozenset(name.removesuffix("_") for name in PUBLISHED)
 
 
 def stream_of(
@@ -151,11 +152,11 @@ def stream_of(
 def digest(family: Family, attributes: Mapping[str, Any]) -> str:
     """Digest of the fitted parameters among attributes: their names, types, shapes and bytes."""
     content = hashlib.blake2b(digest_size=16)
-    own = (f"{parameter.name}_" for parameter in family.parameters)
-    for name in (*PUBLISHED, *(name for name in own if name not in PUBLISHED)):
+    others = [parameter.name + "_" for parameter in family.parameters if parameter.name not in KNOWN]
+    for name in (*PUBLISHED, *others):
         value = attributes.get(name)
         if value is not None:
-            array = np.asarray(on_host(value) if is_foreign(value) else value)
+            array = value if type(value) is np.ndarray else np.asarray(on_host(value) if is_foreign(value) else value)
             content.update(f"{name}{array.dtype.str}{array.shape}".encode())
             content.update(array.tobytes())
     return content.hexdigest()
