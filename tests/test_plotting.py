@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from matplotlib.patches import Ellipse
 
-from fastem import GaussianMixture, PoissonMixture
+from fastem import BernoulliMixture, GaussianMixture, PoissonMixture
 from fastem.datasets import load_faithful, load_galaxies, load_iris
 from fastem.plotting.mixtures import MAX_COLUMNS, PALETTE, plot_mixture
 from fastem.plotting.shapes import full_covariances
@@ -266,3 +266,20 @@ def test_other_data_than_the_models_are_refused():
             plot_mixture(model, other)
     with pytest.raises(ValueError, match="3 columns named, but the model has 2"):
         plot_mixture(model, load_faithful().values, columns=["a", "b", "c"])
+
+
+def test_components_that_no_row_belongs_to_are_not_shown():
+    values = load_faithful().values
+    model = fitted(values)
+    model.n_components, model.weights_ = 3, np.append(model.weights_, 0.0)
+    for name in ("means_", "covariances_", "precisions_cholesky_"):
+        setattr(model, name, np.concatenate([getattr(model, name), getattr(model, name)[:1]]))
+    figure = plot_mixture(model, values)
+    assert legend_of(figure)[:2] == ["component 0: 35.6 %", "component 1: 64.4 %"]
+    assert [text.get_text() for text in figure.axes[0].texts] == ["0", "1"]
+
+
+def test_the_axis_of_zeros_and_ones_has_no_other_numbers(rng):
+    values = (rng.uniform(size=(50, 2)) < 0.3) * 1.0
+    figure = plot_mixture(BernoulliMixture(2, random_state=0).fit(values), values)
+    assert figure.axes[0].get_xlim() == (-0.5, 1.5)

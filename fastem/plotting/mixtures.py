@@ -98,6 +98,8 @@ def plot_mixture(
     figure = Figure(figsize=_size(n_columns), layout="constrained")
     random = check_random_state(random_state)
     weights = None if sample_weight is None else real_array(sample_weight, "sample_weight").astype(np.float64)
+    mixing = np.asarray(model._attribute("weights"), dtype=np.float64)
+    shown = mixing * len(values) >= 0.5  # the others have no row
     panels = _panels(figure, n_columns)
     limits = [shape.limits(column, values[:, column]) for column in range(n_columns)]
     if n_columns > 1:
@@ -111,9 +113,9 @@ def plot_mixture(
         else:
             axes.set_ylim(limits[row])
             _draw_points(axes, points[:, [column, row]], labels, len(shape.means))
-            _draw_components(axes, shape, column, row)
+            _draw_components(axes, shape, shown, column, row)
     _label_axes(panels, names, shape.height)
-    _draw_legend(figure, shape, model.weights_, n_columns)
+    _draw_legend(figure, shape, np.where(shown, mixing, 0.0), n_columns)
     return figure
 
 
@@ -202,17 +204,19 @@ def _draw_points(axes: Axes, points: Floats, labels: NDArray[np.intp], n_compone
     )
 
 
-def _draw_components(axes: Axes, shape: Shape, x: int, y: int) -> None:
+def _draw_components(axes: Axes, shape: Shape, shown: NDArray[np.bool_], x: int, y: int) -> None:
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=3.5, foreground="white")]
-    for component, centre in enumerate(shape.means[:, [x, y]]):
+    for component, (across, up) in enumerate(shape.means[:, [x, y]]):
+        if not shown[component]:
+            continue
         colour = _colour(component)
         style = {"edgecolor": colour, "linewidth": 1.8, "path_effects": halo, "zorder": 3}
         shape.mark(axes, component, x, y, style)
         axes.annotate(
             str(component),
-            centre,
+            (across, up),
             ha="center",
             va="center",
             fontsize=11,
@@ -249,6 +253,7 @@ def _draw_legend(figure: Figure, shape: Shape, weights: Floats, n_columns: int) 
     entries: list[Line2D | Patch] = [
         Line2D([], [], color=_colour(component), linewidth=3, label=_title(f"component {component}", weight))
         for component, weight in enumerate(weights[: len(shape.means)])
+        if weight > 0.0
     ]
     if shape.background:
         entries.append(Line2D([], [], color=BACKGROUND, linewidth=3, label=_title("background", weights[-1])))

@@ -125,10 +125,13 @@ class DiscreteShape(_Components):
         means, reach = self.means[:, column], 3.2 * self.deviations(column)
         low = max(0.0, min(values.min(), (means - reach).min()))
         high = max(values.max(), (means + reach).max() + 1)
-        return float(np.floor(low)) - 0.5, float(np.ceil(high)) + 0.5
+        counts = self._allowed(np.arange(np.floor(low), np.ceil(high) + 1))
+        return float(counts[0]) - 0.5, float(counts[-1]) + 0.5
 
     def grid(self, column: int, limits: tuple[float, float]) -> Floats:
-        counts = np.unique(np.linspace(limits[0] + 0.5, limits[1] - 0.5, 2001).round())
+        return self._allowed(np.unique(np.linspace(limits[0] + 0.5, limits[1] - 0.5, 2001).round()))
+
+    def _allowed(self, counts: Floats) -> Floats:
         allowed = self.model._components().in_domain
         return counts if allowed is None else counts[allowed(counts)]
 
