@@ -17,6 +17,8 @@ from fastem.families import family_for, get_family
 from fastem.families._contract import Prior
 from fastem.families._variational import Hyperparameters, expected_log_weights, mean_weights
 
+pytestmark = pytest.mark.slow
+
 TYPES = ("full", "tied", "diag", "spherical")
 SHAPES = {"full": lambda d: np.eye(d), "tied": lambda d: np.eye(d), "diag": np.ones, "spherical": lambda d: np.ones(())}
 

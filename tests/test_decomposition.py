@@ -8,6 +8,8 @@ from fastem.families import get_family
 from fastem.families._decomposition import decompose, violation
 from fastem.families._parameters import count_free
 
+pytestmark = pytest.mark.slow
+
 K, D = 3, 4
 
 

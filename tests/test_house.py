@@ -49,6 +49,8 @@ MODULES_WITH_EXAMPLES = (
     "fastem.datasets",
     "fastem.environment",
     "fastem.mixtures.fitted",
+    "fastem.mixtures.predictions",
+    "fastem.mixtures.criteria",
     "fastem.em.fixed_point",
     "fastem.mixtures.imputation",
     "fastem.system.interrupts",

@@ -11,6 +11,8 @@ from fastem.em.initialization.clustering import cluster, cluster_known, seed_row
 from fastem.em.initialization.partition import Partition
 from fastem.engine.threads import limit_threads
 
+pytestmark = pytest.mark.slow
+
 SEEDS = range(4)
 WEIGHTS = ("none", "counts", "fractions")
 

@@ -9,6 +9,8 @@ from processes import python
 
 from fastem.kernels import registers
 
+pytestmark = pytest.mark.slow
+
 HASWELL = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": ""}
 X86 = platform.machine() in ("x86_64", "AMD64")
 WHICH = "import json; from fastem.kernels.registers import REGISTERS; print(json.dumps(REGISTERS))"

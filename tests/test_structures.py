@@ -19,6 +19,8 @@ from fastem.families import ComponentError, get_family
 from fastem.families._contract import Conjugate, Prior
 from fastem.families._decomposition import violation
 
+pytestmark = pytest.mark.slow
+
 K, D = 3, 4
 EPS = np.finfo(float).eps
 

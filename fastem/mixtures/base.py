@@ -34,7 +34,7 @@ from fastem.em.setup import problem_of
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
 from fastem.families import ComponentError
-from fastem.mixtures.fitted import has_likelihood
+from fastem.mixtures.criteria import has_likelihood
 from fastem.mixtures.stream import Stream, stream_of
 from fastem.mixtures.unfitted import UnfittedMixture, unchanged_on_failure
 from fastem.persistence.checkpoint import Checkpoint, Journal

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 from abc import ABCMeta, abstractmethod
 from collections.abc import Callable
 from contextlib import closing
@@ -15,11 +14,10 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn import config_context
 from sklearn.base import BaseEstimator, DensityMixin
 from sklearn.utils import check_array, check_random_state
-from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastem.data import Scores, Wanted, frames, numeric, validation
-from fastem.data.namespaces import check_same, is_foreign, namespace_of, on_host
+from fastem.data.namespaces import check_same, is_foreign, on_host
 from fastem.data.projections import check_densities
 from fastem.data.row_info_checks import Known, annotate
 from fastem.data.streams import Block, Reader, Source, as_source
@@ -29,16 +27,10 @@ from fastem.em.subsample import Sample
 from fastem.engine.compiled import get_passes
 from fastem.engine.threads import held_tasks, limit_threads, pipelined
 from fastem.families import BACKGROUND, Family, family_for, get_family
-from fastem.families._parameters import count_free
 from fastem.persistence import models
 
 Float = NDArray[np.float64]
 NOTHING_KNOWN = Known()
-
-
-def has_likelihood(model: Any) -> bool:
-    """Whether a mixture has the methods that are about a likelihood."""
-    return bool(model.LIKELIHOOD)
 
 
 class _Evaluation(NamedTuple):
@@ -259,282 +251,6 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         by_row = wanted.labels or wanted.densities or wanted.responsibilities
         base = 0.0 if by_row else sum_log_base(family, values, rows.weights)
         return _Evaluation(scores, base, source.total_weight, values.dtype)
-
-    def score_samples(
-        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
-    ) -> NDArray[Any]:
-        """Compute the log-density of each row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or source
-            The data; a source, see `fastem.Source`, is read once.
-        noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
-
-        Returns
-        -------
-        log_prob : ndarray of shape (n_samples,)
-            Natural logarithm of the mixture's density.
-
-        Examples
-        --------
-        >>> from fastem import GaussianMixture
-        >>> X = [[0.0], [1.0], [10.0], [11.0]]
-        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
-        >>> model.score_samples([[0.5]]).round(4)
-        array([-0.9189])
-        """
-        self._check_same(X, "score_samples")
-        found: NDArray[Any] = namespace_of(X).holding(self._densities(X, Known(None, noise, projection)))
-        return found
-
-    def _densities(self, X: Any, known: Known = NOTHING_KNOWN) -> NDArray[Any]:
-        """Log-densities of rows, in their type."""
-        evaluation = self._evaluate(X, Wanted(densities=True), known=known)
-        with np.errstate(over="ignore"):
-            return evaluation.scores.rows.densities.astype(evaluation.dtype, copy=False)
-
-    def _totals(
-        self, X: ArrayLike, sample_weight: ArrayLike | None, known: Known, *, entropy: bool = False
-    ) -> tuple[float, float, float]:
-        """Total log-likelihood, entropy of the responsibilities, and weight of the rows of X."""
-        evaluation = self._evaluate(X, Wanted(entropy=entropy), sample_weight, known)
-        scores = evaluation.scores
-        return scores.log_likelihood + evaluation.base, scores.entropy, evaluation.weight
-
-    def score(
-        self,
-        X: ArrayLike,
-        y: Any = None,
-        *,
-        sample_weight: ArrayLike | None = None,
-        noise: ArrayLike | None = None,
-        projection: ArrayLike | None = None,
-    ) -> float:
-        """Compute the mean log-likelihood of a row.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or source
-            The data; a source, see `fastem.Source`, is read once.
-        y : Ignored
-            Present by convention.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-        noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
-
-        Returns
-        -------
-        log_likelihood : float
-            Weighted mean of the rows' log-densities.
-
-        Examples
-        --------
-        >>> from fastem import GaussianMixture
-        >>> X = [[0.0], [1.0], [10.0], [11.0]]
-        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
-        >>> round(model.score(X), 4)
-        -1.4189
-        """
-        if sample_weight is None and str(getattr(X, "dtype", "")).rpartition(".")[2] == "float32":
-            # in float32, like scikit-learn: programs compare it with the mean of score_samples
-            return float(self._densities(X, Known(None, noise, projection)).mean())
-        log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
-        return log_likelihood / total
-
-    def predict(
-        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
-    ) -> NDArray[np.int64]:
-        """Label each row with its most probable component.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or source
-            The data; a source, see `fastem.Source`, is read once.
-        noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
-
-        Returns
-        -------
-        labels : ndarray of shape (n_samples,)
-            Indices of components; -1 for the background, if the mixture has one.
-
-        Examples
-        --------
-        >>> from fastem import GaussianMixture
-        >>> X = [[0.0], [1.0], [10.0], [11.0]]
-        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
-        >>> model.predict([[0.2], [10.2]])
-        array([1, 0])
-        """
-        self._check_same(X, "predict")
-        wanted = Wanted(labels=True, posterior=False)
-        labels = self._evaluate(X, wanted, known=Known(None, noise, projection)).scores.rows.labels
-        labels = self._labels()[labels] if self._family().background else labels
-        found: NDArray[np.int64] = namespace_of(X).holding(labels)
-        return found
-
-    def predict_proba(
-        self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
-    ) -> NDArray[Any]:
-        """Compute the responsibilities: the probability of each component, given the row; the background's is the last.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or source
-            The data; a source, see `fastem.Source`, is read once.
-        noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
-
-        Returns
-        -------
-        resp : ndarray of shape (n_samples, n_components)
-            Rows sum to 1. A row to which every component gives density zero gets the mixing weights.
-
-        Examples
-        --------
-        >>> from fastem import GaussianMixture
-        >>> X = [[0.0], [1.0], [10.0], [11.0]]
-        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
-        >>> model.predict_proba([[0.2], [10.2]]).round(3)
-        array([[0., 1.],
-               [1., 0.]])
-        """
-        self._check_same(X, "predict_proba")
-        found: NDArray[Any] = namespace_of(X).holding(self._responsibilities(X, Known(None, noise, projection)))
-        return found
-
-    def _responsibilities(self, X: Any, known: Known = NOTHING_KNOWN) -> NDArray[Any]:
-        """Responsibilities of rows, in their type."""
-        return self._evaluate(X, Wanted(responsibilities=True), known=known).scores.rows.responsibilities
-
-    @available_if(has_likelihood)
-    def bic(
-        self,
-        X: ArrayLike,
-        *,
-        sample_weight: ArrayLike | None = None,
-        noise: ArrayLike | None = None,
-        projection: ArrayLike | None = None,
-    ) -> float:
-        """Compute the Bayesian information criterion (Schwarz, 1978); lower is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or source
-            The data; a source, see `fastem.Source`, is read once.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows; their sum is the number of rows.
-        noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
-
-        Returns
-        -------
-        bic : float
-            -2 log-likelihood + parameters * log(rows).
-
-        Examples
-        --------
-        >>> from fastem import GaussianMixture
-        >>> X = [[0.0], [1.0], [10.0], [11.0]]
-        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
-        >>> round(model.bic(X), 2)
-        18.28
-        """
-        log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
-        return self._bic(log_likelihood, total)
-
-    @available_if(has_likelihood)
-    def aic(
-        self,
-        X: ArrayLike,
-        *,
-        sample_weight: ArrayLike | None = None,
-        noise: ArrayLike | None = None,
-        projection: ArrayLike | None = None,
-    ) -> float:
-        """Compute the Akaike information criterion (Akaike, 1974); lower is better.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or source
-            The data; a source, see `fastem.Source`, is read once.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-        noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
-
-        Returns
-        -------
-        aic : float
-            -2 log-likelihood + 2 * parameters.
-
-        Examples
-        --------
-        >>> from fastem import GaussianMixture
-        >>> X = [[0.0], [1.0], [10.0], [11.0]]
-        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
-        >>> round(model.aic(X), 2)
-        21.35
-        """
-        return -2.0 * self._totals(X, sample_weight, Known(None, noise, projection))[0] + 2.0 * self._n_parameters()
-
-    @available_if(has_likelihood)
-    def icl(
-        self,
-        X: ArrayLike,
-        *,
-        sample_weight: ArrayLike | None = None,
-        noise: ArrayLike | None = None,
-        projection: ArrayLike | None = None,
-    ) -> float:
-        """Compute the integrated completed likelihood criterion (Biernacki, Celeux and Govaert, 2000); lower is better.
-
-        It adds to the BIC twice the entropy of the responsibilities, and so prefers components that do not overlap.
-
-        Parameters
-        ----------
-        X : array-like of shape (n_samples, n_features), or source
-            The data; a source, see `fastem.Source`, is read once.
-        sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows.
-        noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
-
-        Returns
-        -------
-        icl : float
-            bic + 2 * entropy.
-
-        Examples
-        --------
-        >>> from fastem import GaussianMixture
-        >>> X = [[0.0], [1.0], [10.0], [11.0]]
-        >>> model = GaussianMixture(n_components=2, random_state=0).fit(X)
-        >>> round(model.icl(X), 2)
-        18.28
-        """
-        log_likelihood, entropy, total = self._totals(X, sample_weight, Known(None, noise, projection), entropy=True)
-        return self._bic(log_likelihood, total) + 2.0 * entropy
-
-    def _bic(self, log_likelihood: float, total: float) -> float:
-        return -2.0 * log_likelihood + self._n_parameters() * math.log(total)
-
-    @property
-    def n_parameters_(self) -> int:
-        """Number of free parameters, as `bic` and `aic` count them: without those that are fixed."""
-        if not self.LIKELIHOOD:
-            raise AttributeError(f"{type(self).__name__!r} has no attribute 'n_parameters_': it has a posterior")
-        self._fitted()
-        return self._n_parameters()
-
-    def _n_parameters(self) -> int:
-        """Number of free parameters, by the name that scikit-learn has for it."""
-        n_free = {name: int((~mask).sum()) for name, mask in self._fixed().items()}
-        n_weights = n_free.pop("weights", len(self._attribute("weights")))
-        return count_free(self._family().parameters, self._locations().shape, n_free) + max(n_weights - 1, 0)
 
     def _n_weights(self) -> int:
         """Number of components that a fit has, the background among them."""

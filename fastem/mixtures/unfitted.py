@@ -27,7 +27,8 @@ from fastem.em.survey import Model
 from fastem.engine.threads import limit_threads
 from fastem.families import ComponentError
 from fastem.families._contract import Prior
-from fastem.mixtures.fitted import FittedMixture, Float
+from fastem.mixtures.criteria import Criteria
+from fastem.mixtures.fitted import Float
 from fastem.system.records import encode_all, version
 
 USE_FLOAT64 = " The numerical accuracy can also be improved by passing float64 data instead of float32."
@@ -55,7 +56,7 @@ def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
     return kept
 
 
-class UnfittedMixture(FittedMixture):
+class UnfittedMixture(Criteria):
     """Parameters of a fit made ready for it."""
 
     weights_init: Any
