@@ -10,7 +10,7 @@ from fits import run
 from sklearn import config_context
 from test_every_family import problem_of
 
-from fastem import GaussianMixture, load
+from fastem import BayesianGaussianMixture, GaussianMixture, load
 from fastem.data.namespaces import namespace_of, on_host
 
 DEVICES = [array_api_strict.Device("CPU_DEVICE"), array_api_strict.Device("device1")]
@@ -80,6 +80,19 @@ def test_models_leave_their_namespace_in_files_and_go_on_with_numpy(tmp_path):
         assert type(found) is np.ndarray
         np.testing.assert_array_equal(found, expected.score_samples(X))
     assert type(load(tmp_path / "model.json").means_) is np.ndarray
+
+
+@on_every_device
+def test_posteriors_are_where_the_rows_are(device):
+    X = np.random.default_rng(0).normal(size=(100, 2))
+    expected = BayesianGaussianMixture(n_components=2, random_state=0, max_iter=500).fit(X)
+    with config_context(array_api_dispatch=True):
+        model = BayesianGaussianMixture(n_components=2, random_state=0, max_iter=500).fit(there(X, device))
+        for parameter in model._family().parameters:
+            assert_there(getattr(model, f"{parameter.name}_"), getattr(expected, f"{parameter.name}_"), device)
+        for found, drawn in zip(model.sample(5), expected.sample(5), strict=True):
+            assert_there(found, drawn, device)
+        assert_there(model.predict(there(X, device)), expected.predict(X), device)
 
 
 def test_missing_values_are_filled_in_where_the_rows_are():

@@ -257,7 +257,8 @@ class BayesianGaussianMixture(Denoising, BaseMixture):
         >>> rows.shape, labels.shape
         ((3, 1), (3,))
         """
-        return self._draw(n_samples)
+        drawn: tuple[NDArray[Any], NDArray[np.int64]] = self._in_place(*self._draw(n_samples))
+        return drawn
 
     def to_sklearn(self) -> mixture.BayesianGaussianMixture:
         """Make scikit-learn's mixture of the same posterior, which needs this package no longer.

@@ -222,11 +222,6 @@ class Conditioning(UnfittedMixture):
         rows[:, chosen] = list(given.values())
         return self._in_place(rows, labels)
 
-    def _in_place(self, *arrays: NDArray[Any]) -> Any:
-        """Arrays where the fitted parameters are."""
-        where = namespace_of(self.weights_)
-        return tuple(map(where.holding, arrays))
-
     def _columns(self, columns: Sequence[int | str]) -> list[int]:
         """Indices of columns."""
         if isinstance(columns, str):

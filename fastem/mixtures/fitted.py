@@ -17,7 +17,7 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from fastem.data import Scores, Wanted, frames, numeric, validation
-from fastem.data.namespaces import check_same, is_foreign, on_host
+from fastem.data.namespaces import check_same, is_foreign, namespace_of, on_host
 from fastem.data.projections import check_densities
 from fastem.data.row_info_checks import Known, annotate
 from fastem.data.streams import Block, Reader, Source, as_source
@@ -291,6 +291,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         counts = random_state.multinomial(n_samples, weights / weights.sum())
         rows = [self._sample_component(k, int(n), random_state) for k, n in enumerate(counts)]
         return np.vstack(rows), np.repeat(self._labels(), counts)
+
+    def _in_place(self, *arrays: NDArray[Any]) -> Any:
+        """Arrays where the fitted parameters are."""
+        where = namespace_of(self.weights_)
+        return tuple(map(where.holding, arrays))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the model to a JSON file, whole or not at all; `fastem.load` reads it back exactly.
