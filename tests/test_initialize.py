@@ -3,11 +3,15 @@
 import numpy as np
 import pytest
 from fits import run
+from reference import GAUSSIAN_FAMILIES
 from threadpoolctl import threadpool_limits
 
 from fastem import GaussianMixture
 from fastem.data.row_info import Annotations
+from fastem.em.initialization.start import begin, labelled, start_from
 from fastem.em.subsample import LabelledReservoir, Sample, draw_sample, witnesses
+from fastem.families import get_family
+from fastem.families._contract import Prior
 
 N_ROWS, SIZE = 1003, 100
 
@@ -96,3 +100,16 @@ def test_rows_of_no_weight_are_no_witnesses_of_a_column():
     weights[10] = 0.0
     found = witnesses(Sample(values, weights), np.array([False, True]))
     np.testing.assert_array_equal(found.values, [[60.0, 2.0]])
+
+
+@pytest.mark.parametrize("form", GAUSSIAN_FAMILIES)
+def test_a_start_that_assigns_every_row_has_the_means_of_its_components_to_the_last_bit(form, rng):
+    """Whatever their origin: what other starts need leaves these alone."""
+    X, origin = rng.normal(size=(90, 3)) + 1000.3, np.full(3, 1000.0)
+    sample, blocks = Sample(X, None), labelled(np.arange(90) % 3, 3)
+    family = get_family(f"gaussian-{form}")
+    expected = family.describe(start_from(family, sample, origin, blocks, Prior()).params)
+    started = begin(family, sample, origin, blocks, Prior(), beside=False)
+    assert started.described.keys() == expected.keys()
+    for name, value in expected.items():
+        np.testing.assert_array_equal(started.described[name], value, err_msg=name)

@@ -136,7 +136,7 @@ def checked(prior: Any, covariance_type: str, n_features: int) -> NormalInverseW
 
     matrices = _scale_axes(covariance_type) == 2
     mean = _array(prior.mean, (n_features,), "mean")
-    scale = _array(prior.scale, _scale_shape(covariance_type, n_features), "scale")
+    scale = _array(prior.scale, scale_shape(covariance_type, n_features), "scale")
     if scale is not None and not (all_positive_definite(scale[None]) if matrices else (scale > 0.0).all()):
         raise ValueError(f"the prior's scale must be {'symmetric and positive definite' if matrices else 'positive'}")
     if not (_is_number(prior.mean_strength) and prior.mean_strength >= 0.0):
@@ -191,7 +191,7 @@ def _scale_axes(covariance_type: str) -> int:
     return 1 if covariance_type == "diag" or covariance_type.endswith("I") else 2
 
 
-def _scale_shape(covariance_type: str, n_features: int) -> tuple[int, ...]:
+def scale_shape(covariance_type: str, n_features: int) -> tuple[int, ...]:
     """Shape of that scale."""
     return (n_features,) * _scale_axes(covariance_type)
 

@@ -68,6 +68,11 @@ class Sample:
         return family_for(family, missing=missing, errors=self.annotations.has_errors)
 
     @property
+    def given_or_unit_weights(self) -> Float:
+        """Weights of the rows (n,), ones where none were given."""
+        return np.ones(len(self.values)) if self.weights is None else self.weights
+
+    @property
     def total_weight(self) -> float:
         """Sum of the rows' weights."""
         return float(len(self.values) if self.weights is None else self.weights.sum())

@@ -7,7 +7,7 @@ import numpy as np
 
 from fastem.data import Mixture, Sweep, validation
 from fastem.em.initialization.start import Blocks, starting_statistics
-from fastem.em.priors import INCOMPLETE_STEPS
+from fastem.em.priors import INCOMPLETE_STEPS, scale_shape
 from fastem.em.problem import Problem
 from fastem.em.subsample import Sample
 from fastem.families import ComponentError, Family
@@ -57,8 +57,6 @@ def hyperparameters(given: Any, problem: Problem) -> Hyperparameters:
         If a shape is wrong, a value is no parameter of such a distribution, or there is too little data for a default.
     """
     n_features, form = problem.source.n_features, given.covariance_type
-    shapes: dict[str, tuple[int, ...]] = {"diag": (n_features,), "spherical": ()}
-    shape = shapes.get(form, (n_features, n_features))
     concentration = given.weight_concentration_prior
     mean = covariance = None
     if given.mean_prior is not None:
@@ -69,8 +67,10 @@ def hyperparameters(given: Any, problem: Problem) -> Hyperparameters:
             f"The parameter 'degrees_of_freedom_prior' should be greater than {n_features - 1}, but got {degrees:.3f}."
         )
     if given.covariance_prior is not None:
-        covariance = validation.floats(given.covariance_prior, shape, "covariance_prior", f"{form} covariance_prior")
-        complaint = improper(covariance, form, matrices=covariance.ndim == 2)
+        covariance = validation.floats(
+            given.covariance_prior, scale_shape(form, n_features), "covariance_prior", f"{form} covariance_prior"
+        )
+        complaint = improper(covariance, f"{form} precision", matrices=covariance.ndim == 2)
         if complaint is not None:
             raise ValueError(complaint)
     if mean is None or covariance is None:
@@ -128,8 +128,6 @@ def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, pr
     sweep, params = starting_statistics(family, sample, origin, blocks)
     partial = sweep.mass.sum() < (1.0 - 1e-12) * sample.total_weight
     if prior.covariance_type == "tied" and partial and sample.latent is None:
-        values, weights = sample.values.astype(np.float64), sample.weights
-        weights = np.ones(len(values)) if weights is None else weights
-        scatter = total_scatter(values, weights, sweep.mass, params.means + origin)
+        scatter = total_scatter(sample.values, sample.given_or_unit_weights, sweep.mass, params.means + origin)
         sweep = replace(sweep, stats=np.append(np.zeros(sweep.stats.size - scatter.size), scatter))
     return posterior_mixture(sample.family(family), sweep, params, prior)

@@ -49,7 +49,7 @@ def _initial_precisions(form: str, axes: str) -> Initial:
     matrices = axes.endswith("dd")
 
     def complaint(precisions: Float) -> str | None:
-        wrong = improper(precisions, form, matrices=matrices)
+        wrong = improper(precisions, f"{form} precision", matrices=matrices)
         if wrong is not None:
             return wrong
         least = float((precisions.diagonal(0, -2, -1) if matrices else precisions).min())
@@ -63,12 +63,12 @@ def _initial_precisions(form: str, axes: str) -> Initial:
     return Initial("covariances", "precisions_init", f"{form} precision", axes, complaint, described)
 
 
-def improper(precisions: Float, form: str, *, matrices: bool) -> str | None:
-    """In words, which scikit-learn has for covariances too, that precisions are not positive definite."""
-    if not matrices and (precisions <= 0.0).any():
-        return f"'{form} precision' should be positive"
-    if matrices and not all_positive_definite(precisions.reshape(-1, *precisions.shape[-2:])):
-        return f"'{form} precision' should be symmetric, positive-definite"
+def improper(values: Float, called: str, *, matrices: bool) -> str | None:
+    """In scikit-learn's words, that precisions, or what else is `called` so, are not positive definite."""
+    if not matrices and (values <= 0.0).any():
+        return f"'{called}' should be positive"
+    if matrices and not all_positive_definite(values.reshape(-1, *values.shape[-2:])):
+        return f"'{called}' should be symmetric, positive-definite"
     return None
 
 
@@ -172,17 +172,18 @@ def _total_scatter(described: dict[str, Float], rows: StartRows) -> dict[str, Fl
     """Shared covariance of a start that assigns one row to each component, as scikit-learn has it."""
     if not (rows.few and rows.plain):
         return described
-    mass, means = rows.shares * rows.weights.sum(), described["means"]
+    mass, means = rows.shares * rows.weights.sum(), described["means"] + rows.origin
     covariance = total_scatter(rows.values, rows.weights, mass, means) / mass.sum()
     covariance += rows.reg_covar * np.eye(means.shape[1])
     lower = _gaussian.lower_inverse(covariance, None)
     return {**described, "covariances": covariance, "precisions_cholesky": np.ascontiguousarray(lower.T)}
 
 
-def total_scatter(values: Float, weights: Float, mass: Float, means: Float) -> Float:
+def total_scatter(values: NDArray[Any], weights: Float, mass: Float, means: Float) -> Float:
     """Scatter (d, d) of which scikit-learn makes a shared covariance where not every row is assigned.
 
     It takes all rows' second moments about zero, not only those of the assigned rows. That is no estimate of anything,
     but a start like any other, and the same seed shall give the same start.
     """
+    values = values.astype(np.float64, copy=False)
     return np.asarray((values * weights[:, None]).T @ values - (means * mass[:, None]).T @ means)

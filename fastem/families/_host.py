@@ -62,8 +62,10 @@ class StartRows(NamedTuple):
     Attributes
     ----------
     values : ndarray of shape (n, d)
-        In the coordinates of the data; NaN where something is missing.
+        In the coordinates and the type of the data; NaN where something is missing.
     weights : ndarray of shape (n,)
+    origin : ndarray of shape (d,)
+        Which described locations are about.
     shares : ndarray of shape (K,)
         Mixing weights that were estimated.
     few : bool
@@ -73,8 +75,9 @@ class StartRows(NamedTuple):
         Whether nothing is missing and no prior was taken.
     """
 
-    values: Float
+    values: NDArray[Any]
     weights: Float
+    origin: Float
     shares: Float
     few: bool
     reg_covar: float
@@ -102,7 +105,8 @@ class Host(NamedTuple):
     attributes : (described) -> dict
         Further fitted attributes, without their trailing underscore, which no method reads.
     adjust_start : (described, StartRows) -> described, or None
-        What a fit starts with in place of the estimates of a start, where these would not do.
+        What a fit starts with in place of the estimates of a start, where these would not do; locations are about
+        `StartRows.origin`.
     degenerate : str
         What an error says of components that have no valid parameters, and what to do.
     scatter : (described) -> ndarray (K, d, d)

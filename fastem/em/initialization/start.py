@@ -132,13 +132,11 @@ def begin(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: 
         few = mixture.weights.sum() < 1.0 - 1e-12
     described, adjust = family.describe(mixture.params), family.host.adjust_start
     if adjust is not None:
-        values = sample.values.astype(np.float64)
-        weights = np.ones(len(values)) if sample.weights is None else sample.weights
         plain = prior.conjugate is None and sample.latent is None
-        rows = StartRows(values, weights, mixture.weights, few, prior.reg_covar, plain)
-        first = family.parameters[0].name
-        described = adjust({**described, first: described[first] + origin}, rows)
-        described[first] = described[first] - origin
+        weights = sample.given_or_unit_weights
+        described = adjust(
+            described, StartRows(sample.values, weights, origin, mixture.weights, few, prior.reg_covar, plain)
+        )
     return Started(mixture.weights, described)
 
 
