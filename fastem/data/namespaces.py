@@ -23,20 +23,12 @@ class Namespace(NamedTuple):
 
     def holding(self, values: Any) -> Any:
         """An array of this library and device, from one of numpy; all else as it is."""
-        if not isinstance(values, np.ndarray):
+        if self is HOST or not isinstance(values, np.ndarray):
             return values
         return self.functions.asarray(np.ascontiguousarray(values), device=self.device)
 
 
-class Host(Namespace):
-    """numpy's own memory."""
-
-    def holding(self, values: Any) -> Any:
-        """The same."""
-        return values
-
-
-HOST = Host(np, "cpu")
+HOST = Namespace(np, "cpu")  # numpy's own memory
 
 
 def namespace_of(given: Any) -> Namespace:

@@ -194,7 +194,8 @@ class Family(NamedTuple):
         Values up to which log-densities lose no digits that matter; larger ones need the variation "deviance".
 
     missing : str, optional
-        The variation of the family for rows with missing values, a module of `fastem.families`; None if it has none.
+        The variation of the family for rows with missing values, a module of `fastem.families`; None if it has none,
+        and `unsupported` says why.
     errors : str, optional
         The same for rows with errors of measurement or projections.
     unsupported : tuple of (str, str)

@@ -3,7 +3,7 @@
 import functools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,11 +77,6 @@ def symmetric_matrices(n_free: int, n_components: int, n_features: int) -> int:
 def one_symmetric_matrix(n_free: int, n_components: int, n_features: int) -> int:
     """Free numbers of a symmetric matrix that all components share."""
     return n_features * (n_features + 1) // 2 if n_free else 0
-
-
-def names_of(family: Any) -> tuple[str, ...]:
-    """Names of a family's parameters."""
-    return tuple(parameter.name for parameter in family.parameters)
 
 
 def count_free(parameters: Sequence[Parameter], sizes: tuple[int, int], n_free: Mapping[str, int]) -> int:

@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy.special import digamma
 
-from fastem.families import _student_t_host
 from fastem.families._arithmetic import logarithm, product
 from fastem.families._contract import Family, Float, Params, Prior
 from fastem.families._degrees import climb, degrees_from, log_normalisers
 from fastem.families._gaussian import symmetric
+from fastem.families._student_t_host import complete, named
 from fastem.families._student_t_kernels import OWN, Shape
 from fastem.kernels.student_t import N_SUMS
 
@@ -218,10 +218,9 @@ class Components(NamedTuple):
 
     def restore(self, described: dict[str, Float]) -> Params:
         """Inverse of `describe`; what follows from others is computed where it is not given."""
-        completed = _student_t_host.complete(self.normal, described)
-        named = {"covariances" if name == "scales" else name: array for name, array in completed.items()}
-        degrees = named.pop("df", np.full(len(described["means"]), START))
-        return self.make(self.normal.restore(named), np.where(degrees < np.inf, degrees, 0.0))
+        normal = self.normal.restore(named(complete(self.normal, described)))
+        degrees = described.get("df", np.full(len(described["means"]), START))
+        return self.make(normal, np.where(degrees < np.inf, degrees, 0.0))
 
 
 def _ratio(sums: Any, mass: Any, n_components: int) -> Float:

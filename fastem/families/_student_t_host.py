@@ -78,16 +78,9 @@ def host(form: str, normal: Family) -> Host:
 
 
 def _initial_scales(form: str, axes: str) -> Initial:
-    matrices = axes.endswith("dd")
-
-    def complaint(scales: Float) -> str | None:
-        if not matrices and (scales <= 0.0).any():
-            return f"'{form} scale' should be positive"
-        if matrices and not _gaussian_host.all_positive_definite(scales.reshape(-1, *scales.shape[-2:])):
-            return f"'{form} scale' should be symmetric, positive-definite"
-        return None
-
-    return Initial("scales", "scales_init", f"{form} scale", axes, complaint, lambda scales: {"scales": scales})
+    called = f"{form} scale"
+    complaint = functools.partial(_gaussian_host.improper, called=called, matrices=axes.endswith("dd"))
+    return Initial("scales", "scales_init", called, axes, complaint, lambda scales: {"scales": scales})
 
 
 def sample(

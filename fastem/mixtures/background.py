@@ -93,13 +93,15 @@ class Background(Denoising, UnfittedMixture):
         box = self._attribute("background")[:, columns]
         return box, _log_density(box)
 
-    def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+    def _sample_component(
+        self, parameters: Parameters, component: int, n_samples: int, random_state: np.random.RandomState
+    ) -> NDArray[Any]:
         if component == self.n_components:
             return self._sample_background(n_samples, random_state)
-        return super()._sample_component(component, n_samples, random_state)
+        return super()._sample_component(parameters, component, n_samples, random_state)
 
-    def _regression(self, target: list[int], given: list[int]) -> Regression:
-        parts = super()._regression(target, given)
+    def _regression(self, parameters: Parameters, target: list[int], given: list[int]) -> Regression:
+        parts = super()._regression(parameters, target, given)
         return self._background_regression(parts, target) if self.background else parts
 
     def _parameters_from(self, described: Mapping[str, Float], columns: list[int]) -> dict[str, Any]:
@@ -117,21 +119,26 @@ class Background(Denoising, UnfittedMixture):
             np.vstack([parts.variances, (high - low) ** 2 / 12.0]),
         )
 
-    def _expected(self, responsibilities: Float, values: Float) -> Float:
+    def _expected(self, parameters: Parameters, responsibilities: Float, values: Float) -> Float:
         """Of the background's rows, what is missing is expected in the middle of the box."""
         if not self.background:
-            return super()._expected(responsibilities, values)
-        expected = super()._expected(responsibilities[:, :-1], values)
+            return super()._expected(parameters, responsibilities, values)
+        expected = super()._expected(parameters, responsibilities[:, :-1], values)
         middle: Float = self._attribute("background").astype(np.float64).mean(axis=0)
         return expected + responsibilities[:, -1:] * middle
 
     def _drawn(
-        self, responsibilities: Float, values: Float, n_draws: int, random_state: np.random.RandomState
+        self,
+        parameters: Parameters,
+        responsibilities: Float,
+        values: Float,
+        n_draws: int,
+        random_state: np.random.RandomState,
     ) -> Float:
         """Of the background's rows, what is missing is drawn from the box."""
         if not self.background:
-            return super()._drawn(responsibilities, values, n_draws, random_state)
-        drawn = super()._drawn(responsibilities[:, :-1], values, n_draws, random_state)
+            return super()._drawn(parameters, responsibilities, values, n_draws, random_state)
+        drawn = super()._drawn(parameters, responsibilities[:, :-1], values, n_draws, random_state)
         far = random_state.uniform(size=drawn.shape[:2]) < responsibilities[:, -1]
         drawn[far] = self._sample_background(int(far.sum()), random_state)
         return drawn

@@ -3,42 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from copy import copy
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array
 
 from fastem.data.frames import is_frame
 from fastem.data.namespaces import namespace_of
 from fastem.data.numeric import is_whole, real_array
-from fastem.em.parameters import WEIGHTS_TOLERANCE
+from fastem.em.parameters import WEIGHTS_TOLERANCE, Parameters
 from fastem.em.priors import without_arrays
 from fastem.em.problem import BASE_ROWS
 from fastem.families._host import Regression
-from fastem.families._parameters import names_of
 from fastem.mixtures.fitted import NOTHING_KNOWN, Float
 from fastem.mixtures.unfitted import UnfittedMixture
+
+Model = TypeVar("Model", bound=BaseEstimator)
 
 
 class Conditioning(UnfittedMixture):
     """Methods for some of the columns of a fitted mixture."""
 
-    def _marginal_attributes(self, columns: list[int]) -> dict[str, Any]:
-        """Fitted attributes of the components, restricted to some columns; without the weights."""
-        parameters = self._fitted()
-        return self._parameters_from(parameters.family.host.marginal(parameters.described, columns), columns)
-
-    def _conditional_attributes(self, rest: list[int], given: list[int], values: Float) -> dict[str, Any]:
-        """The same of all other columns, given values of some."""
-        parameters = self._fitted()
-        described = parameters.family.host.conditional(parameters.described, rest, given, values)
-        return self._parameters_from(described, rest)
-
-    def _regression(self, target: list[int], given: list[int]) -> Regression:
+    def _regression(self, parameters: Parameters, target: list[int], given: list[int]) -> Regression:
         """How all other columns depend on the given ones."""
-        parameters = self._fitted()
         return parameters.family.host.regression(parameters.described, target, given)
+
+    def _marginal(self, parameters: Parameters, columns: list[int]) -> Self:
+        """Distribution of some of the columns."""
+        described = parameters.family.host.marginal(parameters.described, columns)
+        return self._derived(self._attribute("weights"), self._parameters_from(described, columns), columns)
 
     def _parameters_from(self, described: Mapping[str, Float], columns: list[int]) -> dict[str, Any]:
         """Fitted attributes of some columns of components, described in part, in the type of this mixture.
@@ -47,7 +43,8 @@ class Conditioning(UnfittedMixture):
         """
         blank = self._blank()
         family = blank._components()
-        found = {name: np.ascontiguousarray(described[name]) for name in described if name in names_of(family)}
+        names = {parameter.name for parameter in family.parameters}
+        found = {name: np.ascontiguousarray(array) for name, array in described.items() if name in names}
         if family.complete is not None and len(found) < len(family.parameters):
             found = family.complete(found)
         dtype = self._locations().dtype
@@ -82,9 +79,7 @@ class Conditioning(UnfittedMixture):
         array([[10.5],
                [ 0.5]])
         """
-        self._fitted()
-        chosen = self._columns(columns)
-        return self._derived(self._attribute("weights"), self._marginal_attributes(chosen), chosen)
+        return self._marginal(self._fitted(), self._columns(columns))
 
     def conditional(self, given: Mapping[int | str, float]) -> Self:
         """Distribution of the other columns, given values of some: a mixture again.
@@ -117,13 +112,14 @@ class Conditioning(UnfittedMixture):
         >>> model.means_.round(1), model.covariances_.round(2)
         (array([[1.6]]), array([[[0.36]]]))
         """
-        self._fitted()
+        parameters = self._fitted()
         self._components().refuse(["conditional"], type(self).__name__)
         chosen, rest = self._split(list(given))
         values = real_array([list(given.values())], "given", place=lambda index: f"column {list(given)[index[1]]!r}")
         values = check_array(values, dtype=np.float64, input_name="given")
-        weights = self._marginal_at(chosen)._responsibilities(values)[0]
-        return self._derived(weights, self._conditional_attributes(rest, chosen, values[0]), rest)
+        weights = without_names(self._marginal(parameters, chosen))._responsibilities(values)[0]
+        described = parameters.family.host.conditional(parameters.described, rest, chosen, values[0])
+        return self._derived(weights, self._parameters_from(described, rest), rest)
 
     def regress(self, X: ArrayLike, target: int | str | Sequence[int | str]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Predict columns from all others: mean and variance of their conditional distribution.
@@ -160,15 +156,15 @@ class Conditioning(UnfittedMixture):
         >>> mean.round(1)
         array([2., 2.])
         """
-        self._fitted()
+        parameters = self._fitted()
         several = not isinstance(target, int | np.integer | str)
         targets, given = self._split([target] if isinstance(target, int | np.integer | str) else list(target))
-        marginal = self.marginal(given)
+        marginal = self._marginal(parameters, given)
         if not is_frame(X) and np.ndim(X) == 2 and np.shape(X)[1] != len(given):
             raise ValueError(f"X has {np.shape(X)[1]} columns, where {len(given)} are left beside the target")
         values = marginal._values(X, NOTHING_KNOWN, ensure_all_finite=True)
-        parts = self._regression(targets, given)
-        marginal = self._marginal_at(given)
+        parts = self._regression(parameters, targets, given)
+        marginal = without_names(marginal)
         mean, variance = (np.empty((len(values), len(targets)), values.dtype) for _ in range(2))
         for start in range(0, len(values), BASE_ROWS):
             rows = values[start : start + BASE_ROWS].astype(np.float64)
@@ -249,13 +245,6 @@ class Conditioning(UnfittedMixture):
             raise ValueError("all columns are named: there are none left")
         return chosen, rest
 
-    def _marginal_at(self, chosen: list[int]) -> Self:
-        """Marginal whose columns have no names: values that are compared with it need none."""
-        model = self.marginal(chosen)
-        if hasattr(model, "feature_names_in_"):
-            del model.feature_names_in_
-        return model
-
     def _blank(self) -> Self:
         """A mixture of some columns, without parameters."""
         starts = {*self._arguments().values(), "fixed"}  # of the wrong shape
@@ -276,6 +265,15 @@ class Conditioning(UnfittedMixture):
         if hasattr(self, "feature_names_in_"):
             model.feature_names_in_ = self.feature_names_in_[columns]
         return model
+
+
+def without_names(model: Model) -> Model:
+    """The same mixture, whose columns have no names: values that are compared with it need none."""
+    if not hasattr(model, "feature_names_in_"):
+        return model
+    model = copy(model)
+    del model.feature_names_in_
+    return model
 
 
 def _is_index(column: Any, n_features: int) -> bool:

@@ -1,4 +1,4 @@
-"""What can be done with a fitted mixture: densities, labels, criteria, sampling, saving."""
+"""A fitted mixture: its attributes, the gate that they pass, and passes over rows."""
 
 from __future__ import annotations
 
@@ -72,9 +72,10 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         value = vars(self)[f"{name}_"]
         return on_host(value) if is_foreign(value) else value
 
-    def _sample_component(self, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
+    def _sample_component(
+        self, parameters: Parameters, component: int, n_samples: int, random_state: np.random.RandomState
+    ) -> NDArray[Any]:
         """Draw rows from one component."""
-        parameters = self._fitted()
         return parameters.family.host.sample(parameters.described, component, n_samples, random_state)
 
     def _check_same(self, X: Any, method: str) -> None:
@@ -85,13 +86,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _check_supported(self, algorithm: Any) -> None:
         """Raise ValueError that names a feature which the family does not support, if it was asked for."""
         family, who = self._components(), type(self).__name__
-        if not family.unsupported and (family.missing is not None or self.missing != "marginalize"):
+        if not family.unsupported:
             return
         name = algorithm if isinstance(algorithm, str) else type(algorithm).__name__.lower()
-        family.refuse([f"algorithm={name!r}", f"acceleration={self.acceleration!r}"], who)
-        if self.missing == "marginalize" and family.missing is None:
-            family.refuse(["missing='marginalize'"], who)
-            raise ValueError(f"{who} does not support missing='marginalize'")
+        features = [f"algorithm={name!r}", f"acceleration={self.acceleration!r}", f"missing={self.missing!r}"]
+        family.refuse(features, who)
 
     def _arguments(self) -> dict[str, str]:
         """Parameters that can be fixed, and which of the constructor's their values come from."""
@@ -283,13 +282,13 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
 
     def _draw(self, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
         """Draw rows, ordered by component, and the component of each."""
-        self._fitted()
+        parameters = self._fitted()
         if not numeric.is_whole(n_samples, least=1):
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
         random_state = check_random_state(self.random_state)
         weights = self._attribute("weights").astype(np.float64)
         counts = random_state.multinomial(n_samples, weights / weights.sum())
-        rows = [self._sample_component(k, int(n), random_state) for k, n in enumerate(counts)]
+        rows = [self._sample_component(parameters, k, int(n), random_state) for k, n in enumerate(counts)]
         return np.vstack(rows), np.repeat(self._labels(), counts)
 
     def _in_place(self, *arrays: NDArray[Any]) -> Any:

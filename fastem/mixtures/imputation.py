@@ -25,30 +25,32 @@ BLOCK_NUMBERS = 2**18  # of values and responsibilities that are worked on at on
 class Imputing(FittedMixture):
     """Filling in missing values."""
 
-    def _expected(self, responsibilities: Float, values: Float) -> Float:
+    def _expected(self, parameters: Parameters, responsibilities: Float, values: Float) -> Float:
         """Expected values (n, d) of all cells of rows, given those that are there."""
-        parameters, host = self._fitted(), self._components().host
+        host = parameters.family.host
         if host.cells is not None:
             return responsibilities @ host.cells(parameters.described, np.arange(responsibilities.shape[1]), None)
         weight = responsibilities.sum(axis=1, keepdims=True)  # of the components, beside a background
         share = np.where(weight > 0.0, responsibilities / np.where(weight > 0.0, weight, 1.0), 0.0)
-        origin, components = self._components_nearby()
+        origin, components = self._components_nearby(parameters)
         return weight * (mixed_means(components, share, values - origin, NOTHING) + origin)
 
-    def _drawn(self, responsibilities: Float, values: Float, n_draws: int, random_state: Any) -> Float:
+    def _drawn(
+        self, parameters: Parameters, responsibilities: Float, values: Float, n_draws: int, random_state: Any
+    ) -> Float:
         """Draws (n_draws, n, d) of all cells of rows, given those that are there."""
-        parameters, host = self._fitted(), self._components().host
+        host = parameters.family.host
         if host.cells is not None:
             chosen = np.stack([drawn_components(responsibilities, random_state) for _ in range(n_draws)])
             return host.cells(parameters.described, chosen, random_state)
-        origin, components = self._components_nearby()
+        origin, components = self._components_nearby(parameters)
         drawn = draws(components, responsibilities, values - origin, NOTHING, n_draws, random_state)
         return np.asarray(drawn + origin)
 
-    def _components_nearby(self, *, projected: bool = False) -> tuple[Float, Components]:
+    def _components_nearby(self, parameters: Parameters, *, projected: bool = False) -> tuple[Float, Components]:
         """An origin near the means, or zero for projected rows, and the components about it."""
-        origin, mixture = self._fitted().nearby(None if projected else self._locations().dtype)
-        return origin, components_of(self._components(), mixture.params)
+        origin, mixture = parameters.nearby(None if projected else self._locations().dtype)
+        return origin, components_of(parameters.family, mixture.params)
 
     def _shares(self, rows: Sample, parameters: Parameters, first: int = 0) -> Float:
         """Responsibilities in float64, NaN standing for a missing value; `first` is the number of rows before."""
@@ -115,9 +117,9 @@ class Imputing(FittedMixture):
         incomplete = missing.any(axis=1)
         some, shares = values[incomplete].astype(np.float64), shares[incomplete]
         if random_state is None:
-            found = self._expected(shares, some)
+            found = self._expected(parameters, shares, some)
         else:
-            found = self._drawn(shares, some, len(result), random_state)
+            found = self._drawn(parameters, shares, some, len(result), random_state)
         result[..., incomplete, :] = np.where(missing[incomplete], found, some)
 
 
@@ -173,13 +175,15 @@ class Denoising(Imputing):
         values = self._values(X, known, missing=True)
         annotations = annotate(known, values.shape, self._n_weights())
         shares = self._shares(Sample(values, None, annotations), parameters)
-        mean, covariance = self._posterior(shares, values.astype(np.float64), annotations)
+        mean, covariance = self._posterior(parameters, shares, values.astype(np.float64), annotations)
         where = namespace_of(X)
         return where.holding(mean), where.holding(covariance)
 
-    def _posterior(self, shares: Float, values: Float, annotations: Annotations) -> tuple[Float, Float]:
+    def _posterior(
+        self, parameters: Parameters, shares: Float, values: Float, annotations: Annotations
+    ) -> tuple[Float, Float]:
         """Means and covariances of the values behind rows, computed about an origin near the means."""
-        origin, components = self._components_nearby(projected=annotations.projection is not None)
+        origin, components = self._components_nearby(parameters, projected=annotations.projection is not None)
         shift = 0.0 if annotations.projection is not None else origin
         found, covariances = mixed_expectations(components, shares, values - shift, annotations)
         return found + origin, covariances

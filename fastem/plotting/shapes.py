@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastem.mixtures.conditioning import without_names
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,10 +61,7 @@ class _Components:
     def densities(self, column: int, grid: Floats) -> Floats:
         """Of all components, times their weights: the background's is the last."""
         marginal = self.model if self.means.shape[1] == 1 else self.model.marginal([column])
-        if hasattr(marginal, "feature_names_in_"):
-            marginal = copy(marginal)
-            del marginal.feature_names_in_
-        values = grid[:, None]
+        marginal, values = without_names(marginal), grid[:, None]
         return np.asarray(marginal._responsibilities(values).T * np.exp(marginal._densities(values)))
 
 
