@@ -7,6 +7,7 @@ import pytest
 from cases import CASES
 from fits import fall, run
 from known_answers import FOLDER
+from reference import GAUSSIAN_FAMILIES
 from reference_student_t import Student, heavy_rows
 from scipy.special import digamma
 from scipy.stats import multivariate_t
@@ -18,7 +19,6 @@ from fastem.families import get_family
 from fastem.families._degrees import degrees_from, log_normalisers
 from fastem.kernels import degrees, student_t
 
-FORMS = ("full", "tied", "diag", "spherical")
 IRIS = np.genfromtxt(FOLDER / "iris.csv", delimiter=",", skip_header=1)[:, :4]
 SPECIES = np.repeat([0, 1, 2], 50)
 FAITHFUL = np.genfromtxt(FOLDER / "faithful.csv", delimiter=",", skip_header=1)[:, -2:]
@@ -97,7 +97,7 @@ def test_tails_come_back_where_a_fit_begins_without(name, mode):
     np.testing.assert_allclose(model.df_[finite], best.df_[finite], rtol=2e-3)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", GAUSSIAN_FAMILIES)
 def test_infinite_degrees_of_freedom_are_a_gaussian_mixture(form):
     X = heavy_rows(300)
     options = {"covariance_type": form, "init_params": (X[:, 0] > 2).astype(int)}
@@ -109,7 +109,7 @@ def test_infinite_degrees_of_freedom_are_a_gaussian_mixture(form):
     assert ours.n_parameters_ == theirs.n_parameters_
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", GAUSSIAN_FAMILIES)
 @pytest.mark.parametrize("df", ["shared", "component", 3.0, [2.0, np.inf], [0.6, 40.0]], ids=str)
 @pytest.mark.parametrize("fixed", [None, {"scales": True}, {"means": [True, False]}], ids=str)
 def test_the_likelihood_never_falls(form, df, fixed):
@@ -131,7 +131,7 @@ def test_degrees_of_freedom_of_a_large_sample_are_found(df, rng):
     assert model.scales_[0, 0, 0] == pytest.approx(9.0, rel=0.06)
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", GAUSSIAN_FAMILIES)
 @pytest.mark.parametrize("dtype", [np.float64, np.float32])
 def test_units_and_origins_do_not_matter(form, dtype):
     X = np.round(heavy_rows(300, 3) * 2**6) / 2**6
@@ -321,7 +321,7 @@ def test_degrees_of_freedom_from_expected_weights():
     np.testing.assert_allclose(degrees_from(np.array([1e-30, 1e9])), [1e9, 0.01])
 
 
-@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("form", GAUSSIAN_FAMILIES)
 @pytest.mark.parametrize("mode", ["fixed", "shared", "component"])
 def test_described_parameters_come_back(form, mode, rng):
     family = get_family(f"student_t-{form}-{mode}")
@@ -344,7 +344,7 @@ def test_no_mixture_of_these_names():
 
 def test_all_cases_are_of_this_family():
     ours = [case for case in CASES if case.kind is StudentTMixture]
-    assert {case.options["covariance_type"] for case in ours} == set(FORMS)
+    assert {case.options["covariance_type"] for case in ours} == set(GAUSSIAN_FAMILIES)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(ours) == 10

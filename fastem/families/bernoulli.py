@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import betaln, xlog1py, xlogy
 
+from fastem.families import _columns_host
 from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Family, Float, LinearColumns, Prior, embed_rows, safe_ratio, select_rows
-from fastem.families._host import Columns, Described, Host, Regression, StartRows, initial_locations
+from fastem.families._host import StartRows
 from fastem.families._parameters import PROBABILITIES, Parameter, vectors
 from fastem.kernels.binary import log_probabilities, weighted_sums
 from fastem.kernels.jit import inlined
@@ -131,37 +132,9 @@ def complaint(probabilities: Float) -> str | None:
     return None if inside.all() else "The parameter 'probabilities' should be in the range [0, 1]"
 
 
-def sample(described: Described, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
-    """Rows of one component."""
-    return cells(described, np.full(n_samples, component), random_state)
-
-
-def marginal(described: Described, columns: Columns) -> dict[str, Float]:
-    """Probabilities of some columns."""
-    return {"probabilities": described["probabilities"][:, columns]}
-
-
-def conditional(described: Described, rest: Columns, given: Columns, values: Float) -> dict[str, Float]:
-    """Those of the other columns, which values of some tell nothing about."""
-    return marginal(described, rest)
-
-
-def regression(described: Described, target: Columns, given: Columns) -> Regression:
-    """Means and variances, whatever is given."""
-    p = described["probabilities"][:, target]
-    return Regression(p, np.zeros((*p.shape, len(given))), p * (1.0 - p))
-
-
-def scatter(described: Described) -> Float:
-    """Variances of the columns."""
-    p = described["probabilities"]
-    return np.asarray((p * (1.0 - p))[:, :, None] * np.eye(p.shape[1]))
-
-
-def cells(described: Described, components: NDArray[Any], random_state: np.random.RandomState | None) -> Float:
-    """Zeros and ones of components, drawn, or how probable ones are."""
-    p = described["probabilities"][components]
-    return p if random_state is None else np.asarray(random_state.uniform(size=p.shape) < p, dtype=np.float64)
+def draw(probabilities: Float, random_state: np.random.RandomState) -> Float:
+    """Zeros and ones."""
+    return np.asarray(random_state.uniform(size=probabilities.shape) < probabilities, dtype=np.float64)
 
 
 def adjust_start(described: dict[str, Float], rows: StartRows) -> dict[str, Float]:
@@ -175,17 +148,7 @@ def adjust_start(described: dict[str, Float], rows: StartRows) -> dict[str, Floa
 
 
 PROBABILITY = Parameter("probabilities", "kd", PROBABILITIES, free=vectors)
-HOST = Host(
-    initial=(initial_locations(PROBABILITY, complaint),),
-    sample=sample,
-    marginal=marginal,
-    conditional=conditional,
-    regression=regression,
-    scatter=scatter,
-    cells=cells,
-    adjust_start=adjust_start,
-    discrete=True,
-)
+HOST = _columns_host.host(PROBABILITY, complaint, lambda p: p * (1.0 - p), draw)._replace(adjust_start=adjust_start)
 
 
 def family() -> Family:

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
+from fastem.families import _columns_host
 from fastem.families._arithmetic import logarithm
 from fastem.families._contract import Family, Float, LinearColumns, Prior, embed_rows, safe_ratio, select_rows
-from fastem.families._host import Columns, Described, Host, Regression, initial_locations
 from fastem.families._parameters import NON_NEGATIVE, Parameter, vectors
 from fastem.kernels.columns import log_densities_counts, weighted_sum
 from fastem.kernels.jit import inlined
@@ -124,50 +124,9 @@ def linear(params: PoissonParams) -> LinearColumns:
     return LinearColumns(params.log_rates, params.rates, params.rates)
 
 
-def sample(described: Described, component: int, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
-    """Rows of one component."""
-    rates = described["rates"][component]
-    return random_state.poisson(rates, size=(n_samples, len(rates)))
-
-
-def marginal(described: Described, columns: Columns) -> dict[str, Float]:
-    """Rates of some columns."""
-    return {"rates": described["rates"][:, columns]}
-
-
-def conditional(described: Described, rest: Columns, given: Columns, values: Float) -> dict[str, Float]:
-    """Rates of the other columns, which values of some tell nothing about."""
-    return marginal(described, rest)
-
-
-def regression(described: Described, target: Columns, given: Columns) -> Regression:
-    """Rates are means and variances, whatever is given."""
-    rates = described["rates"][:, target]
-    return Regression(rates, np.zeros((*rates.shape, len(given))), rates)
-
-
-def cells(described: Described, components: NDArray[Any], random_state: np.random.RandomState | None) -> Float:
-    """Counts of components, drawn or expected."""
-    rates = described["rates"][components]
-    return rates if random_state is None else np.asarray(random_state.poisson(rates), dtype=np.float64)
-
-
-def scatter(described: Described) -> Float:
-    """Variances are the rates."""
-    rates = described["rates"]
-    return np.asarray(rates[:, :, None] * np.eye(rates.shape[1]))
-
-
 RATES = Parameter("rates", "kd", NON_NEGATIVE, free=vectors)
-HOST = Host(
-    initial=(initial_locations(RATES, complaint),),
-    sample=sample,
-    marginal=marginal,
-    conditional=conditional,
-    regression=regression,
-    scatter=scatter,
-    cells=cells,
-    discrete=True,
+HOST = _columns_host.host(
+    RATES, complaint, lambda rates: rates, lambda rates, random_state: random_state.poisson(rates)
 )
 
 
