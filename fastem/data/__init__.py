@@ -2,7 +2,7 @@
 
 from fastem.data.array import ArraySource
 from fastem.data.base import RowSource, Sweepable
-from fastem.data.chunked import ChunkSource
+from fastem.data.chunked import ChunkSource, View
 from fastem.data.maps import unchanged
 from fastem.data.patterned import PatternSource
 from fastem.data.ranges import (
@@ -33,6 +33,7 @@ __all__ = [
     "Scores",
     "Sweep",
     "Sweepable",
+    "View",
     "Wanted",
     "common_origin",
     "exact_origin",

@@ -23,7 +23,10 @@ class RowSource(Sweepable, Protocol):
     """Rows that can be read again and again."""
 
     n_features: int
-    restricted: bool  # whether anything is known of the rows' components
+
+    @property
+    def restricted(self) -> bool:
+        """Whether anything is known of the rows' components."""
 
     @property
     def n_rows(self) -> int:

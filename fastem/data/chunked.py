@@ -8,16 +8,51 @@ import itertools
 import operator
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import closing
+from typing import NamedTuple
 
 import numpy as np
 
 from fastem.data.array import ArraySource
+from fastem.data.row_info import Annotations
 from fastem.data.squares import start_squares
 from fastem.data.streams import Reader
 from fastem.engine.compiled import Passes
 from fastem.engine.records import Mixture, Scores, Sweep, Wanted
 from fastem.engine.threads import held_tasks, pipelined
 from fastem.families._contract import Float
+
+
+class View(NamedTuple):
+    """How rows of a source are read.
+
+    Attributes
+    ----------
+    origin : ndarray of shape (n_features,)
+        Subtracted from every row as it is read.
+    single : bool
+        Whether rows are evaluated in float32, see `single_suffices`.
+    kind : type
+        What each block is.
+    log_widths : ndarray of shape (1, n_features), optional
+        Of a background's box, see `Annotations`.
+    noisy : bool
+        Whether noise, if there is any, is more than zeros, or of projections.
+    restricted : bool
+        Whether anything is known of the rows' components.
+    """
+
+    origin: Float
+    single: bool = False
+    kind: type[ArraySource] = ArraySource
+    log_widths: Float | None = None
+    noisy: bool = True
+    restricted: bool = False
+
+    def of(self, known: Annotations) -> Annotations:
+        """What passes are told of rows of which this is known."""
+        known = known._replace(log_widths=self.log_widths)
+        known = known if self.restricted else known.unrestricted
+        return known if self.noisy else known._replace(noise=None)
 
 
 class ChunkSource:
@@ -28,37 +63,22 @@ class ChunkSource:
     reader : Reader
     total_weight : float
         Of all rows.
-    origin : ndarray of shape (n_features,)
-        Subtracted from every row as it is read.
-    single : bool, default=False
-        Whether rows are evaluated in float32, see `single_suffices`.
-    kind : type, default=ArraySource
-        What each block is.
-    log_widths : ndarray of shape (1, n_features), optional
-        Of a background's box, see `Annotations`.
-    noisy : bool, default=True
-        Whether noise, if there is any, is more than zeros, or of projections.
+    view : View
+        How rows are read.
     """
 
-    def __init__(
-        self,
-        reader: Reader,
-        total_weight: float,
-        origin: Float,
-        *,
-        single: bool = False,
-        kind: type[ArraySource] = ArraySource,
-        log_widths: Float | None = None,
-        noisy: bool = True,
-    ) -> None:
-        self._log_widths = log_widths
-        self._noisy = noisy
+    def __init__(self, reader: Reader, total_weight: float, view: View) -> None:
         self.reader = reader
+        self.view = view
         self.n_features = reader.known.n_features(reader.n_features)
-        self.restricted = reader.known.restricts
         self.total_weight = total_weight
         nothing = np.empty((0, reader.n_features), reader.dtype)
-        self._block = kind(nothing, None, origin, single=single, whole=True)
+        self._block = view.kind(nothing, None, view.origin, single=view.single, whole=True)
+
+    @property
+    def restricted(self) -> bool:
+        """Whether anything is known of the rows' components."""
+        return self.view.restricted
 
     @property
     def n_rows(self) -> int:
@@ -78,7 +98,7 @@ class ChunkSource:
     def unrestricted(self) -> ChunkSource:
         """The same rows where nothing is known of their components."""
         source = copy.copy(self)
-        source.restricted = False
+        source.view = self.view._replace(restricted=False)
         return source
 
     def start_squares(self) -> Float:
@@ -94,10 +114,7 @@ class ChunkSource:
         """Blocks, each with the number of rows before it; so many are valid at the same time."""
         with closing(self.reader.blocks(held)) as blocks:
             for block in blocks:
-                known = block.annotations._replace(log_widths=self._log_widths)
-                known = known if self.restricted else known.unrestricted
-                known = known if self._noisy else known._replace(noise=None)
-                yield block.first, self._block.holding(block.values, block.weights, known)
+                yield block.first, self._block.holding(block.values, block.weights, self.view.of(block.annotations))
 
     def sweep(
         self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None

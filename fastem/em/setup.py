@@ -1,5 +1,6 @@
 """From data to a problem, and to the rows that its starts are made from."""
 
+import functools
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import replace
@@ -12,6 +13,8 @@ from fastem.data import (
     ChunkSource,
     Mixture,
     Range,
+    RowSource,
+    View,
     common_origin,
     exact_origin,
     log_widths,
@@ -21,6 +24,7 @@ from fastem.data import (
 )
 from fastem.data.frames import feature_names
 from fastem.data.projections import check_densities, seen_features
+from fastem.data.row_info import Annotations
 from fastem.data.row_info_checks import check_possible
 from fastem.data.streams import Reader
 from fastem.data.validation import check_total
@@ -34,8 +38,8 @@ from fastem.em.problem import (
     source_for,
     sum_log_base,
 )
-from fastem.em.subsample import Sample, draw_sample, seeing_all
-from fastem.em.survey import Model, Survey, n_present, seen_columns
+from fastem.em.subsample import LabelledReservoir, Sample, draw_sample, seeing_all
+from fastem.em.survey import Model, Survey, n_present, seen_columns, survey
 from fastem.families import Family, exact_family, family_for
 from fastem.families._contract import Float, Prior
 
@@ -173,39 +177,86 @@ def pose_source(
     ValueError
         If the source is empty, a chunk does not go with the others, or holds what the family does not allow.
     """
-    survey = Survey(model, n_components, init_size, random_state)
+    found: Survey | None = None
+    reservoir = LabelledReservoir(init_size, random_state)
     with closing(reader.blocks()) as blocks:
         for block in blocks:
-            survey.add(block)
-    check_columns(survey.seen, feature_names(reader.header))
-    check_features(survey.features)
-    check_total(survey.total_weight)
-    if reader.known.restricts:
-        check_possible(survey.possible)
-    known, extent = survey.sparing(reader.known), survey.extent
-    box = survey.present if model.family.background else None
-    projected = reader.known.projection is not None
-    n_features = reader.known.n_features(reader.n_features)
-    origin = np.zeros(n_features)
-    if survey.present is not None and survey.n_present and not projected:
-        origin = common_origin(survey.present)
-    family = family_for(model.family, missing=survey.missing, errors=known.has_errors)
-    base = 0.0 if family.log_base is None else survey.base
-    if survey.largest > family.exact_below:
-        family = exact_family(family, survey.largest)
-        base = base_of(reader, family)
+            found = survey(model, n_components, block, found)
+            reservoir.add(Sample(block.values, block.weights, block.annotations))
+    assert found is not None
+    witnesses = found.witnesses
+
+    def drawn() -> Sample:
+        some = reservoir.sample()
+        return some if witnesses is None else seeing_all(some, witnesses)
+
+    surveyed = Surveyed(found, reader.header, reader.known, reader.n_features, reader.dtype)
+
+    def source(view: View) -> ChunkSource:
+        return ChunkSource(reader, found.total_weight, view)
+
+    return pose_surveyed(model, surveyed, source, functools.partial(base_of, reader), drawn)
+
+
+class Surveyed(NamedTuple):
+    """What a first reading tells of a source: of its rows, names of columns, what is known of rows, columns, type."""
+
+    survey: Survey
+    header: Any
+    known: Annotations
+    n_columns: int
+    dtype: Any
+
+
+def pose_surveyed(
+    model: Model,
+    surveyed: Surveyed,
+    source: Callable[[View], RowSource],
+    base_of: Callable[[Family], float],
+    drawn: Callable[[], Sample],
+) -> Posed:
+    """Problem of rows that have been read once.
+
+    Parameters
+    ----------
+    model : Model
+    surveyed : Surveyed
+    source : callable
+        Makes the source of rows that are read in this way.
+    base_of : callable
+        Sum of the terms that a family's densities leave out.
+    drawn : callable
+        Draws the rows that a start is made from.
+    """
+    found, reading = surveyed.survey, surveyed.known
+    check_columns(found.seen, feature_names(surveyed.header))
+    if found.features is not None:
+        check_features(found.features)
+    check_total(found.total_weight)
+    if found.possible is not None:
+        check_possible(found.possible)
+    known, extent = found.sparing(reading), found.extent
+    box = found.present if model.family.background else None
+    projected = reading.projection is not None
+    origin = np.zeros(reading.n_features(surveyed.n_columns))
+    if found.present is not None and found.n_present and not projected:
+        origin = common_origin(found.present)
+    family = family_for(model.family, missing=found.missing, errors=known.has_errors)
+    base = 0.0 if family.log_base is None else found.base
+    if found.largest > family.exact_below:
+        family = exact_family(family, found.largest)
+        base = base_of(family)
     single = family.single is not None and extent is not None and single_suffices(extent, origin)
-    single = single and survey.light
-    kind = kind_of_source(family, known)
-    widths = log_widths(box) if box is not None and survey.missing and model.divisible else None
+    single = single and found.light
+    widths = log_widths(box) if box is not None and found.missing and model.divisible else None
     noisy = known.noise is not None
-    source = ChunkSource(reader, survey.total_weight, origin, single=single, kind=kind, log_widths=widths, noisy=noisy)
-    problem = Problem(family, source, model.prior, base)
+    view = View(origin, single, kind_of_source(family, known), widths, noisy, reading.restricts)
+    problem = Problem(family, source(view), model.prior, base)
 
     def sample() -> Sample:
-        drawn = survey.sample()
-        annotations = drawn.annotations if noisy else drawn.annotations._replace(noise=None)
-        boxed = replace(drawn, annotations=annotations._replace(log_widths=widths))
+        rows = drawn()
+        annotations = rows.annotations if noisy else rows.annotations._replace(noise=None)
+        boxed = replace(rows, annotations=annotations._replace(log_widths=widths))
         return with_features(boxed, problem)
 
-    return Posed(problem, survey.n_present, sample, reader.dtype, box)
+    return Posed(problem, found.n_present, sample, surveyed.dtype, box)

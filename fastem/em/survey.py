@@ -1,5 +1,7 @@
 """What a model asks of rows before it is fitted to them, and a first reading of a source that finds it out."""
 
+from __future__ import annotations
+
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +14,7 @@ from fastem.data.row_info_checks import check_labels
 from fastem.data.streams import Block
 from fastem.data.validation import check_errors
 from fastem.em.problem import check_domain, has_nan, largest_of, sum_log_base
-from fastem.em.subsample import LabelledReservoir, Sample, seeing_all, witnesses
+from fastem.em.subsample import Sample, witnesses
 from fastem.families import Family, family_for
 from fastem.families._contract import Float, Prior
 
@@ -44,8 +46,8 @@ class Model(NamedTuple):
     divisible: bool = True
 
 
-class Survey:
-    """What the first reading of a source tells of its rows.
+class Survey(NamedTuple):
+    """What a first reading tells of rows; that of more rows is `joined`.
 
     Attributes
     ----------
@@ -57,91 +59,118 @@ class Survey:
         Whether there is a NaN that stands for a missing value.
     seen : ndarray of bool of shape (m,)
         Columns that some row of positive weight sees.
-    features : ndarray of bool of shape (d,)
+    features : ndarray of bool of shape (d,), optional
         Features that some projection sees, if there are projections.
     extent, present : Range, optional
         Of all rows and of those of positive weight, if the family is translation-invariant.
-    possible : ndarray of bool of shape (K,)
+    possible : ndarray of bool of shape (K,), optional
         Components that some row may be of, if anything is known of that.
     light : bool
         Whether all weights allow an evaluation in float32.
     total_weight, base : float
         Sums of weights, and of the terms that the family's densities leave out if they need not be exact.
-    n_present : int
-        Number of rows of positive weight.
+    n_rows, n_present : int
+        Number of rows, and of those of positive weight.
+    witnesses : Sample, optional
+        The first rows that see a column, if values may be missing.
     """
 
-    def __init__(self, model: Model, n_components: int, init_size: int, random_state: np.random.RandomState) -> None:
-        self._model = model
-        self._reservoir = LabelledReservoir(init_size, random_state)
-        self._witnesses: Sample | None = None  # the first rows that see a column
-        self.missing = self.noisy = False
-        self.largest = -np.inf
-        self.seen = self.features = np.zeros(0, dtype=np.bool_)
-        self.extent: Range | None = None
-        self.present: Range | None = None
-        self.possible = np.zeros(n_components, dtype=np.bool_)
-        self.light = True
-        self.total_weight = self.base = 0.0
-        self.n_present = 0
+    noisy: bool
+    largest: float
+    missing: bool
+    seen: NDArray[np.bool_]
+    features: NDArray[np.bool_] | None
+    extent: Range | None
+    present: Range | None
+    possible: NDArray[np.bool_] | None
+    light: bool
+    total_weight: float
+    base: float
+    n_rows: int
+    n_present: int
+    witnesses: Sample | None
 
-    def add(self, block: Block) -> None:
-        """Take in the rows that follow.
-
-        Raises
-        ------
-        ValueError
-            If they hold what the family does not allow, or labels of no component.
-        """
-        rows = Sample(block.values, block.weights, block.annotations)
-        values, weights, annotations = rows.values, rows.weights, rows.annotations
-        check_errors(annotations.has_errors, self._model.family, self._model.name)
-        family = family_for(self._model.family, missing=self._model.missing, errors=annotations.has_errors)
-        check_domain(family, values, self._model.name, block.place)
-        missing = self._model.missing and has_nan(values)
-        self.noisy = self.noisy or (annotations.noise is not None and bool(annotations.noise.any()))
-        if family.translation_invariant:
-            self.extent = _union(self.extent, range_of(values, missing=missing))
-            self.present = _union(self.present, range_of_present(values, weights, missing=missing))
-        if annotations.restricts:
-            self.possible |= check_labels(annotations, self.possible.size, weights, block.place)
-        check_densities(values, annotations, block.place)
-        if annotations.projection is not None:
-            features = seen_features(values, weights, annotations)
-            self.features = features | self.features if self.features.size else features
-        self._reservoir.add(rows)
-        self._look_at_columns(rows, missing)
-        self.light = self.light and (weights is None or weights_suffice(weights))
-        self.base += sum_log_base(family, values, weights)
-        if family.exact_below < np.inf:
-            self.largest = max(self.largest, largest_of(values))
+    def joined(self, other: Survey) -> Survey:
+        """What these rows and then others tell."""
+        new = other.seen & ~self.seen
+        found = self.witnesses
+        if other.witnesses is not None and new.any():
+            more = witnesses(other.witnesses, new)
+            found = more if found is None else found.joined(more)
         with np.errstate(over="ignore"):  # `check_total` sees that it is infinite
-            self.total_weight += float(len(values) if weights is None else weights.sum())
-        self.n_present += n_present(values, weights)
+            total_weight = self.total_weight + other.total_weight
+        return Survey(
+            self.noisy or other.noisy,
+            max(self.largest, other.largest),
+            self.missing or other.missing,
+            self.seen | other.seen,
+            _either(self.features, other.features),
+            _either(self.extent, other.extent),
+            _either(self.present, other.present),
+            _either(self.possible, other.possible),
+            self.light and other.light,
+            total_weight,
+            self.base + other.base,
+            self.n_rows + other.n_rows,
+            self.n_present + other.n_present,
+            found,
+        )
 
     def sparing(self, known: Annotations) -> Annotations:
         """What is known of rows, without noise if it is zero in all of them."""
         return known if self.noisy or known.projection is not None else known._replace(noise=None)
 
-    def _look_at_columns(self, rows: Sample, missing: bool) -> None:
-        seen = np.ones(rows.values.shape[1], dtype=np.bool_)
-        if missing:
-            self.missing = True
-            seen = seen_columns(rows)
-        new = seen & ~self.seen if self.seen.size else seen
-        self.seen = self.seen | seen if self.seen.size else seen
-        if self._model.missing and new.any():
-            found = witnesses(rows, new)
-            self._witnesses = found if self._witnesses is None else self._witnesses.joined(found)
 
-    def sample(self) -> Sample:
-        """Rows that a start is made from."""
-        drawn = self._reservoir.sample()
-        return drawn if self._witnesses is None else seeing_all(drawn, self._witnesses)
+def survey(model: Model, n_components: int, block: Block, before: Survey | None = None) -> Survey:
+    """What a first reading tells of a block, and of the rows that were read before it.
+
+    Raises
+    ------
+    ValueError
+        If the block holds what the family does not allow, or labels of no component.
+    """
+    rows = Sample(block.values, block.weights, block.annotations)
+    values, weights, annotations = rows.values, rows.weights, rows.annotations
+    check_errors(annotations.has_errors, model.family, model.name)
+    family = family_for(model.family, missing=model.missing, errors=annotations.has_errors)
+    check_domain(family, values, model.name, block.place)
+    missing = model.missing and has_nan(values)
+    extent = present = None
+    if family.translation_invariant:
+        extent, present = range_of(values, missing=missing), range_of_present(values, weights, missing=missing)
+    possible = None
+    if annotations.restricts:
+        possible = check_labels(annotations, n_components, weights, block.place)
+    check_densities(values, annotations, block.place)
+    features = None if annotations.projection is None else seen_features(values, weights, annotations)
+    seen = seen_columns(rows) if missing else np.ones(values.shape[1], dtype=np.bool_)
+    new = seen if before is None else seen & ~before.seen
+    with np.errstate(over="ignore"):  # `check_total` sees that it is infinite
+        total_weight = float(len(values) if weights is None else weights.sum())
+    here = Survey(
+        annotations.noise is not None and bool(annotations.noise.any()),
+        -np.inf if family.exact_below == np.inf else largest_of(values),
+        missing,
+        seen,
+        features,
+        extent,
+        present,
+        possible,
+        weights is None or weights_suffice(weights),
+        total_weight,
+        sum_log_base(family, values, weights),
+        len(values),
+        n_present(values, weights),
+        witnesses(rows, new) if model.missing and new.any() else None,
+    )
+    return here if before is None else before.joined(here)
 
 
-def _union(extent: Range | None, other: Range) -> Range:
-    return other if extent is None else extent | other
+def _either(here: Any, other: Any) -> Any:
+    """Both together, where there are both."""
+    if here is None or other is None:
+        return other if here is None else here
+    return here | other
 
 
 def seen_columns(rows: Sample) -> NDArray[np.bool_]:
