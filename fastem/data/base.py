@@ -22,7 +22,9 @@ class Sweepable(Protocol):
 class RowSource(Sweepable, Protocol):
     """Rows that can be read again and again."""
 
-    n_features: int
+    @property
+    def n_features(self) -> int:
+        """Number of features."""
 
     @property
     def restricted(self) -> bool:

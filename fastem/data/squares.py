@@ -1,7 +1,10 @@
 """Squares of incomplete rows, which a single component starts with whatever their units."""
 
+from __future__ import annotations
+
+import functools
 from collections.abc import Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -21,24 +24,56 @@ class Part(Protocol):
     n_rows: int
 
 
-def start_squares(parts: Iterable[Part]) -> Float:
-    """Mean squares of what is there, of the rows of positive weight; of all features alike if rows are projections.
+class Squares(NamedTuple):
+    """Sums of squares of rows of positive weight; those of more rows are their sum.
 
-    Next to nothing of them if rows have no errors: a first M-step then has what is there, and nothing else.
+    Attributes
+    ----------
+    counts, sums : ndarray of shape (m,)
+        Of what is there in each column.
+    scale : float
+        Sum of the mean squares of projections, 0 if there are none.
+    n_rows, n_features : int
+    factor : float
+        Of the squares that a start may have.
     """
-    counts: Any = 0.0
-    sums: Any = 0.0
-    scale, n_rows, n_features, factor = 0.0, 0, 0, 1.0
-    for part in parts:
-        rows, annotations, n_features = part.rows, part.annotations, part.n_features
-        factor = 1.0 if annotations.has_errors else NEXT_TO_NOTHING
-        present = rows.weights > 0.0 if rows.weights.size else slice(None)
-        squares = (rows.values[present] - rows.origin) ** 2
-        there = ~np.isnan(squares)
-        counts = counts + there.sum(axis=0)
-        sums = sums + np.where(there, squares, 0.0).sum(axis=0)
-        if annotations.projection is not None:
-            scale += float(np.mean(annotations.projection**2)) * part.n_rows
-        n_rows += part.n_rows
-    means: Float = factor * (sums / np.maximum(counts, 1))
-    return np.full(n_features, means.mean() * n_rows / (scale * n_features)) if scale > 0.0 else means
+
+    counts: Any
+    sums: Any
+    scale: float
+    n_rows: int
+    n_features: int
+    factor: float
+
+    def joined(self, other: Squares) -> Squares:
+        """Of these rows and of others."""
+        counts, sums, n_rows = self.counts + other.counts, self.sums + other.sums, self.n_rows + other.n_rows
+        return Squares(counts, sums, self.scale + other.scale, n_rows, self.n_features, self.factor)
+
+    def for_start(self) -> Float:
+        """Mean squares (d,) of what is there; of all features alike if rows are projections."""
+        means: Float = self.factor * (self.sums / np.maximum(self.counts, 1))
+        if self.scale > 0.0:
+            return np.full(self.n_features, means.mean() * self.n_rows / (self.scale * self.n_features))
+        return means
+
+
+def squares_of(part: Part) -> Squares:
+    """Squares of rows about their origin; a start has next to nothing of them if rows have no errors.
+
+    A first M-step then has what is there, and nothing else.
+    """
+    rows, annotations = part.rows, part.annotations
+    present = rows.weights > 0.0 if rows.weights.size else slice(None)
+    squares = (rows.values[present] - rows.origin) ** 2
+    there = ~np.isnan(squares)
+    sums = np.where(there, squares, 0.0).sum(axis=0)
+    projection = annotations.projection
+    scale = 0.0 if projection is None else float(np.mean(projection**2)) * part.n_rows
+    factor = 1.0 if annotations.has_errors else NEXT_TO_NOTHING
+    return Squares(there.sum(axis=0), sums, scale, part.n_rows, part.n_features, factor)
+
+
+def start_squares(parts: Iterable[Part]) -> Float:
+    """Squares of each feature (d,) that a start may have, of rows that follow each other."""
+    return functools.reduce(Squares.joined, map(squares_of, parts)).for_start()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,22 +86,40 @@ class Sample:
 
 def draw_sample(rows: Sample, init_size: int, random_state: np.random.RandomState) -> Sample:
     """All rows of positive weight, or `init_size` of them where there are more: up to half of them labelled."""
+    strata = strata_of(rows)
+    chosen = draw_places([len(stratum) for stratum in strata], init_size, random_state)
+    if chosen is None:
+        return rows if sum(map(len, strata)) == len(rows.values) else rows.take(np.sort(np.concatenate(strata)))
+    return take_places(rows, strata, chosen)
+
+
+def strata_of(rows: Sample) -> list[NDArray[np.intp]]:
+    """Rows of positive weight: all of them; or those that tell something of their components, and the others."""
     telling = rows.annotations.telling
-    present = None
-    if rows.weights is not None and not rows.weights.all():
-        present = np.flatnonzero(rows.weights)
-    n_rows = len(rows.values) if present is None else len(present)
-    if n_rows <= init_size:
-        return rows if present is None else rows.take(present)
+    present = np.arange(len(rows.values)) if rows.weights is None else np.flatnonzero(rows.weights)
     if telling is None:
-        chosen = _one_of_each_run(n_rows, init_size, random_state)
-        return rows.take(chosen if present is None else present[chosen])
-    all_rows = np.arange(n_rows) if present is None else present
-    parts: list[NDArray[np.intp]] = []
-    for part in (all_rows[telling[all_rows]], all_rows[~telling[all_rows]]):
-        size = init_size // 2 if not parts else init_size - len(parts[0])
-        parts.append(part if len(part) <= size else part[_one_of_each_run(len(part), size, random_state)])
-    return rows.take(np.sort(np.concatenate(parts)))
+        return [present]
+    return [present[telling[present]], present[~telling[present]]]
+
+
+def draw_places(
+    sizes: Sequence[int], init_size: int, random_state: np.random.RandomState
+) -> list[NDArray[np.intp]] | None:
+    """Places in strata of these sizes that a sample takes, see `strata_of`; None if it takes all of them."""
+    if sum(sizes) <= init_size:
+        return None
+    chosen: list[NDArray[np.intp]] = []
+    for size in sizes:
+        last = len(chosen) == len(sizes) - 1
+        wanted = init_size - sum(map(len, chosen)) if last else init_size // 2
+        all_places = np.arange(size)
+        chosen.append(all_places if size <= wanted else _one_of_each_run(size, wanted, random_state))
+    return chosen
+
+
+def take_places(rows: Sample, strata: Sequence[NDArray[np.intp]], chosen: Sequence[NDArray[np.intp]]) -> Sample:
+    """Rows at some places of their strata, in the order of the rows."""
+    return rows.take(np.sort(np.concatenate([stratum[some] for stratum, some in zip(strata, chosen, strict=True)])))
 
 
 def witnesses(rows: Sample, columns: NDArray[np.bool_]) -> Sample:

@@ -19,9 +19,10 @@ from sklearn.utils.metadata_routing import UNUSED
 from sklearn.utils.metaestimators import available_if
 
 from fastem.data import Mixture, Range, Wanted, unchanged, validation
+from fastem.data.cluster.collections import Beside
 from fastem.data.namespaces import HOST, namespace_of
 from fastem.data.row_info_checks import Known, annotate
-from fastem.data.streams import Source
+from fastem.data.streams import Source, as_source, is_partitioned
 from fastem.em import loop
 from fastem.em.algorithms import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
 from fastem.em.algorithms.stepwise import State, begin
@@ -34,6 +35,7 @@ from fastem.em.setup import problem_of
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
 from fastem.families import ComponentError
+from fastem.mixtures.collections import lazy_on_collections, naming_partition
 from fastem.mixtures.criteria import has_likelihood
 from fastem.mixtures.stream import Stream, stream_of
 from fastem.mixtures.unfitted import UnfittedMixture, unchanged_on_failure
@@ -254,7 +256,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The batch.
+            The batch; or a collection of Dask, whose partitions are batches, one after the other.
         y : Ignored
             Present by convention.
         sample_weight : array-like of shape (n_samples,), default=None
@@ -289,6 +291,8 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         options = self.algorithm if isinstance(self.algorithm, Stepwise) else Stepwise()
         self._check_supported(options)
         options.check()
+        if is_partitioned(X):
+            return self._partial_fit_each(X, Beside(sample_weight, Known(labels, noise, projection)))
         validation.no_source(X)
         stream = self._stream()
         fitted = self._fitted() if stream is None and hasattr(self, "weights_") else None
@@ -316,6 +320,17 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         where = namespace_of(X)
         held = attributes if where is HOST else {name: where.holding(value) for name, value in attributes.items()}
         self._set_run(run, [], held, {"n_iter_": state.n_batches, "stream_": stream})
+        return self
+
+    def _partial_fit_each(self, X: Any, beside: Beside) -> Self:
+        """Take in the partitions of a collection, one after the other."""
+        source = as_source(X)
+        assert source is not None
+        for index, piece in enumerate(source.beside(*beside).collection().pieces):
+            rows = piece.compute()
+            if len(rows["X"]):
+                with naming_partition(index):
+                    self.partial_fit(**rows)
         return self
 
     def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:
@@ -399,11 +414,27 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         array([1, 1, 0, 0])
         """
         self.fit(X, y, sample_weight=sample_weight, labels=labels, noise=noise, projection=projection)
-        if labels is None:
+        if labels is None and not (isinstance(X, Source) and X.partitioned and X.columns.label is not None):
             return self.predict(X, noise=noise, projection=projection)
+        found = self._predict_labelled(
+            X, sample_weight=sample_weight, labels=labels, noise=noise, projection=projection
+        )
+        return found
+
+    @lazy_on_collections
+    def _predict_labelled(
+        self,
+        X: Any,
+        *,
+        labels: ArrayLike | None,
+        sample_weight: ArrayLike | None = None,
+        noise: ArrayLike | None = None,
+        projection: ArrayLike | None = None,
+    ) -> NDArray[np.int64]:
+        """Label rows with their most probable component among those that are known to be possible."""
         values = self._values(X, Known(None, noise, projection))
         weights, n_weights = validation.sample_weights(sample_weight, values), self._n_weights()
-        annotations = annotate(Known(labels, noise, projection), values.shape, n_weights, weights)
+        annotations = annotate(Known(labels, noise, projection), values.shape, n_weights, weights, whole=False)
         plausible = annotations.plausible(n_weights)
         assert plausible is not None
         plausible = np.where((plausible > 0.0).any(axis=1, keepdims=True), plausible, 1.0)  # rows without weight
@@ -443,6 +474,10 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
 
 def _scored(X: Any, y: Any, sample_weight: ArrayLike | None, known: Known) -> tuple[Any, Any, ArrayLike | None]:
     """What monitors score: what was given, with errors and projections, if there are any, in a source of one chunk."""
+    if is_partitioned(X):
+        source = as_source(X)
+        assert source is not None
+        return source.beside(sample_weight, known._replace(labels=None)), y, None
     if not known.errors:
         return X, y, sample_weight
     chunk = {"X": X, "sample_weight": sample_weight, "noise": known.noise, "projection": known.projection}

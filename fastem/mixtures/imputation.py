@@ -17,6 +17,7 @@ from fastem.em.latent_rows import Components, components_of, drawn_components, d
 from fastem.em.parameters import Parameters
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
+from fastem.mixtures.collections import lazy_on_collections
 from fastem.mixtures.fitted import NOTHING_KNOWN, FittedMixture, Float
 
 BLOCK_NUMBERS = 2**18  # of values and responsibilities that are worked on at once
@@ -59,6 +60,7 @@ class Imputing(FittedMixture):
             found = self._evaluate_rows(rows, wanted, parameters, lambda row: f"row {first + row}", missing=True)
         return found.scores.rows.responsibilities.astype(np.float64)
 
+    @lazy_on_collections
     def impute(self, X: ArrayLike, n_draws: int | None = None) -> NDArray[Any]:
         """Fill in missing values: by their expectation given the row's other values, or by draws.
 
@@ -126,6 +128,7 @@ class Imputing(FittedMixture):
 class Denoising(Imputing):
     """Of Gaussian mixtures, errors of measurement too."""
 
+    @lazy_on_collections
     def denoise(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
     ) -> tuple[Float, Float]:

@@ -10,12 +10,15 @@ from numpy.typing import ArrayLike, NDArray
 from fastem.data import Wanted
 from fastem.data.namespaces import namespace_of
 from fastem.data.row_info_checks import Known
+from fastem.data.streams import as_source, is_partitioned
+from fastem.mixtures.collections import lazy_on_collections, totals_of
 from fastem.mixtures.fitted import NOTHING_KNOWN, FittedMixture
 
 
 class Predicting(FittedMixture):
     """Methods of a fitted mixture that evaluate rows."""
 
+    @lazy_on_collections
     def score_samples(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
     ) -> NDArray[Any]:
@@ -55,7 +58,13 @@ class Predicting(FittedMixture):
         self, X: ArrayLike, sample_weight: ArrayLike | None, known: Known, *, entropy: bool = False
     ) -> tuple[float, float, float]:
         """Total log-likelihood, entropy of the responsibilities, and weight of the rows of X."""
-        evaluation = self._evaluate(X, Wanted(entropy=entropy), sample_weight, known)
+        wanted = Wanted(entropy=entropy)
+        if is_partitioned(X):
+            source = as_source(X)
+            assert source is not None
+            found = totals_of(self, source.beside(sample_weight, known), wanted)
+            return found.log_likelihood + found.base, found.entropy, found.weight
+        evaluation = self._evaluate(X, wanted, sample_weight, known)
         scores = evaluation.scores
         return scores.log_likelihood + evaluation.base, scores.entropy, evaluation.weight
 
@@ -94,12 +103,17 @@ class Predicting(FittedMixture):
         >>> round(model.score(X), 4)
         -1.4189
         """
-        if sample_weight is None and str(getattr(X, "dtype", "")).rpartition(".")[2] == "float32":
+        if (
+            sample_weight is None
+            and not is_partitioned(X)
+            and str(getattr(X, "dtype", "")).rpartition(".")[2] == "float32"
+        ):
             # in float32, like scikit-learn: programs compare it with the mean of score_samples
             return float(self._densities(X, Known(None, noise, projection)).mean())
         log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
         return log_likelihood / total
 
+    @lazy_on_collections
     def predict(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
     ) -> NDArray[np.int64]:
@@ -132,6 +146,7 @@ class Predicting(FittedMixture):
         found: NDArray[np.int64] = namespace_of(X).holding(labels)
         return found
 
+    @lazy_on_collections
     def predict_proba(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
     ) -> NDArray[Any]:

@@ -12,10 +12,12 @@ from numpy.typing import ArrayLike
 from sklearn.utils.validation import validate_data
 
 from fastem.data import Mixture, Range, validation
+from fastem.data.cluster.schedulers import scheduler_for
 from fastem.data.fingerprints import fingerprint
 from fastem.data.frames import same_names
 from fastem.data.row_info_checks import Known, annotate
-from fastem.data.streams import Reader, as_source
+from fastem.data.streams import Reader, Source, as_source
+from fastem.em.collected import pose_collection
 from fastem.em.initialization import given
 from fastem.em.initialization.start import Blocks, begin, draw_responsibilities, start_beside_background
 from fastem.em.parameters import Parameters
@@ -193,19 +195,44 @@ class UnfittedMixture(Criteria):
         if source is None:
             rows = self._validate(X, sample_weight, known)
             posed = self._pose_rows(rows, random_state, begins=not self._continues())
+        elif source.partitioned:
+            posed = self._pose_collection(source.beside(sample_weight, known), random_state)
         else:
             validation.nothing_beside(sample_weight, known)
-            if self._starts_from_array() and not self._continues():
-                given.check_possible(self.n_init, chunks=True)
-            reader = Reader(source, missing=self.missing == "marginalize")
-            size = 0 if self._initial_parameters_suffice() or self._continues() else self.init_size
-            posed = pose_source(self._model(), reader, self._n_weights(), size, random_state)
-            header = reader.header
-            if reader.known.projection is not None:
-                header = np.empty((0, posed.problem.source.n_features))
-            validate_data(self, header, skip_check_array=True, reset=True)
-            validation.at_least_two(reader.n_rows)
+            posed = self._pose_source(source, random_state)
         return self._checked(posed)
+
+    def _pose_source(self, source: Source, random_state: np.random.RandomState) -> Posed:
+        """Set up the problem of a source."""
+        self._check_no_given_start()
+        reader = Reader(source, missing=self.missing == "marginalize")
+        posed = pose_source(self._model(), reader, self._n_weights(), self._sample_size(), random_state)
+        self._see_columns(reader.header, posed, projected=reader.known.projection is not None)
+        validation.at_least_two(reader.n_rows)
+        return posed
+
+    def _pose_collection(self, source: Source, random_state: np.random.RandomState) -> Posed:
+        """Set up the problem of a collection."""
+        self._check_no_given_start()
+        scheduler, size = scheduler_for(source.client), self._sample_size()
+        found = pose_collection(self._model(), source.collection(), scheduler, self._n_weights(), size, random_state)
+        self._see_columns(found.header, found.posed, projected=found.projected)
+        validation.at_least_two(found.posed.problem.source.n_rows)
+        return found.posed
+
+    def _check_no_given_start(self) -> None:
+        """Raise ValueError if a fit of rows that do not come as one array would begin with a start for each."""
+        if self._starts_from_array() and not self._continues():
+            given.check_possible(self.n_init, chunks=True)
+
+    def _sample_size(self) -> int:
+        """Number of rows that a start takes at most; 0 if none is needed."""
+        return 0 if self._initial_parameters_suffice() or self._continues() else int(self.init_size)
+
+    def _see_columns(self, header: Any, posed: Posed, *, projected: bool) -> None:
+        """Set what is known of the columns, from a frame or an array without rows."""
+        header = np.empty((0, posed.problem.source.n_features)) if projected else header
+        validate_data(self, header, skip_check_array=True, reset=True)
 
     def _starts_from_array(self) -> bool:
         """Whether the user gave labels or responsibilities to start from."""

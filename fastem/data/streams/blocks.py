@@ -189,6 +189,11 @@ class Reader:
             if thread.ident is not None:
                 thread.join(PATIENCE)
 
+    def whole(self) -> Block:
+        """All rows of a source in one block, read by this thread; `blocks` tells what it raises."""
+        [(_, block)] = self._fill(_Buffer)
+        return block
+
     def _fill(self, take: Callable[[], _Buffer]) -> Iterator[tuple[_Buffer, Block]]:
         """Gather chunks into blocks, and write or compare the ledger."""
         ledger: list[Entry] = []

@@ -124,6 +124,13 @@ def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
         yield name, array_chunk(item, name, lasting=lasting)
 
 
+def chunks_of_pieces(pieces: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
+    """One chunk for each partition of a collection, which is computed when it is asked for."""
+    for index, piece in enumerate(pieces):
+        name = f"partition {index} of X"
+        yield name, array_chunk(piece.compute(), name, lasting=True)
+
+
 def chunks_of_files(paths: Sequence[str | os.PathLike[str]]) -> Iterator[tuple[str, Chunk]]:
     """One chunk for each .npy file, which is mapped into memory."""
     for index, path in enumerate(paths):

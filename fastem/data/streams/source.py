@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 
+from fastem.data.cluster.collections import Beside, Collection, Columns, gather, is_collection
 from fastem.data.frames import is_frame, tabular
 from fastem.data.numeric import is_whole
-from fastem.data.streams.chunks import Chunk, array_chunk, chunks_of_files, chunks_of_items
+from fastem.data.row_info_checks import Known
+from fastem.data.streams.chunks import Chunk, array_chunk, chunks_of_files, chunks_of_items, chunks_of_pieces
 from fastem.data.streams.datasets import DatasetChunks
 
 CHUNK_BYTES = 2**22  # milliseconds of work, and some of them stay in a cache
@@ -29,23 +32,28 @@ class Source:
 
     Parameters
     ----------
-    data : iterable, pyarrow.dataset.Dataset, list of paths, sliceable array, or data frame
+    data : iterable, pyarrow.dataset.Dataset, list of paths, sliceable array, data frame, or collection of Dask
         Arrays of shape (n_samples, n_features), pairs of such an array and weights of shape (n_samples,), or mappings
         with 'X' and any of 'sample_weight', 'labels', 'noise' and 'projection', see `GaussianMixture.fit`, from an
         object that can be iterated over again and again, and then yields the same rows; a dataset of Parquet, CSV or
         Feather files; .npy files; or whatever has a shape and a dtype and is sliced like an array: a memory map, an
-        HDF5 dataset. Chunks are float32 all or float64; other numbers become float64. Chunks that are data frames or
-        Arrow tables must have the columns of the first, in the same order. `noise` of two dimensions is variances, a
-        row for each row of the chunk, or the covariance that all rows share; where it may be either, in a chunk of as
-        many rows as columns, it is what it is in the other chunks.
+        HDF5 dataset; or a collection of Dask, whose partitions are read where they are, each as one block: a
+        dask.array.Array, a dask.dataframe.DataFrame, or an xarray.DataArray that holds an array of Dask. Chunks are
+        float32 all or float64; other numbers become float64. Chunks that are data frames or Arrow tables must have the
+        columns of the first, in the same order. `noise` of two dimensions is variances, a row for each row of the
+        chunk, or the covariance that all rows share; where it may be either, in a chunk of as many rows as columns, it
+        is what it is in the other chunks.
     columns : list of str, default=None
-        Columns of a dataset that are the features; None takes all but those named below.
+        Columns of a dataset, or of a data frame of Dask, that are the features; None takes all but those named below.
     weight : str, default=None
         Column of a dataset that holds the rows' weights.
     label : str, default=None
         Column of a dataset that holds the rows' labels, -1 or null where they are not known.
     noise : list of str, default=None
         Columns of a dataset that hold the variances of the features' errors, in the order of the features.
+    client : distributed.Client, default=None
+        Cluster on which a collection of Dask is read. None takes the client that is in scope, or Dask's scheduler in
+        this process where there is none.
     chunk_bytes : int, default=4194304
         Size of the blocks that rows come in, whatever the sizes of the chunks; as many are kept as there are threads
         and three more. Results are the same to the last bit for the same rows and `chunk_bytes`.
@@ -76,17 +84,30 @@ class Source:
         weight: str | None = None,
         label: str | None = None,
         noise: Sequence[str] | None = None,
+        client: Any = None,
         chunk_bytes: int = CHUNK_BYTES,
     ) -> None:
         if not is_whole(chunk_bytes, least=1):
             raise ValueError(f"chunk_bytes must be an integer above 0, not {chunk_bytes!r}")
-        self.data = [data] if isinstance(data, str | os.PathLike) or is_frame(tabular(data)) else data
+        self.columns = Columns(columns, weight, label, noise)
+        self.client = client
         self.chunk_bytes = int(chunk_bytes)
+        self.partitioned = is_collection(data)
+        self._beside = Beside()
         self._dataset: DatasetChunks | None = None
+        if self.partitioned:
+            self.data = data
+            return
+        if client is not None:
+            raise ValueError("client is for a collection of Dask")
+        self.data = [data] if isinstance(data, str | os.PathLike) or is_frame(tabular(data)) else data
         if _is_dataset(data):
             self._dataset = DatasetChunks(data, columns, weight, label, noise)
         elif any(option is not None for option in (columns, weight, label, noise)):
-            raise ValueError("columns, weight, label and noise are options for a pyarrow.dataset.Dataset")
+            raise ValueError(
+                "columns, weight, label and noise are options for a pyarrow.dataset.Dataset or a "
+                "dask.dataframe.DataFrame"
+            )
         elif isinstance(data, Iterator):
             raise TypeError(
                 f"a source is read several times, but a {type(data).__name__} can be read only once: give an object "
@@ -95,8 +116,20 @@ class Source:
         elif not (_is_paths(self.data) or _is_sliced(data) or isinstance(self.data, Iterable)):
             raise TypeError(f"a source is {KINDS}, not a {type(data).__name__}")
 
+    def beside(self, sample_weight: Any, known: Known) -> Source:
+        """The same rows of a collection, with what is given beside it."""
+        source = copy.copy(self)
+        source._beside = Beside(sample_weight, known)
+        return source
+
+    def collection(self) -> Collection:
+        """Partitions of a collection, with all that belongs to their rows."""
+        return gather(self.data, self.columns, self._beside)
+
     def chunks(self) -> Iterator[tuple[str, Chunk]]:
         """Names and chunks, from the first on; every call begins anew."""
+        if self.partitioned:
+            return chunks_of_pieces(self.collection().pieces)
         if self._dataset is not None:
             row_bytes = len(self._dataset.columns) * np.dtype(self._dataset.kind).itemsize
             return self._dataset.chunks(max(1, 2 * self.chunk_bytes // row_bytes))
@@ -107,10 +140,17 @@ class Source:
         return chunks_of_items(self.data)
 
 
+def is_partitioned(X: Any) -> bool:
+    """Whether X is a collection of Dask, or a source of one."""
+    return X.partitioned if isinstance(X, Source) else is_collection(X)
+
+
 def as_source(X: Any) -> Source | None:
     """A source, if X is to be read as one; None if it is an array or what becomes one."""
     if isinstance(X, Source):
         return X
+    if is_collection(X):
+        return Source(X)
     if isinstance(X, np.memmap) and X.ndim == 2:
         in_place = X.dtype in (np.float32, np.float64) and X.dtype.isnative  # passes read it where it is
         return None if in_place else Source(X)

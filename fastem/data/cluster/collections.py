@@ -1,0 +1,243 @@
+"""Collections of Dask as partitions: what of rows, weights and annotations belongs together."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem.data.row_info_checks import Known
+
+
+class Columns(NamedTuple):
+    """Which columns of a data frame are what, by name; None where nothing is said."""
+
+    features: Sequence[str] | None = None
+    weight: str | None = None
+    label: str | None = None
+    noise: Sequence[str] | None = None
+
+
+class Collection(NamedTuple):
+    """Rows in partitions.
+
+    Attributes
+    ----------
+    pieces : tuple of Delayed
+        A mapping for each partition: 'X', and any of 'sample_weight', 'labels', 'noise', 'projection'.
+    sizes : tuple of int, optional
+        Numbers of rows, where they are known before the partitions are read.
+    n_columns : int
+    n_bytes : int, optional
+        Of all rows as they will be held, likewise.
+    variances : bool
+        Whether noise of as many rows as columns is known to be variances.
+    dtype : dtype
+        Of results for each row: float32 if the rows are of that.
+    """
+
+    pieces: tuple[Any, ...]
+    sizes: tuple[int, ...] | None
+    n_columns: int
+    n_bytes: int | None
+    variances: bool
+    dtype: Any
+
+
+class Beside(NamedTuple):
+    """What is given of a collection's rows beside it: collections with the same partitions."""
+
+    sample_weight: Any = None
+    known: Known = Known()
+
+
+NO_NAMES, NOTHING_BESIDE = Columns(), Beside()
+
+
+def is_collection(given: Any) -> bool:
+    """Whether something is a collection of Dask, or an array of xarray that holds one."""
+    if isinstance(given, np.ndarray) or type(given).__module__.partition(".")[0] not in ("dask", "xarray"):
+        return False
+    graph = getattr(given, "__dask_graph__", None)
+    return graph is not None and graph() is not None
+
+
+def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BESIDE) -> Collection:
+    """Partitions of a collection, with what is given beside it.
+
+    Raises
+    ------
+    TypeError
+        If it is a collection of another kind, or what is given beside it is none.
+    ValueError
+        If it has the wrong number of dimensions, other partitions than what is given beside it, or lacks columns.
+    """
+    rows = _unwrapped(given, "X")
+    also = {"sample_weight": beside.sample_weight, **beside.known._asdict()}
+    if _is_frame(rows):
+        _check_columns(rows, columns)
+        features = _features(rows.columns, columns)
+        dtypes, n_columns = {str(rows.dtypes[name]) for name in features}, len(features)
+        parts, sizes, dtype = rows.to_delayed(), None, np.dtype(np.float32 if dtypes == {"float32"} else np.float64)
+        n_bytes = None
+    elif _is_array(rows):
+        if any(option is not None for option in columns):
+            raise ValueError("columns, weight, label and noise are names of columns, and X is an array without names")
+        rows = _in_one_run(rows)
+        parts, sizes = rows.to_delayed().ravel(), _known_sizes(rows)
+        dtype = np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
+        n_columns = int(rows.shape[1])
+        n_bytes = None if sizes is None else sum(sizes) * n_columns * dtype.itemsize
+    else:
+        raise TypeError(
+            f"X is a {type(given).__name__}, where fits take a dask.array.Array, a dask.dataframe.DataFrame or an "
+            "xarray.DataArray of one"
+        )
+    others = {name: _aligned(array, rows, len(parts), name) for name, array in also.items() if array is not None}
+    noise = beside.known.noise
+    variances = noise is not None and is_collection(noise) and getattr(noise, "ndim", 2) == 2
+    variances = variances or columns.noise is not None
+    pieces = tuple(
+        _piece(part, columns, {name: found[i] for name, found in others.items()}) for i, part in enumerate(parts)
+    )
+    return Collection(pieces, sizes, n_columns, n_bytes, variances, dtype)
+
+
+def _piece(part: Any, columns: Columns, others: Mapping[str, Any]) -> Any:
+    """A partition with what belongs to it."""
+    from dask import delayed
+
+    return delayed(_assembled, pure=False)(part, tuple(columns), dict(others))
+
+
+def _assembled(rows: Any, columns: tuple[Any, ...], others: dict[str, Any]) -> dict[str, Any]:
+    """A chunk as sources have them, on the worker that reads it."""
+    named = Columns(*columns)
+    found = {"X": rows, **others}
+    if hasattr(rows, "columns"):
+        found["X"] = rows[_features(rows.columns, named)]
+        if named.weight is not None:
+            found["sample_weight"] = rows[named.weight].to_numpy()
+        if named.label is not None:
+            labels = rows[named.label]
+            found["labels"] = labels.fillna(-1).to_numpy() if labels.isna().any() else labels.to_numpy()
+        if named.noise is not None:
+            found["noise"] = rows[list(named.noise)].to_numpy()
+    return {
+        name: value.to_numpy() if name != "X" and hasattr(value, "to_numpy") else value for name, value in found.items()
+    }
+
+
+def _unwrapped(given: Any, name: str) -> Any:
+    """What an array of xarray holds, all else as it is."""
+    if type(given).__module__.partition(".")[0] != "xarray":
+        return given
+    if not hasattr(given, "data"):
+        raise TypeError(f"{name} is an xarray.{type(given).__name__}: give one of its arrays, such as dataset['name']")
+    return given.data
+
+
+def _is_frame(given: Any) -> bool:
+    return hasattr(given, "columns") and hasattr(given, "to_delayed") and hasattr(given, "npartitions")
+
+
+def _is_array(given: Any) -> bool:
+    return hasattr(given, "chunks") and hasattr(given, "to_delayed") and hasattr(given, "rechunk")
+
+
+def _is_series(given: Any) -> bool:
+    return hasattr(given, "to_delayed") and hasattr(given, "npartitions") and not _is_array(given)
+
+
+def _known_sizes(rows: Any) -> tuple[int, ...] | None:
+    """Numbers of rows of each chunk, if all are known."""
+    sizes = rows.chunks[0]
+    return None if np.isnan(sizes).any() else tuple(map(int, sizes))
+
+
+def _in_one_run(rows: Any) -> Any:
+    """An array whose chunks have all columns."""
+    if rows.ndim != 2:
+        raise ValueError(f"Expected 2D array, got {rows.ndim}D array instead: X needs shape (n_samples, n_features)")
+    if rows.numblocks[1] > 1:
+        warnings.warn(
+            f"X has its columns in {rows.numblocks[1]} chunks: they are put together by rechunk({{1: -1}}), which "
+            "copies all data. Rechunk before you persist them.",
+            UserWarning,
+            stacklevel=2,
+        )
+        return rows.rechunk({1: -1})
+    return rows
+
+
+def _aligned(given: Any, rows: Any, n_partitions: int, name: str) -> Sequence[Any]:
+    """What is given of the rows of each partition."""
+    if not is_collection(given):
+        if name in ("noise", "projection") and np.ndim(given) == 2:  # one for all rows
+            return [np.asarray(given)[None]] * n_partitions
+        raise TypeError(
+            f"{name} is a {type(given).__name__}, where X is a collection of Dask: give a collection with the "
+            "partitions of X, or with Source(X, ...) a column"
+        )
+    array = _unwrapped(given, name)
+    if _is_series(array) or _is_frame(array):
+        parts = array.to_delayed()
+    else:
+        if _is_array(rows):
+            array = _with_chunks_of(array, rows, name)
+        parts = array.rechunk(dict.fromkeys(range(1, array.ndim), -1)).to_delayed().ravel()
+    if len(parts) != n_partitions:
+        raise ValueError(f"{name} has {len(parts)} partitions, where X has {n_partitions}")
+    return list(parts)
+
+
+def _with_chunks_of(array: Any, rows: Any, name: str) -> Any:
+    """An array whose chunks along rows are those of others, where that can be told."""
+    sizes, own = _known_sizes(rows), _known_sizes(array)
+    if sizes is None or own is None or sizes == own:
+        return array
+    if sum(sizes) != sum(own):
+        raise ValueError(f"{name} has {sum(own)} rows, where X has {sum(sizes)}")
+    return array.rechunk({0: sizes})
+
+
+def _features(names: Iterable[Any], columns: Columns) -> list[Any]:
+    """Names of the columns that are features: all that are nothing else, if nobody says which."""
+    if columns.features is not None:
+        return list(columns.features)
+    others = [columns.weight, columns.label, *(columns.noise or ())]
+    return [name for name in names if name not in others]
+
+
+def _check_columns(frame: Any, columns: Columns) -> None:
+    """Raise an error unless a frame has all columns that are asked for, and they hold numbers."""
+    for option, given in (("columns", columns.features), ("noise", columns.noise)):
+        if isinstance(given, str):
+            raise TypeError(f"{option} is a list of names of columns, not the string {given!r}")
+    there, features = list(frame.columns), _features(frame.columns, columns)
+    if not features:
+        raise ValueError("the data frame has no columns of features")
+    if columns.noise is not None and len(columns.noise) != len(features):
+        raise ValueError(f"noise names {len(columns.noise)} columns of variances, where there are {len(features)}")
+    others = [name for name in (columns.weight, columns.label) if name is not None] + list(columns.noise or ())
+    wanted = [*features, *others]
+    for name in wanted:
+        if there.count(name) != 1:
+            how = "no column" if name not in there else "more than one column"
+            raise ValueError(f"the data frame has {how} {name!r}; there are {', '.join(map(repr, there))}")
+        if wanted.count(name) > 1:
+            raise ValueError(f"column {name!r} is asked for twice")
+        _check_numbers(frame.dtypes[name], name)
+
+
+def _check_numbers(dtype: Any, name: str) -> None:
+    """Raise ValueError unless a column holds numbers."""
+    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+
+    if not (is_numeric_dtype(dtype) or is_bool_dtype(dtype)):
+        raise ValueError(
+            f"column {name!r} of the data frame holds {dtype}, not numbers: choose others by "
+            "fastem.Source(frame, columns=[...])"
+        )

@@ -1,0 +1,168 @@
+"""Mixtures of rows that are partitions of a collection: fitted and evaluated where the partitions are."""
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeVar, cast
+
+import numpy as np
+from sklearn.utils import check_random_state
+
+from fastem.data import Wanted
+from fastem.data.cluster.collections import Collection
+from fastem.data.cluster.schedulers import scheduler_for
+from fastem.data.row_info_checks import Known
+from fastem.data.streams import Source, as_source, is_partitioned
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+LARGEST_SEED = 2**31 - 1
+
+
+class Result(NamedTuple):
+    """What a method gives for each row: shape and type; `first` axes come before that of the rows."""
+
+    tail: tuple[int, ...]
+    dtype: Any
+    first: tuple[int, ...] = ()
+
+
+class Totals(NamedTuple):
+    """Sums over rows: log-likelihood, entropy of responsibilities, terms that passes leave out, weight."""
+
+    log_likelihood: float
+    entropy: float
+    base: float
+    weight: float
+
+
+def lazy_on_collections(method: Method) -> Method:
+    """Have a method that evaluates rows answer a collection by lazy arrays, computed where its partitions are."""
+    signature = inspect.signature(method)
+
+    @functools.wraps(method)
+    def answer(self: Any, X: Any, *args: Any, **options: Any) -> Any:
+        if type(X) is np.ndarray or not is_partitioned(X):
+            return method(self, X, *args, **options)
+        given = signature.bind(self, X, *args, **options).arguments
+        return lazily(self, method.__name__, {name: given[name] for name in given if name not in ("self", "X")}, X)
+
+    return cast(Method, answer)
+
+
+def lazily(model: Any, method: str, options: dict[str, Any], X: Any) -> Any:
+    """Arrays of Dask that have the partitions of X, and what a method gives for their rows."""
+    from dask import delayed
+
+    model._fitted()  # what is wrong with it is heard now
+    source = as_source(X)
+    assert source is not None
+    known = Known(*(options.pop(name, None) for name in Known._fields))
+    weights = options.pop("sample_weight", None)
+    if weights is not None or any(given is not None for given in known):
+        source = source.beside(weights, known)
+    collection = source.collection()
+    results = _results(model, method, options, collection)
+    held = delayed(copy.copy(model), pure=False, traverse=False)
+    seeds = _seeds(model, len(collection.pieces)) if options.get("n_draws") is not None else [None]
+    call = delayed(call_method, pure=False, nout=len(results))
+    calls = [
+        call(held, method, index, piece, options, seeds[index % len(seeds)], results)
+        for index, piece in enumerate(collection.pieces)
+    ]
+    arrays = tuple(_joined([each[r] for each in calls], collection, result) for r, result in enumerate(results))
+    return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _seeds(model: Any, n_partitions: int) -> list[Any]:
+    """Seeds for each partition, drawn from the mixture's random state."""
+    return check_random_state(model.random_state).randint(LARGEST_SEED, size=n_partitions).tolist()
+
+
+def _results(model: Any, method: str, options: Mapping[str, Any], collection: Collection) -> list[Result]:
+    """What a method gives."""
+    n_features = model._locations().shape[1]
+    if method in ("predict", "_predict_labelled"):
+        return [Result((), np.dtype(np.int64))]
+    if method == "predict_proba":
+        return [Result((len(model.weights_),), collection.dtype)]
+    if method == "score_samples":
+        return [Result((), collection.dtype)]
+    if method == "impute":
+        n_draws = options.get("n_draws")
+        first = () if n_draws is None else (int(n_draws),)
+        return [Result((collection.n_columns,), collection.dtype, first)]
+    double = np.dtype(np.float64)
+    return [Result((n_features,), double), Result((n_features, n_features), double)]
+
+
+def _joined(parts: Sequence[Any], collection: Collection, result: Result) -> Any:
+    """An array of Dask whose chunks are results of each partition."""
+    import dask.array as da
+
+    sizes = [np.nan] * len(parts) if collection.sizes is None else collection.sizes
+    arrays = [
+        da.from_delayed(part, shape=(*result.first, size, *result.tail), dtype=result.dtype)
+        for part, size in zip(parts, sizes, strict=True)
+    ]
+    return da.concatenate(arrays, axis=len(result.first))
+
+
+def call_method(
+    model: Any,
+    method: str,
+    index: int,
+    piece: Mapping[str, Any],
+    options: Mapping[str, Any],
+    seed: int | None,
+    results: Sequence[Result],
+) -> tuple[Any, ...]:
+    """What a method gives for a partition, on the worker that has it."""
+    if not len(piece["X"]):
+        return tuple(np.empty((*result.first, 0, *result.tail), result.dtype) for result in results)
+    if seed is not None:
+        model = copy.copy(model)
+        model.random_state = seed
+    accepted = inspect.signature(getattr(model, method)).parameters
+    beside = {name: value for name, value in piece.items() if name in accepted}
+    with naming_partition(index):
+        found = getattr(model, method)(**beside, **options)
+    return found if isinstance(found, tuple) else (found,)
+
+
+@contextmanager
+def naming_partition(index: int) -> Iterator[None]:
+    """Have errors inside name the partition."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"partition {index} of X: {error}") from None
+
+
+def evaluate_piece(piece: Mapping[str, Any], place: int, request: tuple[Any, Wanted]) -> Totals:
+    """Sums over the rows of a partition."""
+    if not len(piece["X"]):
+        return Totals(0.0, 0.0, 0.0, 0.0)
+    model, wanted = request
+    known = Known(None, piece.get("noise"), piece.get("projection"))
+    with naming_partition(place):
+        found = model._evaluate(piece["X"], wanted, piece.get("sample_weight"), known)
+    return Totals(found.scores.log_likelihood, found.scores.entropy, found.base, found.weight)
+
+
+def add_totals(totals: Sequence[Totals]) -> Totals:
+    """Sums over the rows of partitions that follow each other."""
+    return Totals(*(sum(numbers) for numbers in zip(*totals, strict=True)))
+
+
+def totals_of(model: Any, source: Source, wanted: Wanted) -> Totals:
+    """Sums over all rows of a collection."""
+    model._fitted()
+    collection = source.collection()
+    held = scheduler_for(source.client).read(collection.pieces)
+    places = range(len(collection.pieces))
+    found: Totals = held.fold(evaluate_piece, places, (copy.copy(model), wanted), add_totals)
+    return found
