@@ -1,6 +1,7 @@
 """The disk cache: never stale, never another family's, never in the way."""
 
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,16 @@ def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tm
     names = [path.name for path in tmp_path.rglob("*.nbc")]
     for label in ("gaussian-full.soft.ignore.all_allowed.few", "poisson.soft.ignore.all_allowed"):
         assert sum(f"fold_slabs.{label}." in file for file in names) == 1
+
+
+def test_of_processes_that_begin_together_one_compiles(tmp_path):
+    code = SMALL_FITS.replace("NAMES", "['gaussian-full']")
+    with ThreadPoolExecutor(3) as pool:
+        found = list(pool.map(lambda _: python(code, NUMBA_CACHE_DIR=str(tmp_path)), range(3)))
+    counts = [each["stats"]["full"] for each in found]
+    assert sum(count["cache_misses"] for count in counts) == 1
+    assert sum(count["cache_hits"] for count in counts) == 2
+    assert all(each["values"] == found[0]["values"] for each in found)
 
 
 READY = """

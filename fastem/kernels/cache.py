@@ -23,6 +23,8 @@ from llvmlite.binding import add_symbol
 from numba.core.caching import CompileResultCacheImpl, FunctionCache
 from numba.core.serialize import dumps
 
+from fastem.kernels.compiling import Turn
+
 DIGEST_BYTES = 16
 _warned: set[str] = set()
 
@@ -56,7 +58,20 @@ class CheckedCache(FunctionCache):
         self._cache_file: Any = self._files
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Compiled code for types of arguments; None if there is none that can be used."""
+        """Compiled code for types of arguments; None if it is time to compile it."""
+        found = self._found(sig, target_context)
+        if found is None:
+            with contextlib.suppress(OSError):
+                self._impl.locator.ensure_cache_path()
+            self._turn = Turn(Path(self.cache_path), _digest(repr((self._impl.filename_base, sig)).encode()))
+            if self._turn.take():
+                found = self._found(sig, target_context)
+            if found is not None:
+                self._turn.leave()
+        return found
+
+    def _found(self, sig: Any, target_context: Any) -> Any:
+        """What the file holds, if it is in order."""
         try:
             _declare_runtime()
             with self._guard_against_spurious_io_errors():
@@ -71,6 +86,8 @@ class CheckedCache(FunctionCache):
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
         except OSError as error:
             _warn_once(f"compiled code cannot be kept, each process compiles it anew: {error}", self.cache_path)
+        finally:
+            self._turn.leave()
 
 
 class _CheckedFiles:
