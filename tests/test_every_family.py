@@ -37,6 +37,7 @@ def em(X, start, n_iter, weights=None, allowed=None):
 
 def largest(values):
     """The largest size of finite numbers."""
+    values = np.asarray(values)
     return np.abs(values[np.isfinite(values)]).max()
 
 

@@ -176,7 +176,8 @@ def test_families_do_not_know_each_other():
 
 def test_only_the_driver_the_start_and_the_cache_warn():
     warning = {module for module in TREES if "warnings.warn" in calls_of(module)}
-    assert warning == {"fastem.em.loop", "fastem.em.initialization.clustering", "fastem.kernels.cache"}
+    there = {"fastem.em.loop", "fastem.em.initialization.clustering", "fastem.kernels.cache"}
+    assert warning == there | {"fastem.data.cluster.collections"}
 
 
 def test_only_the_driver_and_the_command_line_print():

@@ -87,6 +87,15 @@ def _read_labels(labels: ArrayLike | None, n_rows: int) -> tuple[NDArray[np.int6
     return None, np.ascontiguousarray(real_array(labels, "labels"), dtype=np.float64)
 
 
+def whole_labels(labels: NDArray[Any]) -> NDArray[Any]:
+    """Labels, -1 where they are NaN, as integers if they are whole."""
+    if labels.dtype.kind != "f":
+        return labels
+    whole = np.where(np.isnan(labels), -1.0, labels)
+    exact = (whole == np.floor(whole)) & (np.abs(whole) < 2.0**63)
+    return whole.astype(np.int64) if exact.all() else whole
+
+
 def check_labels(
     annotations: Annotations,
     n_components: int,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypeVar, cast
@@ -102,13 +103,15 @@ def _results(model: Any, method: str, options: Mapping[str, Any], collection: Co
 def _joined(parts: Sequence[Any], collection: Collection, result: Result) -> Any:
     """An array of Dask whose chunks are results of each partition."""
     import dask.array as da
+    from dask.highlevelgraph import HighLevelGraph
 
-    sizes = [np.nan] * len(parts) if collection.sizes is None else collection.sizes
-    arrays = [
-        da.from_delayed(part, shape=(*result.first, size, *result.tail), dtype=result.dtype)
-        for part, size in zip(parts, sizes, strict=True)
-    ]
-    return da.concatenate(arrays, axis=len(result.first))
+    sizes = (np.nan,) * len(parts) if collection.sizes is None else collection.sizes
+    before, after = (0,) * len(result.first), (0,) * len(result.tail)
+    name = f"fastem-{uuid.uuid4().hex}"
+    layer = {(name, *before, i, *after): part.key for i, part in enumerate(parts)}
+    graph = HighLevelGraph.from_collections(name, layer, dependencies=list(parts))
+    whole = [[(size,) for size in sizes_of_axes] for sizes_of_axes in (result.first, result.tail)]
+    return da.Array(graph, name, (*whole[0], sizes, *whole[1]), dtype=result.dtype)
 
 
 def call_method(
@@ -143,13 +146,14 @@ def naming_partition(index: int) -> Iterator[None]:
 
 
 def evaluate_piece(piece: Mapping[str, Any], place: int, request: tuple[Any, Wanted]) -> Totals:
-    """Sums over the rows of a partition."""
-    if not len(piece["X"]):
+    """Sums over the rows of a partition, of which none may be there, or have weight."""
+    weights = piece.get("sample_weight")
+    if not len(piece["X"]) or (weights is not None and not np.any(weights)):
         return Totals(0.0, 0.0, 0.0, 0.0)
     model, wanted = request
     known = Known(None, piece.get("noise"), piece.get("projection"))
     with naming_partition(place):
-        found = model._evaluate(piece["X"], wanted, piece.get("sample_weight"), known)
+        found = model._evaluate(piece["X"], wanted, weights, known)
     return Totals(found.scores.log_likelihood, found.scores.entropy, found.base, found.weight)
 
 
@@ -165,4 +169,6 @@ def totals_of(model: Any, source: Source, wanted: Wanted) -> Totals:
     held = scheduler_for(source.client).read(collection.pieces)
     places = range(len(collection.pieces))
     found: Totals = held.fold(evaluate_piece, places, (copy.copy(model), wanted), add_totals)
+    if not found.weight > 0.0:
+        raise ValueError("X has no row of positive weight")
     return found

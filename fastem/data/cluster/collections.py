@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem.data.row_info_checks import Known
+from fastem.data.row_info_checks import Known, whole_labels
 
 
 class Columns(NamedTuple):
@@ -121,8 +121,7 @@ def _assembled(rows: Any, columns: tuple[Any, ...], others: dict[str, Any]) -> d
         if named.weight is not None:
             found["sample_weight"] = rows[named.weight].to_numpy()
         if named.label is not None:
-            labels = rows[named.label]
-            found["labels"] = labels.fillna(-1).to_numpy() if labels.isna().any() else labels.to_numpy()
+            found["labels"] = whole_labels(rows[named.label].to_numpy(dtype=np.float64, na_value=np.nan))
         if named.noise is not None:
             found["noise"] = rows[list(named.noise)].to_numpy()
     return {
@@ -140,14 +139,15 @@ def _unwrapped(given: Any, name: str) -> Any:
 
 
 def _is_frame(given: Any) -> bool:
-    return hasattr(given, "columns") and hasattr(given, "to_delayed") and hasattr(given, "npartitions")
+    return _is_partitioned(given) and getattr(given, "ndim", 0) == 2
 
 
 def _is_array(given: Any) -> bool:
     return hasattr(given, "chunks") and hasattr(given, "to_delayed") and hasattr(given, "rechunk")
 
 
-def _is_series(given: Any) -> bool:
+def _is_partitioned(given: Any) -> bool:
+    """Whether something is a data frame or a series."""
     return hasattr(given, "to_delayed") and hasattr(given, "npartitions") and not _is_array(given)
 
 
@@ -182,7 +182,7 @@ def _aligned(given: Any, rows: Any, n_partitions: int, name: str) -> Sequence[An
             "partitions of X, or with Source(X, ...) a column"
         )
     array = _unwrapped(given, name)
-    if _is_series(array) or _is_frame(array):
+    if _is_partitioned(array):
         parts = array.to_delayed()
     else:
         if _is_array(rows):

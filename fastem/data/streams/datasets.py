@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.data.numeric import real_array
-from fastem.data.row_info_checks import Known
+from fastem.data.row_info_checks import Known, whole_labels
 from fastem.data.streams.chunks import Chunk
 
 
@@ -113,7 +113,7 @@ class DatasetChunks:
                 self._check_columns(tagged.fragment, name)
             batch = zip(self.wanted, tagged.record_batch.columns, strict=True)
             arrays = {column: _numbers(values, f"column {column!r} of {name}") for column, values in batch}
-            labels = None if self.label is None else _integers(arrays[self.label])
+            labels = None if self.label is None else whole_labels(arrays[self.label])
             noise = np.column_stack([arrays[column] for column in self.noise]) if self.noise else None
             weights = None if self.weight is None else arrays[self.weight]
             columns = [arrays[column] for column in self.columns]
@@ -175,15 +175,6 @@ def _check_numeric(name: str, kind: Any) -> None:
             f"column {name!r} of the dataset holds {kind}, not numbers: choose others by "
             "fastem.Source(dataset, columns=[...])"
         )
-
-
-def _integers(labels: NDArray[Any]) -> NDArray[Any]:
-    """Labels, -1 where they are missing."""
-    if labels.dtype.kind != "f":
-        return labels
-    whole = np.where(np.isnan(labels), -1.0, labels)
-    exact = (whole == np.floor(whole)) & (np.abs(whole) < 2.0**63)
-    return whole.astype(np.int64) if exact.all() else whole
 
 
 def _numbers(column: Any, name: str) -> NDArray[Any]:
