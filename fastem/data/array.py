@@ -89,6 +89,9 @@ class ArraySource:
         """The same rows where nothing is known of their components."""
         return self.holding(self.rows.values, self._given_weights, self.annotations.unrestricted)
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def start_squares(self) -> Float:
         """Squares of each feature (d,) about the origin that a start may have, see `start_squares`."""
         return start_squares([self])

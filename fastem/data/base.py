@@ -51,6 +51,9 @@ class RowSource(Sweepable, Protocol):
     ) -> Scores:
         """Evaluate every row at `mixture`."""
 
+    def close(self) -> None:
+        """Let go of rows that others hold for this."""
+
     def unrestricted(self) -> "RowSource":
         """The same rows where nothing is known of their components."""
 

@@ -101,6 +101,9 @@ class ChunkSource:
         source.view = self.view._replace(restricted=False)
         return source
 
+    def close(self) -> None:
+        """Nothing to let go of."""
+
     def start_squares(self) -> Float:
         """Squares of each feature (d,) about the origin that a start may have, see `start_squares`."""
         with closing(self._read()) as blocks:

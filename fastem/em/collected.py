@@ -82,6 +82,17 @@ def pose_collection(
     """
     questions = Questions(model.family.name, model.name, model.missing, n_components)
     held, answers = _read_first(collection, scheduler, questions)
+    try:
+        return _posed(model, held, answers, init_size, random_state)
+    except BaseException:
+        held.release()
+        raise
+
+
+def _posed(
+    model: Model, held: Held, answers: Sequence[Answers], init_size: int, random_state: np.random.RandomState
+) -> Collected:
+    """Problem of partitions that have been read once."""
     facts = [each.facts for each in answers]
     places, first = places_of(facts), facts[0]
     found = functools.reduce(Survey.joined, (each.survey for each in answers if each.survey is not None))
@@ -113,13 +124,17 @@ def _read_first(collection: Collection, scheduler: Scheduler, questions: Questio
     ]
     n_bytes = collection.n_bytes
     held = scheduler.read(pieces) if n_bytes is None else scheduler.keep(pieces, n_bytes)
-    answers = held.each(survey_partition, [Place(0, "")] * len(pieces), questions)
-    present = [i for i, each in enumerate(answers) if each.survey is not None]
-    if not present:
-        raise ValueError("X is empty: its partitions have no rows")
-    first = answers[present[0]].facts
-    for i in present:
-        answers[i].facts.check_alike(first)
+    try:
+        answers: list[Answers] = held.each(survey_partition, [Place(0, "")] * len(pieces), questions)
+        present = [i for i, each in enumerate(answers) if each.survey is not None]
+        if not present:
+            raise ValueError("X is empty: its partitions have no rows")
+        first = answers[present[0]].facts
+        for i in present:
+            answers[i].facts.check_alike(first)
+    except BaseException:
+        held.release()
+        raise
     if n_bytes is None:
         n_bytes = sum(answers[i].facts.n_rows for i in present) * first.n_columns * first.dtype.itemsize
         held = scheduler.keep(pieces, n_bytes)

@@ -72,6 +72,10 @@ class Posed(NamedTuple):
     extent: Range | None = None
     given: NDArray[Any] | None = None
 
+    def close(self) -> None:
+        """Let go of rows that others hold."""
+        self.problem.source.close()
+
 
 def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.random.RandomState) -> Posed:
     """Problem of an array; each start draws rows anew."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import replace
 from numbers import Integral, Real
 from os import PathLike
@@ -25,13 +25,14 @@ from fastem.data.row_info_checks import Known, annotate
 from fastem.data.streams import Source, as_source, is_partitioned
 from fastem.em import loop
 from fastem.em.algorithms import ALGORITHMS, CLASSES, METHODS, Stepwise, make_scheme
+from fastem.em.algorithms.base import Scheme
 from fastem.em.algorithms.stepwise import State, begin
 from fastem.em.callbacks import CallbackBridge
 from fastem.em.convergence import RULES
 from fastem.em.parameters import Parameters
 from fastem.em.priors import Moments
 from fastem.em.problem import Problem, check_domain
-from fastem.em.setup import problem_of
+from fastem.em.setup import Posed, problem_of
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
 from fastem.families import ComponentError
@@ -182,7 +183,20 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         self._check_supported(self.algorithm)
         scheme = make_scheme(self.algorithm, self.acceleration, random_state)
         fitted = self._fitted() if self._continues() else None
-        posed = self._pose(X, sample_weight, known, random_state)
+        with closing(self._pose(X, sample_weight, known, random_state)) as posed:
+            return self._run(posed, scheme, fitted, (X, y, sample_weight, known), random_state, journal)
+
+    def _run(
+        self,
+        posed: Posed,
+        scheme: Scheme,
+        fitted: Parameters | None,
+        data: tuple[Any, Any, ArrayLike | None, Known],
+        random_state: np.random.RandomState,
+        journal: loop.Journal,
+    ) -> Self:
+        """Run the loop on a problem, and set the attributes."""
+        X, _, sample_weight, known = data
         if isinstance(journal, Journal):
             n_features = posed.problem.source.n_features
 
@@ -216,7 +230,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
                 self.n_init,
                 publish,
                 problem.source.n_rows,
-                *_scored(X, y, sample_weight, known),
+                *_scored(*data),
             )
             observers.append(bridge)
         try:

@@ -31,6 +31,9 @@ class Held(Protocol):
     def fold(self, function: Function, places: Sequence[Any], request: Any, add: Function) -> Any:
         """The same, added by add(list of results)."""
 
+    def release(self) -> None:
+        """Forget them."""
+
 
 class Scheduler(Protocol):
     """Who computes."""
@@ -152,6 +155,9 @@ class _Read:
             tasks = [delayed(add, pure=False)([tasks[i] for i in run]) for run in some]
         return self._results(tasks)[0]
 
+    def release(self) -> None:
+        """Nothing is kept."""
+
     def _tasks(self, function: Function, places: Sequence[Any], request: Any) -> list[Any]:
         from dask import delayed
 
@@ -180,10 +186,15 @@ class _Kept:
         """Results of all partitions, added."""
         self._welcome()
         first = tasks = self._tasks(function, places, request)
-        for level, some in enumerate(levels(len(tasks))):
+        for some in levels(len(tasks)):
             lists = [[tasks[i] for i in run] for run in some]
-            tasks = self._cluster.client.map(add, lists, key=_keys(f"{add.__name__}-{level}", len(lists)))
+            tasks = list(self._cluster.client.map(add, lists, key=_keys(add.__name__, len(lists))))
         return self._cluster.gather(tasks, first)[0]
+
+    def release(self) -> None:
+        """Let workers forget them, whoever may refer to this: an error's traceback does."""
+        for future in self._futures:
+            future.release()
 
     def _tasks(self, function: Function, places: Sequence[Any], request: Any) -> list[Any]:
         client = self._cluster.client

@@ -98,6 +98,10 @@ class PartitionSource:
         """The same rows where nothing is known of their components."""
         return dataclasses.replace(self, view=self.view._replace(restricted=False))
 
+    def close(self) -> None:
+        """Let workers forget the partitions."""
+        self.held.release()
+
     def start_squares(self) -> Float:
         """Squares of each feature (d,) about the origin that a start may have, see `start_squares`."""
         found: Float = self.held.fold(squares_partition, self.places, self.view, add_squares).for_start()
