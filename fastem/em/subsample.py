@@ -86,6 +86,9 @@ class Sample:
 
 def draw_sample(rows: Sample, init_size: int, random_state: np.random.RandomState) -> Sample:
     """All rows of positive weight, or `init_size` of them where there are more: up to half of them labelled."""
+    if rows.annotations.telling is None and (rows.weights is None or rows.weights.all()):  # no places are written down
+        drawn = draw_places([len(rows.values)], init_size, random_state)
+        return rows if drawn is None else rows.take(drawn[0])
     strata = strata_of(rows)
     chosen = draw_places([len(stratum) for stratum in strata], init_size, random_state)
     if chosen is None:
@@ -112,8 +115,7 @@ def draw_places(
     for size in sizes:
         last = len(chosen) == len(sizes) - 1
         wanted = init_size - sum(map(len, chosen)) if last else init_size // 2
-        all_places = np.arange(size)
-        chosen.append(all_places if size <= wanted else _one_of_each_run(size, wanted, random_state))
+        chosen.append(np.arange(size) if size <= wanted else _one_of_each_run(size, wanted, random_state))
     return chosen
 
 
