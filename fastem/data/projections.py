@@ -17,13 +17,11 @@ SINGULAR = 1e-14  # squared distance of a unit vector from those before it, that
 def check_densities(
     values: NDArray[Any], annotations: Annotations, place: Callable[[int], str] = "row {}".format
 ) -> None:
-    """Raise ValueError for the first row (n, m) whose values have no density, whatever the mixture.
+    """Raise ValueError for the first row (n, m) of projections whose values have no density, whatever the mixture.
 
     Such are values without noise whose projections are linearly dependent: more of them than features, or zeros. With
     noise of positive variance a value has a density; the scale of the features does not matter.
     """
-    if annotations.projection is None:
-        return
     for start in range(0, len(values), CHECK_ROWS):
         part = slice(start, start + CHECK_ROWS)
         singular = _are_dependent(_exact_projections(values[part], annotations.take(part)))

@@ -39,7 +39,7 @@ from fastem.em.problem import (
     sum_log_base,
 )
 from fastem.em.subsample import LabelledReservoir, Sample, draw_sample, seeing_all
-from fastem.em.survey import Model, Survey, n_present, seen_columns, survey
+from fastem.em.survey import Model, Survey, seen_columns, survey
 from fastem.families import Family, exact_family, family_for
 from fastem.families._contract import Float, Prior
 
@@ -100,7 +100,7 @@ def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.rand
         drawn = draw_sample(rows, init_size, random_state)
         return with_features(seeing_all(drawn, rows) if missing else drawn, problem)
 
-    return Posed(problem, n_present(values, weights), sample, values.dtype, extent)
+    return Posed(problem, rows.n_present, sample, values.dtype, extent)
 
 
 def origin_of(values: NDArray[Any], weights: Float | None, *, missing: bool) -> Float:
@@ -116,7 +116,8 @@ def origin_of(values: NDArray[Any], weights: Float | None, *, missing: bool) -> 
 def problem_of(model: Model, rows: Sample, origin: Float) -> Problem:
     """Rows about an origin, as a problem for the family or the variation of it that goes with them."""
     missing = model.missing and has_nan(rows.values)
-    check_densities(rows.values, rows.annotations)
+    if rows.annotations.projection is not None:
+        check_densities(rows.values, rows.annotations)
     family = family_for(model.family, missing=missing, errors=rows.annotations.has_errors)
     family = exact_for(family, rows.values)
     source = source_for(family, rows.values, rows.weights, origin, rows.annotations)

@@ -79,6 +79,11 @@ class Sample:
         return float(len(self.values) if self.weights is None else self.weights.sum())
 
     @property
+    def n_present(self) -> int:
+        """Number of rows of positive weight."""
+        return len(self.values) if self.weights is None else int(np.count_nonzero(self.weights))
+
+    @property
     def features(self) -> Float:
         """What clusters are looked for in."""
         return self.values if self.latent is None else self.latent

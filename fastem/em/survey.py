@@ -16,7 +16,7 @@ from fastem.data.validation import check_errors
 from fastem.em.problem import check_domain, has_nan, largest_of, sum_log_base
 from fastem.em.subsample import Sample, witnesses
 from fastem.families import Family, family_for
-from fastem.families._contract import Float, Prior
+from fastem.families._contract import Prior
 
 
 class Model(NamedTuple):
@@ -141,8 +141,10 @@ def survey(model: Model, n_components: int, block: Block, before: Survey | None 
     possible = None
     if annotations.restricts:
         possible = check_labels(annotations, n_components, weights, block.place)
-    check_densities(values, annotations, block.place)
-    features = None if annotations.projection is None else seen_features(values, weights, annotations)
+    features = None
+    if annotations.projection is not None:
+        check_densities(values, annotations, block.place)
+        features = seen_features(values, weights, annotations)
     seen = seen_columns(rows) if missing else np.ones(values.shape[1], dtype=np.bool_)
     new = seen if before is None else seen & ~before.seen
     with np.errstate(over="ignore"):  # `check_total` sees that it is infinite
@@ -160,7 +162,7 @@ def survey(model: Model, n_components: int, block: Block, before: Survey | None 
         total_weight,
         sum_log_base(family, values, weights),
         len(values),
-        n_present(values, weights),
+        rows.n_present,
         witnesses(rows, new) if model.missing and new.any() else None,
     )
     return here if before is None else before.joined(here)
@@ -178,8 +180,3 @@ def seen_columns(rows: Sample) -> NDArray[np.bool_]:
     values = rows.values if rows.weights is None else rows.values[rows.weights > 0.0]
     seen: NDArray[np.bool_] = ~np.isnan(values).all(axis=0)
     return seen
-
-
-def n_present(values: NDArray[Any], weights: Float | None) -> int:
-    """Number of rows of positive weight."""
-    return len(values) if weights is None else int(np.count_nonzero(weights))

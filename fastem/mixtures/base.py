@@ -210,7 +210,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             journal.identify(self._identity(posed), check)
         problem, _ = self._under_prior(posed.problem, Moments())
         starts = self._starts(posed._replace(problem=problem), random_state, fitted)
-        origin, dtype, where = problem.source.origin, posed.dtype, namespace_of(X)
+        origin, dtype, where = problem.source.origin, posed.dtype, HOST if type(X) is np.ndarray else namespace_of(X)
         place = {**self._placed(posed.extent, dtype), **self._published_prior(problem, dtype)}
         problem = replace(problem, policy=scheme.policy, prior=self._fixed_prior(problem.prior, origin))
         previous = self.lower_bound_ if fitted is not None else -math.inf
@@ -220,6 +220,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             attributes = {**self._publish(mixture, origin, dtype), **place}
             return {name: where.holding(value) for name, value in attributes.items()}
 
+        mapped = any(isinstance(given, np.memmap) for given in (X, sample_weight, *known))
         observers: list[loop.Observer] = []
         if self.verbose:
             observers.append(loop.ConsoleReport(self.verbose, self.verbose_interval))
@@ -234,7 +235,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             )
             observers.append(bridge)
         try:
-            with limit_threads(self.n_jobs), unchanged(problem.source, (X, sample_weight, *known)):
+            with limit_threads(self.n_jobs), unchanged(problem.source) if mapped else nullcontext():
                 run, history = loop.run_restarts(problem, starts, control, observers, scheme, journal)
         except ComponentError as error:
             raise self._explain(error, dtype) from None

@@ -234,7 +234,8 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         check_domain(family, values, type(self).__name__, place)
         family = exact_for(family, values)
         self._check_width(rows, locations.shape[1])
-        check_densities(values, annotations, place)
+        if annotations.projection is not None:
+            check_densities(values, annotations, place)
         plain = not family.translation_invariant or annotations.projection is not None
         narrow = values.dtype == np.float32
         origin, mixture = parameters.nearby(None if plain else values.dtype if narrow else locations.dtype)

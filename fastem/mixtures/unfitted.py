@@ -191,7 +191,7 @@ class UnfittedMixture(Criteria):
         self, X: Any, sample_weight: ArrayLike | None, known: Known, random_state: np.random.RandomState
     ) -> Posed:
         """Set up the problem that the loop runs on, from an array or a source."""
-        source = as_source(X)
+        source = None if type(X) is np.ndarray else as_source(X)
         if source is None:
             rows = self._validate(X, sample_weight, known)
             posed = self._pose_rows(rows, random_state, begins=not self._continues())
