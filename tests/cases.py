@@ -74,7 +74,7 @@ def student_t(form, df, free):
     """t components of a form, with degrees of freedom that are estimated or given."""
     mode = df if isinstance(df, str) else "fixed"
     n_free = {"shared": 1, "component": 2, "fixed": 0}[mode]
-    refused = {"noise", "missing='marginalize'"}
+    refused = {"noise"}
     refused |= {"algorithm='incremental'", "algorithm='sparse'"} if isinstance(df, str) else set()
     refused |= {"conditional"} if form == "tied" else set()
 

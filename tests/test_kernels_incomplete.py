@@ -33,13 +33,14 @@ def in_lanes(matrices):
 
 @jit.kernel
 def apply_factorise(m, seen, work, factor, at, out):
-    vectors.store(lane_matrices.factorise(m, seen, work, factor, at), out, 0)
+    distance, log_determinant = lane_matrices.factorise(m, seen, work, factor, at)
+    vectors.store(distance + log_determinant, out, 0)
 
 
 @jit.kernel
-def apply_add_moments(m, d, triangular, responsibility, factor, at, w, weighted, sums):
-    r = vectors.load_group(responsibility, 0)
-    lane_matrices.add_moments(m, d, triangular, r, factor, at, w, weighted, sums, 0)
+def apply_add_moments(m, d, triangular, responsibility, share, factor, at, w, weighted, sums):
+    r, s = vectors.load_group(responsibility, 0), vectors.load_group(share, 0)
+    lane_matrices.add_moments(m, d, triangular, r, s, factor, at, w, weighted, sums, 0)
 
 
 class Factored:
@@ -99,7 +100,7 @@ def test_a_factor_holds_u_and_d_and_solves_for_the_residuals(m, rng):
     [(2, 2, True), (4, 4, True), (8, 8, True), (2, 6, False), (4, 4, False), (6, 2, False), (12, 4, False)],
 )
 def test_moments_of_what_is_behind_a_row(m, d, triangular, rng):
-    """Sums of r u and r (u u' - P), with u = A' T^-1 q and P = A' T^-1 A."""
+    """Sums of s u and s u u' - r P, with u = A' T^-1 q and P = A' T^-1 A."""
     case = Factored(rng, m)
     A = rng.normal(size=(STEP, m, d))
     if triangular:
@@ -107,14 +108,14 @@ def test_moments_of_what_is_behind_a_row(m, d, triangular, rng):
     w = np.zeros(((m + 1) * d, STEP))
     w[: m * d] = A.reshape(STEP, -1).T
     lane_matrices.solve(m, d, triangular, case.factor, case.at, w)
-    responsibility = rng.random(STEP)
+    responsibility, share = rng.random(STEP), rng.random(STEP)
     weighted, sums = np.zeros(((m + 1) * d + 2 * m, STEP)), np.ones((d + d * d, STEP))
-    apply_add_moments(m, d, triangular, responsibility, case.factor, case.at, w, weighted, sums)
+    apply_add_moments(m, d, triangular, responsibility, share, case.factor, case.at, w, weighted, sums)
     for lane in range(STEP):
         gain = A[lane].T @ case.inverse(lane)
         u = gain @ case.present(lane)
-        expected = responsibility[lane] * (np.outer(u, u) - gain @ A[lane])
-        np.testing.assert_allclose(sums[:d, lane] - 1, responsibility[lane] * u, atol=1e-9)
+        expected = share[lane] * np.outer(u, u) - responsibility[lane] * gain @ A[lane]
+        np.testing.assert_allclose(sums[:d, lane] - 1, share[lane] * u, atol=1e-9)
         found = sums[d:, lane].reshape(d, d) - 1
         np.testing.assert_allclose(np.tril(found), np.tril(expected), atol=1e-8)
 
@@ -163,7 +164,7 @@ def test_rows_seen_in_part(m, d, errors, projected, rng):
     np.testing.assert_allclose(out, [[part[0] for part in row] for row in parts], rtol=1e-10, atol=1e-10)
     resp, even = rng.random((2, FACTOR_TILE_ROWS)), d + d % 2
     sums = aligned_zeros((2 * (even + even**2) * incomplete.LANES,), np.float64)
-    incomplete.add_statistics(tile.params, tile.tile, resp, resp.sum(axis=1), tile.scratch, sums)
+    incomplete.add_statistics(tile.params, tile.tile, resp, resp, resp.sum(axis=1), tile.scratch, sums)
     found = sums.reshape(2, even + even**2, incomplete.LANES).sum(axis=2)
     for k in range(2):
         first = sum(r * u for r, (_, u, _) in zip(resp[k], parts[k], strict=True))

@@ -45,17 +45,18 @@ class PatternSource(ArraySource):
         assert algebra is not None
         factors = algebra.factors(mixture.params)
         mass: Any = 0.0
-        first: Any = 0.0
-        excess: Any = 0.0
+        expected: tuple[Any, ...] | None = None
         log_likelihood = 0.0
         for group in self._patterns.groups:
             patterns = algebra.marginal(factors, mixture.log_weights, group.columns)
             masses, sums, found = self._sweep_group(group, patterns, passes, key, parallel)
-            own_first, own_excess = algebra.expand(masses, sums, patterns)
-            mass, first, excess = mass + masses.sum(axis=0), first + own_first, excess + own_excess
+            own = algebra.expand(masses, sums, patterns)
+            expected = own if expected is None else tuple(map(np.add, expected, own))
+            mass = mass + masses.sum(axis=0)
             log_likelihood += found
             key += len(group.values)
-        total = Sweep(mass, algebra.collect(mass, first, excess, factors, mixture.params), log_likelihood)
+        assert expected is not None
+        total = Sweep(mass, algebra.collect(mass, expected, factors, mixture.params), log_likelihood)
         rest = self._patterns.rest
         if not rest.size:
             return total

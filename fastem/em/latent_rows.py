@@ -20,17 +20,20 @@ BLOCK_NUMBERS = 2**18  # of covariances that exist at once: they stay in a cache
 
 
 class Components(NamedTuple):
-    """Means (K, d) and covariances (K, d, d)."""
+    """Means (K, d), covariances or scale matrices (K, d, d), and 1 / df (K,), which is 0 for normal components."""
 
     means: Float
     covariances: Float
+    inverse_df: Float
 
 
 def components_of(family: Family, params: Params) -> Components:
     """Components whose columns depend on each other as those of normal vectors do."""
-    assert family.host.hidden is not None
-    centres, lower = family.host.hidden(params)
-    return Components(centres, lower @ np.swapaxes(lower, 1, 2))
+    hidden, tails = family.host.hidden, family.host.inverse_df
+    assert hidden is not None
+    centres, lower = hidden(params)
+    inverse_df = np.zeros(len(centres)) if tails is None else tails(params)
+    return Components(centres, lower @ np.swapaxes(lower, 1, 2), inverse_df)
 
 
 class Observed(NamedTuple):
@@ -64,15 +67,38 @@ def expectations(components: Components, rows: Observed) -> tuple[Float, Float]:
 
 def conditional_means(components: Components, rows: Observed, gain: Float) -> Float:
     """Conditional means (n, K, d) of the values behind rows, by component."""
-    residual = rows.values[:, None] - np.einsum("nmd,kd->nkm", rows.projection, components.means)
-    return components.means + np.einsum("nkdm,nkm->nkd", gain, residual * rows.there[:, None])
+    return components.means + np.einsum("nkdm,nkm->nkd", gain, residuals(components, rows))
+
+
+def residuals(components: Components, rows: Observed) -> Float:
+    """What is seen less what is expected of it (n, K, m); zero where nothing is."""
+    expected = np.einsum("nmd,kd->nkm", rows.projection, components.means)
+    return np.asarray((rows.values[:, None] - expected) * rows.there[:, None])
 
 
 def gains(components: Components, rows: Observed) -> tuple[Float, Float]:
     """V R' T^-1 (n, K, d, m) and R V (n, K, m, d)."""
-    seen = np.einsum("nmd,kde->nkme", rows.projection, components.covariances)
-    total = np.einsum("nkme,nle->nkml", seen, rows.projection) + rows.noise[:, None]
+    seen, total = seen_and_total(components, rows)
     return np.swapaxes(np.linalg.solve(total, seen), 2, 3), seen
+
+
+def seen_and_total(components: Components, rows: Observed) -> tuple[Float, Float]:
+    """R V (n, K, m, d) and T (n, K, m, m)."""
+    seen = np.einsum("nmd,kde->nkme", rows.projection, components.covariances)
+    return seen, np.einsum("nkme,nle->nkml", seen, rows.projection) + rows.noise[:, None]
+
+
+def stretches(components: Components, rows: Observed) -> tuple[Float, Float]:
+    """Of t components: df + p and df + D (n, K), for p values seen at a squared distance D; infinite if normal.
+
+    Given these, what is missing has a t distribution with df + p degrees of freedom, and its scale matrix is that of a
+    normal component times the quotient of the two.
+    """
+    missed, total = residuals(components, rows), seen_and_total(components, rows)[1]
+    distances = (missed * np.linalg.solve(total, missed[..., None])[..., 0]).sum(axis=2)
+    with np.errstate(divide="ignore"):
+        df = 1.0 / components.inverse_df
+    return df + rows.there.sum(axis=1)[:, None], df + distances
 
 
 def blocks(components: Components, values: Float, annotations: Annotations) -> Iterator[tuple[slice, Observed]]:
@@ -128,6 +154,9 @@ def draws(
     factors = _roots(components.covariances)
     for part, rows in blocks(components, values, annotations):
         gain, _ = gains(components, rows)
+        heavy = None
+        if components.inverse_df.any():
+            heavy = _Heavy(conditional_means(components, rows, gain), *stretches(components, rows))
         index = np.arange(len(rows.values))
         noise_factors = _roots(rows.noise)
         for draw in range(n_draws):
@@ -137,8 +166,29 @@ def draws(
             error = np.einsum("nml,nl->nm", noise_factors, random_state.standard_normal(size=rows.values.shape))
             seen = np.einsum("nmd,nd->nm", rows.projection, value) + error
             missed = (rows.values - seen) * rows.there
-            result[draw, part] = value + np.einsum("ndm,nm->nd", gain[index, k], missed)
+            found = value + np.einsum("ndm,nm->nd", gain[index, k], missed)
+            if heavy is not None:
+                found = _stretched(found, heavy, k, random_state)
+            result[draw, part] = found
     return result
+
+
+class _Heavy(NamedTuple):
+    """Conditional means (n, K, d) of rows, and their `stretches`."""
+
+    means: Float
+    df: Float
+    spread: Float
+
+
+def _stretched(found: Float, heavy: _Heavy, k: NDArray[np.int64], random_state: np.random.RandomState) -> Float:
+    """Draws of normal components k (n,), made those of t components: farther from their means, or nearer."""
+    index = np.arange(len(k))
+    means, df, spread = (array[index, k] for array in heavy)
+    finite = df < np.inf
+    squares = random_state.chisquare(np.where(finite, df, 1.0))
+    root = np.sqrt(np.where(finite, np.where(finite, spread, 1.0) / squares, 1.0))
+    return np.asarray(means + root[:, None] * (found - means))
 
 
 def drawn_components(responsibilities: Float, random_state: np.random.RandomState) -> NDArray[np.int64]:

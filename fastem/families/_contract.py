@@ -142,6 +142,7 @@ class Family(NamedTuple):
         rows can be left out. `weight` is the sum of `resp` over the components; both may be written over. `scratch` has
         d + max(d, K) + 8 rows of b, or `scratch_rows`, and holds what `log_prob` has left there.
     n_stats : (d, K) -> S
+        A variation may have more, behind those of the family: zeros for complete rows, which `partial_fit` drops.
     params_at : (means (K, d), variances (K, d) or None) -> Params
         Some parameters with these means, and variances where they have any: the first statistics of a fit are taken
         about them.
@@ -318,17 +319,17 @@ class PatternAlgebra(NamedTuple):
     factors : (params) -> what the others need of the parameters
     marginal : (factors, log_weights (K,), columns (P, m)) -> that family's parameters of P patterns
     pick : kernel (parameters, p) -> those of pattern p
-    expand : (masses (P, K), its statistics (P, S'), parameters) -> first (K, d), excess (K, d, d)
-        Expected moments of all features, which are summed over patterns.
-    collect : (mass (K,), first, excess, factors, params) -> stats (S,)
+    expand : (masses (P, K), its statistics (P, S'), parameters) -> tuple of arrays
+        Expected moments of all features and the like, which are summed over patterns.
+    collect : (mass (K,), these sums, factors, params) -> stats (S,)
     """
 
     family: str
     factors: Callable[[Params], Any]
     marginal: Callable[[Any, Float, NDArray[np.int64]], Params]
     pick: Callable[..., Params]
-    expand: Callable[[Float, Float, Params], tuple[Float, Float]]
-    collect: Callable[[Float, Float, Float, Any, Params], Float]
+    expand: Callable[[Float, Float, Params], tuple[Float, ...]]
+    collect: Callable[[Float, tuple[Float, ...], Any, Params], Float]
 
 
 def select_rows(params: Params, components: Any) -> Params:

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,11 +21,60 @@ def _compiled() -> Callable[..., float]:
     return specialise(degrees.climb, "double", {})
 
 
-def log_normalisers(inverse_df: Float, n_features: int) -> Float:
-    """What log-densities of t components have beside those of normal ones (K,), at their centres."""
-    found = np.empty(len(inverse_df))
-    _compiled()(NONE, NO_SUMS, np.ascontiguousarray(inverse_df), n_features, NO_GROUP, NO_GROUP, NONE, NONE, found)
-    return found
+class Incomplete(NamedTuple):
+    """What is known of rows with missing values beside the sums over all rows, see `fastem.kernels.student_t_missing`.
+
+    Attributes
+    ----------
+    none : ndarray of shape (K, 5)
+        Parts of the sums from the second to the sixth that count as rows without any value.
+    counts : ndarray of shape (K, d)
+        Masses of rows that show 0, 1 ... d - 1 values.
+    """
+
+    none: Float
+    counts: Float
+
+    @property
+    def hidden(self) -> Float:
+        """How many values are missing (K,)."""
+        n_features = self.counts.shape[1]
+        return np.asarray((self.counts * np.arange(n_features, 0, -1)).sum(axis=1))
+
+    def squares(self, sums: Float, inverse_df: Float) -> Float:
+        """Expected squared distances (K,) of all values, those that are missing included, times the rows' weights."""
+        whole = sums[:, 1] - self.none[:, 0]
+        return (1.0 + inverse_df * self.counts.shape[1]) * whole + self.none[:, 0] + self.hidden
+
+    def by_number(self, mass: Float, sums: Float) -> tuple[Float, Float]:
+        """Masses (K, d) of rows that show 1, 2 ... d values, and sums (K, d, 7) that stand for theirs.
+
+        A likelihood needs of these how many rows and values they have: they stand with the rows that show the fewest
+        and the most values.
+        """
+        n_components, n_features = self.counts.shape
+        complete = np.maximum(mass - self.counts.sum(axis=1), 0.0)
+        masses = np.column_stack([self.counts[:, 1:], complete])
+        found = np.zeros((n_components, n_features, sums.shape[1]))
+        for k in range(n_components):
+            present = np.flatnonzero(masses[k] > 0.0)
+            if present.size:
+                low, high = present[0] + 1, present[-1] + 1
+                total = sums[k, 1:6]
+                values = n_features * np.maximum(total - self.none[k], 0.0)
+                upper = total if high == low else np.clip((values - low * total) / (high - low), 0.0, total)
+                found[k, low - 1, 1:6] = total - upper
+                found[k, high - 1, 1:6] = upper
+        return masses, found
+
+
+def log_normalisers(inverse_df: Float, n_features: int | NDArray[np.int64]) -> Float:
+    """What log-densities of t components have beside those of normal ones, at their centres: of the shape of these."""
+    at, numbers = np.broadcast_arrays(inverse_df, n_features)
+    found = np.empty(at.size)
+    inverse, counts = np.array(at, dtype=np.float64).ravel(), np.array(numbers, dtype=np.int64).ravel()
+    _compiled()(NONE, NO_SUMS, inverse, counts, NO_GROUP, NO_GROUP, NONE, NONE, found)
+    return found.reshape(at.shape)
 
 
 def climb(
@@ -33,14 +83,24 @@ def climb(
     inverse_df: Float,
     n_features: int,
     groups: tuple[NDArray[np.int64], NDArray[np.int64]],
+    incomplete: Incomplete | None = None,
 ) -> tuple[Float, Float, float]:
     """Inverse degrees of freedom (K,), factors of the scale matrices (K,), and by how much they raise the likelihood.
 
     `groups` are numbers of those that share degrees of freedom, and a factor, which is 1 where the number is -1.
     """
+    numbers, first = np.full(len(mass), n_features), np.arange(len(mass))
+    if incomplete is not None:
+        masses, by_number = incomplete.by_number(mass, sums)
+        first = np.arange(0, masses.size, n_features) + masses.argmax(axis=1)
+        numbers = np.tile(np.arange(1, n_features + 1), len(mass))
+        inverse_df, *groups = (np.repeat(array, n_features) for array in (inverse_df, *groups))  # type: ignore[assignment]
+        mass, sums = masses.ravel(), by_number.reshape(masses.size, -1)
+    least = sums[:, 3] ** 2 / np.where(sums[:, 1] > 0.0, 3.0 * sums[:, 1], 1.0)  # of q^3 / 3, given q and q^2
+    sums = np.column_stack([sums[:, :4], np.maximum(sums[:, 4], least), sums[:, 5]])
     found, scale, normalisers = (np.empty(len(mass)) for _ in range(3))
-    gain = _compiled()(mass, np.ascontiguousarray(sums), inverse_df, n_features, *groups, found, scale, normalisers)
-    return found, scale, float(gain)
+    gain = _compiled()(mass, np.ascontiguousarray(sums), inverse_df, numbers, *groups, found, scale, normalisers)
+    return found[first], scale[first], float(gain)
 
 
 def degrees_from(deficit: Float) -> Float:

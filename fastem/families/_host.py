@@ -100,6 +100,9 @@ class Host(NamedTuple):
     hidden : (params) -> (means (K, d), factors (K, d, d) of covariances), or None
         By which the missing values of a row depend on the others, as those of a normal vector do; None if columns are
         independent: then `cells` is used.
+    inverse_df : (params) -> (K,), or None
+        Of components that are `hidden`: 1 / df, 0 for normal ones, by which missing values of far rows spread more;
+        None if all are normal.
     cells : (described, components (...), random_state or None) -> values (..., d)
         Draws of all columns from some components, or their expectations.
     attributes : (described) -> dict
@@ -126,6 +129,7 @@ class Host(NamedTuple):
     regression: Callable[[Described, Columns, Columns], Regression]
     scatter: Callable[[Described], Float]
     hidden: Callable[[Any], tuple[Float, Float]] | None = None
+    inverse_df: Callable[[Any], Float] | None = None
     cells: Callable[[Described, NDArray[Any], np.random.RandomState | None], Float] | None = None
     attributes: Callable[[Described], dict[str, Float]] = lambda described: {}
     adjust_start: Callable[[dict[str, Float], StartRows], dict[str, Float]] | None = None

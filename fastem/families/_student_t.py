@@ -8,7 +8,7 @@ from scipy.special import digamma
 
 from fastem.families._arithmetic import logarithm, product
 from fastem.families._contract import Family, Float, Params, Prior
-from fastem.families._degrees import climb, degrees_from, log_normalisers
+from fastem.families._degrees import Incomplete, climb, degrees_from, log_normalisers
 from fastem.families._gaussian import symmetric
 from fastem.families._student_t_host import complete, named
 from fastem.families._student_t_kernels import OWN, Shape
@@ -61,7 +61,9 @@ class Components(NamedTuple):
         """Normal components, whose rows weigh the same."""
         return self.make(self.normal.params_at(means, variances), np.full(len(means), UNKNOWN))
 
-    def m_step(self, mass: Float, stats: Float, params: Params, prior: Prior) -> Params:
+    def m_step(
+        self, mass: Float, stats: Float, params: Params, prior: Prior, incomplete: Incomplete | None = None
+    ) -> Params:
         """Means and scale matrices, or degrees of freedom and sizes of these."""
         moments, sums = self.split(stats, len(mass))
         kept = prior.kept.get("scales")
@@ -77,8 +79,8 @@ class Components(NamedTuple):
             moved = self._scaled(moved, sums[:, 0].sum() / (mass.sum() * mean))
         if self.degrees == "fixed":
             return self.make(moved, params.degrees)
-        inverse, scale, gain = self._climb(mass, sums, params, kept)
-        if gain > self._gain(mass, stats, params, moved):
+        inverse, scale, gain = self._climb(mass, sums, params, kept, incomplete)
+        if gain > self._gain(mass, stats, params, moved, incomplete):
             finite = inverse > 0.0
             degrees = np.where(finite, 1.0 / np.where(finite, inverse, 1.0), 0.0)
             degrees = np.where(inverse == params.inverse_df, params.degrees, degrees)
@@ -97,16 +99,16 @@ class Components(NamedTuple):
         found = degrees_from(_ratio(deficit, total, len(mass)))
         return self.make(moved, np.where((params.degrees > 0.0) & (total > 0.0), found, params.degrees))
 
-    def _climb(self, mass: Float, sums: Float, params: Params, kept: Any) -> tuple[Float, Float, float]:
+    def _climb(
+        self, mass: Float, sums: Float, params: Params, kept: Any, incomplete: Incomplete | None
+    ) -> tuple[Float, Float, float]:
         """Inverse degrees of freedom, factors of the scale matrices, and what they gain."""
         each, together = np.arange(len(mass)), np.zeros(len(mass), dtype=np.int64)
         scales = together if self.is_tied else each
         if kept is not None:
             scales = np.where(kept, -1, scales)
         groups = (together if self.degrees == "shared" else each, scales)
-        least = sums[:, 3] ** 2 / np.where(sums[:, 1] > 0.0, 3.0 * sums[:, 1], 1.0)  # of q^3 / 3, given q and q^2
-        sums = np.column_stack([sums[:, :4], np.maximum(sums[:, 4], least), sums[:, 5]])
-        return climb(mass, sums, params.inverse_df, params.means.shape[1], groups)
+        return climb(mass, sums, params.inverse_df, params.means.shape[1], groups, incomplete)
 
     def _scaled(self, normal: Params, factor: Float) -> Params:
         """Normal components whose covariances are multiplied by positive factors (K,)."""
@@ -118,7 +120,7 @@ class Components(NamedTuple):
             after[name] = np.where(factors == 1.0, before[name], after[name])
         return self.normal.restore(after)
 
-    def _gain(self, mass: Float, stats: Float, params: Params, moved: Params) -> float:
+    def _gain(self, mass: Float, stats: Float, params: Params, moved: Params, incomplete: Incomplete | None) -> float:
         """By how much the likelihood rises at least where normal parameters have moved.
 
         That is the larger of two bounds: of the model itself, and of the one that has a mean weight of its own.
@@ -127,7 +129,10 @@ class Components(NamedTuple):
         n_features, weights, before = params.means.shape[1], sums[:, 0], self.normal_of(params)
         squares = self._squares(self.normal.shift(weights.copy(), moments, before.means, moved.means), moved)
         fixed = mass * (moved.log_constant - before.log_constant)
-        fixed += 0.5 * (1.0 + params.inverse_df * n_features) * sums[:, 1]
+        if incomplete is None:
+            fixed += 0.5 * (1.0 + params.inverse_df * n_features) * sums[:, 1]
+        else:
+            fixed += 0.5 * incomplete.squares(sums, params.inverse_df)
         mean = self._mean_weights(mass, weights, params)
         logarithms = logarithm(mean)
         latent = params.degrees * (weights * (1.0 - 1.0 / mean) - mass * logarithms)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.families import _gaussian_host
+from fastem.families import _gaussian, _gaussian_host
 from fastem.families._contract import Family
 from fastem.families._gaussian_parameters import MEANS
 from fastem.families._host import (
@@ -71,6 +71,8 @@ def host(form: str, normal: Family) -> Host:
         marginal=functools.partial(marginal, normal),
         conditional=functools.partial(conditional, normal),
         regression=functools.partial(regression, normal),
+        hidden=_gaussian.factors_of,
+        inverse_df=lambda params: params.inverse_df,
         scatter=lambda described: normal.host.scatter(named(described)),
         degenerate=DEGENERATE,
         unit="scale",

@@ -77,6 +77,13 @@ def prepare(params: Params, rows: Any) -> CellParams:
     return CellParams(centres, inverse, centres * inverse, logarithm(inverse), constant, widths)
 
 
+def expected_moments(mass: Float, raw: Float, centres: Float, inverse: Float) -> Float:
+    """First and second moments about the means of all cells, of which missing ones have the components' variances."""
+    count, first, second = np.moveaxis(raw.reshape(len(centres), 3, centres.shape[1]), 1, 0)
+    missing = np.maximum(mass[:, None] - count, 0.0)
+    return np.stack([first, second + missing * (1.0 / inverse) ** 2], axis=1).ravel()
+
+
 def vary(base: Family) -> Family:
     """The family for rows with missing cells."""
     names = f"{base.name}.cells", f"{base.kernel_key}.cells"
@@ -86,10 +93,7 @@ def vary(base: Family) -> Family:
 def _vary_gaussian(base: Family, name: str, key: str) -> Family:
     def finish(mass: Float, raw: Float, params: Params) -> Float:
         centres, inverse = _gaussian.columns_of(params)
-        count, first, second = np.moveaxis(raw.reshape(len(centres), 3, centres.shape[1]), 1, 0)
-        missing = np.maximum(mass[:, None] - count, 0.0)
-        stats = np.stack([first, second + missing * (1.0 / inverse) ** 2], axis=1).ravel()
-        return base.shift(mass, stats, centres, params.means)
+        return base.shift(mass, expected_moments(mass, raw, centres, inverse), centres, params.means)
 
     return base._replace(
         name=name,

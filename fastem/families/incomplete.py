@@ -44,7 +44,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 @inlined
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
     """Per component and lane: first moments, and second ones less the covariance, in units of its factor."""
-    add_statistics(params, tile, resp, mass, scratch, stats)
+    add_statistics(params, tile, resp, resp, mass, scratch, stats)
 
 
 def prepare(params: Params, rows: Any) -> IncompleteParams:
@@ -96,14 +96,18 @@ def n_raw(n_features: int, n_components: int) -> int:
 
 def finish(base: Family, mass: Float, raw: Float, params: Params) -> Float:
     """Expected statistics of the values, as the family without anything missing would have summed them."""
-    centres, lower = factors_of(params)
-    n_components, n_features = centres.shape
+    factors = factors_of(params)
+    return collect(base, mass, expand_sums(factors[1], raw), factors, params)
+
+
+def expand_sums(lower: Float, raw: Float) -> tuple[Float, Float]:
+    """First moments (K, d), and what second ones exceed the covariances times the mass by, from what a pass sums."""
+    n_components, n_features = lower.shape[:2]
     size = _even(n_features)
     sums = raw.reshape(n_components, size + size**2, LANES).sum(axis=2)
     first = np.einsum("kij,kj->ki", lower, sums[:, :n_features])
     white = _gaussian.symmetric(sums[:, size:].reshape(n_components, size, size)[:, :n_features, :n_features])
-    excess = product(lower, white, np.swapaxes(lower, 1, 2))
-    return collect(base, mass, first, excess, (centres, lower), params)
+    return first, product(lower, white, np.swapaxes(lower, 1, 2))
 
 
 class PatternParams(NamedTuple):
@@ -158,9 +162,9 @@ def expand(masses: Float, sums: Float, patterns: PatternParams) -> tuple[Float, 
     return first, product(loading, white, np.swapaxes(loading, 2, 3)).sum(axis=0)
 
 
-def collect(base: Family, mass: Float, first: Float, excess: Float, factors: Factors, params: Params) -> Float:
+def collect(base: Family, mass: Float, moments: tuple[Float, ...], factors: Factors, params: Params) -> Float:
     """Statistics (S,) from first moments, and what second moments exceed the covariances times the mass by."""
-    centres, lower = factors
+    (centres, lower), (first, excess) = factors, moments
     second = excess + mass[:, None, None] * product(lower, np.swapaxes(lower, 1, 2))
     assert base.arrange is not None
     return base.shift(mass, base.arrange(first, second), centres, params.means)

@@ -24,7 +24,6 @@ from fastem.families._student_t import Components
 from fastem.families._student_t_kernels import SHAPES, kernels_from, params_of
 
 DEGREES = ("shared", "component", "fixed")
-MISSING = "it has no kernels for rows of which a part is seen"
 TIED = (
     "components of covariance_type='tied' have scale matrices that are not the same, given values; fit with "
     "covariance_type='full', or use regress"
@@ -41,10 +40,8 @@ def family(form: str, degrees: str) -> Family:
 
     KeyError if there are none.
     """
-    if form not in SHAPES or degrees not in DEGREES:
-        raise KeyError(f"{form}-{degrees}")
-    normal: Family = import_module(f"fastem.families.gaussian_{form}").FAMILY
-    components = Components(SHAPES[form], normal, params_of(normal), degrees)
+    components = components_of(form, degrees)
+    normal = components.normal
     kernels, few = kernels_from(components.shape, normal)
     return Family(
         name=f"student_t-{form}-{degrees}",
@@ -68,15 +65,24 @@ def family(form: str, degrees: str) -> Family:
         contradiction=functools.partial(_student_t_host.contradiction, normal),
         host=_student_t_host.host(form, normal),
         translation_invariant=True,
+        missing="student_t_missing",
         single=normal.single,
         scratch_rows=scratch_rows,
         unsupported=_unsupported(form, degrees),
     )
 
 
+def components_of(form: str, degrees: str) -> Components:
+    """What a form of t components is made from; KeyError if there is none."""
+    if form not in SHAPES or degrees not in DEGREES:
+        raise KeyError(f"{form}-{degrees}")
+    normal: Family = import_module(f"fastem.families.gaussian_{form}").FAMILY
+    return Components(SHAPES[form], normal, params_of(normal), degrees)
+
+
 def _unsupported(form: str, degrees: str) -> tuple[tuple[str, str], ...]:
     """Features that are refused, and why."""
-    refused = [("missing='marginalize'", MISSING)]
+    refused = []
     if degrees != "fixed":
         refused += [(f"algorithm={name!r}", KEPT) for name in ("incremental", "sparse")]
     if form == "tied":

@@ -143,7 +143,7 @@ def total_slope(mass, sums, at, n_features, found, scale, group, number, of_scal
     for j in range(mass.size):
         if group[j] == number and mass[j] > 0.0:
             k, s = (found[j], value) if of_scale else (value, scale[j])
-            total += slope(mass[j], sums[j], at[j], n_features, k, s, of_scale)
+            total += slope(mass[j], sums[j], at[j], n_features[j], k, s, of_scale)
     return total
 
 
@@ -210,7 +210,7 @@ def total_height(mass, sums, at, n_features, found, scale):
     total = 0.0
     for j in range(mass.size):
         if mass[j] > 0.0:
-            total += height(mass[j], sums[j], at[j], n_features, found[j], scale[j])
+            total += height(mass[j], sums[j], at[j], n_features[j], found[j], scale[j])
     return total
 
 
@@ -224,8 +224,8 @@ def normal_scale(mass, sums, n_features, scale_group, df_group, j):
         if scale_group[i] == scale_group[j]:
             if df_group[i] != df_group[j]:
                 return 0.0
-            distance, rows = distance + sums[i, 5], rows + mass[i]
-    return distance / (rows * n_features)
+            distance, rows = distance + sums[i, 5], rows + mass[i] * (n_features[i] / n_features[j])
+    return distance / (rows * n_features[j])
 
 
 @kernel
@@ -237,8 +237,8 @@ def settle(mass, sums, at, n_features, df_group, scale_group, found, scale):
         for j in range(mass.size):
             if df_group[j] == number and mass[j] > 0.0:
                 s = normal_scale(mass, sums, n_features, scale_group, df_group, j)
-                now += height(mass[j], sums[j], at[j], n_features, found[j], scale[j])
-                normal += height_if_normal(mass[j], sums[j], n_features, s if s > 0.0 else scale[j])
+                now += height(mass[j], sums[j], at[j], n_features[j], found[j], scale[j])
+                normal += height_if_normal(mass[j], sums[j], n_features[j], s if s > 0.0 else scale[j])
                 rows += mass[j]
         if not (rows > 0.0 and normal >= now):
             continue
@@ -252,21 +252,22 @@ def settle(mass, sums, at, n_features, df_group, scale_group, found, scale):
 
 
 def climb(mass, sums, at, n_features, df_group, scale_group, found, scale, normalisers):
-    """Set `found` (K,) to inverse degrees of freedom, and `scale` (K,) to factors of the scale matrices.
+    """Set `found` (J,) to inverse degrees of freedom, and `scale` (J,) to factors of the scale matrices.
 
+    J is the number of components, or of components and numbers of values that rows show of them, if some are missing.
     Returns by how much the log-likelihood rises at least.
 
     Parameters
     ----------
-    mass : (K,)
-    sums : (K, 7), see `fastem.kernels.student_t.weigh`
-    at : (K,), the inverse degrees of freedom that they were taken at
-    n_features : int
-    df_group, scale_group : (K,), numbers of those that share a value; -1 for a scale matrix that stays
-    normalisers : (K,), set to those at `at`, which is all that is done if there is no mass (0,)
+    mass : (J,)
+    sums : (J, 7), see `fastem.kernels.student_t.weigh`
+    at : (J,), the inverse degrees of freedom that they were taken at
+    n_features : (J,)
+    df_group, scale_group : (J,), numbers of those that share a value; -1 for a scale matrix that stays
+    normalisers : (J,), set to those at `at`, which is all that is done if there is no mass (0,)
     """
     for j in range(at.size):
-        normalisers[j] = log_normaliser(at[j], n_features)
+        normalisers[j] = log_normaliser(at[j], n_features[j])
     if mass.size == 0:
         return 0.0
     for j in range(mass.size):

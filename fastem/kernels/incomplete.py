@@ -21,6 +21,8 @@ A tile has the values (m), and behind them, if there are errors or projections, 
 Bovy, Hogg and Roweis (2011), Extreme deconvolution, Annals of Applied Statistics 5, 1657-1677.
 """
 
+import numpy as np
+
 from fastem.kernels.jit import kernel
 from fastem.kernels.lane_matrices import add_moments, factor_rows, factorise, padded, solve
 from fastem.kernels.posterior import NEGLIGIBLE
@@ -176,36 +178,62 @@ def assemble_projected(w, layout, work):
 
 
 @kernel
+def evaluate(params, tile, c, k, areas_of_tile, at):
+    """Level, squared distance and log det T of a group of rows in component k; `factors` keep the rest from `at` on."""
+    factors, seen, work, w, _ = areas_of_tile
+    layout, unit = params.layout, params.units[k]
+    m = layout[0]
+    level = see(tile, c, params, k, seen, factors, at + factor_rows(padded(m)) - padded(m))
+    if layout[3]:
+        project(tile, c, layout, params.lower[k], unit, w)
+        assemble_projected(w, layout, work)
+    else:
+        assemble(params.covariances[k], work)
+    if layout[2]:
+        add_errors(tile, c, m, unit, work)
+    distance, log_determinant = factorise(padded(m), seen, work, factors, at)
+    return level, distance, log_determinant
+
+
+@kernel
 def log_densities(params, tile, scratch, out):
     """out[k, c] = constant[k] + log N(q; 0, T) without the powers of 2 pi; factors remain in `scratch`."""
     n_components, b = out.shape
     step = group_lanes(tile)
-    layout = params.layout
-    m = layout[0]
-    size = factor_rows(padded(m))
-    first_e = size - padded(m)
-    factors, seen, work, w, _ = areas(scratch, layout, n_components, step, b)
-    like = load_group(tile, 0, 0)
-    minus_half = alike(-0.5, like)
+    areas_of_tile = areas(scratch, params.layout, n_components, step, b)
+    size = factor_rows(padded(params.layout[0]))
+    minus_half = alike(-0.5, load_group(tile, 0, 0))
     for k in range(n_components):
-        covariance, lower, unit = params.covariances[k], params.lower[k], params.units[k]
         for c in range(0, b, step):
             at = (c // step * n_components + k) * size
-            level = see(tile, c, params, k, seen, factors, at + first_e)
-            if layout[3]:
-                project(tile, c, layout, lower, unit, w)
-                assemble_projected(w, layout, work)
-            else:
-                assemble(covariance, work)
-            if layout[2]:
-                add_errors(tile, c, m, unit, work)
-            value = factorise(padded(m), seen, work, factors, at)
-            store(multiply_add(minus_half, value, level), out, k, c)
+            level, distance, log_determinant = evaluate(params, tile, c, k, areas_of_tile, at)
+            store(multiply_add(minus_half, distance + log_determinant, level), out, k, c)
 
 
 @kernel
-def add_statistics(params, tile, resp, mass, scratch, stats):
-    """Add r u (d) and r (u u' - P) (d, d) of each component, lane by lane, from what `log_densities` left."""
+def log_levels(params, tile, scratch, halves, out):
+    """The two parts of `log_densities`: out[k, c] without the squared distance D, and -D / 2 in `halves`."""
+    n_components, b = out.shape
+    step = group_lanes(tile)
+    areas_of_tile = areas(scratch, params.layout, n_components, step, b)
+    size = factor_rows(padded(params.layout[0]))
+    like = load_group(tile, 0, 0)
+    zero, minus_half, undefined = alike(0.0, like), alike(-0.5, like), alike(np.nan, like)
+    for k in range(n_components):
+        for c in range(0, b, step):
+            at = (c // step * n_components + k) * size
+            level, distance, log_determinant = evaluate(params, tile, c, k, areas_of_tile, at)
+            level = multiply_add(minus_half, log_determinant, level)
+            store(where(distance >= zero, level, undefined), out, k, c)
+            store(minus_half * distance, halves, k, c)
+
+
+@kernel
+def add_statistics(params, tile, resp, share, mass, scratch, stats):
+    """Add s u (d) and s u u' - r P (d, d) of each component, lane by lane, from what `log_densities` left.
+
+    r is of `resp` (K, b), and s of `share`: the same, or times the weights that rows have in the components.
+    """
     n_components, b = resp.shape
     step = group_lanes(tile)
     layout = params.layout
@@ -227,8 +255,8 @@ def add_statistics(params, tile, resp, mass, scratch, stats):
                 else:
                     spread(lower, w)
                 solve(m, d, not layout[3], factors, at, w)
-                responsibility = load_group(resp, k, c)
-                add_moments(m, d, not layout[3], responsibility, factors, at, w, weighted, own, c - first)
+                r, s = load_group(resp, k, c), load_group(share, k, c)
+                add_moments(m, d, not layout[3], r, s, factors, at, w, weighted, own, c - first)
 
 
 @kernel

@@ -27,10 +27,10 @@ def factor_rows(m):
 
 @kernel
 def factorise(m, seen, work, factor, at):
-    """Factor T = U D U' in `work`, its lower triangle by rows, and solve U e = q; returns log det D + e' D^-1 e.
+    """Factor T = U D U' in `work`, its lower triangle by rows, and solve U e = q; returns e' D^-1 e and log det D.
 
     `seen` (m,) has ones, and zeros for what is missing: such pivots are left out. `factor` has, from `at` on, U, D^-1
-    and e, which is q on entry. T is written over by -U D. The result is NaN where T is not positive definite.
+    and e, which is q on entry. T is written over by -U D. The first result is NaN where T is not positive definite.
     """
     like = load_group(work, 0, 0)
     zero, one, minus_one = alike(0.0, like), alike(1.0, like), alike(-1.0, like)
@@ -111,7 +111,7 @@ def factorise(m, seen, work, factor, at):
             store(t10 * inverse0, factor, unit_i1 + j, 0)
             store(t01 * inverse1, factor, unit_i + j + 1, 0)
             store(t11 * inverse1, factor, unit_i1 + j + 1, 0)
-    return result + log_of(product, exponent)
+    return result, log_of(product, exponent)
 
 
 @kernel
@@ -144,10 +144,11 @@ def solve(m, d, triangular, factor, at, w):
 
 
 @kernel
-def add_moments(m, d, triangular, responsibility, factor, at, w, weighted, sums, lane):
-    """Add r u to the first d rows of `sums`, from `lane` on, and r (u u' - P) to the lower 2 x 2 blocks of d^2 others.
+def add_moments(m, d, triangular, responsibility, share, factor, at, w, weighted, sums, lane):
+    """Add s u to the first d rows of `sums`, from `lane` on, and s u u' - r P to the lower 2 x 2 blocks of d^2 others.
 
-    W gets a last row, u, and `weighted` its rows times -r D^-1, the last times r: so that all terms are of one kind.
+    r is `responsibility`, and s is `share`: r, times the row's weight where it has one in its component. W gets a last
+    row, u, and `weighted` its rows times -r D^-1, the last times s: so that all terms are of one kind.
     Behind them `weighted` has memory for D^-1 e and -r D^-1.
     """
     zero = alike(0.0, responsibility)
@@ -173,8 +174,8 @@ def add_moments(m, d, triangular, responsibility, factor, at, w, weighted, sums,
             store(scale * w1, weighted, p * d + i + 1, 0)
         store(u0, w, m * d + i, 0)
         store(u1, w, m * d + i + 1, 0)
-        r0 = responsibility * u0
-        r1 = responsibility * u1
+        r0 = share * u0
+        r1 = share * u1
         store(r0, weighted, m * d + i, 0)
         store(r1, weighted, m * d + i + 1, 0)
         store(load_group(sums, i, lane) + r0, sums, i, lane)

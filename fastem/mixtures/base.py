@@ -201,7 +201,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
             n_features = posed.problem.source.n_features
 
             def check(progress: loop.Progress) -> None:
-                check_arrays(progress, Sizes(self._family(), self._n_weights(), n_features))
+                check_arrays(progress, Sizes(posed.problem.family, self._n_weights(), n_features))
                 if progress.run is not None:
                     begun = scheme.init(posed.problem, progress.run.mixture)
                     if type(progress.state) is not type(begun):
@@ -365,7 +365,7 @@ class BaseMixture(CallbackSupportMixin, UnfittedMixture):
         problem = problem_of(self._model(), rows, stream.origin)
         check_domain(problem.family, rows.values, type(self).__name__)
         problem, moments = self._under_prior(problem, Moments(*stream.moments))
-        return problem, stream.state(self._family()), moments, None
+        return problem, stream.state(self._family(), problem.family), moments, None
 
     def _stream(self) -> Stream | None:
         """What `partial_fit` goes on from beside the fitted parameters, unless these have been set since."""

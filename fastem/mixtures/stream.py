@@ -64,8 +64,8 @@ class Stream(NamedTuple):
         same = self.family == family.name and self.weights.shape == (n_weights,)
         return same and self.published == digest(family, attributes)
 
-    def state(self, family: Family) -> State:
-        """The state to go on from.
+    def state(self, family: Family, varied: Family) -> State:
+        """The state to go on from, with a batch for a variation of the family, which may have more statistics.
 
         Raises
         ------
@@ -74,7 +74,8 @@ class Stream(NamedTuple):
         """
         self._check(family)
         mixture = Mixture(self.weights, family.restore(self.parameters))
-        sweep = Sweep(self.mass, self.statistics, 0.0)
+        more = varied.n_stats(self.origin.size, self.weights.size) - self.statistics.size
+        sweep = Sweep(self.mass, np.pad(self.statistics, (0, more)), 0.0)
         return State(mixture, sweep, self.about, self.n_batches, 0, self.seen, None, 0)
 
     def check(self, family: Family) -> None:
@@ -134,13 +135,14 @@ def stream_of(
 ) -> Stream:
     """The stream of a family after a batch, whose parameters are these, and were published as these attributes."""
     assert state.statistics is not None
+    n_stats = family.n_stats(origin.size, state.mixture.weights.size)
     return Stream(
         family.name,
         state.mixture.weights,
         parameters,
         origin,
         state.statistics.mass,
-        state.statistics.stats,
+        state.statistics.stats[:n_stats],
         state.means,
         state.n_batches,
         state.seen,

@@ -21,9 +21,10 @@ from fastem.em.subsample import Sample
 from fastem.mixtures.base import INIT_SIZE, BaseMixture
 from fastem.mixtures.conditioning import Conditioning
 from fastem.mixtures.fitted import Float
+from fastem.mixtures.imputation import Imputing
 
 
-class StudentTMixture(Conditioning, BaseMixture):
+class StudentTMixture(Conditioning, Imputing, BaseMixture):
     """Mixture of multivariate t distributions: clusters with heavy tails, which outliers do not widen.
 
     A t distribution with `df` degrees of freedom is a normal distribution whose covariance is, for each row, its scale
@@ -77,7 +78,9 @@ class StudentTMixture(Conditioning, BaseMixture):
         components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
         of the posterior is estimated, see `lower_bound_`.
     missing : {'raise', 'marginalize'}, default='raise'
-        What NaN in X means: an error. This family does not yet marginalise missing values, which is an error too.
+        What NaN in X means, and a value that is masked, None or NA: an error, or a value that is missing at random.
+        Then rows have the t density of what is there, and a row counts less the farther out its values are, for as
+        many as it shows; nothing is filled in.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options: see `fastem.Batch`, `Incremental`,
         `Sparse`, `Stepwise`, `Hard` and `Stochastic`. 'incremental' and 'sparse' need `df` as a number.

@@ -1,0 +1,157 @@
+"""Statistics and M-steps of t components where rows show only some of their values.
+
+Statistics are those of complete rows in expectation. Behind them stands what an estimate of degrees of freedom needs
+beside these, which is zero for complete rows: see `fastem.families._degrees.Incomplete`. Given the values that are
+there, a missing one has the conditional mean and, over the row's weight, the conditional covariance of a normal
+component. So means enter the weighted moments with the row's weight, and covariances without it.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from scipy.special import digamma
+
+from fastem.families import _gaussian
+from fastem.families._arithmetic import product
+from fastem.families._contract import Family, Float, Params, Prior
+from fastem.families._degrees import Incomplete, log_normalisers
+from fastem.families._gaussian import Factors, factors_of
+from fastem.families._student_t import Components
+from fastem.families.incomplete import marginal as normal_marginal
+from fastem.kernels.student_t import N_SUMS
+
+N_OTHERS = 5  # sums of rows without any value that are kept: from the second to the sixth
+
+
+class Partial(NamedTuple):
+    """T components for rows with missing values; `base` is the family for complete rows."""
+
+    components: Components
+    base: Family
+
+    def n_stats(self, n_features: int, n_components: int) -> int:
+        """Those of complete rows, five sums of each component, and masses of rows by their number of values."""
+        return self.base.n_stats(n_features, n_components) + (N_OTHERS + n_features) * n_components
+
+    def split(self, stats: Float, n_components: int, n_features: int) -> tuple[Float, Incomplete]:
+        """Statistics of complete rows, and what there is beside them."""
+        first = self.base.n_stats(n_features, n_components)
+        none, counts = np.split(stats[first:], [N_OTHERS * n_components])
+        return stats[:first], Incomplete(none.reshape(n_components, -1), counts.reshape(n_components, -1))
+
+    def gather(self, moments: Float, sums: Float, none: Float, counts: Float) -> Float:
+        """Statistics from weighted moments, sums (K, 7) of all rows and of rows without any value, and `counts`."""
+        return np.concatenate([moments, sums.ravel(), none[:, 1 : 1 + N_OTHERS].ravel(), counts.ravel()])
+
+    def m_step(self, mass: Float, stats: Float, params: Params, prior: Prior) -> Params:
+        """That of complete rows, with the likelihood of degrees of freedom that the values that are there have."""
+        plain, incomplete = self.split(stats, *params.means.shape)
+        return self.components.m_step(mass, plain, params, prior, incomplete)
+
+    def shift(self, mass: Float, stats: Float, means: Float, to: Float) -> Float:
+        """Move moments from about `means` to about `to`."""
+        plain, _ = self.split(stats, *means.shape)
+        return np.concatenate([self.base.shift(mass, plain, means, to), stats[plain.size :]])
+
+    def expected(self, mass: Float, stats: Float, params: Params) -> float:
+        """What of the expected log-density depends on means and scale matrices, and a constant."""
+        return self.base.expected(mass, self.split(stats, *params.means.shape)[0], params)
+
+    def embed(self, some: Float, components: Any, stats: Float, n_features: int, n_components: int) -> None:
+        """Add statistics in their places."""
+        plain, own = self.split(some, len(components), n_features)
+        all_plain, all_own = self.split(stats, n_components, n_features)
+        self.base.embed(plain, components, all_plain, n_features, n_components)
+        for part, whole in zip(own, all_own, strict=True):
+            whole[components] += part
+
+    def complete(self, raw: Float, params: Params) -> tuple[Float, Float, Float]:
+        """Sums of all rows and of rows without any value, and masses by numbers of values, from those of a pass."""
+        n_components, n_features = params.means.shape
+        sums = raw.reshape(n_components, -1)
+        none, counts = sums[:, N_SUMS : 2 * N_SUMS], sums[:, 2 * N_SUMS : -1]
+        total = sums[:, :N_SUMS] + none
+        latent = log_weights(params, np.arange(n_features + 1))
+        total[:, 6] += (counts * (latent[:, :-1] - latent[:, -1:])).sum(axis=1)
+        return total, none, counts
+
+
+def log_weights(params: Params, n_values: Any) -> Float:
+    """Expected logarithms (K, ...) of the weights of rows at the centres that show so many values."""
+    finite = params.degrees > 0.0
+    half = 0.5 * np.where(finite, params.degrees, 1.0)[:, None]
+    return np.where(finite[:, None], digamma(half + 0.5 * n_values) - np.log(half), 0.0)
+
+
+def normalisers(params: Params) -> Float:
+    """What log-densities of rows that show 0, 1 ... d values have beside those of normal ones (K, d + 1)."""
+    return log_normalisers(params.inverse_df[:, None], np.arange(params.means.shape[1] + 1))
+
+
+class PatternFactors(NamedTuple):
+    """Of normal components, and the parameters."""
+
+    normal: Factors
+    params: Params
+
+
+class PatternParams(NamedTuple):
+    """Complete rows' parameters of P patterns with m values each, see `fastem.families.incomplete.PatternParams`."""
+
+    means: Float  # (P, K, m)
+    lower: Float  # (P, K, m, m)
+    offset: Float  # (P, K, m)
+    log_constant: Float  # (P, K)
+    loading: Float  # (P, K, d, m)
+    inverse_df: Float  # (K,)
+    exponent: Float  # (K,)
+    log_weight: Float  # (K,)
+    nothing: Float  # (K,)
+
+
+class OnePattern(NamedTuple):
+    """Those of one of them; `covariances` are not read."""
+
+    means: Float
+    covariances: Float
+    lower: Float
+    offset: Float
+    log_constant: Float
+    inverse_df: Float
+    exponent: Float
+    log_weight: Float
+    nothing: Float
+
+
+def factors(params: Params) -> PatternFactors:
+    """What parameters of patterns are made from."""
+    return PatternFactors(factors_of(params), params)
+
+
+def marginal(given: PatternFactors, log_weights_of_components: Float, columns: Any) -> PatternParams:
+    """Parameters of the values that rows of each pattern have, with the weights, without powers of 2 pi."""
+    params, m = given.params, columns.shape[1]
+    normal = normal_marginal(given.normal, log_weights_of_components, columns)
+    log_constant = normal.log_constant + log_normalisers(params.inverse_df, m)
+    exponent = np.where(params.degrees > 0.0, -0.5 * (params.degrees + m), 0.0)
+    level = log_weights(params, np.array([m]))[:, 0]
+    return PatternParams(
+        *normal._replace(log_constant=log_constant), params.inverse_df, exponent, level, np.zeros(len(level))
+    )
+
+
+def expand(masses: Float, stats: Float, patterns: PatternParams) -> tuple[Float, ...]:
+    """Weighted first moments (K, d), second ones less the scales times the mass, and the sums that are beside them."""
+    n_patterns, n_components, m = patterns.means.shape
+    n_features = patterns.loading.shape[2]
+    own = N_SUMS * n_components
+    moments = stats[:, :-own].reshape(n_patterns, n_components, m + 1, m)
+    lower, loading = patterns.lower, patterns.loading
+    first = product(loading, product(lower, moments[:, :, 0, :, None])).sum(axis=0)[:, :, 0]
+    white = product(lower, _gaussian.symmetric(moments[:, :, 1:]), np.swapaxes(lower, 2, 3))
+    white -= masses[:, :, None, None] * np.eye(m)
+    excess = product(loading, white, np.swapaxes(loading, 2, 3)).sum(axis=0)
+    sums = stats[:, -own:].reshape(n_patterns, n_components, N_SUMS).sum(axis=0)
+    counts = np.zeros((n_components, n_features + 1))
+    counts[:, m] = masses.sum(axis=0)
+    return first, excess, sums, sums * ((n_features - m) / n_features), counts[:, :-1]

@@ -1,0 +1,190 @@
+"""T components for rows in which some values are missing, made from those for complete rows.
+
+Full and tied scale matrices are evaluated row by row, or pattern by pattern, as covariances of normal components are,
+see `fastem.families.incomplete`; diagonal ones cell by cell, see `fastem.families.cells`. What makes a t density of the
+distances is `fastem.kernels.student_t_missing`.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from fastem.families import _gaussian, cells, incomplete
+from fastem.families._arithmetic import product
+from fastem.families._contract import Family, Float, Params, PatternAlgebra
+from fastem.families._student_t_missing import (
+    OnePattern,
+    Partial,
+    PatternFactors,
+    expand,
+    factors,
+    marginal,
+    normalisers,
+)
+from fastem.families.student_t import components_of
+from fastem.kernels.cells import log_levels, shared_moments
+from fastem.kernels.incomplete import add_statistics, load_errors
+from fastem.kernels.incomplete import log_levels as log_levels_of_matrices
+from fastem.kernels.jit import inlined
+from fastem.kernels.posterior import active_vectors
+from fastem.kernels.student_t_missing import OWN_ROWS, count_values, log_densities, n_sums, parts, weigh_parts
+
+# 1 / df, or 0; minus half the degrees of freedom; what densities of rows have beside normal ones, by their number of
+# values; expected logarithm of the weight of a complete row at the centre
+OWN = ("inverse_df", "exponent", "normaliser", "log_weight")
+MatrixParams = namedtuple("MatrixParams", (*incomplete.IncompleteParams._fields, *OWN))  # type: ignore[misc]
+CellParams = namedtuple("CellParams", (*cells.CellParams._fields, *OWN))  # type: ignore[misc]
+
+
+@inlined
+def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """Component log-densities of a tile, without powers of 2 pi; `scratch` keeps what `accumulate` needs."""
+    halves, logarithms, _, _, n_values, _, rest = parts(scratch, out.shape[0])
+    count_values(tile, n_values)
+    log_levels_of_matrices(params, tile, rest, halves, out)
+    log_densities(params, n_values, halves, logarithms, out)
+
+
+@inlined
+def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """What `incomplete` sums of rows with weights, and the sums of `fastem.kernels.student_t_missing.weigh_parts`."""
+    n_components, n_own = resp.shape[0], n_sums(tile.shape[0])
+    first = stats.size - n_components * n_own
+    weigh_parts(params, tile, resp, mass, scratch, stats[first:].reshape(n_components, n_own))
+    _, _, whole, _, _, _, rest = parts(scratch, n_components)
+    add_statistics(params, tile, resp, whole, mass, rest, stats[:first])
+
+
+@inlined
+def log_prob_of_cells(params, tile, scratch, out):  # type: ignore[no-untyped-def]
+    """The same for diagonal scale matrices."""
+    halves, logarithms, _, _, n_values, _, _ = parts(scratch, out.shape[0])
+    count_values(tile, n_values)
+    log_levels(params.inverse_deviation, params.offset, params.log_scale, params.log_constant, tile, halves, out)
+    log_densities(params, n_values, halves, logarithms, out)
+
+
+@inlined
+def accumulate_cells(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
+    """Per component: mass, and first and second moments (d,) of rows with weights, of the cells that are there."""
+    n_components, n_features, n_own = resp.shape[0], tile.shape[0], n_sums(tile.shape[0])
+    last = 3 * n_components * n_features
+    weigh_parts(params, tile, resp, mass, scratch, stats[last:].reshape(n_components, n_own))
+    _, _, whole, _, _, vectors, _ = parts(scratch, n_components)
+    places = vectors.view(np.int64)
+    for k in range(n_components):
+        active = places[: active_vectors(resp[k], mass[k], places)]
+        if active.size > 0:
+            shared_moments(resp[k], whole[k], active, tile, params.centres[k], 3 * k * n_features, stats)
+
+
+def prepare_matrices(params: Params, rows: Any) -> Params:
+    """Parameters for rows of a kind."""
+    return _prepared(MatrixParams, incomplete.prepare(params, rows), params)
+
+
+def prepare_cells(params: Params, rows: Any) -> Params:
+    """Columns one by one."""
+    return _prepared(CellParams, cells.prepare(params, rows), params)
+
+
+def _prepared(kind: Callable[..., Any], of_normal: Params, params: Params) -> Params:
+    exponent = np.where(params.degrees > 0.0, -0.5 * params.degrees, 0.0)
+    return kind(*of_normal, params.inverse_df, exponent, normalisers(params), params.log_weight)
+
+
+def vary(base: Family) -> Family:
+    """The family for rows with missing values."""
+    _, form, degrees = base.name.split("-")
+    partial = Partial(components_of(form, degrees), base)
+    varied = base._replace(
+        name=f"{base.name}.student_t_missing",
+        kernels_of=f"{base.kernel_key}.student_t_missing",
+        n_stats=partial.n_stats,
+        m_step=partial.m_step,
+        shift=partial.shift,
+        expected=partial.expected,
+        embed=partial.embed,
+        log_base=_gaussian.log_base,
+        few=None,
+    )
+    return _of_matrices(varied, partial) if form in ("full", "tied") else _of_cells(varied, partial)
+
+
+def _of_matrices(varied: Family, partial: Partial) -> Family:
+    normal = partial.components.normal
+
+    def n_raw(n_features: int, n_components: int) -> int:
+        return incomplete.n_raw(n_features, n_components) + n_components * int(n_sums(n_features))
+
+    def arrange(mass: Float, weights: Float, moments: tuple[Float, Float], given: PatternFactors) -> Float:
+        (centres, lower), (first, excess) = given.normal, moments
+        second = excess + mass[:, None, None] * product(lower, np.swapaxes(lower, 1, 2))
+        assert normal.arrange is not None
+        return normal.shift(weights.copy(), normal.arrange(first, second), centres, given.params.means)
+
+    def finish(mass: Float, raw: Float, params: Params) -> Float:
+        own = len(mass) * int(n_sums(params.means.shape[1]))
+        total, none, counts = partial.complete(raw[-own:], params)
+        given = factors(params)
+        moments = arrange(mass, total[:, 0], incomplete.expand_sums(given.normal[1], raw[:-own]), given)
+        return partial.gather(moments, total, none, counts)
+
+    def collect(mass: Float, sums: tuple[Float, ...], given: PatternFactors, params: Params) -> Float:
+        first, excess, total, none, counts = sums
+        return partial.gather(arrange(mass, total[:, 0], (first, excess), given), total, none, counts)
+
+    return varied._replace(
+        log_prob=log_prob,
+        accumulate=accumulate,
+        load_errors=load_errors,
+        prepare=prepare_matrices,
+        singular=incomplete.singular,
+        n_raw=n_raw,
+        finish=finish,
+        scratch_rows=lambda m, d, K, b: 4 * K + OWN_ROWS + incomplete.scratch_rows(m, d, K, b),
+        patterns=PatternAlgebra("student_t-full-fixed", factors, marginal, pick, expand, collect),
+        single=None,
+    )
+
+
+def _of_cells(varied: Family, partial: Partial) -> Family:
+    normal = partial.components.normal
+
+    def n_raw(n_features: int, n_components: int) -> int:
+        return n_components * (3 * n_features + int(n_sums(n_features)))
+
+    def finish(mass: Float, raw: Float, params: Params) -> Float:
+        centres, inverse = _gaussian.columns_of(params)
+        first = 3 * centres.size
+        total, none, counts = partial.complete(raw[first:], params)
+        moments = cells.expected_moments(mass, raw[:first], centres, inverse)
+        moments = normal.shift(total[:, 0].copy(), moments, centres, params.means)
+        return partial.gather(moments, total, none, counts)
+
+    return varied._replace(
+        log_prob=log_prob_of_cells,
+        accumulate=accumulate_cells,
+        prepare=prepare_cells,
+        n_raw=n_raw,
+        finish=finish,
+        scratch_rows=lambda m, d, K, b: 4 * K + OWN_ROWS,
+    )
+
+
+@inlined
+def pick(params, p):  # type: ignore[no-untyped-def]
+    """Parameters of a pattern."""
+    return OnePattern(
+        params.means[p],
+        params.lower[p],
+        params.lower[p],
+        params.offset[p],
+        params.log_constant[p],
+        params.inverse_df,
+        params.exponent,
+        params.log_weight,
+        params.nothing,
+    )

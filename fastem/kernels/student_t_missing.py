@@ -1,0 +1,103 @@
+"""Multivariate t densities of rows in which some values are missing, and what degrees of freedom are estimated by.
+
+A row that shows p of d values, at the squared distance D of these, has for k = 1 / df the density and the weight
+
+    c_p (1 + k D)^-((df + p) / 2),    u = (1 + k p) / (1 + k D).
+
+All that is summed is linear in 1 + k p. So the row counts as p / d of a row with all values and 1 - p / d of one
+without any, at the same distance, and `fastem.kernels.student_t.weigh` serves both. Only the constants c_p need more:
+how many rows show how many values.
+"""
+
+import numpy as np
+
+from fastem.kernels.jit import kernel
+from fastem.kernels.posterior import active_vectors
+from fastem.kernels.student_t import N_SUMS, lowest_half, weigh
+from fastem.kernels.vecmath import log_of_one_plus
+from fastem.kernels.vectors import broadcast, lanes, load, maximum, multiply_add, splat, store, where
+
+OWN_ROWS = 2  # of scratch memory, beside four for each component
+
+
+@kernel
+def n_sums(n_features):
+    """Of each component, beside the moments: two times those of `weigh`, and rows by their number of values."""
+    return 2 * N_SUMS + n_features + 1
+
+
+@kernel
+def parts(scratch, n_components):
+    """Scratch memory: -D / 2, log(1 + k D), responsibilities of rows with all values and without any (K, b); p (b,).
+
+    Then a row for vectors that are active, and the rest.
+    """
+    halves, logarithms = scratch[:n_components], scratch[n_components : 2 * n_components]
+    whole, none = scratch[2 * n_components : 3 * n_components], scratch[3 * n_components : 4 * n_components]
+    last = 4 * n_components
+    return halves, logarithms, whole, none, scratch[last], scratch[last + 1], scratch[last + OWN_ROWS :]
+
+
+@kernel
+def count_values(tile, n_values):
+    """n_values[c] is the number of values of the row that are there."""
+    zero, one = splat(0.0, tile), splat(1.0, tile)
+    for c in range(0, n_values.size, lanes(tile)):
+        n = zero
+        for j in range(tile.shape[0]):
+            x = load(tile, j, c)
+            n = n + where(x >= x, one, zero)
+        store(n, n_values, c)
+
+
+@kernel
+def log_densities(params, n_values, halves, logarithms, out):
+    """Add log c_p - (df + p) / 2 log(1 + k D) to `out` (K, b), which has constants and determinants."""
+    minus_half = splat(-0.5, out)
+    for k in range(out.shape[0]):
+        normaliser, own = params.normaliser[k], out[k]
+        for c in range(own.size):
+            own[c] = own[c] + normaliser[int(n_values[c])]
+        lowest = lowest_half(params.inverse_df, k, out)
+        if params.inverse_df[k] > 0.0:
+            factor, power = splat(-2.0 * params.inverse_df[k], out), broadcast(params.exponent, k)
+            for c in range(0, own.size, lanes(out)):
+                logarithm, _ = log_of_one_plus(maximum(load(halves, k, c), lowest) * factor)
+                store(logarithm, logarithms, k, c)
+                exponent = multiply_add(minus_half, load(n_values, c), power)
+                store(multiply_add(exponent, logarithm, load(out, k, c)), out, k, c)
+        else:
+            for c in range(0, own.size, lanes(out)):
+                store(load(out, k, c) + maximum(load(halves, k, c), lowest), out, k, c)
+
+
+@kernel
+def divide(resp, k, active, n_values, whole, none, counts):
+    """Divide resp[k] between rows with all values and without any, and add to `counts` (d + 1,) what shows how many."""
+    zero, n_features = splat(0.0, resp), splat(counts.size - 1.0, resp)
+    for c in range(0, resp.shape[1], lanes(resp)):
+        store(zero, whole, k, c)
+        store(zero, none, k, c)
+    for c in active:
+        r = load(resp, k, c)
+        of_whole = r * (load(n_values, c) / n_features)
+        store(of_whole, whole, k, c)
+        store(r - of_whole, none, k, c)
+        for i in range(c, c + lanes(resp)):
+            counts[int(n_values[i])] += resp[k, i]
+
+
+@kernel
+def weigh_parts(params, tile, resp, mass, scratch, sums):
+    """Set `whole` of `parts` to responsibilities times weights of the rows, and add to `sums` (K, `n_sums`)."""
+    n_components, n_features = resp.shape[0], tile.shape[0]
+    halves, logarithms, whole, none, n_values, vectors, _ = parts(scratch, n_components)
+    inverse_df, log_weight, places = params.inverse_df, params.log_weight, vectors.view(np.int64)
+    for k in range(n_components):
+        active = places[: active_vectors(resp[k], mass[k], places)]
+        own = sums[k]
+        divide(resp, k, active, n_values, whole, none, own[2 * N_SUMS :])
+        weigh(inverse_df, log_weight, k, n_features, active, halves, logarithms, whole, own[:N_SUMS])
+        weigh(inverse_df, log_weight, k, 0, active, halves, logarithms, none, own[N_SUMS : 2 * N_SUMS])
+        for c in active:
+            store(load(whole, k, c) + load(none, k, c), whole, k, c)
