@@ -78,12 +78,9 @@ class Student:
 
     def moved(self, X, mass):
         """The expanded step of means and scale matrices."""
-        weighted = mass * self.row_weights(X)
-        sums, totals = weighted.sum(axis=0), mass.sum(axis=0)
-        means = weighted.T @ X / sums[:, None]
-        scatters = np.array(
-            [((X - mean).T * column) @ (X - mean) for mean, column in zip(means, weighted.T, strict=True)]
-        )
+        sums, totals = (mass * self.row_weights(X)).sum(axis=0), mass.sum(axis=0)
+        means = self.centres_of(X, mass)
+        scatters = self.scatters(X, mass, means)
         if self.form == "tied":
             scales = scatters.sum(axis=0) / (totals.sum() * self.pooled_weight(totals, sums))
         else:
@@ -91,6 +88,16 @@ class Student:
             diagonals = np.einsum("kii->ki", matrices)
             scales = {"full": matrices, "diag": diagonals, "spherical": diagonals.mean(axis=1)}[self.form]
         return replace(self, weights=totals / totals.sum(), means=means, scales=scales)
+
+    def centres_of(self, X, mass):
+        """Weighted means of the rows (K, d)."""
+        weighted = mass * self.row_weights(X)
+        return weighted.T @ X / weighted.sum(axis=0)[:, None]
+
+    def scatters(self, X, mass, means):
+        """Weighted scatters (K, d, d) about some means."""
+        weighted = mass * self.row_weights(X)
+        return np.array([((X - mean).T * column) @ (X - mean) for mean, column in zip(means, weighted.T, strict=True)])
 
     def pooled_weight(self, totals, sums):
         """The best mean weight of the expanded model where all share a scale matrix."""
@@ -105,8 +112,11 @@ class Student:
         """
         d, u = X.shape[1], self.row_weights(X)
         totals, sums, finite = mass.sum(axis=0), (mass * u).sum(axis=0), self.df < np.inf
-        old = np.array([(mass[:, k] * u[:, k]) @ self.distances(X, k) for k in range(len(totals))])
-        new = np.array([(mass[:, k] * u[:, k]) @ moved.distances(X, k) for k in range(len(totals))])
+        old, new = (
+            np.array([np.trace(np.linalg.solve(matrix, scatter)) for matrix, scatter in zip(
+                at.matrices(), self.scatters(X, mass, at.means), strict=True)])
+            for at in (self, moved)
+        )
         volumes = np.linalg.slogdet(self.matrices())[1] - np.linalg.slogdet(moved.matrices())[1]
 
         def gains(a):
@@ -126,10 +136,14 @@ class Student:
         stretched, gain = self.stretched(X, mass)
         return replace(stretched, weights=moved.weights) if gain > self.gain_of(moved, X, mass) else moved
 
+    def bound(self, X, mass, k):
+        """Of the likelihood of component k."""
+        return Bound(1 / self.df[k], mass[:, k], self.distances(X, k), X.shape[1])
+
     def stretched(self, X, mass):
         """The step of degrees of freedom and sizes, and its gain."""
-        d, n_components = X.shape[1], len(self.weights)
-        bounds = [Bound(1 / self.df[k], mass[:, k], self.distances(X, k), d) for k in range(n_components)]
+        n_components = len(self.weights)
+        bounds = [self.bound(X, mass, k) for k in range(n_components)]
         everyone = list(range(n_components))
         of_df = [everyone] if self.mode == "shared" else [[k] for k in everyone]
         of_scale = [everyone] if self.form == "tied" else [[k] for k in everyone]
@@ -152,20 +166,14 @@ class Student:
             if self.form != "tied" or len(group) == n_components:
                 parts = [group] if self.form == "tied" else [[k] for k in group]
                 best = [
-                    sum(mass[:, k] @ bounds[k].distances for k in part) / (d * mass[:, part].sum()) for part in parts
+                    sum(bounds[k].squares for k in part) / sum(bounds[k].n_values for k in part) for part in parts
                 ]
                 own = np.array(best * len(group) if self.form == "tied" else best)
-            normal = sum(
-                -0.5 * (mass[:, k].sum() * d * np.log(s) + mass[:, k] @ bounds[k].distances / s)
-                for k, s in zip(group, own, strict=True)
-            )
+            normal = sum(bounds[k].if_normal(s) for k, s in zip(group, own, strict=True))
             if normal >= now:
                 inverse[group], scale[group] = 0.0, own
         after = sum(
-            bounds[k](inverse[k], scale[k])
-            if inverse[k] > 0
-            else -0.5 * (mass[:, k].sum() * d * np.log(scale[k]) + mass[:, k] @ bounds[k].distances / scale[k])
-            for k in everyone
+            bounds[k](inverse[k], scale[k]) if inverse[k] > 0 else bounds[k].if_normal(scale[k]) for k in everyone
         )
         factor = scale[0] if self.form == "tied" else scale.reshape(-1, *[1] * (self.scales.ndim - 1))
         with np.errstate(divide="ignore"):
@@ -180,6 +188,7 @@ class Bound:
 
     def __init__(self, at, mass, distances, d):
         self.at, self.mass, self.distances, self.d = at, mass, distances, d
+        self.n_values, self.squares = d * mass.sum(), mass @ distances
         self.terms = [
             mass @ quad_vec(lambda v, j=j: self.term(v, j), 0, 1, epsabs=0, epsrel=1e-12)[0] for j in range(3)
         ]
@@ -201,6 +210,10 @@ class Bound:
     def __call__(self, k, s):
         level = self.mass.sum() * (excess(k, self.d) - 0.5 * self.d * np.log(s))
         return level - 0.5 * (1 + k * self.d) / s * self.rest(k / s)
+
+    def if_normal(self, s):
+        """The likelihood itself at infinite df."""
+        return -0.5 * (self.n_values * np.log(s) + self.squares / s)
 
     def slope(self, k, s):
         """Derivative with respect to k."""

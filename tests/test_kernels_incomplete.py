@@ -8,7 +8,8 @@ from fastem.data import ArraySource
 from fastem.data.row_info import Annotations
 from fastem.engine.tiling import FACTOR_TILE_ROWS, aligned_zeros
 from fastem.families import get_family
-from fastem.families.incomplete import scratch_rows, vary
+from fastem.families._incomplete import scratch_rows
+from fastem.families.incomplete import vary
 from fastem.kernels import cells, incomplete, jit, lane_matrices, tiles, uniform, vectors
 
 pytestmark = pytest.mark.slow

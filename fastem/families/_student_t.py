@@ -1,6 +1,7 @@
 """Parameters and M-steps of t components of any form, made from those of normal ones."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,9 +12,10 @@ from fastem.families._contract import Family, Float, Params, Prior
 from fastem.families._degrees import Incomplete, climb, degrees_from, log_normalisers
 from fastem.families._gaussian import symmetric
 from fastem.families._student_t_host import complete, named
-from fastem.families._student_t_kernels import OWN, Shape
+from fastem.families._student_t_kernels import OWN, SHAPES, Shape, params_of
 from fastem.kernels.student_t import N_SUMS
 
+DEGREES = ("shared", "component", "fixed")
 START = 30.0  # degrees of freedom of a start
 UNKNOWN = -1.0  # degrees of freedom before there are rows to tell: components are normal
 
@@ -226,6 +228,14 @@ class Components(NamedTuple):
         normal = self.normal.restore(named(complete(self.normal, described)))
         degrees = described.get("df", np.full(len(described["means"]), START))
         return self.make(normal, np.where(degrees < np.inf, degrees, 0.0))
+
+
+def components_of(form: str, degrees: str) -> Components:
+    """What a form of t components is made from; KeyError if there is none."""
+    if form not in SHAPES or degrees not in DEGREES:
+        raise KeyError(f"{form}-{degrees}")
+    normal: Family = import_module(f"fastem.families.gaussian_{form}").FAMILY
+    return Components(SHAPES[form], normal, params_of(normal), degrees)
 
 
 def _ratio(sums: Any, mass: Any, n_components: int) -> Float:

@@ -16,8 +16,8 @@ from fastem.families._arithmetic import product
 from fastem.families._contract import Family, Float, Params, Prior
 from fastem.families._degrees import Incomplete, log_normalisers
 from fastem.families._gaussian import Factors, factors_of
+from fastem.families._incomplete import marginal as normal_marginal
 from fastem.families._student_t import Components
-from fastem.families.incomplete import marginal as normal_marginal
 from fastem.kernels.student_t import N_SUMS
 
 N_OTHERS = 5  # sums of rows without any value that are kept: from the second to the sixth
@@ -96,7 +96,7 @@ class PatternFactors(NamedTuple):
 
 
 class PatternParams(NamedTuple):
-    """Complete rows' parameters of P patterns with m values each, see `fastem.families.incomplete.PatternParams`."""
+    """Complete rows' parameters of P patterns with m values each, see `fastem.families._incomplete.PatternParams`."""
 
     means: Float  # (P, K, m)
     lower: Float  # (P, K, m, m)

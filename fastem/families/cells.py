@@ -10,22 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastem.families import _gaussian
-from fastem.families._arithmetic import logarithm
+from fastem.families._cells import expected_moments, prepare
 from fastem.families._contract import Family, Float, Params
 from fastem.kernels import cells
 from fastem.kernels.jit import inlined
 from fastem.kernels.posterior import active_vectors
-
-
-class CellParams(NamedTuple):
-    """What passes read of Gaussian components: each column's density by itself."""
-
-    centres: Float  # (K, d)
-    inverse_deviation: Float  # (K, d)
-    offset: Float  # (K, d)
-    log_scale: Float  # (K, d), logarithms of the inverse deviations
-    log_constant: Float  # (K,)
-    log_widths: Float  # (d,), of a background, see `fastem.families.background`
 
 
 @inlined
@@ -68,20 +57,6 @@ def accumulate_linear(params, tile, weight, resp, mass, scratch, stats):  # type
         active = vectors[: active_vectors(resp[k], mass[k], vectors)]
         if active.size > 0:
             cells.weighted_counts(resp[k], active, tile, 2 * k * n_features, stats)
-
-
-def prepare(params: Params, rows: Any) -> CellParams:
-    """Gaussian columns one by one."""
-    centres, inverse = _gaussian.columns_of(params)
-    constant, widths = np.zeros(len(centres)), np.zeros(centres.shape[1])
-    return CellParams(centres, inverse, centres * inverse, logarithm(inverse), constant, widths)
-
-
-def expected_moments(mass: Float, raw: Float, centres: Float, inverse: Float) -> Float:
-    """First and second moments about the means of all cells, of which missing ones have the components' variances."""
-    count, first, second = np.moveaxis(raw.reshape(len(centres), 3, centres.shape[1]), 1, 0)
-    missing = np.maximum(mass[:, None] - count, 0.0)
-    return np.stack([first, second + missing * (1.0 / inverse) ** 2], axis=1).ravel()
 
 
 def vary(base: Family) -> Family:

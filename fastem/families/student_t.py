@@ -16,14 +16,12 @@ Both bounds touch the likelihood at the parameters of the pass, so it never fall
 """
 
 import functools
-from importlib import import_module
 
 from fastem.families import _student_t_host
 from fastem.families._contract import Family
-from fastem.families._student_t import Components
-from fastem.families._student_t_kernels import SHAPES, kernels_from, params_of
+from fastem.families._student_t import components_of
+from fastem.families._student_t_kernels import kernels_from
 
-DEGREES = ("shared", "component", "fixed")
 TIED = (
     "components of covariance_type='tied' have scale matrices that are not the same, given values; fit with "
     "covariance_type='full', or use regress"
@@ -70,14 +68,6 @@ def family(form: str, degrees: str) -> Family:
         scratch_rows=scratch_rows,
         unsupported=_unsupported(form, degrees),
     )
-
-
-def components_of(form: str, degrees: str) -> Components:
-    """What a form of t components is made from; KeyError if there is none."""
-    if form not in SHAPES or degrees not in DEGREES:
-        raise KeyError(f"{form}-{degrees}")
-    normal: Family = import_module(f"fastem.families.gaussian_{form}").FAMILY
-    return Components(SHAPES[form], normal, params_of(normal), degrees)
 
 
 def _unsupported(form: str, degrees: str) -> tuple[tuple[str, str], ...]:

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from fastem.families import _gaussian, cells, incomplete
+from fastem.families import _cells, _gaussian, _incomplete
 from fastem.families._arithmetic import product
 from fastem.families._contract import Family, Float, Params, PatternAlgebra
+from fastem.families._student_t import components_of
 from fastem.families._student_t_missing import (
     OnePattern,
     Partial,
@@ -23,7 +24,6 @@ from fastem.families._student_t_missing import (
     marginal,
     normalisers,
 )
-from fastem.families.student_t import components_of
 from fastem.kernels.cells import log_levels, shared_moments
 from fastem.kernels.incomplete import add_statistics, load_errors
 from fastem.kernels.incomplete import log_levels as log_levels_of_matrices
@@ -34,8 +34,8 @@ from fastem.kernels.student_t_missing import OWN_ROWS, count_values, log_densiti
 # 1 / df, or 0; minus half the degrees of freedom; what densities of rows have beside normal ones, by their number of
 # values; expected logarithm of the weight of a complete row at the centre
 OWN = ("inverse_df", "exponent", "normaliser", "log_weight")
-MatrixParams = namedtuple("MatrixParams", (*incomplete.IncompleteParams._fields, *OWN))  # type: ignore[misc]
-CellParams = namedtuple("CellParams", (*cells.CellParams._fields, *OWN))  # type: ignore[misc]
+MatrixParams = namedtuple("MatrixParams", (*_incomplete.IncompleteParams._fields, *OWN))  # type: ignore[misc]
+CellParams = namedtuple("CellParams", (*_cells.CellParams._fields, *OWN))  # type: ignore[misc]
 
 
 @inlined
@@ -82,12 +82,12 @@ def accumulate_cells(params, tile, weight, resp, mass, scratch, stats):  # type:
 
 def prepare_matrices(params: Params, rows: Any) -> Params:
     """Parameters for rows of a kind."""
-    return _prepared(MatrixParams, incomplete.prepare(params, rows), params)
+    return _prepared(MatrixParams, _incomplete.prepare(params, rows), params)
 
 
 def prepare_cells(params: Params, rows: Any) -> Params:
     """Columns one by one."""
-    return _prepared(CellParams, cells.prepare(params, rows), params)
+    return _prepared(CellParams, _cells.prepare(params, rows), params)
 
 
 def _prepared(kind: Callable[..., Any], of_normal: Params, params: Params) -> Params:
@@ -117,7 +117,7 @@ def _of_matrices(varied: Family, partial: Partial) -> Family:
     normal = partial.components.normal
 
     def n_raw(n_features: int, n_components: int) -> int:
-        return incomplete.n_raw(n_features, n_components) + n_components * int(n_sums(n_features))
+        return _incomplete.n_raw(n_features, n_components) + n_components * int(n_sums(n_features))
 
     def arrange(mass: Float, weights: Float, moments: tuple[Float, Float], given: PatternFactors) -> Float:
         (centres, lower), (first, excess) = given.normal, moments
@@ -129,7 +129,7 @@ def _of_matrices(varied: Family, partial: Partial) -> Family:
         own = len(mass) * int(n_sums(params.means.shape[1]))
         total, none, counts = partial.complete(raw[-own:], params)
         given = factors(params)
-        moments = arrange(mass, total[:, 0], incomplete.expand_sums(given.normal[1], raw[:-own]), given)
+        moments = arrange(mass, total[:, 0], _incomplete.expand_sums(given.normal[1], raw[:-own]), given)
         return partial.gather(moments, total, none, counts)
 
     def collect(mass: Float, sums: tuple[Float, ...], given: PatternFactors, params: Params) -> Float:
@@ -141,10 +141,10 @@ def _of_matrices(varied: Family, partial: Partial) -> Family:
         accumulate=accumulate,
         load_errors=load_errors,
         prepare=prepare_matrices,
-        singular=incomplete.singular,
+        singular=_incomplete.singular,
         n_raw=n_raw,
         finish=finish,
-        scratch_rows=lambda m, d, K, b: 4 * K + OWN_ROWS + incomplete.scratch_rows(m, d, K, b),
+        scratch_rows=lambda m, d, K, b: 4 * K + OWN_ROWS + _incomplete.scratch_rows(m, d, K, b),
         patterns=PatternAlgebra("student_t-full-fixed", factors, marginal, pick, expand, collect),
         single=None,
     )
@@ -160,7 +160,7 @@ def _of_cells(varied: Family, partial: Partial) -> Family:
         centres, inverse = _gaussian.columns_of(params)
         first = 3 * centres.size
         total, none, counts = partial.complete(raw[first:], params)
-        moments = cells.expected_moments(mass, raw[:first], centres, inverse)
+        moments = _cells.expected_moments(mass, raw[:first], centres, inverse)
         moments = normal.shift(total[:, 0].copy(), moments, centres, params.means)
         return partial.gather(moments, total, none, counts)
 

@@ -79,8 +79,8 @@ class StudentTMixture(Conditioning, Imputing, BaseMixture):
         of the posterior is estimated, see `lower_bound_`.
     missing : {'raise', 'marginalize'}, default='raise'
         What NaN in X means, and a value that is masked, None or NA: an error, or a value that is missing at random.
-        Then rows have the t density of what is there, and a row counts less the farther out its values are, for as
-        many as it shows; nothing is filled in.
+        Then the likelihood is that of the values that are there, by which rows are weighed too, and nothing is filled
+        in.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
         How the likelihood is climbed, by name or as an object with options: see `fastem.Batch`, `Incremental`,
         `Sparse`, `Stepwise`, `Hard` and `Stochastic`. 'incremental' and 'sparse' need `df` as a number.
