@@ -113,8 +113,12 @@ class Student:
         d, u = X.shape[1], self.row_weights(X)
         totals, sums, finite = mass.sum(axis=0), (mass * u).sum(axis=0), self.df < np.inf
         old, new = (
-            np.array([np.trace(np.linalg.solve(matrix, scatter)) for matrix, scatter in zip(
-                at.matrices(), self.scatters(X, mass, at.means), strict=True)])
+            np.array(
+                [
+                    np.trace(np.linalg.solve(matrix, scatter))
+                    for matrix, scatter in zip(at.matrices(), self.scatters(X, mass, at.means), strict=True)
+                ]
+            )
             for at in (self, moved)
         )
         volumes = np.linalg.slogdet(self.matrices())[1] - np.linalg.slogdet(moved.matrices())[1]
@@ -165,9 +169,7 @@ class Student:
             own = scale[group]
             if self.form != "tied" or len(group) == n_components:
                 parts = [group] if self.form == "tied" else [[k] for k in group]
-                best = [
-                    sum(bounds[k].squares for k in part) / sum(bounds[k].n_values for k in part) for part in parts
-                ]
+                best = [sum(bounds[k].squares for k in part) / sum(bounds[k].n_values for k in part) for part in parts]
                 own = np.array(best * len(group) if self.form == "tied" else best)
             normal = sum(bounds[k].if_normal(s) for k, s in zip(group, own, strict=True))
             if normal >= now:

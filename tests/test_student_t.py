@@ -4,6 +4,7 @@ import warnings
 
 import numpy as np
 import pytest
+from breaks import bits, broken_off_after
 from cases import CASES
 from fits import fall, run
 from known_answers import FOLDER
@@ -11,6 +12,7 @@ from reference import GAUSSIAN_FAMILIES
 from reference_student_t import Student, heavy_rows
 from scipy.special import digamma
 from scipy.stats import multivariate_t
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastem import GaussianMixture, StudentTMixture
@@ -193,6 +195,18 @@ def test_outliers_do_not_widen_a_component(rng):
     assert np.abs(model.means_).max() < 0.15
     assert np.abs(GaussianMixture().fit(X).covariances_[0]).max() > 50
     assert model.scales_[0].diagonal().max() < 1.5
+
+
+@pytest.mark.parametrize("form", GAUSSIAN_FAMILIES)
+def test_a_fit_that_is_broken_off_is_resumed_with_the_same_bits(form, tmp_path, monkeypatch):
+    X, path = heavy_rows(200), tmp_path / "fit"
+    expected = run(StudentTMixture(2, covariance_type=form, random_state=0), X, 8)
+    model = StudentTMixture(2, covariance_type=form, random_state=0, max_iter=8, tol=0.0)
+    with broken_off_after(4, monkeypatch):
+        model.fit(X, checkpoint=path)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, checkpoint=path, resume=True)
+    assert bits(model) == bits(expected)
 
 
 # Kernels

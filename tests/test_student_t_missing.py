@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+from breaks import bits, broken_off_after
 from fits import fall, run
 from incomplete import ALGORITHMS, holes
 from reference import GAUSSIAN_FAMILIES, log_joint, log_likelihood
 from reference_student_t import heavy_rows
 from reference_student_t_missing import PartialStudent
 from scipy.stats import multivariate_t
+from sklearn.exceptions import ConvergenceWarning
 
-from fastem import GaussianMixture, Source, StudentTMixture
+from fastem import GaussianMixture, Incremental, Source, Sparse, Stepwise, StudentTMixture
 from fastem.families._degrees import Incomplete, climb, log_normalisers
 from fastem.kernels import degrees
 
@@ -234,21 +236,26 @@ def test_batches_with_and_without_missing_values_follow_each_other(form, df):
     assert stream.score(both) == pytest.approx(whole.score(both), abs=0.02)
 
 
-@pytest.mark.parametrize("form", ["full", "spherical"])
-def test_a_fit_resumes_from_a_checkpoint(form, tmp_path):
-    X, start = problem(form, 4.0, 300)
-    model = model_at(start, 4.0, algorithm="incremental", random_state=0)
-    through = run(model_at(start, 4.0, algorithm="incremental", random_state=0), X, 9)
-    first, path = run(model, X, 9), tmp_path / "fit"
-    model.set_params(max_iter=9, tol=0.0)
-
-    def stop(event):
-        raise KeyboardInterrupt
-
-    assert first.lower_bound_ == through.lower_bound_
-    interrupted = model_at(start, 4.0, algorithm="incremental", random_state=0)
-    with pytest.warns(UserWarning, match="converge"):
-        interrupted.set_params(max_iter=9, tol=0.0).fit(X, checkpoint=path)
+@pytest.mark.parametrize(
+    ("df", "options"),
+    [
+        ("shared", {}),
+        ("component", {"acceleration": "anderson"}),
+        ("component", {"algorithm": Stepwise(50, averaging=True)}),
+        (4.0, {"algorithm": Incremental(5, "random")}),
+        (4.0, {"algorithm": Sparse(0.01)}),
+    ],
+    ids=str,
+)
+def test_a_fit_that_is_broken_off_is_resumed_with_the_same_bits(df, options, tmp_path, monkeypatch):
+    X, start = problem("full", df, 300)
+    expected, path = run(model_at(start, df, random_state=0, **options), X, 12), tmp_path / "fit"
+    model = model_at(start, df, random_state=0, **options).set_params(max_iter=12, tol=0.0)
+    with broken_off_after(2, monkeypatch):
+        model.fit(X, checkpoint=path)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, checkpoint=path, resume=True)
+    assert bits(model) == bits(expected)
 
 
 @forms
@@ -265,7 +272,9 @@ def test_expectations_and_draws_are_those_of_the_conditional_distribution(form):
     quantiles = np.quantile(drawn, [0.05, 0.25, 0.5, 0.75, 0.95])
     laws = [multivariate_t(b[1][1:2], b[2][1:2, 1:2] * (5 + b[0]) / 6, 6) for b in behind]
     for quantile, level in zip(quantiles, [0.05, 0.25, 0.5, 0.75, 0.95], strict=True):
-        assert sum(r * law.cdf([quantile]) for r, law in zip(share, laws, strict=True)) == pytest.approx(level, abs=0.01)
+        assert sum(r * law.cdf([quantile]) for r, law in zip(share, laws, strict=True)) == pytest.approx(
+            level, abs=0.01
+        )
 
 
 # The bound of the degrees of freedom

@@ -1,12 +1,11 @@
 """Kernels and parameters of t components, made from those of Gaussian ones: their squared distances and moments."""
 
-from collections import namedtuple
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem.families._contract import Family, Kernels
+from fastem.families._contract import Family, Float, Kernels
 from fastem.kernels.jit import bound, inlined
 from fastem.kernels.posterior import active_vectors
 from fastem.kernels.student_t import N_SUMS, log_densities, weigh
@@ -22,10 +21,10 @@ FULL = ("means", "covariances", "lower", "offset", "log_constant")  # of normal 
 TIED = ("means", "covariances", "lower", "offset", "unit", "log_constant")
 DIAG = ("means", "covariances", "inverse_deviation", "offset", "log_constant")
 SPHERICAL = ("means", "centres", "covariances", "inverse_deviation", "log_constant")
-FullStudent = namedtuple("FullStudent", (*FULL, *OWN))  # type: ignore[misc]
-TiedStudent = namedtuple("TiedStudent", (*TIED, *OWN))  # type: ignore[misc]
-DiagStudent = namedtuple("DiagStudent", (*DIAG, *OWN))  # type: ignore[misc]
-SphericalStudent = namedtuple("SphericalStudent", (*SPHERICAL, *OWN))  # type: ignore[misc]
+FullStudent = NamedTuple("FullStudent", [(name, Float) for name in (*FULL, *OWN)])  # type: ignore[misc]
+TiedStudent = NamedTuple("TiedStudent", [(name, Float) for name in (*TIED, *OWN)])  # type: ignore[misc]
+DiagStudent = NamedTuple("DiagStudent", [(name, Float) for name in (*DIAG, *OWN)])  # type: ignore[misc]
+SphericalStudent = NamedTuple("SphericalStudent", [(name, Float) for name in (*SPHERICAL, *OWN)])  # type: ignore[misc]
 
 
 def full(p):  # type: ignore[no-untyped-def]
