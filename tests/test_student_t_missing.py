@@ -15,6 +15,7 @@ from fastem import GaussianMixture, Incremental, Source, Sparse, Stepwise, Stude
 from fastem.families._degrees import Incomplete, climb, log_normalisers
 from fastem.kernels import degrees
 
+pytestmark = pytest.mark.slow
 forms = pytest.mark.parametrize("form", GAUSSIAN_FAMILIES)
 DEGREES = pytest.mark.parametrize("df", ["shared", "component", [2.5, 12.0], [4.0, np.inf]], ids=str)
 

@@ -10,7 +10,9 @@ import time
 import numpy as np
 from sklearn.base import clone
 
-from .common import COVARIANCE_TYPES, Suite, dataset, mixture, require_threads
+from fastem import StudentTMixture
+
+from .common import COVARIANCE_TYPES, Suite, dataset, mixture, require_threads, start
 
 ITERATIONS = 5
 
@@ -103,6 +105,30 @@ class MissingAFewColumns(Missing):
         holes = np.hstack([X[:, :-4], with_holes(X[:, -4:])])
         model = mixture(covariance_type, X, self.shape[-1], n_jobs=n_jobs)
         self.prepare((clone(model).set_params(missing="marginalize"), holes, {}), (model, X, {}))
+
+
+class MissingInStudentT(Iterations):
+    """30 % of the values are missing, and components are t: over the same of complete rows, or of normal components."""
+
+    params = (COVARIANCE_TYPES, ("complete rows", "normal components"))
+    param_names = ("covariance_type", "over")
+    shape = (100_000, 8, 4)
+
+    def setup(self, covariance_type, over):
+        """Make holes; scale matrices start as the identity, as covariances do."""
+        X = dataset("student_t", self.shape)
+        holes = with_holes(X)
+        given = start(covariance_type, X, self.shape[-1])
+        scales = given.pop("precisions_init")
+        normal = mixture(covariance_type, X, self.shape[-1], missing="marginalize", n_jobs=1)
+        options = {"covariance_type": covariance_type, "missing": "marginalize", "n_jobs": 1}
+        model = StudentTMixture(self.shape[-1], scales_init=scales, **given, **options)
+        plain = (model, X, {}) if over == "complete rows" else (normal, holes, {})
+        self.prepare((model, holes, {}), plain)
+
+    def track_ratio(self, *params):
+        """Time of an iteration over that of the other fit."""
+        return self.ratio()
 
 
 class Noise(Iterations):

@@ -41,10 +41,10 @@ CellParams = namedtuple("CellParams", (*_cells.CellParams._fields, *OWN))  # typ
 @inlined
 def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile, without powers of 2 pi; `scratch` keeps what `accumulate` needs."""
-    halves, logarithms, _, _, n_values, _, rest = parts(scratch, out.shape[0])
-    count_values(tile, n_values)
+    halves, logarithms, _, _, values, _, rest = parts(scratch, out.shape[0])
+    count_values(tile, values)
     log_levels_of_matrices(params, tile, rest, halves, out)
-    log_densities(params, n_values, halves, logarithms, out)
+    log_densities(params, values, halves, logarithms, out)
 
 
 @inlined
@@ -60,10 +60,10 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
 @inlined
 def log_prob_of_cells(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """The same for diagonal scale matrices."""
-    halves, logarithms, _, _, n_values, _, _ = parts(scratch, out.shape[0])
-    count_values(tile, n_values)
+    halves, logarithms, _, _, values, _, _ = parts(scratch, out.shape[0])
+    count_values(tile, values)
     log_levels(params.inverse_deviation, params.offset, params.log_scale, params.log_constant, tile, halves, out)
-    log_densities(params, n_values, halves, logarithms, out)
+    log_densities(params, values, halves, logarithms, out)
 
 
 @inlined

@@ -89,7 +89,7 @@ def weigh(inverse_df, log_weight, k, n_features, active, halves, logarithms, res
     sums[1] += first
     sums[2] += third / inverse
     sums[3] += second
-    if inverse * n_features > (HEAVY if is_double(resp) else HEAVY_32):
+    if inverse * max(n_features, 1) > (HEAVY if is_double(resp) else HEAVY_32):
         sums[4] += ((third / inverse - first) / inverse - 0.5 * second) / inverse
     else:
         sums[4] += cubes(inverse_df, k, n_features, active, halves, logarithms, resp)

@@ -17,7 +17,7 @@ from fastem.kernels.student_t import N_SUMS, lowest_half, weigh
 from fastem.kernels.vecmath import log_of_one_plus
 from fastem.kernels.vectors import broadcast, lanes, load, maximum, multiply_add, splat, store, where
 
-OWN_ROWS = 2  # of scratch memory, beside four for each component
+OWN_ROWS = 3  # of scratch memory, beside four for each component
 
 
 @kernel
@@ -28,32 +28,34 @@ def n_sums(n_features):
 
 @kernel
 def parts(scratch, n_components):
-    """Scratch memory: -D / 2, log(1 + k D), responsibilities of rows with all values and without any (K, b); p (b,).
+    """Scratch memory: -D / 2, log(1 + k D), responsibilities of rows with all values and without any (K, b).
 
-    Then a row for vectors that are active, and the rest.
+    Then p and p / d (b,) in one array, a row for vectors that are active, and the rest.
     """
     halves, logarithms = scratch[:n_components], scratch[n_components : 2 * n_components]
     whole, none = scratch[2 * n_components : 3 * n_components], scratch[3 * n_components : 4 * n_components]
     last = 4 * n_components
-    return halves, logarithms, whole, none, scratch[last], scratch[last + 1], scratch[last + OWN_ROWS :]
+    values = scratch[last : last + 2]
+    return halves, logarithms, whole, none, values, scratch[last + 2], scratch[last + OWN_ROWS :]
 
 
 @kernel
-def count_values(tile, n_values):
-    """n_values[c] is the number of values of the row that are there."""
-    zero, one = splat(0.0, tile), splat(1.0, tile)
-    for c in range(0, n_values.size, lanes(tile)):
+def count_values(tile, values):
+    """Set `values` (2, b) to how many values of each row are there, and to their part of all."""
+    zero, one, n_features = splat(0.0, tile), splat(1.0, tile), splat(tile.shape[0], tile)
+    for c in range(0, values.shape[1], lanes(tile)):
         n = zero
         for j in range(tile.shape[0]):
             x = load(tile, j, c)
             n = n + where(x >= x, one, zero)
-        store(n, n_values, c)
+        store(n, values, 0, c)
+        store(n / n_features, values, 1, c)
 
 
 @kernel
-def log_densities(params, n_values, halves, logarithms, out):
+def log_densities(params, values, halves, logarithms, out):
     """Add log c_p - (df + p) / 2 log(1 + k D) to `out` (K, b), which has constants and determinants."""
-    minus_half = splat(-0.5, out)
+    minus_half, n_values = splat(-0.5, out), values[0]
     for k in range(out.shape[0]):
         normaliser, own = params.normaliser[k], out[k]
         for c in range(own.size):
@@ -72,15 +74,15 @@ def log_densities(params, n_values, halves, logarithms, out):
 
 
 @kernel
-def divide(resp, k, active, n_values, whole, none, counts):
+def divide(resp, k, active, values, whole, none, counts):
     """Divide resp[k] between rows with all values and without any, and add to `counts` (d + 1,) what shows how many."""
-    zero, n_features = splat(0.0, resp), splat(counts.size - 1.0, resp)
+    zero, n_values = splat(0.0, resp), values[0]
     for c in range(0, resp.shape[1], lanes(resp)):
         store(zero, whole, k, c)
         store(zero, none, k, c)
     for c in active:
         r = load(resp, k, c)
-        of_whole = r * (load(n_values, c) / n_features)
+        of_whole = r * load(values, 1, c)
         store(of_whole, whole, k, c)
         store(r - of_whole, none, k, c)
         for i in range(c, c + lanes(resp)):
@@ -91,12 +93,12 @@ def divide(resp, k, active, n_values, whole, none, counts):
 def weigh_parts(params, tile, resp, mass, scratch, sums):
     """Set `whole` of `parts` to responsibilities times weights of the rows, and add to `sums` (K, `n_sums`)."""
     n_components, n_features = resp.shape[0], tile.shape[0]
-    halves, logarithms, whole, none, n_values, vectors, _ = parts(scratch, n_components)
+    halves, logarithms, whole, none, values, vectors, _ = parts(scratch, n_components)
     inverse_df, log_weight, places = params.inverse_df, params.log_weight, vectors.view(np.int64)
     for k in range(n_components):
         active = places[: active_vectors(resp[k], mass[k], places)]
         own = sums[k]
-        divide(resp, k, active, n_values, whole, none, own[2 * N_SUMS :])
+        divide(resp, k, active, values, whole, none, own[2 * N_SUMS :])
         weigh(inverse_df, log_weight, k, n_features, active, halves, logarithms, whole, own[:N_SUMS])
         weigh(inverse_df, log_weight, k, 0, active, halves, logarithms, none, own[N_SUMS : 2 * N_SUMS])
         for c in active:
