@@ -14,13 +14,13 @@ from fastem.em.parameters import AGAIN, Parameters
 from fastem.em.subsample import Sample
 from fastem.families._host import Regression
 from fastem.mixtures.fitted import Float
-from fastem.mixtures.imputation import Denoising
+from fastem.mixtures.imputation import Imputing
 from fastem.mixtures.unfitted import UnfittedMixture
 
 START_WEIGHT = 0.5  # of a background when a fit begins: much, to take the outliers that a start has among its clusters
 
 
-class Background(Denoising, UnfittedMixture):
+class Background(Imputing, UnfittedMixture):
     """What the parameter `background` adds to a mixture."""
 
     background: Any
@@ -113,10 +113,18 @@ class Background(Denoising, UnfittedMixture):
     def _background_regression(self, parts: Regression, target: list[int]) -> Regression:
         """The components' regression, and the background's: targets are uniform in the box, whatever is given."""
         low, high = self._background_of(target)[0].astype(np.float64)
+        of_components = parts.inflation
+
+        def inflation(values: Float) -> Float:
+            assert of_components is not None
+            found = of_components(values)
+            return np.column_stack([found, np.ones(len(found))])
+
         return Regression(
             np.vstack([parts.intercept, 0.5 * (low + high)]),
             np.concatenate([parts.slope, np.zeros((1, *parts.slope.shape[1:]))]),
             np.vstack([parts.variances, (high - low) ** 2 / 12.0]),
+            None if of_components is None else inflation,
         )
 
     def _expected(self, parameters: Parameters, responsibilities: Float, values: Float) -> Float:

@@ -25,12 +25,13 @@ from fastem.mixtures.background import Background
 from fastem.mixtures.base import INIT_SIZE, BaseMixture
 from fastem.mixtures.conditioning import Conditioning
 from fastem.mixtures.counterpart import counterpart_of
+from fastem.mixtures.imputation import Denoising
 
 if TYPE_CHECKING:
     from sklearn import mixture
 
 
-class GaussianMixture(Background, Conditioning, BaseMixture):
+class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
     """Mixture of normal distributions.
 
     A drop-in for `sklearn.mixture.GaussianMixture`: the same parameters, attributes, methods, defaults and warnings,

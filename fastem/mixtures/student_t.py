@@ -18,13 +18,13 @@ from fastem.em.priors import Moments
 from fastem.em.problem import Problem
 from fastem.em.setup import Posed
 from fastem.em.subsample import Sample
+from fastem.mixtures.background import Background
 from fastem.mixtures.base import INIT_SIZE, BaseMixture
 from fastem.mixtures.conditioning import Conditioning
 from fastem.mixtures.fitted import Float
-from fastem.mixtures.imputation import Imputing
 
 
-class StudentTMixture(Conditioning, Imputing, BaseMixture):
+class StudentTMixture(Background, Conditioning, BaseMixture):
     """Mixture of multivariate t distributions: clusters with heavy tails, which outliers do not widen.
 
     A t distribution with `df` degrees of freedom is a normal distribution whose covariance is, for each row, its scale
@@ -55,7 +55,7 @@ class StudentTMixture(Conditioning, Imputing, BaseMixture):
         from rows chosen at random. An array is the component of each row of X, of shape (n_samples,), or each row's
         responsibilities, of shape (n_samples, n_components): see Notes.
     weights_init : array-like of shape (n_components,), default=None
-        Mixing weights to start from.
+        Mixing weights to start from; with a background its weight is the last of n_components + 1.
     means_init : array-like of shape (n_components, n_features), default=None
         Means to start from.
     scales_init : array-like, default=None
@@ -76,7 +76,10 @@ class StudentTMixture(Conditioning, Imputing, BaseMixture):
     weights_prior : float or array-like of shape (n_components,), default=None
         Concentration of a Dirichlet prior of the weights, for all components or each: weights are proportional to the
         components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
-        of the posterior is estimated, see `lower_bound_`.
+        of the posterior is estimated, see `lower_bound_`. With a background its entry is the last of n_components + 1.
+    background : bool or float, default=False
+        Whether there is one more component, for outliers that tails do not explain, with a uniform density: see
+        `GaussianMixture`.
     missing : {'raise', 'marginalize'}, default='raise'
         What NaN in X means, and a value that is masked, None or NA: an error, or a value that is missing at random.
         Then the likelihood is that of the values that are there, by which rows are weighed too, and nothing is filled
@@ -98,7 +101,7 @@ class StudentTMixture(Conditioning, Imputing, BaseMixture):
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
-        Mixing weights.
+        Mixing weights; with a background its weight is the last of n_components + 1.
     means_ : ndarray of shape (n_components, n_features)
         Centres of the components, which are their means if df > 1.
     scales_ : ndarray
@@ -110,6 +113,10 @@ class StudentTMixture(Conditioning, Imputing, BaseMixture):
     precisions_cholesky_ : ndarray
         Upper-triangular factors U of the inverse scale matrices U U' (inverse scales if 'diag' or 'spherical'), of the
         same shape.
+    background_ : ndarray of shape (2, n_features)
+        Lower and upper corner of the box that holds the data, if there is a background: it is sampled from the box.
+    background_log_density_ : float
+        Logarithm of the background's density.
     converged_ : bool
         Whether the best run converged.
     n_iter_ : int
@@ -156,7 +163,7 @@ class StudentTMixture(Conditioning, Imputing, BaseMixture):
 
     See Also
     --------
-    GaussianMixture : Mixtures of normal distributions, which may have a background for outliers.
+    GaussianMixture : Mixtures of normal distributions.
 
     References
     ----------
@@ -182,7 +189,7 @@ class StudentTMixture(Conditioning, Imputing, BaseMixture):
             [0.1, 0.7]]]), array([2.4]))
     """
 
-    SHAPING = ("covariance_type",)
+    SHAPING = ("covariance_type", "background")
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **BaseMixture._parameter_constraints,
         "covariance_type": [StrOptions({"full", "tied", "diag", "spherical"})],
@@ -190,6 +197,7 @@ class StudentTMixture(Conditioning, Imputing, BaseMixture):
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "means_init": ["array-like", None],
         "scales_init": ["array-like", None],
+        "background": ["boolean", Interval(Real, 0.0, None, closed="neither")],
     }
 
     def __init__(
@@ -213,6 +221,7 @@ class StudentTMixture(Conditioning, Imputing, BaseMixture):
         init_size: int = INIT_SIZE,
         fixed: Any = None,
         weights_prior: float | ArrayLike | None = None,
+        background: bool | float = False,
         missing: str = "raise",
         algorithm: Any = "em",
         acceleration: str | None = None,
@@ -237,6 +246,7 @@ class StudentTMixture(Conditioning, Imputing, BaseMixture):
         self.init_size = init_size
         self.fixed = fixed
         self.weights_prior = weights_prior
+        self.background = background
         self.missing = missing
         self.algorithm = algorithm
         self.acceleration = acceleration
