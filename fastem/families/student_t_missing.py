@@ -24,12 +24,19 @@ from fastem.families._student_t_missing import (
     marginal,
     normalisers,
 )
-from fastem.kernels.cells import log_levels, shared_moments
-from fastem.kernels.incomplete import add_statistics, load_errors
-from fastem.kernels.incomplete import log_levels as log_levels_of_matrices
+from fastem.kernels.incomplete import add_statistics, load_errors, log_levels
 from fastem.kernels.jit import inlined
 from fastem.kernels.posterior import active_vectors
-from fastem.kernels.student_t_missing import OWN_ROWS, count_values, log_densities, n_sums, parts, weigh_parts
+from fastem.kernels.student_t_missing import (
+    OWN_ROWS,
+    count_values,
+    log_densities,
+    log_levels_of_cells,
+    n_sums,
+    parts,
+    shared_moments,
+    weigh_parts,
+)
 
 # 1 / df, or 0; minus half the degrees of freedom; what densities of rows have beside normal ones, by their number of
 # values; expected logarithm of the weight of a complete row at the centre
@@ -43,7 +50,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
     """Component log-densities of a tile, without powers of 2 pi; `scratch` keeps what `accumulate` needs."""
     halves, logarithms, _, _, values, _, rest = parts(scratch, out.shape[0])
     count_values(tile, values)
-    log_levels_of_matrices(params, tile, rest, halves, out)
+    log_levels(params, tile, rest, halves, out)
     log_densities(params, values, halves, logarithms, out)
 
 
@@ -62,7 +69,9 @@ def log_prob_of_cells(params, tile, scratch, out):  # type: ignore[no-untyped-de
     """The same for diagonal scale matrices."""
     halves, logarithms, _, _, values, _, _ = parts(scratch, out.shape[0])
     count_values(tile, values)
-    log_levels(params.inverse_deviation, params.offset, params.log_scale, params.log_constant, tile, halves, out)
+    log_levels_of_cells(
+        params.inverse_deviation, params.offset, params.log_scale, params.log_constant, tile, halves, out
+    )
     log_densities(params, values, halves, logarithms, out)
 
 

@@ -40,24 +40,6 @@ def log_densities(inverse_deviation, offset, log_scale, constant, tile, out):
 
 
 @kernel
-def log_levels(inverse_deviation, offset, log_scale, constant, tile, halves, out):
-    """The two parts of `log_densities`: out[k, c] without the squared distance D, and -D / 2 in `halves`."""
-    n_components, b = out.shape
-    zero, minus_half = splat(0.0, tile), splat(-0.5, tile)
-    for k in range(n_components):
-        for c in range(0, b, lanes(tile)):
-            level = broadcast(constant, k)
-            square = zero
-            for j in range(tile.shape[0]):
-                x = load(tile, j, c)
-                u = multiply_add(broadcast(inverse_deviation, k, j), x, -broadcast(offset, k, j))
-                level = level + where(x >= x, zero + broadcast(log_scale, k, j), zero)
-                square = square + where(x >= x, u * u, zero)
-            store(level, out, k, c)
-            store(minus_half * square, halves, k, c)
-
-
-@kernel
 def log_counts(log_rates, rates, constant, tile, out):
     """out[k, c] = constant[k] + sum over what is there of x log_rate - rate; a count of 0 has none of the first.
 
@@ -112,28 +94,6 @@ def weighted_moments(resp, active, tile, centre, first, stats):
             u = where(x >= x, x - m, zero)
             p = w * u
             n = n + w
-            s = s + p
-            q = multiply_add(p, u, q)
-        stats[first + j] += total(n)
-        stats[first + d + j] += total(s)
-        stats[first + 2 * d + j] += total(q)
-
-
-@kernel
-def shared_moments(resp, share, active, tile, centre, first, stats):
-    """What `weighted_moments` adds, with another weight `share` (b,) of the rows in the moments than in the mass."""
-    d = tile.shape[0]
-    zero = splat(0.0, tile)
-    for j in range(d):
-        m = broadcast(centre, j)
-        n = zero
-        s = zero
-        q = zero
-        for c in active:
-            x = load(tile, j, c)
-            u = where(x >= x, x - m, zero)
-            p = load(share, c) * u
-            n = n + where(x >= x, load(resp, c), zero)
             s = s + p
             q = multiply_add(p, u, q)
         stats[first + j] += total(n)

@@ -13,6 +13,7 @@ import numpy as np
 
 from fastem.kernels.jit import kernel
 from fastem.kernels.posterior import active_vectors
+from fastem.kernels.shuffles import total
 from fastem.kernels.student_t import N_SUMS, lowest_half, weigh
 from fastem.kernels.vecmath import log_of_one_plus
 from fastem.kernels.vectors import broadcast, lanes, load, maximum, multiply_add, splat, store, where
@@ -103,3 +104,46 @@ def weigh_parts(params, tile, resp, mass, scratch, sums):
         weigh(inverse_df, log_weight, k, 0, active, halves, logarithms, none, own[N_SUMS : 2 * N_SUMS])
         for c in active:
             store(load(whole, k, c) + load(none, k, c), whole, k, c)
+
+
+@kernel
+def log_levels_of_cells(inverse_deviation, offset, log_scale, constant, tile, halves, out):
+    """Normal log-densities of cells by themselves: out[k, c] without the squared distance D, and -D / 2 in `halves`."""
+    n_components, b = out.shape
+    zero, minus_half = splat(0.0, tile), splat(-0.5, tile)
+    for k in range(n_components):
+        for c in range(0, b, lanes(tile)):
+            level = broadcast(constant, k)
+            square = zero
+            for j in range(tile.shape[0]):
+                x = load(tile, j, c)
+                u = multiply_add(broadcast(inverse_deviation, k, j), x, -broadcast(offset, k, j))
+                level = level + where(x >= x, zero + broadcast(log_scale, k, j), zero)
+                square = square + where(x >= x, u * u, zero)
+            store(level, out, k, c)
+            store(minus_half * square, halves, k, c)
+
+
+@kernel
+def shared_moments(resp, share, active, tile, centre, first, stats):
+    """Mass, first and second moments of what is there: sums of d from stats[first] on.
+
+    `resp` (b,) weighs rows in the mass, `share` in the moments of tile - centre.
+    """
+    d = tile.shape[0]
+    zero = splat(0.0, tile)
+    for j in range(d):
+        m = broadcast(centre, j)
+        n = zero
+        s = zero
+        q = zero
+        for c in active:
+            x = load(tile, j, c)
+            u = where(x >= x, x - m, zero)
+            p = load(share, c) * u
+            n = n + where(x >= x, load(resp, c), zero)
+            s = s + p
+            q = multiply_add(p, u, q)
+        stats[first + j] += total(n)
+        stats[first + d + j] += total(s)
+        stats[first + 2 * d + j] += total(q)

@@ -86,7 +86,8 @@ TARGETS = {
     "kernels/rotations.py": "test_structures.py",
     "mixtures": "test_every_family.py test_house.py test_estimator_checks.py",
     "mixtures/__init__.py": "test_house.py",
-    "mixtures/background.py": "test_student_t_background.py test_background.py test_background_kept.py test_background_missing.py",
+    "mixtures/background.py": "test_student_t_background.py test_background.py test_background_kept.py "
+    "test_background_missing.py",
     "mixtures/base.py": "test_driver.py test_algorithms.py test_checkpoint.py test_persistence.py",
     "mixtures/bayesian_gaussian.py": "test_bayesian_mixtures.py",
     "mixtures/collections.py": "test_collections.py",
@@ -100,7 +101,8 @@ TARGETS = {
     "mixtures/imputation.py": "test_imputing.py",
     "mixtures/poisson.py": "test_initial_parameters.py test_house.py test_known_answers.py test_degenerate.py "
     "test_conditioning.py",
-    "mixtures/student_t.py": "test_student_t.py test_student_t_missing.py test_student_t_background.py test_every_family.py",
+    "mixtures/student_t.py": "test_student_t.py test_student_t_missing.py test_student_t_background.py "
+    "test_every_family.py",
     "mixtures/stream.py": "test_fitted_state.py test_algorithms.py",
     "mixtures/unfitted.py": "test_driver.py test_fixed.py test_input_types.py test_against_scikit_learn.py "
     "test_background.py",
