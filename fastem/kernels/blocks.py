@@ -141,17 +141,36 @@ def _lower_ask_ahead(context, builder, signature, arguments):
             for value, given in zip(arguments[1:], signature.args[1:], strict=True)
         )
         stride = builder.extract_value(array.strides, 0)
-        byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
-        prefetch = declare(builder, "llvm.prefetch.p0i8", ir.VoidType(), [byte, number, number, number])
         first = builder.add(builder.mul(row, stride), ir.Constant(stride.type, AHEAD))
-        data = builder.bitcast(array.data, byte)
+        data = builder.bitcast(array.data, ir.IntType(8).as_pointer())
         step = ir.Constant(stride.type, LINE)
         with for_range_slice(
             builder, first, builder.add(first, builder.mul(n_rows, stride)), step, stride.type
         ) as loop:
-            to_read, first_level, of_data = number(0), number(3), number(1)
-            builder.call(prefetch, [builder.gep(data, [loop[0]]), to_read, first_level, of_data])
+            _prefetch(builder, builder.gep(data, [loop[0]]))
     return context.get_dummy_value()
+
+
+def ask_for(array, index):
+    """Have the cache line of an element of a flat array brought near; nothing waits for it."""
+
+
+@type_callable(ask_for)
+def _type_ask_for(context):
+    return lambda array, index: types.void
+
+
+@lower_builtin(ask_for, types.Array, types.Integer)
+def _lower_ask_for(context, builder, signature, arguments):
+    _prefetch(builder, pointer_to(context, builder, signature.args, arguments))
+    return context.get_dummy_value()
+
+
+def _prefetch(builder, pointer):
+    byte, number = ir.IntType(8).as_pointer(), ir.IntType(32)
+    prefetch = declare(builder, "llvm.prefetch.p0i8", ir.VoidType(), [byte, number, number, number])
+    to_read, first_level, of_data = number(0), number(3), number(1)
+    builder.call(prefetch, [builder.bitcast(pointer, byte), to_read, first_level, of_data])
 
 
 class _Block:

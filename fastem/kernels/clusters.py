@@ -1,20 +1,31 @@
 """k-means over feature-major tiles: squared distances for k-means++, assignments and sums for Lloyd's iterations.
 
 All rows are in tiles (T d, b), one under the other, their weights in an array (T, b), zero beyond the last row.
+
+Lloyd's iterations over float64 rows read a float32 copy, which has twice the lanes and half the bytes: a row whose
+nearest centre is nearer than the second by more than float32's rounding has the label that float64 gives. The others'
+tiles are read in float64.
 """
 
+import numpy as np
+
+from fastem.kernels.blocks import ask_for
 from fastem.kernels.instructions import instructions, keys_of
 from fastem.kernels.jit import kernel
 from fastem.kernels.registers import SHAPES
-from fastem.kernels.shuffles import total
-from fastem.kernels.vectors import any_lane, broadcast, lanes, load, multiply_add, splat, store, where
+from fastem.kernels.shuffles import lane_bits, lowest_bit, total
+from fastem.kernels.vectors import any_lane, lanes, load, multiply_add, splat, store, where
+
+ROWS_AHEAD = 8
+TINIEST = 2.0**-126  # the least float32 of full precision
+DISTANCE_VECTORS = 4  # of rows, whose distances to two points are summed at once: eight sums wait for none of them
 
 
 @kernel
 def limit_distances(tiles, weights, points, closest, first, last, distances, sums):
     """Squared distances of the tiles first..last to each of some points, at most those that are the closest yet.
 
-    Differences are squared, so that a row is at distance zero from itself. Two points go through a tile together.
+    Differences are squared, so that a row is at distance zero from itself.
 
     Parameters
     ----------
@@ -29,46 +40,87 @@ def limit_distances(tiles, weights, points, closest, first, last, distances, sum
     """
     n_points, d = points.shape
     n_tiles = weights.shape[0]
-    zero = splat(0.0, weights)
     for t in range(first, last):
         for i in range(0, n_points, 2):
             other = i + 1 if i + 1 < n_points else i
-            potential, potential_other = zero, zero
-            for c in range(0, weights.shape[1], lanes(weights)):
-                s, s_other = zero, zero
-                for j in range(d):
-                    x = load(tiles, t * d + j, c)
-                    u, v = x - broadcast(points, i, j), x - broadcast(points, other, j)
-                    s, s_other = multiply_add(u, u, s), multiply_add(v, v, s_other)
-                w, limit = load(weights, t, c), load(closest, t, c)
-                s, s_other = where(limit > s, s, limit), where(limit > s_other, s_other, limit)
-                store(s, distances, i * n_tiles + t, c)
-                store(s_other, distances, other * n_tiles + t, c)
-                potential, potential_other = multiply_add(w, s, potential), multiply_add(w, s_other, potential_other)
-            sums[t, i], sums[t, other] = total(potential), total(potential_other)
+            row, other_row = i * n_tiles + t, other * n_tiles + t
+            tile = tiles[t * d : (t + 1) * d]
+            squared_distances(tile, points[i], points[other], distances[row], distances[other_row])
+            sums[t, i] = limit(weights, closest, t, distances, row)
+            sums[t, other] = limit(weights, closest, t, distances, other_row)
 
 
 @kernel
-def nearest_centres(tile, centres, offsets, nearest):
+def limit(weights, closest, t, distances, row):
+    """Replace a row of distances (b,) by the closest yet where these are smaller; their weighted sum."""
+    potential = splat(0.0, weights)
+    for c in range(0, weights.shape[1], lanes(weights)):
+        s, most = load(distances, row, c), load(closest, t, c)
+        s = where(most > s, s, most)
+        store(s, distances, row, c)
+        potential = multiply_add(load(weights, t, c), s, potential)
+    return total(potential)
+
+
+def squared_distances(tile, point, other, distances, other_distances):
+    """Fill distances (b,) of a tile's rows to two points."""
+    for each, out in ((point, distances), (other, other_distances)):
+        residuals = tile - each[:, None]
+        out[:] = np.einsum("dc,dc->c", residuals, residuals)
+
+
+@instructions(squared_distances)
+def _write_squared_distances(k, tile, point, other, distances, other_distances):
+    def block(size, c):
+        rows = [k.plus(c, v * k.lanes) for v in range(size // k.lanes)]
+        sums = k.sums(keys_of(2, len(rows)))
+        with k.loop(0, k.size(tile)) as j:
+            points = [k.broadcast(array, j) for array in (point, other)]
+            for v, row in enumerate(rows):
+                x = k.load(tile, j, row)
+                for i, p in enumerate(points):
+                    residual = k.subtract(x, p)
+                    k.add_product(sums[i, v], residual, residual)
+        for i, out in enumerate((distances, other_distances)):
+            for v, row in enumerate(rows):
+                k.store(k.value(sums[i, v]), out, row)
+
+    k.runs(k.size(tile, 1), DISTANCE_VECTORS * k.lanes, block, rest=(k.lanes,))
+
+
+def largest_products(tile, centres, offsets, nearest):
     """Set nearest[c] to the k of the largest offsets[k] + centres[k] . tile[:, c], the first of equals.
 
     Centres come in fours, see `fastem.em.initialization.partition.CENTRES`.
     """
-    largest_products(tile, centres, offsets, nearest)
-
-
-def largest_products(tile, centres, offsets, nearest):
-    """What `nearest_centres` does."""
     nearest[:] = (centres @ tile + offsets[:, None]).argmax(axis=0)
+
+
+def two_largest_products(tile, centres, offsets, slack, nearest, lead):
+    """`largest_products`, and by how much the largest is above the second, plus `slack` (1,) times the largest."""
+    products = centres @ tile + offsets[:, None]
+    nearest[:] = products.argmax(axis=0)
+    second, first = np.partition(np.vstack([products, np.full_like(products[:1], -np.inf)]), -2, axis=0)[-2:]
+    lead[:] = slack[0] * first + (first - second)
 
 
 @instructions(largest_products)
 def _write_largest_products(k, tile, centres, offsets, nearest):
+    _write_products(k, tile, centres, offsets, nearest)
+
+
+@instructions(two_largest_products)
+def _write_two_largest_products(k, tile, centres, offsets, slack, nearest, lead):
+    _write_products(k, tile, centres, offsets, nearest, slack, lead)
+
+
+def _write_products(k, tile, centres, offsets, nearest, slack=None, lead=None):
     n_centres, n_vectors = SHAPES.nearest
+    lowest = k.constant(float("-inf"))
 
     def block(size, c):
         rows = [k.plus(c, v * k.lanes) for v in range(size // k.lanes)]
-        tops, best = k.sums(rows, lambda row: k.constant(float("-inf"))), k.sums(rows)
+        tops, seconds, best = k.sums(rows, lambda row: lowest), k.sums(rows, lambda row: lowest), k.sums(rows)
         with k.loop(0, k.size(centres), n_centres) as first:
             numbers = [k.plus(first, r) for r in range(n_centres)]
             levels = [k.broadcast(offsets, number) for number in numbers]
@@ -83,56 +135,133 @@ def _write_largest_products(k, tile, centres, offsets, nearest):
                 label = k.spread(number, k.count)
                 for v, row in enumerate(rows):
                     product, top = k.value(sums[r, v]), k.value(tops[row])
+                    if lead is not None:
+                        lower, second = k.where_larger(product, top, top, product), k.value(seconds[row])
+                        k.change(seconds[row], k.where_larger(lower, second, lower, second))
                     k.change(best[row], k.where_larger(product, top, label, k.value(best[row])))
                     k.change(tops[row], k.where_larger(product, top, product, top))
         for row in rows:
             k.store(k.value(best[row]), nearest, row)
+            if lead is not None:
+                top = k.value(tops[row])
+                above = k.subtract(top, k.value(seconds[row]))
+                k.store(k.multiply_add(k.broadcast(slack, 0), top, above), lead, row)
 
     k.runs(k.size(tile, 1), n_vectors * k.lanes, block, rest=(k.lanes,))
 
 
 @kernel
-def move_row(tile, c, w, k, sums, mass):
-    """Add w times row c of a tile to the sums (K, d) and the mass (K,) of cluster k."""
-    mass[k] += w
-    for j in range(sums.shape[1]):
-        sums[k, j] += w * tile[j, c]
+def round_tile(tile, doubt, rounded, doubts):
+    """Fill the float32 copy of a tile (d, b), and `doubts` (b,) with the rows' squared lengths times `doubt`."""
+    tiniest = np.float32(TINIEST * tile.shape[0])
+    for c in range(doubts.size):
+        doubts[c] = tiniest
+    for j in range(tile.shape[0]):
+        for c in range(doubts.size):
+            x = np.float32(tile[j, c])
+            rounded[j, c] = x
+            doubts[c] += doubt * x * x
 
 
 @kernel
-def assign_tiles(tiles, weights, centres, offsets, anew, first, last, nearest, labels, sums, mass):
+def all_above(lead, doubts):
+    """Whether each lead of a tile's rows (b,) is above its doubt."""
+    one, unclear = splat(1.0, lead), splat(0.0, lead)
+    for c in range(0, lead.size, lanes(lead)):
+        unclear = where(load(lead, c) > load(doubts, c), unclear, one)
+    return not any_lane(unclear > splat(0.0, lead))
+
+
+@kernel
+def changed_lanes(after, before):
+    """Bits of the rows of a tile whose label changes."""
+    bits = np.uint64(0)
+    for c in range(0, after.size, lanes(after)):
+        new, old = load(after, c), load(before, c)
+        bits |= (lane_bits(new > old) | lane_bits(old > new)) << np.uint64(c)
+    return bits
+
+
+@kernel
+def list_moves(bits, t, after, before, anew, moves, n_moves):
+    """Append tile, lane, old and new label of some rows to `moves`, -1 for old with `anew`; how many it has then."""
+    while bits != np.uint64(0):
+        c = lowest_bit(bits)
+        bits &= bits - np.uint64(1)
+        moves[n_moves, 0], moves[n_moves, 1] = t, c
+        moves[n_moves, 2] = -1 if anew else int(before[c])
+        moves[n_moves, 3] = int(after[c])
+        n_moves += 1
+    return n_moves
+
+
+@kernel
+def move_rows(rows, moves, n_moves, sums, mass):
+    """Take rows from the sums (K, d) and mass (K,) of their old clusters, if they have one, to those of the new.
+
+    Rows lie apart in memory: each is asked for some rows before its turn.
+    """
+    d, step = rows.origin.size, rows.column_step
+    line = lanes(rows.flat) if step == 1 else 1
+    for i in range(n_moves):
+        if i + ROWS_AHEAD < n_moves:
+            first = moves[i + ROWS_AHEAD, 0] * rows.tile_step + moves[i + ROWS_AHEAD, 1] * rows.row_step
+            for j in range(0, d, line):
+                ask_for(rows.flat, first + j * step)
+        t, c, old, new = moves[i, 0], moves[i, 1], moves[i, 2], moves[i, 3]
+        w, first = rows.weights[t, c], t * rows.tile_step + c * rows.row_step
+        mass[new] += w
+        if old < 0:
+            for j in range(d):
+                sums[new, j] += w * (rows.flat[first + j * step] - rows.origin[j])
+            continue
+        mass[old] -= w
+        for j in range(d):
+            product = w * (rows.flat[first + j * step] - rows.origin[j])
+            sums[new, j] += product
+            sums[old, j] -= product
+
+
+@kernel
+def assign_tiles(rows, centres, reading, first, last, scratch, labels, sums, mass):
     """Give the rows of the tiles first..last to their nearest centres; whether a label changed.
 
     Parameters
     ----------
-    tiles : (T d, b), weights : (T, b)
-    centres : (K, d), offsets : (K,)
-        See `nearest_centres`.
-    anew : bool
-        Whether sums get all rows rather than those whose label changes.
+    rows, centres, reading, scratch
+        See `fastem.em.initialization.tiled_rows`.
     first, last : int
-    nearest : (b,)
-        Scratch.
     labels : (T, b)
         Labels before; those after on return.
     sums : (K, d), mass : (K,)
         Weighted sums of the rows of each cluster, and their weights.
     """
-    d, step = centres.shape[1], lanes(tiles)
-    any_change = False
+    d, nearest, moves = centres.points.shape[1], scratch.nearest, scratch.moves
+    b = nearest.size
+    any_change, n_moves = False, 0
     for t in range(first, last):
-        tile = tiles[t * d : (t + 1) * d]
-        nearest_centres(tile, centres, offsets, nearest)
-        for start in range(0, nearest.size, step):
-            after, before = load(nearest, start), load(labels, t, start)
-            change = any_lane(after > before) | any_lane(before > after)
-            any_change = any_change | change
-            if not (change | anew):
-                continue
-            for c in range(start, start + step):
-                if anew | (nearest[c] != labels[t, c]):
-                    move_row(tile, c, weights[t, c], int(nearest[c]), sums, mass)
-                    if not anew:
-                        move_row(tile, c, -weights[t, c], int(labels[t, c]), sums, mass)
-            store(after, labels, t, start)
+        part = slice(t * d, (t + 1) * d)
+        if reading.copying:
+            round_tile(rows.tiles[part], rows.doubt, rows.rounded[part], rows.doubts[t])
+        certain = False
+        if reading.by_copy:
+            two_largest_products(
+                rows.rounded[part], centres.rounded, centres.raised, centres.slack, nearest, scratch.lead
+            )
+            certain = all_above(scratch.lead, rows.doubts[t])
+        if not certain:
+            largest_products(rows.tiles[part], centres.points, centres.offsets, nearest)
+        before, all_bits = labels[t], ~np.uint64(0)
+        if rows.n_rows - t * b < b:
+            all_bits = (np.uint64(1) << np.uint64(rows.n_rows - t * b)) - np.uint64(1)
+        bits = changed_lanes(nearest, before) & all_bits
+        any_change |= bits != np.uint64(0)
+        if reading.anew:
+            bits = all_bits
+        n_moves = list_moves(bits, t, nearest, before, reading.anew, moves, n_moves)
+        for c in range(0, b, lanes(nearest)):
+            store(load(nearest, c), before, c)
+        if n_moves > moves.shape[0] - b or t == last - 1:
+            move_rows(rows, moves, n_moves, sums, mass)
+            n_moves = 0
     return any_change

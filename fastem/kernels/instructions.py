@@ -121,9 +121,12 @@ class Instructions:
         return loaded
 
     def store(self, register, array, *index):
-        """Put a register's lanes into an array, the first of them at `index`."""
-        pointer = self.builder.bitcast(self.pointer(array, *index), self.kind.as_pointer())
-        self.builder.store(register, pointer).align = self.dtype.bitwidth // 8
+        """Put a register's lanes into an array, the first of them at `index`; float32 if these are its numbers."""
+        if array.kind.dtype.bitwidth < self.dtype.bitwidth:
+            number = self.context.get_value_type(array.kind.dtype)
+            register = self.builder.fptrunc(register, ir.VectorType(number, self.lanes))
+        pointer = self.builder.bitcast(self.pointer(array, *index), register.type.as_pointer())
+        self.builder.store(register, pointer).align = array.kind.dtype.bitwidth // 8
 
     def broadcast(self, array, *index):
         """An element in every lane."""

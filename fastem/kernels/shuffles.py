@@ -90,3 +90,34 @@ def _halve(builder, vector, n_lanes):
         low, high = range(half), range(half, 2 * half)
         vector = builder.fadd(pick(builder, vector, vector, *low), pick(builder, vector, vector, *high))
     return vector
+
+
+def lane_bits(mask):
+    """An integer whose bits tell in which lanes a mask holds, the first lane's being the lowest."""
+    return sum(1 << lane for lane, holds in enumerate(mask) if holds)
+
+
+@type_callable(lane_bits)
+def _type_lane_bits(context):
+    return lambda mask: types.uint64
+
+
+@lower_builtin(lane_bits, Vector)
+def _lower_lane_bits(context, builder, signature, arguments):
+    bits = builder.bitcast(arguments[0], ir.IntType(signature.args[0].n_lanes))
+    return builder.zext(bits, ir.IntType(64))
+
+
+def lowest_bit(bits):
+    """Number of the lowest bit of an integer that is set; there must be one."""
+    return (int(bits) & -int(bits)).bit_length() - 1
+
+
+@type_callable(lowest_bit)
+def _type_lowest_bit(context):
+    return lambda bits: types.int64
+
+
+@lower_builtin(lowest_bit, types.Integer)
+def _lower_lowest_bit(context, builder, signature, arguments):
+    return builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1))

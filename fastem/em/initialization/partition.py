@@ -10,6 +10,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastem.em.initialization.tiled_rows import (
+    Centres,
+    Reading,
+    Rows,
+    Scratch,
+    can_round,
+    centres_for,
+    scratch_for,
+    set_centres,
+    tiled,
+)
 from fastem.engine.helpers import Turns, share_slabs
 from fastem.engine.threads import n_threads
 from fastem.engine.tiling import aligned_zeros, slab_bounds
@@ -19,7 +30,7 @@ Pass = Callable[..., None]
 
 SMALL = 2**17  # rows x features x clusters that numpy goes through in a tenth of a millisecond
 SHARED = 2**23  # that one thread goes through in half a millisecond: less is not worth waking another
-COLUMN_BYTES = 256  # of a tile, as many as one block of any processor has: it reads a tile from end to end
+TILE_ROWS = 64  # of float32, as many as one block of any processor has: it reads a tile from end to end
 CENTRES = 4  # that passes take at once
 NO_TURNS = np.zeros(0, np.int64)  # for the passes in numpy
 ORIGIN_ROWS = 1000  # near the mean is near enough
@@ -50,24 +61,24 @@ class Partition:
         self.n_clusters, self.dtype = n_clusters, values.dtype
         work = values.size * n_clusters
         small = self._small = work <= SMALL
-        b = self.n_rows if small else COLUMN_BYTES // self.dtype.itemsize
-        n_tiles = -(-self.n_rows // b)
+        b = self.n_rows if small else TILE_ROWS
+        self.weights = np.ones(self.n_rows, self.dtype) if weights is None else weights.astype(self.dtype)
+        coordinates = origin is None
         if origin is None:
             some = np.ascontiguousarray(values[:: -(-self.n_rows // ORIGIN_ROWS)])
             origin = some.mean(axis=0, dtype=np.float64).astype(self.dtype)
-        self._tiles = _in_tiles(values, origin, b)
-        self.weights = np.ones(self.n_rows, self.dtype) if weights is None else weights.astype(self.dtype)
-        self._weights = aligned_zeros((n_tiles, b), self.dtype)
-        self._weights.ravel()[: self.n_rows] = self.weights
-        self._labels = np.full((n_tiles, b), -1.0, self.dtype)
+        self._rows = tiled(values, self.weights, origin, b, rounding=coordinates and not small)
+        n_tiles = len(self._rows.weights)
+        self._tiles = self._rows.tiles.reshape(n_tiles, n_features, b)
+        self._labels = np.full((n_tiles, b), -1.0, np.float32)
         self._bounds = slab_bounds(n_tiles, 1, n_clusters * n_features)
         n_slabs, n_centres = len(self._bounds) - 1, n_clusters if small else -(-n_clusters // CENTRES) * CENTRES
-        self._centres = np.zeros((n_centres, n_features), self.dtype)
-        self._offsets = np.full(n_centres, -np.inf, self.dtype)
+        self._centres = centres_for(n_centres, n_features, self.dtype)
         self._sums, self._mass = np.zeros((n_slabs, n_centres, n_features)), np.zeros((n_slabs, n_centres))
         self._changed = np.zeros(n_slabs, np.bool_)
         n_workers = min(n_threads(), n_slabs) if work >= SHARED else 1
-        self._scratch = aligned_zeros((n_workers, b), self.dtype)
+        self._scratch = [scratch_for(b) for _ in range(n_workers)]
+        self._copy_decides: bool | None = None  # whether assignments read the float32 copy; None before it is made
         passes: tuple[Pass, Pass] = (_distances, _assign) if small else _compiled()
         self._distances, self._assign = passes
 
@@ -116,11 +127,11 @@ class Partition:
     def _limited(self, chosen: NDArray[np.int64], closest: NDArray[Any], out: NDArray[Any]) -> Float:
         """Squared distances to some rows, at most those in `closest`, into `out`; sums of each tile (T, L)."""
         sums = np.empty((len(closest), len(chosen)))
-        tiles, distances = (array.reshape(-1, array.shape[2]) for array in (self._tiles, out))
-        points = self.points(chosen)
+        distances, points = out.reshape(-1, out.shape[2]), self.points(chosen)
+        tiles, weights = self._rows.tiles, self._rows.weights
 
-        def read(turns: Turns, scratch: NDArray[Any]) -> None:
-            self._distances(tiles, self._weights, points, closest, turns, self._bounds, distances, sums)
+        def read(turns: Turns, scratch: Scratch) -> None:
+            self._distances(tiles, weights, points, closest, turns, self._bounds, distances, sums)
 
         self._share(read)
         return sums
@@ -129,7 +140,7 @@ class Partition:
         """Rows with which the running sum of weighted distances reaches some targets."""
         running = np.cumsum(sums)
         tile = np.minimum(np.searchsorted(running, targets), len(sums) - 1)
-        inside = np.cumsum(self._weights[tile] * closest[tile], axis=1, dtype=np.float64)
+        inside = np.cumsum(self._rows.weights[tile] * closest[tile], axis=1, dtype=np.float64)
         rest = targets - (running[tile] - sums[tile])
         row = tile * closest.shape[1] + (inside < rest[:, None]).sum(axis=1)
         return np.minimum(row, self.n_rows - 1)
@@ -137,27 +148,30 @@ class Partition:
     def assign(self, centres: NDArray[Any], offsets: NDArray[Any], *, anew: bool = False) -> bool:
         """Give each row x to the first cluster k with the largest offsets[k] + centres[k] . x; whether a label changed.
 
-        Sums change by the rows whose label does; with `anew` they are added from the beginning.
+        Sums change by the rows whose label does; with `anew` they are added from the beginning, as they must be first.
         """
-        self._centres[: self.n_clusters], self._offsets[: self.n_clusters] = centres, offsets
+        rows, held = self._rows, self._centres
+        copying = rows.doubts.size > 0 and self._copy_decides is None
+        reading = Reading(anew, copying, bool(self._copy_decides))
+        set_centres(held, centres, offsets, rounding=reading.by_copy)
         if anew:
             self._sums[:], self._mass[:] = 0.0, 0.0
-        tiles = self._tiles.reshape(-1, self._tiles.shape[2])
-        given = tiles, self._weights, self._centres, self._offsets, anew
         found = self._labels, self._sums, self._mass, self._changed
 
-        def read(turns: Turns, scratch: NDArray[Any]) -> None:
-            self._assign(*given, scratch, turns, self._bounds, *found)
+        def read(turns: Turns, scratch: Scratch) -> None:
+            self._assign(rows, held, reading, scratch, turns, self._bounds, *found)
 
         self._share(read)
+        if copying:
+            self._copy_decides = can_round(rows)
         return bool(self._changed.any())
 
-    def _share(self, read: Callable[[Turns, NDArray[Any]], None]) -> None:
+    def _share(self, read: Callable[[Turns, Scratch], None]) -> None:
         """Go through all slabs, on several threads where there is enough to do."""
         if self._small:
             read(NO_TURNS, self._scratch[0])
         else:
-            share_slabs(read, len(self._changed), list(self._scratch))
+            share_slabs(read, len(self._changed), self._scratch)
 
     def totals(self) -> tuple[Float, Float]:
         """Weighted sums of the clusters' rows (K, d), and their weights (K,)."""
@@ -178,20 +192,6 @@ def _compiled() -> tuple[Pass, Pass]:
     return get_cluster_passes()
 
 
-def _in_tiles(values: NDArray[Any], origin: NDArray[Any], b: int) -> NDArray[Any]:
-    """Rows less an origin (T, d, b), zero beyond the last."""
-    n_rows, n_features = values.shape
-    n_whole, rest = divmod(n_rows, b)
-    tiles = aligned_zeros((n_whole + (rest > 0), n_features, b), values.dtype)
-    whole = values[: n_whole * b]
-    steps = (b * whole.strides[0], whole.strides[1], whole.strides[0])
-    transposed = np.lib.stride_tricks.as_strided(whole, (n_whole, n_features, b), steps, writeable=False)
-    np.subtract(transposed, origin[:, None], out=tiles[:n_whole])
-    if rest:
-        tiles[-1, :, :rest] = (values[n_whole * b :] - origin).T
-    return tiles
-
-
 # The passes in numpy, for a single tile (d, n). Loops of einsum go over rows, so that sums over features are in order.
 
 
@@ -205,12 +205,10 @@ def _distances(
 
 
 def _assign(
-    tiles: Any,
-    weights: Any,
-    centres: Any,
-    offsets: Any,
-    anew: bool,
-    scratch: Any,
+    rows: Rows,
+    centres: Centres,
+    reading: Reading,
+    scratch: Scratch,
     turns: Any,
     bounds: Any,
     labels: Any,
@@ -219,11 +217,11 @@ def _assign(
     changed: Any,
 ) -> None:
     """`fastem.kernels.passes.assign_pass`; sums are always anew."""
-    n_centres, n_features = centres.shape
-    nearest = (np.einsum("kd,dc->kc", centres, tiles) + offsets[:, None]).argmax(axis=0)
+    n_centres, n_features = centres.points.shape
+    nearest = (np.einsum("kd,dc->kc", centres.points, rows.tiles) + centres.offsets[:, None]).argmax(axis=0)
     changed[0] = (nearest != labels[0]).any()
     labels[0] = nearest
     places = nearest + n_centres * np.arange(n_features)[:, None]
-    products = (tiles * weights).ravel()
+    products = (rows.tiles * rows.weights).ravel()
     sums[0] = np.bincount(places.ravel(), products, n_centres * n_features).reshape(n_features, n_centres).T
-    mass[0] = np.bincount(nearest, weights[0], n_centres)
+    mass[0] = np.bincount(nearest, rows.weights[0], n_centres)
