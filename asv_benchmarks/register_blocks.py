@@ -19,7 +19,7 @@ import numba
 import numpy as np
 from benchmarks.ceiling import fma_gflops
 
-from fastem.em.initialization.partition import COLUMN_BYTES
+from fastem.em.initialization.partition import TILE_ROWS
 from fastem.engine.tiling import aligned_zeros, tile_rows
 from fastem.kernels import clusters, columns, linalg, registers
 
@@ -65,7 +65,7 @@ def cases(kernel: str, d: int, dtype: Any) -> Case:
             4 * d * n_components * b,
         )
     if kernel == "nearest":
-        few = random(d, COLUMN_BYTES // tile.itemsize)
+        few = random(d, TILE_ROWS)
         arguments = (few, centres, constants.astype(dtype), np.empty_like(few[0]))
         return Case(clusters.largest_products, arguments, 2 * d * n_components * few.shape[1])
     several = {"pair": 2, "single": 1}[kernel]

@@ -1,5 +1,6 @@
 """k-means: scikit-learn's, draw for draw, on any number of threads, and what goes beyond it."""
 
+import numba
 import numpy as np
 import pytest
 from processes import python
@@ -10,6 +11,9 @@ from fastem.em.initialization import clustering, partition
 from fastem.em.initialization.clustering import cluster, cluster_known, seed_rows
 from fastem.em.initialization.partition import Partition
 from fastem.engine.threads import limit_threads
+from fastem.kernels import clusters
+from fastem.kernels.shuffles import lane_bits, lowest_bit
+from fastem.kernels.vectors import load
 
 pytestmark = pytest.mark.slow
 
@@ -152,6 +156,119 @@ def test_rows_beyond_many_tiles_and_slabs_all_count(engine):
     shifted = rows.points(np.arange(len(X)))
     np.testing.assert_allclose(sums, [shifted[labels == k].sum(axis=0) for k in range(4)], rtol=1e-9, atol=1e-9)
     np.testing.assert_allclose(rows.variance(), X.var(axis=0).mean(), rtol=1e-12)
+
+
+# A float32 copy that decides where it can
+
+
+def undecided_rows(seed, n_features, n_clusters, scale):
+    """Centres, and rows on the planes between two of them but for a part in 1e10, or on one; some far out."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(n_clusters, n_features))
+    a, b = centres[rng.integers(n_clusters, size=(2, 2000))]
+    along, push = b - a, rng.choice([-1e-3, -1e-7, -1e-10, 0.0, 1e-10, 1e-7, 1e-3], size=(2000, 1))
+    rows = 0.5 * (a + b) + push * along
+    rows[::50] *= 10.0 ** rng.integers(1, 7, size=(40, 1))
+    return scale * centres, scale * rows
+
+
+def labels_by(rows, centres, *, copy):
+    """Labels of an assignment by the float32 copy, or by float64 alone, and whether the copy was read."""
+    held = Partition(rows, None, len(centres))
+    centres = centres - (rows[0] - held.points(np.array([0]))[0])
+    held.assign(*clustering.Complete().lifted(centres[::-1]), anew=True)
+    held._copy_decides = held._copy_decides and copy
+    held.assign(*clustering.Complete().lifted(centres))
+    return held.labels, held.totals(), held._copy_decides
+
+
+@pytest.mark.parametrize("scale", [1e-7, 1.0, 1e6])
+@pytest.mark.parametrize(("n_features", "n_clusters"), [(1, 3), (2, 2), (5, 8), (40, 6), (300, 17)])
+def test_labels_are_those_of_float64_where_float32_cannot_decide(n_features, n_clusters, scale, monkeypatch):
+    monkeypatch.setattr(partition, "SMALL", 0)
+    for seed in SEEDS:
+        centres, rows = undecided_rows(seed, n_features, n_clusters, scale)
+        expected, (sums, mass), _ = labels_by(rows, centres, copy=False)
+        labels, (sums_by_copy, mass_by_copy), read = labels_by(rows, centres, copy=True)
+        assert read
+        np.testing.assert_array_equal(labels, expected)
+        np.testing.assert_array_equal(sums_by_copy, sums)
+        np.testing.assert_array_equal(mass_by_copy, mass)
+
+
+def test_float32_alone_would_give_other_labels(monkeypatch):
+    """So the rows above do ask for what is done about them."""
+    monkeypatch.setattr(partition, "SMALL", 0)
+    centres, rows = undecided_rows(0, 5, 8, 1.0)
+    expected = labels_by(rows, centres, copy=True)[0]
+    alone = labels_by(rows.astype(np.float32), centres.astype(np.float32), copy=True)[0]
+    assert (alone != expected).sum() > 20
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e-12, 1e17, 1e50, 1e120])
+def test_rows_out_of_the_range_of_float32_are_read_in_float64(scale, monkeypatch):
+    monkeypatch.setattr(partition, "SMALL", 0)
+    centres, rows = undecided_rows(1, 3, 4, 1.0)
+    rows = rows[np.abs(rows).max(axis=1) < 10.0]
+    power = 2.0 ** np.round(np.log2(scale))  # changes no digit
+    expected = labels_by(rows, centres, copy=True)[0]
+    with np.errstate(over="ignore"):
+        labels, _, read = labels_by(power * rows, power * centres, copy=True)
+    assert not read
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_nearest_centres_are_found_in_float32_with_the_lead_that_they_have(rng):
+    """Against squared distances: twice the products are the squared length less these."""
+    tile, centres = rng.normal(size=(3, 64)).astype(np.float32), rng.normal(size=(8, 3)).astype(np.float32)
+    offsets, slack = -0.5 * (centres**2).sum(axis=1), np.array([0.25], np.float32)
+    offsets[6:] = -np.inf  # as those that fill up a block
+    distances = ((tile.T[:, None] - centres[:6]) ** 2).sum(axis=2)
+    first, second = np.sort(distances, axis=1)[:, :2].T
+    largest = 0.5 * ((tile**2).sum(axis=0) - first)
+    for find in (clusters.two_largest_products, compiled_two_largest):
+        nearest, lead = np.empty((2, 64), np.float32)
+        find(tile, centres, offsets, slack, nearest, lead)
+        np.testing.assert_array_equal(nearest, distances.argmin(axis=1))
+        np.testing.assert_allclose(lead, 0.25 * largest + 0.5 * (second - first), atol=2e-6)
+
+
+@numba.njit
+def compiled_two_largest(tile, centres, offsets, slack, nearest, lead):
+    clusters.two_largest_products(tile, centres, offsets, slack, nearest, lead)
+
+
+def test_a_tile_is_rounded_with_the_doubts_of_its_rows(rng):
+    tile = rng.normal(size=(7, 64))
+    for write in (clusters.round_tile, compiled_round_tile):
+        rounded, doubts = np.empty((7, 64), np.float32), np.empty(64, np.float32)
+        write(tile, 1e-3, rounded, doubts)
+        np.testing.assert_array_equal(rounded, tile.astype(np.float32))
+        np.testing.assert_allclose(doubts, 1e-3 * (tile**2).sum(axis=0), rtol=1e-6)
+
+
+@numba.njit
+def compiled_round_tile(tile, doubt, rounded, doubts):
+    clusters.round_tile(tile, doubt, rounded, doubts)
+
+
+def test_bits_of_a_mask_are_its_lanes(rng):
+    for _ in range(20):
+        a, b = rng.integers(2, size=(2, 16)).astype(np.float32)
+        lanes = np.flatnonzero(a > b)
+        bits = compiled_bits(a, b)
+        assert bits == lane_bits(a > b) == sum(2**lane for lane in lanes)
+        assert not lanes.size or lowest_bit(bits) == compiled_lowest(np.uint64(bits)) == lanes[0]
+
+
+@numba.njit
+def compiled_bits(a, b):
+    return lane_bits(load(a, 0) > load(b, 0))
+
+
+@numba.njit
+def compiled_lowest(bits):
+    return lowest_bit(bits)
 
 
 # Bits

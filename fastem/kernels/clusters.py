@@ -11,17 +11,17 @@ import numpy as np
 
 from fastem.kernels.blocks import ask_for
 from fastem.kernels.instructions import instructions, keys_of
-from fastem.kernels.jit import kernel
+from fastem.kernels.jit import inlined, kernel
 from fastem.kernels.registers import SHAPES
 from fastem.kernels.shuffles import lane_bits, lowest_bit, total
 from fastem.kernels.vectors import any_lane, lanes, load, multiply_add, splat, store, where
 
 ROWS_AHEAD = 8
-TINIEST = 2.0**-126  # the least float32 of full precision
+UNDERFLOW = 2.0**-106  # more than what a million products lose that are no float32 of full precision
 DISTANCE_VECTORS = 4  # of rows, whose distances to two points are summed at once: eight sums wait for none of them
 
 
-@kernel
+@inlined
 def limit_distances(tiles, weights, points, closest, first, last, distances, sums):
     """Squared distances of the tiles first..last to each of some points, at most those that are the closest yet.
 
@@ -50,7 +50,7 @@ def limit_distances(tiles, weights, points, closest, first, last, distances, sum
             sums[t, other] = limit(weights, closest, t, distances, other_row)
 
 
-@kernel
+@inlined
 def limit(weights, closest, t, distances, row):
     """Replace a row of distances (b,) by the closest yet where these are smaller; their weighted sum."""
     potential = splat(0.0, weights)
@@ -85,7 +85,7 @@ def _write_squared_distances(k, tile, point, other, distances, other_distances):
             for v, row in enumerate(rows):
                 k.store(k.value(sums[i, v]), out, row)
 
-    k.runs(k.size(tile, 1), DISTANCE_VECTORS * k.lanes, block, rest=(k.lanes,))
+    k.runs(k.size(tile, 1), DISTANCE_VECTORS * k.lanes, block, rest=())
 
 
 def largest_products(tile, centres, offsets, nearest):
@@ -147,20 +147,26 @@ def _write_products(k, tile, centres, offsets, nearest, slack=None, lead=None):
                 above = k.subtract(top, k.value(seconds[row]))
                 k.store(k.multiply_add(k.broadcast(slack, 0), top, above), lead, row)
 
-    k.runs(k.size(tile, 1), n_vectors * k.lanes, block, rest=(k.lanes,))
+    k.runs(k.size(tile, 1), n_vectors * k.lanes, block, rest=())
 
 
-@kernel
 def round_tile(tile, doubt, rounded, doubts):
     """Fill the float32 copy of a tile (d, b), and `doubts` (b,) with the rows' squared lengths times `doubt`."""
-    tiniest = np.float32(TINIEST * tile.shape[0])
-    for c in range(doubts.size):
-        doubts[c] = tiniest
-    for j in range(tile.shape[0]):
-        for c in range(doubts.size):
-            x = np.float32(tile[j, c])
-            rounded[j, c] = x
-            doubts[c] += doubt * x * x
+    rounded[:] = tile
+    doubts[:] = doubt * np.einsum("dc,dc->c", tile, tile) + UNDERFLOW
+
+
+@instructions(round_tile)
+def _write_round_tile(k, tile, doubt, rounded, doubts):
+    def block(size, c):
+        (square,) = k.sums(range(1)).values()
+        with k.loop(0, k.size(tile)) as j:
+            x = k.load(tile, j, c)
+            k.add_product(square, x, x)
+            k.store(x, rounded, j, c)
+        k.store(k.multiply_add(k.spread(doubt), k.value(square), k.constant(UNDERFLOW)), doubts, c)
+
+    k.runs(k.size(tile, 1), k.lanes, block, rest=())
 
 
 @kernel
@@ -183,23 +189,10 @@ def changed_lanes(after, before):
 
 
 @kernel
-def list_moves(bits, t, after, before, anew, moves, n_moves):
-    """Append tile, lane, old and new label of some rows to `moves`, -1 for old with `anew`; how many it has then."""
-    while bits != np.uint64(0):
-        c = lowest_bit(bits)
-        bits &= bits - np.uint64(1)
-        moves[n_moves, 0], moves[n_moves, 1] = t, c
-        moves[n_moves, 2] = -1 if anew else int(before[c])
-        moves[n_moves, 3] = int(after[c])
-        n_moves += 1
-    return n_moves
-
-
-@kernel
 def move_rows(rows, moves, n_moves, sums, mass):
-    """Take rows from the sums (K, d) and mass (K,) of their old clusters, if they have one, to those of the new.
+    """Take rows from the sums (K + 1, d) and mass (K + 1,) of their old clusters to those of the new.
 
-    Rows lie apart in memory: each is asked for some rows before its turn.
+    `moves` has each one's tile, lane, old and new cluster. Rows lie apart in memory: each is asked for before its turn.
     """
     d, step = rows.origin.size, rows.column_step
     line = lanes(rows.flat) if step == 1 else 1
@@ -211,10 +204,6 @@ def move_rows(rows, moves, n_moves, sums, mass):
         t, c, old, new = moves[i, 0], moves[i, 1], moves[i, 2], moves[i, 3]
         w, first = rows.weights[t, c], t * rows.tile_step + c * rows.row_step
         mass[new] += w
-        if old < 0:
-            for j in range(d):
-                sums[new, j] += w * (rows.flat[first + j * step] - rows.origin[j])
-            continue
         mass[old] -= w
         for j in range(d):
             product = w * (rows.flat[first + j * step] - rows.origin[j])
@@ -222,7 +211,7 @@ def move_rows(rows, moves, n_moves, sums, mass):
             sums[old, j] -= product
 
 
-@kernel
+@inlined
 def assign_tiles(rows, centres, reading, first, last, scratch, labels, sums, mass):
     """Give the rows of the tiles first..last to their nearest centres; whether a label changed.
 
@@ -233,8 +222,9 @@ def assign_tiles(rows, centres, reading, first, last, scratch, labels, sums, mas
     first, last : int
     labels : (T, b)
         Labels before; those after on return.
-    sums : (K, d), mass : (K,)
-        Weighted sums of the rows of each cluster, and their weights.
+    sums : (K + 1, d), mass : (K + 1,)
+        Weighted sums of the rows of each cluster, and their weights. The last are of those that came from no cluster,
+        negative.
     """
     d, nearest, moves = centres.points.shape[1], scratch.nearest, scratch.moves
     b = nearest.size
@@ -258,7 +248,12 @@ def assign_tiles(rows, centres, reading, first, last, scratch, labels, sums, mas
         any_change |= bits != np.uint64(0)
         if reading.anew:
             bits = all_bits
-        n_moves = list_moves(bits, t, nearest, before, reading.anew, moves, n_moves)
+        while bits != np.uint64(0):
+            c = lowest_bit(bits)
+            bits &= bits - np.uint64(1)
+            moves[n_moves, 0], moves[n_moves, 1], moves[n_moves, 3] = t, c, int(nearest[c])
+            moves[n_moves, 2] = mass.size - 1 if reading.anew else int(before[c])
+            n_moves += 1
         for c in range(0, b, lanes(nearest)):
             store(load(nearest, c), before, c)
         if n_moves > moves.shape[0] - b or t == last - 1:

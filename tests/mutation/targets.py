@@ -36,6 +36,7 @@ TARGETS = {
     "em/initialization/partition.py": "test_k_means.py",
     "em/initialization/start.py": "test_clustering.py test_initialize.py test_against_scikit_learn.py "
     "test_degenerate.py test_background.py",
+    "em/initialization/tiled_rows.py": "test_k_means.py",
     "em/latent_rows.py": "test_imputing.py test_noise.py",
     "em/loop.py": "test_driver.py test_degenerate.py",
     "em/parameters.py": "test_gate.py test_fitted_state.py",

@@ -23,7 +23,7 @@ from fastem.em.initialization.tiled_rows import (
 )
 from fastem.engine.helpers import Turns, share_slabs
 from fastem.engine.threads import n_threads
-from fastem.engine.tiling import aligned_zeros, slab_bounds
+from fastem.engine.tiling import slab_bounds
 
 Float = NDArray[np.float64]
 Pass = Callable[..., None]
@@ -74,7 +74,8 @@ class Partition:
         self._bounds = slab_bounds(n_tiles, 1, n_clusters * n_features)
         n_slabs, n_centres = len(self._bounds) - 1, n_clusters if small else -(-n_clusters // CENTRES) * CENTRES
         self._centres = centres_for(n_centres, n_features, self.dtype)
-        self._sums, self._mass = np.zeros((n_slabs, n_centres, n_features)), np.zeros((n_slabs, n_centres))
+        shape = n_slabs, n_centres + (not small)  # compiled passes take new rows from a cluster that is none
+        self._sums, self._mass = np.zeros((*shape, n_features)), np.zeros(shape)
         self._changed = np.zeros(n_slabs, np.bool_)
         n_workers = min(n_threads(), n_slabs) if work >= SHARED else 1
         self._scratch = [scratch_for(b) for _ in range(n_workers)]

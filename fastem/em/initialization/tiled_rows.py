@@ -14,7 +14,7 @@ Float = NDArray[np.float64]
 
 FLOAT32_UNIT = 2.0**-24  # of rounding
 LARGEST_ERROR = 0.01  # of products in float32, relative: what bounds them takes it for small
-LEAST_SQUARE, LARGEST_SQUARE = 1e-30, 1e30  # of the longest row's length: float32 then loses nothing but digits
+LEAST_SQUARE, LARGEST_SQUARE = 1e-20, 1e30  # of the longest row's length: float32 then loses nothing but digits
 MOVES = 512  # that a thread collects before it goes for the rows
 LARGE_PART = 2**19  # numbers that are worth a thread: numpy moves them in a millisecond
 
@@ -58,7 +58,7 @@ class Centres(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a pass does: sums of all rows, rather than those whose label changes; a float32 copy; labels by that copy."""
+    """What a pass does: sum all rows, rather than those whose label changes; make the float32 copy; decide by it."""
 
     anew: bool
     copying: bool
