@@ -61,7 +61,7 @@ def _starts(dtype: str) -> Iterator[tuple[str, Callable[[], object]]]:
     """What there is to compile for starts from rows of a type."""
     rows = Partition(np.ones((SMALL + 1, 1), dtype), None, 1)  # the fewest that compiled code reads
     yield "seeds", functools.partial(rows.seeds, np.random.RandomState(0))
-    yield "clusters", functools.partial(rows.assign, np.zeros((1, 1)), np.zeros(1))
+    yield "clusters", functools.partial(rows.assign, np.zeros((1, 1)), np.zeros(1), anew=True)
 
 
 def _steps(family: Family, source: ArraySource) -> Iterator[tuple[str, Callable[[], object]]]:

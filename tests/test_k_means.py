@@ -177,9 +177,9 @@ def labels_by(rows, centres, *, copy):
     held = Partition(rows, None, len(centres))
     centres = centres - (rows[0] - held.points(np.array([0]))[0])
     held.assign(*clustering.Complete().lifted(centres[::-1]), anew=True)
-    held._copy_decides = held._copy_decides and copy
+    held._copy_decides = read = held._copy_decides and copy
     held.assign(*clustering.Complete().lifted(centres))
-    return held.labels, held.totals(), held._copy_decides
+    return held.labels, held.totals(), read
 
 
 @pytest.mark.parametrize("scale", [1e-7, 1.0, 1e6])
@@ -194,6 +194,20 @@ def test_labels_are_those_of_float64_where_float32_cannot_decide(n_features, n_c
         np.testing.assert_array_equal(labels, expected)
         np.testing.assert_array_equal(sums_by_copy, sums)
         np.testing.assert_array_equal(mass_by_copy, mass)
+
+
+@pytest.mark.parametrize("spread", [0.0, 1.0])
+def test_a_copy_that_decides_little_is_left(spread, monkeypatch, rng):
+    monkeypatch.setattr(partition, "SMALL", 0)
+    centres, rows = undecided_rows(0, 3, 4, 1.0)
+    rows = rows[np.abs(rows).max(axis=1) < 10.0]
+    rows = rows + spread * rng.normal(size=rows.shape)
+    held = Partition(rows, None, 4)
+    centres = centres - (rows[0] - held.points(np.array([0]))[0])
+    space = clustering.Complete()
+    for i in range(3):
+        held.assign(*space.lifted(centres), anew=i == 0)
+    assert held._copy_decides == (spread > 0.0)
 
 
 def test_float32_alone_would_give_other_labels(monkeypatch):

@@ -213,7 +213,7 @@ def move_rows(rows, moves, n_moves, sums, mass):
 
 @inlined
 def assign_tiles(rows, centres, reading, first, last, scratch, labels, sums, mass):
-    """Give the rows of the tiles first..last to their nearest centres; whether a label changed.
+    """Give rows of the tiles first..last to their nearest centres; whether a label changed, and tiles read again.
 
     Parameters
     ----------
@@ -228,7 +228,7 @@ def assign_tiles(rows, centres, reading, first, last, scratch, labels, sums, mas
     """
     d, nearest, moves = centres.points.shape[1], scratch.nearest, scratch.moves
     b = nearest.size
-    any_change, n_moves = False, 0
+    any_change, n_again, n_moves = False, 0, 0
     for t in range(first, last):
         part = slice(t * d, (t + 1) * d)
         if reading.copying:
@@ -239,6 +239,7 @@ def assign_tiles(rows, centres, reading, first, last, scratch, labels, sums, mas
                 rows.rounded[part], centres.rounded, centres.raised, centres.slack, nearest, scratch.lead
             )
             certain = all_above(scratch.lead, rows.doubts[t])
+            n_again += not certain
         if not certain:
             largest_products(rows.tiles[part], centres.points, centres.offsets, nearest)
         before, all_bits = labels[t], ~np.uint64(0)
@@ -259,4 +260,4 @@ def assign_tiles(rows, centres, reading, first, last, scratch, labels, sums, mas
         if n_moves > moves.shape[0] - b or t == last - 1:
             move_rows(rows, moves, n_moves, sums, mass)
             n_moves = 0
-    return any_change
+    return any_change, n_again

@@ -114,11 +114,13 @@ def distance_pass(tiles, weights, points, closest, turns, bounds, distances, sum
         add_one(turns, DONE)
 
 
-def assign_pass(rows, centres, reading, scratch, turns, bounds, labels, sums, mass, changed):
-    """`assign_tiles` of slabs, with sums and mass of each, and whether its labels changed (P,)."""
+def assign_pass(rows, centres, reading, scratch, turns, bounds, labels, sums, mass, changed, again):
+    """`assign_tiles` of slabs, with sums and mass of each, whether its labels changed, and tiles read again (P,)."""
     for _ in range(turns[AT_ONCE]):
         p = add_one(turns, TAKEN)
         if p >= bounds.size - 1:
             break
-        changed[p] = assign_tiles(rows, centres, reading, bounds[p], bounds[p + 1], scratch, labels, sums[p], mass[p])
+        changed[p], again[p] = assign_tiles(
+            rows, centres, reading, bounds[p], bounds[p + 1], scratch, labels, sums[p], mass[p]
+        )
         add_one(turns, DONE)

@@ -31,6 +31,7 @@ Pass = Callable[..., None]
 SMALL = 2**17  # rows x features x clusters that numpy goes through in a tenth of a millisecond
 SHARED = 2**23  # that one thread goes through in half a millisecond: less is not worth waking another
 TILE_ROWS = 64  # of float32, as many as one block of any processor has: it reads a tile from end to end
+MOST_AGAIN = 0.4  # of tiles, that float32 leaves to float64: more cost what it saves
 CENTRES = 4  # that passes take at once
 NO_TURNS = np.zeros(0, np.int64)  # for the passes in numpy
 ORIGIN_ROWS = 1000  # near the mean is near enough
@@ -76,7 +77,7 @@ class Partition:
         self._centres = centres_for(n_centres, n_features, self.dtype)
         shape = n_slabs, n_centres + (not small)  # compiled passes take new rows from a cluster that is none
         self._sums, self._mass = np.zeros((*shape, n_features)), np.zeros(shape)
-        self._changed = np.zeros(n_slabs, np.bool_)
+        self._changed, self._again = np.zeros(n_slabs, np.bool_), np.zeros(n_slabs, np.int64)
         n_workers = min(n_threads(), n_slabs) if work >= SHARED else 1
         self._scratch = [scratch_for(b) for _ in range(n_workers)]
         self._copy_decides: bool | None = None  # whether assignments read the float32 copy; None before it is made
@@ -157,7 +158,7 @@ class Partition:
         set_centres(held, centres, offsets, rounding=reading.by_copy)
         if anew:
             self._sums[:], self._mass[:] = 0.0, 0.0
-        found = self._labels, self._sums, self._mass, self._changed
+        found = self._labels, self._sums, self._mass, self._changed, self._again
 
         def read(turns: Turns, scratch: Scratch) -> None:
             self._assign(rows, held, reading, scratch, turns, self._bounds, *found)
@@ -165,6 +166,8 @@ class Partition:
         self._share(read)
         if copying:
             self._copy_decides = can_round(rows)
+        elif reading.by_copy:
+            self._copy_decides = bool(self._again.sum() <= MOST_AGAIN * len(rows.doubts))
         return bool(self._changed.any())
 
     def _share(self, read: Callable[[Turns, Scratch], None]) -> None:
@@ -216,6 +219,7 @@ def _assign(
     sums: Any,
     mass: Any,
     changed: Any,
+    again: Any,
 ) -> None:
     """`fastem.kernels.passes.assign_pass`; sums are always anew."""
     n_centres, n_features = centres.points.shape
