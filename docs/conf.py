@@ -12,8 +12,6 @@ from sphinx.application import Sphinx
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE / "_extensions")]
 
-import figures  # noqa: E402
-
 import fastem  # noqa: E402
 
 project = "fastem"
@@ -34,7 +32,15 @@ extensions = [
     "api_pages",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build", "pictures/*.md", "examples", "**/README*", "auto_examples/**/*.ipynb", "auto_examples/**/*.md5", "auto_examples/**/*.py"]
+exclude_patterns = [
+    "_build",
+    "pictures/*.md",
+    "examples",
+    "**/README*",
+    "auto_examples/**/*.ipynb",
+    "auto_examples/**/*.md5",
+    "auto_examples/**/*.py",
+]
 nitpicky = False
 show_warning_types = True
 
@@ -44,7 +50,6 @@ myst_heading_anchors = 3
 
 # Python
 autosummary_generate = True
-autodoc_default_options = {"show-inheritance": False}
 autodoc_typehints = "none"
 default_role = "py:obj"  # `fit` in a docstring is a link where that name is known
 numpydoc_show_class_members = False
@@ -64,8 +69,8 @@ sphinx_gallery_conf = {
     "gallery_dirs": "auto_examples",
     "filename_pattern": r"\.py$",
     "subsection_order": [f"examples/{name}" for name in ("first", "incomplete", "families", "large")],
-    "within_subsection_order": "FileNameSortKey",
-    "image_scrapers": ("matplotlib", figures.scrape),
+    "within_subsection_order": "gallery_order.ByList",
+    "image_scrapers": ("figures", "matplotlib"),
     "abort_on_example_error": True,
     "backreferences_dir": "api/backreferences",
     "doc_module": ("fastem",),
@@ -84,9 +89,10 @@ html_static_path = ["_static"]
 html_css_files = ["fastem.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
+html_context = {"default_mode": "auto"}
 html_theme_options = {
     "logo": {"text": "fastem"},
-    "header_links_before_dropdown": 7,
+    "header_links_before_dropdown": 8,
     "navbar_align": "left",
     "show_prev_next": False,
     "secondary_sidebar_items": ["page-toc"],
@@ -111,6 +117,12 @@ def _draw(app: Sphinx) -> None:
     charts.draw(folder)
 
 
+def _close_blocks(app: Sphinx, name: str, source: list[str]) -> None:
+    """Leave out the empty line that ends a block of code, which doctest needs and readers do not."""
+    source[0] = source[0].replace("\n\n```\n", "\n```\n")
+
+
 def setup(app: Sphinx) -> None:
     """Draw pictures before pages are read."""
+    app.connect("source-read", _close_blocks)
     app.connect("builder-inited", _draw)

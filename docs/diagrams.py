@@ -41,10 +41,14 @@ PASS = (
 
 def _box(axes: Axes, place: tuple[float, float, float, float], title: str, text: str, colour: str) -> None:
     x, y, width, height = place
-    axes.add_patch(FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.08", fc=colour, ec=INK, lw=1))
+    axes.add_patch(
+        FancyBboxPatch((x, y), width, height, boxstyle="round,pad=0,rounding_size=0.08", fc=colour, ec=INK, lw=1)
+    )
     middle = x + width / 2, y + height / 2
     lines = text.count("\n") + 1
-    axes.text(middle[0], middle[1] + 0.12 * lines, title, ha="center", va="center", fontsize=11, weight="bold", color=INK)
+    axes.text(
+        middle[0], middle[1] + 0.12 * lines, title, ha="center", va="center", fontsize=11, weight="bold", color=INK
+    )
     axes.text(middle[0], middle[1] - 0.16, text, ha="center", va="center", fontsize=8.5, color=INK)
 
 
@@ -68,7 +72,9 @@ def layers() -> Figure:
     for position, (name, text) in enumerate(LAYERS):
         y = 4.75 - 0.57 * position
         axes.add_patch(
-            FancyBboxPatch((0.3, y), 6.9, 0.46, boxstyle="round,pad=0,rounding_size=0.06", fc=PALE[position % 5], ec=INK, lw=0.8)
+            FancyBboxPatch(
+                (0.3, y), 6.9, 0.46, boxstyle="round,pad=0,rounding_size=0.06", fc=PALE[position % 5], ec=INK, lw=0.8
+            )
         )
         axes.text(0.5, y + 0.23, name, va="center", fontsize=11, weight="bold", color=INK)
         axes.text(2.5, y + 0.23, text, va="center", fontsize=9.5, color=INK)
@@ -84,7 +90,9 @@ def way_of_x() -> Figure:
         _box(axes, (0.1 + 2.2 * position, 3.8, 1.8, 1.1), title, text, PALE[0])
         if position:
             _arrow(axes, (2.2 * position - 0.3, 4.35), (2.2 * position + 0.1, 4.35))
-    axes.add_patch(FancyBboxPatch((3.5, 1.75), 7.35, 1.5, boxstyle="round,pad=0,rounding_size=0.1", fc="none", ec=INK, ls="--"))
+    axes.add_patch(
+        FancyBboxPatch((3.5, 1.75), 7.35, 1.5, boxstyle="round,pad=0,rounding_size=0.1", fc="none", ec=INK, ls="--")
+    )
     axes.text(3.7, 3.02, "one pass: for each tile", fontsize=9, color=INK)
     for position, (title, text) in enumerate(PASS):
         _box(axes, (8.6 - 2.42 * position, 1.9, 2.1, 0.95), title, text, PALE[1])
@@ -109,11 +117,15 @@ def slabs() -> Figure:
     colours = ("#9ecae1", "#fdae6b", "#9ecae1", "#9ecae1", "#fdae6b", "#9ecae1")
     for position, colour in enumerate(colours):
         x = 0.2 + 1.45 * position
-        axes.add_patch(FancyBboxPatch((x, 2.2), 1.3, 0.6, boxstyle="round,pad=0,rounding_size=0.05", fc=colour, ec=INK, lw=0.8))
+        axes.add_patch(
+            FancyBboxPatch((x, 2.2), 1.3, 0.6, boxstyle="round,pad=0,rounding_size=0.05", fc=colour, ec=INK, lw=0.8)
+        )
         axes.text(x + 0.65, 2.5, f"slab {position + 1}", ha="center", va="center", fontsize=9.5, color=INK)
         _arrow(axes, (x + 0.65, 2.2), (x + 0.65, 1.55))
         axes.text(x + 0.65, 1.35, f"S{position + 1}", ha="center", va="center", fontsize=11, color=INK)
-    axes.text(0.2, 3.0, "rows of X; a thread (blue, orange) takes the next slab when it is free", fontsize=9.5, color=INK)
+    axes.text(
+        0.2, 3.0, "rows of X; a thread (blue, orange) takes the next slab when it is free", fontsize=9.5, color=INK
+    )
     axes.text(0.2, 0.75, "statistics = ((((S1 + S2) + S3) + S4) + S5) + S6", fontsize=11, color=INK, family="monospace")
     axes.text(0.2, 0.3, "always in this order, whoever computed them", fontsize=9.5, color=INK)
     return figure
@@ -124,7 +136,11 @@ def saving() -> Figure:
     figure, axes = _canvas(9, 3.2)
     _box(axes, (0.1, 1.9, 2.0, 1.0), "model", "fitted", PALE[1])
     _box(axes, (0.1, 0.2, 2.0, 1.0), "fit", "still running", PALE[3])
-    targets = ("JSON", "save, load: exact,\nreadable, checked"), ("scikit-learn", "to_sklearn,\nfrom_sklearn"), ("pickle", "joblib, cloudpickle")
+    targets = (
+        ("JSON", "save, load: exact,\nreadable, checked"),
+        ("scikit-learn", "to_sklearn,\nfrom_sklearn"),
+        ("pickle", "joblib, cloudpickle"),
+    )
     for position, (title, text) in enumerate(targets):
         x = 3.0 + 2.0 * position
         _box(axes, (x, 1.9, 1.8, 1.0), title, text, PALE[0])

@@ -9,6 +9,8 @@ def _skip(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: A
     """Leave out what estimators inherit from scikit-learn, which documents it."""
     if what != "class":
         return None
+    if name.isupper():  # constants by which classes tell each other what they are
+        return True
     function = getattr(member, "fget", member)
     module = getattr(function, "__module__", None)
     foreign = isinstance(module, str) and module.split(".")[0] not in ("fastem", "builtins")

@@ -31,8 +31,10 @@ def peers(results: dict[str, Any]) -> Figure:
     for shift, library in ((-0.2, "scikit-learn"), (0.2, "oneDAL")):
         known = [(place, case) for place, case in enumerate(cases) if library in case["times"]]
         ratios = [case["times"][library] / case["times"]["fastem"] for _, case in known]
-        bars = axes.bar([place + shift for place, _ in known], ratios, width=0.38, color=COLOURS[library], label=library)
-        axes.bar_label(bars, labels=[f"{ratio:.2g}" for ratio in ratios], fontsize=8)
+        bars = axes.bar(
+            [place + shift for place, _ in known], ratios, width=0.38, color=COLOURS[library], label=library
+        )
+        axes.bar_label(bars, labels=[f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.1f}" for ratio in ratios], fontsize=8)
     axes.axhline(1.0, color=COLOURS["fastem"], linewidth=2, label="fastem")
     axes.set(yscale="log", ylabel="time over that of fastem", ylim=(0.8, 300))
     axes.set_xticks(range(len(cases)), [_label(case) for case in cases], fontsize=8)
@@ -92,10 +94,16 @@ def _grouped(number: int) -> str:
 def table_of_peers(results: dict[str, Any]) -> str:
     """Nanoseconds of all cases, as Markdown."""
     found = results["peers"]
-    lines = ["| covariance | columns | rows | components | fastem | scikit-learn | oneDAL |", "|---|---|---|---|---|---|---|"]
+    lines = [
+        "| covariance | columns | rows | components | fastem | scikit-learn | oneDAL |",
+        "|---|---|---|---|---|---|---|",
+    ]
     for case in found["cases"]:
         times, ours = case["times"], case["times"]["fastem"]
-        others = [f"{_digits(times[name])} ({_digits(times[name] / ours)})" if name in times else "—" for name in list(COLOURS)[1:]]
+        others = [
+            f"{_digits(times[name])} ({_digits(times[name] / ours)})" if name in times else "—"
+            for name in list(COLOURS)[1:]
+        ]
         shape = case["n_features"], _grouped(case["n_rows"]), case["n_components"]
         lines.append(f"| {' | '.join(map(str, (case['covariance_type'], *shape, _digits(ours), *others)))} |")
     return "\n".join(lines) + f"\n\n{_machine(results)}\n"

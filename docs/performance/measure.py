@@ -167,7 +167,15 @@ def peers() -> dict[str, Any]:
     """Other libraries, by asv_benchmarks/peers.py."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "peers.json"
-        command = [sys.executable, "peers.py", "--install", "--libraries", "fastem,scikit-learn,oneDAL", "--rounds", "3"]
+        command = [
+            sys.executable,
+            "peers.py",
+            "--install",
+            "--libraries",
+            "fastem,scikit-learn,oneDAL",
+            "--rounds",
+            "3",
+        ]
         command += ["--json", str(path), *PEER_OPTIONS]
         subprocess.run(command, cwd=BENCHMARKS, check=True)
         return json.loads(path.read_text())

@@ -2,8 +2,8 @@
 Bayesian mixtures: components that nobody needs
 ===============================================
 
-Variational Bayes treats weights, means and precisions as unknown quantities with a prior. `n_components` is then an upper bound: components that the
-data do not need lose their weight. We offer ten to Old Faithful.
+Variational Bayes treats weights, means and precisions as unknown quantities with a prior. `n_components` is then an
+upper bound: components that the data do not need lose their weight. We offer ten to Old Faithful.
 """
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,8 @@ from fastem.plotting import plot_mixture
 X = load_faithful().values
 
 # %%
-# The concentration of the prior of the weights says how many components one expects before seeing the data. Small values favour few.
+# The concentration of the prior of the weights says how many components one expects before seeing the data. Small
+# values favour few.
 
 concentrations = [1e-3, 1e-1, 10, 1000]
 models = [

@@ -2,9 +2,9 @@
 The deaths of The Times: two rates behind one count
 ===================================================
 
-For 1096 days of 1910 to 1912 The Times printed how many women over 80 had died on a day: none on 162 days, one on 267 days, and so on.
-One Poisson distribution fits badly, two fit well: a rate of winter and one of summer (Hasselblad, 1969). It is also the
-standard example of EM that creeps.
+For 1096 days of 1910 to 1912 The Times printed how many women over 80 had died on a day: none on 162 days, one on 267
+days, and so on. One Poisson distribution fits badly, two fit well: a rate of winter and one of summer (Hasselblad,
+1969). It is also the standard example of EM that creeps.
 """
 
 import matplotlib.pyplot as plt
@@ -36,8 +36,8 @@ axes.legend(frameon=False)
 # Acceleration
 # ------------
 #
-# The two rates are close, so that most of the information on them is missing, and EM moves slowly. SQUAREM and Anderson acceleration extrapolate
-# its steps.
+# The two rates are close, so that most of the information on them is missing, and EM moves slowly. SQUAREM and Anderson
+# acceleration extrapolate its steps.
 
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 best = -1989.945859882964 / sum(days)

@@ -2,11 +2,12 @@
 Digits of zeros and ones: a Bernoulli mixture
 =============================================
 
-1797 handwritten digits of 8 by 8 pixels, each pixel black or white. In a Bernoulli mixture every component has a probability of
-black for each pixel. Drawn as pictures, these probabilities are the average digits that the mixture has found, without having seen a label.
+1797 handwritten digits of 8 by 8 pixels, each pixel black or white. In a Bernoulli mixture every component has a
+probability of black for each pixel. Drawn as pictures, these probabilities are the average digits that the mixture has
+found, without having seen a label.
 
-The digits come with scikit-learn (E. Alpaydin and C. Kaynak, 1998, Optical Recognition of Handwritten Digits, UCI Machine Learning
-Repository, CC BY 4.0).
+The digits come with scikit-learn (E. Alpaydin and C. Kaynak, 1998, Optical Recognition of Handwritten Digits, UCI
+Machine Learning Repository, CC BY 4.0).
 """
 
 import matplotlib.pyplot as plt

@@ -2,11 +2,11 @@
 Heavy tails: t components beside outliers
 =========================================
 
-A Gaussian component that has to explain a distant row grows. A t component has tails for such rows, and keeps its shape. We drop 40
-outliers among the eruptions of Old Faithful and compare. The eruptions are real, the outliers are drawn on the spot.
+A Gaussian component that has to explain a distant row grows. A t component has tails for such rows, and keeps its
+shape. We drop 40 outliers among the eruptions of Old Faithful and compare. The eruptions are real, the outliers are
+drawn on the spot.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 
 from fastem import GaussianMixture, StudentTMixture
@@ -24,8 +24,8 @@ heavy = StudentTMixture(2, tol=1e-6, max_iter=1000, random_state=0).fit(rows)
 print("degrees of freedom:", heavy.df_.round(2))
 
 # %%
-# Standard deviations of the durations. The Gaussian component of long eruptions
-# becomes twice as wide as without outliers. The scales of the t components stay close to those of the clean eruptions.
+# Standard deviations of the durations. The Gaussian component of long eruptions becomes twice as wide as without
+# outliers. The scales of the t components stay close to those of the clean eruptions.
 
 
 def deviations(model, matrices):

@@ -2,11 +2,14 @@
 Heights of two hidden groups: EM step by step
 =============================================
 
-Somebody measured the heights of 400 adults and did not write down who is a woman and who is a man. EM finds the two groups
-all the same. This example writes the two steps of EM in a few lines of numpy, watches them, and compares with fastem.
+Somebody measured the heights of 400 adults and did not write down who is a woman and who is a man. EM finds the two
+groups all the same. This example writes the two steps of EM in a few lines of numpy, watches them, and compares with
+fastem.
 
 The heights are drawn on the spot, from two normal distributions, so that we know the answer.
 """
+
+import warnings
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -21,9 +24,9 @@ heights = np.concatenate([rng.normal(163, 5.5, size=200), rng.normal(179, 6.5, s
 # The two steps
 # -------------
 #
-# The **E-step** asks how probable each group is for each person, given the current parameters. These probabilities are the
-# responsibilities. The **M-step** computes weights, means and standard deviations in which each person counts as much as the
-# group is responsible.
+# The **E-step** asks how probable each group is for each person, given the current parameters. These probabilities are
+# the responsibilities. The **M-step** computes weights, means and standard deviations in which each person counts as
+# much as the group is responsible.
 
 
 def e_step(weights, means, sds):
@@ -72,11 +75,15 @@ for axes in panels[1]:
 # From the same start, and without the small number that is added to variances by default, fastem does the same 200
 # iterations. `tol=0` asks it not to stop early.
 
-import warnings
-
 weights, means, sds = states[0]
 model = GaussianMixture(
-    2, weights_init=weights, means_init=means[:, None], precisions_init=(1 / sds**2)[:, None, None], reg_covar=0, tol=0, max_iter=200
+    2,
+    weights_init=weights,
+    means_init=means[:, None],
+    precisions_init=(1 / sds**2)[:, None, None],
+    reg_covar=0,
+    tol=0,
+    max_iter=200,
 )
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # it warns that 200 iterations were not enough for tol=0

@@ -2,8 +2,8 @@
 Iris: shapes of clusters
 ========================
 
-Fisher's 150 irises are of three species. A mixture does not know the species. How well it finds them depends on what it assumes of the
-covariances: should clusters have the same size, the same shape, the same direction?
+Fisher's 150 irises are of three species. A mixture does not know the species. How well it finds them depends on what it
+assumes of the covariances: should clusters have the same size, the same shape, the same direction?
 """
 
 import matplotlib.pyplot as plt
@@ -18,8 +18,8 @@ X = load_iris().values
 species = np.repeat([0, 1, 2], 50)
 
 # %%
-# Three letters name a structure: volume, shape and orientation are equal (E), vary (V), or are those of the identity (I). Few
-# parameters on the left, many on the right.
+# Three letters name a structure: volume, shape and orientation are equal (E), vary (V), or are those of the identity
+# (I). Few parameters on the left, many on the right.
 
 names = ["EII", "VII", "EEI", "VVI", "EEE", "VEE", "EEV", "VEV", "VVV"]
 models = {
@@ -34,8 +34,8 @@ axes.set(xlabel="structure of the covariances", ylabel="BIC (smaller is better)"
 axes.legend(frameon=False)
 
 # %%
-# BIC prefers two components of structure VEV: one is setosa, the other holds the two species that overlap. With three components the
-# adjusted Rand index tells how far clusters and species agree; 1 is complete agreement.
+# BIC prefers two components of structure VEV: one is setosa, the other holds the two species that overlap. With three
+# components the adjusted Rand index tells how far clusters and species agree; 1 is complete agreement.
 
 for name in names:
     agreement = adjusted_rand_score(species, models[name, 3].predict(X))

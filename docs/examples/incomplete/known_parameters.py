@@ -2,8 +2,8 @@
 Known parameters and priors
 ===========================
 
-Sometimes a part of the answer is known. `fixed` keeps it. A prior keeps components from becoming points, and weights from
-reaching zero.
+Sometimes a part of the answer is known. `fixed` keeps it. A prior keeps components from becoming points, and weights
+from reaching zero.
 """
 
 import matplotlib.pyplot as plt
@@ -16,8 +16,8 @@ from fastem.datasets import load_faithful, load_galaxies
 # Fixed parameters
 # ----------------
 #
-# Say that short eruptions are known to last 2 minutes and to be followed by a wait of 55. The first mean keeps these values; all the rest is
-# estimated.
+# Say that short eruptions are known to last 2 minutes and to be followed by a wait of 55. The first mean keeps these
+# values; all the rest is estimated.
 
 X = load_faithful().values
 start = [[2.0, 55.0], [4.0, 80.0]]
@@ -29,11 +29,18 @@ print("free parameters:", model.n_parameters_)
 # A prior of means and covariances
 # --------------------------------
 #
-# With seven components some of the 82 galaxies are alone in theirs. Without a prior such a component becomes as narrow as `reg_covar` allows, and its
-# density a needle.
+# With seven components some of the 82 galaxies are alone in theirs. Without a prior such a component becomes as narrow
+# as `reg_covar` allows, and its density a needle.
 
 velocities = load_galaxies().values / 1000
-options = {"n_components": 7, "n_init": 20, "init_params": "k-means++", "tol": 1e-6, "max_iter": 1000, "random_state": 0}
+options = {
+    "n_components": 7,
+    "n_init": 20,
+    "init_params": "k-means++",
+    "tol": 1e-6,
+    "max_iter": 1000,
+    "random_state": 0,
+}
 needles = GaussianMixture(**options).fit(velocities)
 smooth = GaussianMixture(prior="conjugate", **options).fit(velocities)
 print("smallest standard deviation without a prior:", np.sqrt(needles.covariances_.min()).round(4))

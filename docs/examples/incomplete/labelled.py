@@ -2,8 +2,8 @@
 Labels of some rows
 ===================
 
-Two overlapping groups of points, as published with a tutorial on EM (V. Xu, 2020): of 100 points the group is known, of 1000 it is not. Labels hold
-throughout the fit, and all points count.
+Two overlapping groups of points, as published with a tutorial on EM (V. Xu, 2020): of 100 points the group is known, of
+1000 it is not. Labels hold throughout the fit, and all points count.
 """
 
 import matplotlib.pyplot as plt
@@ -32,7 +32,8 @@ axes.contour(x, y, share, levels=[0.5], colors="black")
 axes.legend(frameon=False)
 
 # %%
-# Labels may be doubtful. A row of plausibilities for each point says how far each group is possible; here one label in ten may be wrong.
+# Labels may be doubtful. A row of plausibilities for each point says how far each group is possible; here one label in
+# ten may be wrong.
 
 plausible = np.where(labels[:, None] < 0, 1.0, np.where(labels[:, None] == [0, 1], 0.9, 0.1))
 doubtful = GaussianMixture(**options).fit(X, labels=plausible)

@@ -2,9 +2,10 @@
 Errors of measurement: the distribution behind them
 ===================================================
 
-Each eruption of Old Faithful is measured once more, with an error whose covariance we know; a third of the rows was timed badly, a third has a rough wait, and
-in a third both errors go together. A mixture that takes the measurements for exact is too wide. With `noise=` the mixture is
-that of the values without errors (extreme deconvolution: Bovy, Hogg and Roweis, 2011).
+Each eruption of Old Faithful is measured once more, with an error whose covariance we know; a third of the rows was
+timed badly, a third has a rough wait, and in a third both errors go together. A mixture that takes the measurements for
+exact is too wide. With `noise=` the mixture is that of the values without errors (extreme deconvolution: Bovy, Hogg and
+Roweis, 2011).
 
 The eruptions are real, the errors are drawn on the spot, so that the answer is known.
 """
@@ -29,8 +30,8 @@ naive = GaussianMixture(**options).fit(measured)
 deconvolved = GaussianMixture(**options).fit(measured, noise=noise)
 
 # %%
-# Ellipses of two standard deviations: of the fit to the exact values, which nobody has in practice, of the naive fit, and of the
-# deconvolution.
+# Ellipses of two standard deviations: of the fit to the exact values, which nobody has in practice, of the naive fit,
+# and of the deconvolution.
 
 
 def outline(axes, model, **style):
@@ -50,15 +51,20 @@ for axes, values, title in zip(panels, (measured, X), ("measured", "behind the e
 outline(panels[1], exact, color="black", linestyle="--")
 outline(panels[1], deconvolved, color="#0072B2")
 panels[0].set_ylabel("wait for the next, minutes")
-handles = [plt.Line2D([], [], color=colour, linestyle=line) for colour, line in (("#D55E00", "-"), ("#0072B2", "-"), ("k", "--"))]
-figure.legend(handles, ["errors ignored", "errors known", "no errors"], loc="outside lower center", ncols=3, frameon=False)
+handles = [
+    plt.Line2D([], [], color=colour, linestyle=line)
+    for colour, line in (("#D55E00", "-"), ("#0072B2", "-"), ("k", "--"))
+]
+figure.legend(
+    handles, ["errors ignored", "errors known", "no errors"], loc="outside lower center", ncols=3, frameon=False
+)
 
 # %%
 # One row
 # -------
 #
-# `denoise` says what value is behind a measurement, and how uncertain it is: the rough measurement of a wait is pulled towards
-# its cluster.
+# `denoise` says what value is behind a measurement, and how uncertain it is: the rough measurement of a wait is pulled
+# towards its cluster.
 
 mean, covariance = deconvolved.denoise([[4.4, 110.0]], noise=[[0.05**2, 14.0**2]])
 print(f"measured 110 minutes; behind it {mean[0, 1]:.0f}, give or take {covariance[0, 1, 1] ** 0.5:.0f}")

@@ -2,9 +2,9 @@
 A sky survey: errors and missing bands
 ======================================
 
-Photometric surveys measure the brightness of sources in several bands. Faint sources have large errors, and not every band was observed. This
-sample imitates such a survey: 20 000 sources with two colours and a brightness, **drawn on the spot**, of a wide group and a tight
-sequence.
+Photometric surveys measure the brightness of sources in several bands. Faint sources have large errors, and not every
+band was observed. This sample imitates such a survey: 20 000 sources with two colours and a brightness, **drawn on the
+spot**, of a wide group and a tight sequence.
 """
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,9 @@ rng = np.random.default_rng(0)
 n_rows = 20_000
 sequence = rng.random(n_rows) < 0.4
 wide = rng.multivariate_normal([0.6, 0.3, 20.0], [[0.10, 0.02, 0.0], [0.02, 0.06, 0.0], [0.0, 0.0, 1.0]], size=n_rows)
-tight = rng.multivariate_normal([1.3, 0.9, 19.0], [[0.04, 0.038, 0.02], [0.038, 0.04, 0.02], [0.02, 0.02, 0.5]], size=n_rows)
+tight = rng.multivariate_normal(
+    [1.3, 0.9, 19.0], [[0.04, 0.038, 0.02], [0.038, 0.04, 0.02], [0.02, 0.02, 0.5]], size=n_rows
+)
 true = np.where(sequence[:, None], tight, wide)
 deviations = 0.02 * 10 ** (0.3 * (true[:, 2:] - 17)) * [1.0, 1.2, 0.3]  # faint sources have large errors
 measured = true + deviations * rng.normal(size=true.shape)
@@ -33,7 +35,8 @@ print("weights", model.weights_[order].round(2))
 print("means", model.means_[order].round(2).tolist())
 
 # %%
-# On the left the sources that were seen in both colours, in the middle draws from the fitted mixture, on the right what was true. The sequence is sharp again.
+# On the left the sources that were seen in both colours, in the middle draws from the fitted mixture, on the right what
+# was true. The sequence is sharp again.
 
 drawn, _ = model.sample(n_rows)
 figure, panels = plt.subplots(1, 3, figsize=(11, 4), sharex=True, sharey=True, layout="constrained")

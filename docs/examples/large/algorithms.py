@@ -1,9 +1,9 @@
 """
-Six ways to climb
-=================
+Five ways to climb
+==================
 
-Batch EM is one of several algorithms that climb the same bound. Eight overlapping clusters, **drawn on the spot**, make it slow. We count
-passes over the data until each algorithm is near the maximum.
+Batch EM is one of several algorithms that climb the same bound. Eight overlapping clusters, **drawn on the spot**, make
+it slow. We count passes over the data until each algorithm is near the maximum.
 """
 
 import warnings

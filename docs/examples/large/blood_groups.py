@@ -2,11 +2,12 @@
 Blood groups: your own EM
 =========================
 
-EM is older than mixtures of Gaussians. Of 521 people 186 have blood group A, 38 B, 13 AB and 284 O. How frequent are the three genes
-behind the groups? A person of group A has the genes AA or AO, and which is not seen. `fixed_point` runs any EM that you write as a function of
-the parameters.
+EM is older than mixtures of Gaussians. Of 521 people 186 have blood group A, 38 B, 13 AB and 284 O. How frequent are
+the three genes behind the groups? A person of group A has the genes AA or AO, and which is not seen. `fixed_point` runs
+any EM that you write as a function of the parameters.
 
-The counts are the classical example of gene counting (C. R. Rao, 1973, Linear Statistical Inference and its Applications).
+The counts are the classical example of gene counting (C. R. Rao, 1973, Linear Statistical Inference and its
+Applications).
 """
 
 import matplotlib.pyplot as plt
@@ -30,7 +31,9 @@ def step(frequencies):
 def log_likelihood(frequencies):
     """Of the groups, but for a constant."""
     a, b, o = frequencies
-    return n_a * np.log(a**2 + 2 * a * o) + n_b * np.log(b**2 + 2 * b * o) + n_ab * np.log(2 * a * b) + 2 * n_o * np.log(o)
+    return (
+        n_a * np.log(a**2 + 2 * a * o) + n_b * np.log(b**2 + 2 * b * o) + n_ab * np.log(2 * a * b) + 2 * n_o * np.log(o)
+    )
 
 
 result = fixed_point(step, [1 / 3, 1 / 3, 1 / 3], log_likelihood, tol=1e-12)

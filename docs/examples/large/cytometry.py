@@ -2,8 +2,9 @@
 Half a million cells: a sample like flow cytometry
 ==================================================
 
-A flow cytometer measures the fluorescence of hundreds of thousands of cells. Populations are mixture components, some of them rare, and there is
-debris. This sample imitates such a measurement: 500 000 cells with four markers, **drawn on the spot**.
+A flow cytometer measures the fluorescence of hundreds of thousands of cells. Populations are mixture components, some
+of them rare, and there is debris. This sample imitates such a measurement: 500 000 cells with four markers, **drawn on
+the spot**.
 """
 
 import time
@@ -30,7 +31,8 @@ cells = cells.astype(np.float32)
 model = GaussianMixture(5, background=True, n_init=10, random_state=0)
 begin = time.perf_counter()
 model.fit(cells)
-print(f"{time.perf_counter() - begin:.1f} seconds for {len(model.history_)} iterations, compiling and ten starts among them")
+print(f"{time.perf_counter() - begin:.1f} seconds, of which compiling takes some the first time")
+print(f"{len(model.history_)} iterations of ten starts")
 print("weights", np.sort(model.weights_[:-1])[::-1].round(3), "debris", model.weights_[-1].round(3))
 
 # %%

@@ -2,8 +2,8 @@
 A folder of Parquet files
 =========================
 
-`fit` takes a dataset of Arrow in place of an array and reads it anew in each pass, block by block. The fit is that of all rows; memory
-stays the same however many there are. The files of this example are **drawn on the spot**.
+`fit` takes a dataset of Arrow in place of an array and reads it anew in each pass, block by block. The fit is that of
+all rows; memory stays the same however many there are. The files of this example are **drawn on the spot**.
 """
 
 import tempfile
@@ -21,7 +21,11 @@ folder = Path(tempfile.mkdtemp())
 rng = np.random.default_rng(0)
 for number in range(5):
     group = rng.integers(3, size=20_000)
-    table = {"x": rng.normal(size=20_000) + 4 * group, "y": rng.normal(size=20_000), "count": rng.integers(1, 4, size=20_000)}
+    table = {
+        "x": rng.normal(size=20_000) + 4 * group,
+        "y": rng.normal(size=20_000),
+        "count": rng.integers(1, 4, size=20_000),
+    }
     pq.write_table(pa.table(table), folder / f"part-{number}.parquet")
 
 # %%

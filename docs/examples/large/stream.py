@@ -2,8 +2,8 @@
 A stream whose clusters move
 ============================
 
-`partial_fit` takes one batch after the other and forgets the past slowly: stepwise EM keeps a running average of the expected
-statistics. The stream of this example is **drawn on the spot**. One of its two clusters moves.
+`partial_fit` takes one batch after the other and forgets the past slowly: stepwise EM keeps a running average of the
+expected statistics. The stream of this example is **drawn on the spot**. One of its two clusters moves.
 """
 
 import matplotlib.pyplot as plt
