@@ -22,7 +22,6 @@ version = release = fastem.__version__
 extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.viewcode",
     "numpydoc",
     "myst_parser",
     "sphinx_design",
@@ -75,6 +74,7 @@ sphinx_gallery_conf = {
     "backreferences_dir": "api/backreferences",
     "doc_module": ("fastem",),
     "show_signature": False,
+    "write_computation_times": False,
     "plot_gallery": "True",
     "matplotlib_animations": False,
     "remove_config_comments": True,
@@ -86,12 +86,13 @@ sphinx_gallery_conf = {
 html_theme = "pydata_sphinx_theme"
 html_title = "fastem"
 html_static_path = ["_static"]
+html_favicon = "_static/logo.svg"
 html_css_files = ["fastem.css"]
 html_math_renderer = "mathml"
 html_show_sourcelink = False
 html_context = {"default_mode": "auto"}
 html_theme_options = {
-    "logo": {"text": "fastem"},
+    "logo": {"text": "fastem", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg"},
     "header_links_before_dropdown": 8,
     "navbar_align": "left",
     "show_prev_next": False,
