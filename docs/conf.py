@@ -50,6 +50,7 @@ myst_heading_anchors = 3
 # Python
 autosummary_generate = True
 autodoc_typehints = "none"
+toc_object_entries_show_parents = "hide"
 default_role = "py:obj"  # `fit` in a docstring is a link where that name is known
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False

@@ -3,18 +3,21 @@
 Pages are those of `FASTEM_SITE`, by default of docs/_build: `sphinx-build -W docs docs/_build` makes them.
 """
 
+import importlib.util
 import os
 import re
 from collections import deque
 from functools import cache, partial
 from html.parser import HTMLParser
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from itertools import pairwise
 from pathlib import Path
 from threading import Thread
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from browser import CHROMIUM, Browser
+from test_house import LEVELS
 
 import fastem
 import fastem.datasets
@@ -189,3 +192,15 @@ def test_the_search_finds_attributes(address, tmp_path):
         found = browser.evaluate(FOUND)
     assert {"GaussianMixture", "Glossary", "Start here"} <= set(found)
     assert dict(browser.errors) == {}
+
+
+def test_the_diagram_of_layers_is_that_of_the_imports():
+    path = ROOT / "docs" / "diagrams.py"
+    spec = importlib.util.spec_from_file_location("diagrams", path)
+    diagrams = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(diagrams)
+    drawn = [names.split() for names, _ in diagrams.LAYERS]
+    folders = {path.parent.name for path in Path(fastem.__file__).parent.glob("*/__init__.py")}
+    assert {name for names in drawn for name in names} == folders
+    for upper, lower in pairwise(drawn):
+        assert min(LEVELS[name] for name in upper) >= max(LEVELS[name] for name in lower)
