@@ -28,12 +28,13 @@ axes.set(xlabel="eruption, minutes", ylabel="wait for the next, minutes")
 axes.legend(frameon=False)
 
 # %%
-# Between the clusters, at three minutes, the wait has two peaks, and a mean says little. `conditional` gives the whole
-# distribution, as a mixture of the columns that are left.
+# After 2.9 minutes both clusters are about as probable. The wait is then more uncertain than elsewhere, and a mean and
+# a deviation do not describe it well. `conditional` gives the whole distribution, as a mixture of the columns that are
+# left.
 
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 waits = np.linspace(35, 105, 300)[:, None]
-for minutes in (2.0, 3.0, 4.5):
+for minutes in (2.0, 2.9, 4.5):
     axes.plot(
         waits,
         np.exp(model.conditional({0: minutes}).score_samples(waits)),
