@@ -11,6 +11,8 @@ def _skip(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: A
         return None
     if name.isupper():  # constants by which classes tell each other what they are
         return True
+    if type(member).__name__ == "_tuplegetter":  # a field of a named tuple, which the docstring describes
+        return True
     function = getattr(member, "fget", member)
     module = getattr(function, "__module__", None)
     foreign = isinstance(module, str) and module.split(".")[0] not in ("fastem", "builtins")
