@@ -9,6 +9,7 @@ the machine. A time counts only if the fit ends with the parameters with which f
 from __future__ import annotations
 
 import argparse
+import json
 import math
 import os
 import platform
@@ -175,6 +176,24 @@ def row(case: Case, measured: Measured, libraries: list[str]) -> str:
     return f"| {' | '.join(map(str, cells))} |"
 
 
+def write_json(path: Path, table: dict[Case, Measured], versions: dict[str, str], options: argparse.Namespace) -> None:
+    """Write what was measured, and on what."""
+    document = {
+        "processor": processor(),
+        "threads": options.threads,
+        "cores": os.cpu_count(),
+        "iterations": options.iterations,
+        "rounds": options.rounds,
+        "versions": versions,
+        "unit": "nanoseconds per row, component and iteration",
+        "cases": [
+            {"name": case.name, **case._asdict(), "ceiling_gflops": measured.ceiling, "times": measured.times}
+            for case, measured in table.items()
+        ],
+    }
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
 def summary(table: dict[Case, Measured], library: str) -> str:
     """Geometric mean and least of a library's ratios."""
     ratios = {case.name: times[library] / times[Fastem.name] for case, (times, _) in table.items() if library in times}
@@ -233,6 +252,7 @@ def parse_arguments() -> argparse.Namespace:
     add("--rounds", type=positive, default=5, help="fits of each library for each case (default: %(default)s)")
     add("--threads", type=positive, default=os.cpu_count(), help="of each library (default: %(default)s)")
     add("--timeout", type=positive, default=900, help="seconds after which a fit has failed (default: %(default)s)")
+    add("--json", type=Path, help="file that gets the numbers of the table, beside what is printed")
     add("--quick", action="store_true", help="few rows, to see whether all works")
     return parser.parse_args()
 
@@ -262,6 +282,8 @@ def main() -> None:
                 take_note(notes, name, error, "all cases; try --install" if missing else "all cases")
         table = {case: measure(case, workers, options, folder, notes) for case in cases}
 
+    if options.json is not None:
+        write_json(options.json, table, versions, options)
     ceilings = [measured.ceiling for measured in table.values()]
     span = f"{min(ceilings):.0f} to {max(ceilings):.0f} GFLOP/s"
     print(f"{processor()}, {options.threads} of {os.cpu_count()} cores, FMA ceiling {span};")

@@ -17,16 +17,25 @@ def test_the_example_gives_what_it_shows(tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("guide", ["algorithms", "sources", "incomplete", "families"])
+GUIDES = sorted(path.stem for path in (ROOT / "docs").glob("*.md") if ">>>" in path.read_text())
+
+
+@pytest.mark.parametrize("guide", GUIDES)
 def test_guides_do_what_they_show(guide, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = doctest.testfile(str(ROOT / "docs" / f"{guide}.md"), module_relative=False)
-    assert result.attempted >= 8
+    assert result.attempted >= 5
     assert result.failed == 0
 
 
+def test_there_are_guides():
+    assert {"algorithms", "sources", "families", "missing-values", "start"} <= set(GUIDES)
+
+
 def linked(text):
-    return [part.partition(")")[0] for part in text.split("](")[1:] if not part.startswith("#")]
+    """Files that a page links to, without anchors; those that the site's build makes have no path."""
+    links = [part.partition(")")[0].partition("#")[0] for part in text.split("](")[1:]]
+    return [link for link in links if link and "://" not in link]
 
 
 def test_the_pictures_are_there():

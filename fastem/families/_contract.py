@@ -154,7 +154,7 @@ class Family(NamedTuple):
     select : (params, components) -> Params
         The parameters of some components.
     embed : (stats of some components, components, stats (S,), d, K) -> None
-        Add statistics that were taken with `select`ed parameters to those of all components.
+        Add statistics that were taken with parameters of `select` to those of all components.
     pack : (params) -> vector
         The parameters as numbers that may have any value.
     unpack : (vector, params) -> Params

@@ -129,7 +129,7 @@ class BayesianGaussianMixture(Denoising, BaseMixture):
         One record an iteration and run: restart, iteration, lower_bound, change, seconds, passes.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X was a data frame.
 
     Notes

@@ -158,7 +158,7 @@ class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
         After `partial_fit`, what the next batch goes on from beside these attributes.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the features, if X was a data frame.
 
     Notes

@@ -93,7 +93,7 @@ class PoissonMixture(Conditioning, Imputing, BaseMixture):
         After `partial_fit`, what the next batch goes on from beside these attributes.
     n_features_in_ : int
         Number of columns.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (`n_features_in_`,)
         Names of the columns, if X was a data frame.
 
     Notes

@@ -1,0 +1,26 @@
+"""Pictures in the gallery of figures that pyplot does not know, as `plot_mixture` returns."""
+
+from typing import Any
+
+import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
+from sphinx_gallery.scrapers import figure_rst
+
+
+def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
+    """Save a figure that the block has bound to the name `figure`, unless pyplot has it."""
+    figure = block_vars["example_globals"].get("figure")
+    if not isinstance(figure, Figure) or hasattr(figure, "_in_gallery"):
+        return ""
+    if figure in map(plt.figure, plt.get_fignums()):  # the scraper of matplotlib comes next, and closes it
+        figure._in_gallery = True
+        return ""
+    figure._in_gallery = True
+    path = next(block_vars["image_path_iterator"])
+    figure.savefig(path, dpi=100)
+    return figure_rst([path], gallery_conf["src_dir"])
+
+
+def _get_sg_image_scraper() -> Any:
+    """Where sphinx-gallery looks for the scraper of a module."""
+    return scrape
