@@ -192,7 +192,7 @@ def climbing(case):
         options = {**options, "reg_covar": 0.0}
     algorithm = options.get("algorithm")
     large = case.variant.family == "poisson" and np.nanmax(case.rows.values) > 2**17
-    if large:  # bounds between full passes cancel, see CONTRIBUTING
+    if large:  # bounds between full passes cancel, see docs/decisions/large-counts.md
         return case if algorithm is None else replace(case, options={**options, "algorithm": "em"})
     if algorithm == "incremental" or isinstance(algorithm, Stepwise):
         blocks, order = int(rng.choice([1, 2, 3, 7])), str(rng.choice(["cyclic", "random"]))

@@ -10,7 +10,7 @@ from matplotlib.patches import Ellipse
 from fastem import BernoulliMixture, GaussianMixture, PoissonMixture
 from fastem.datasets import load_faithful, load_galaxies, load_iris
 from fastem.plotting.mixtures import MAX_COLUMNS, PALETTE, plot_mixture
-from fastem.plotting.shapes import full_covariances
+from fastem.plotting.shapes import full_covariances, shape_of
 
 pytestmark = pytest.mark.slow
 
@@ -283,3 +283,16 @@ def test_the_axis_of_zeros_and_ones_has_no_other_numbers(rng):
     values = (rng.uniform(size=(50, 2)) < 0.3) * 1.0
     figure = plot_mixture(BernoulliMixture(2, random_state=0).fit(values), values)
     assert figure.axes[0].get_xlim() == (-0.5, 1.5)
+
+
+def test_densities_are_drawn_where_the_family_allows_values(monkeypatch):
+    model = GaussianMixture(2, random_state=0).fit([[0.1], [0.2], [3.0], [4.0]])
+    whole = shape_of(model)
+    assert whole.limits(0, np.array([0.1, 4.0]))[0] < 0.0
+    positive = model._components()._replace(in_domain=lambda values: values > 0.0)
+    monkeypatch.setattr(GaussianMixture, "_components", lambda self: positive)
+    shape = shape_of(model)
+    low, high = shape.limits(0, np.array([0.1, 4.0]))
+    grid = shape.grid(0, (low, high))
+    assert 0.0 < low <= grid[0] <= 0.1
+    assert high == grid[-1] == whole.limits(0, np.array([0.1, 4.0]))[1]

@@ -40,8 +40,25 @@ def linked(text):
 
 def test_the_pictures_are_there():
     assert "tests/data/faithful.png" in linked(README.read_text())
-    for page in (README, *(ROOT / "docs").glob("*.md")):
-        assert all((page.parent / name).exists() for name in linked(page.read_text())), page
+
+
+DECISIONS = ROOT / "docs" / "decisions"
+PAGES = [README, ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md"), *DECISIONS.glob("*.md")]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_within_the_repository_lead_somewhere(page):
+    missing = [name for name in linked(page.read_text()) if not (page.parent / name.partition("#")[0]).exists()]
+    assert not missing
+
+
+def test_every_decision_is_a_line_of_the_list():
+    records = {path.name for path in DECISIONS.glob("*.md")} - {"README.md"}
+    assert set(linked((DECISIONS / "README.md").read_text())) == records
+
+
+def test_the_guide_for_contributors_is_short():
+    assert len((ROOT / "CONTRIBUTING.md").read_text().splitlines()) <= 150
 
 
 def test_the_commands_are_the_extras_that_exist():

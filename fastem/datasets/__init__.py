@@ -1,7 +1,7 @@
 """Four small data sets that come with the package.
 
-They are the usual first examples for mixture models; see each loader for what
-was measured and by whom.
+They are the usual first examples for mixture models; see each loader for what was measured and by whom, and
+docs/decisions/licences-of-data.md for what is known of their licences: that of the package does not extend to them.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class Dataset:
     description : str
         What was measured.
     source : str
-        Where the numbers were published.
+        Where the numbers were published, and who else distributes them under which licence.
     labels : ndarray of shape (n_samples,), int64, optional
         The group of each row, -1 where it is not known; None if no group is.
     """
@@ -70,7 +70,8 @@ def load_faithful() -> Dataset:
         source=(
             "W. Härdle (1991), Smoothing Techniques with Implementation in S, Springer, "
             "after A. Azzalini and A. W. Bowman (1990), A look at some data on the Old Faithful "
-            "geyser, Applied Statistics 39, 357-365. Also `faithful` in R. Published measurements."
+            "geyser, Applied Statistics 39, 357-365. Published measurements; the same numbers are `faithful` in R "
+            "(GPL-2 or GPL-3)."
         ),
     )
 
@@ -99,7 +100,8 @@ def load_iris() -> Dataset:
         source=(
             "E. Anderson (1935), The irises of the Gaspe Peninsula, Bulletin of the American Iris "
             "Society 59, 2-5; R. A. Fisher (1936), The use of multiple measurements in taxonomic "
-            "problems, Annals of Eugenics 7, 179-188. Fisher's numbers, as `iris` in R."
+            "problems, Annals of Eugenics 7, 179-188. Published measurements; the same numbers are `iris` in R "
+            "(GPL-2 or GPL-3) and in scikit-learn (BSD-3-Clause)."
         ),
     )
 
@@ -129,7 +131,8 @@ def load_galaxies() -> Dataset:
         source=(
             "M. Postman, J. P. Huchra and M. J. Geller (1986), Probes of large-scale structure in "
             "the Corona Borealis region, Astronomical Journal 92, 1238-1247; K. Roeder (1990), "
-            "Journal of the American Statistical Association 85, 617-624. Published measurements."
+            "Journal of the American Statistical Association 85, 617-624. Published measurements; the same numbers are "
+            "`galaxies` in R's package MASS (GPL-2 or GPL-3)."
         ),
     )
 
@@ -158,8 +161,9 @@ def load_xu() -> Dataset:
             "whose group is known, an example of semi-supervised learning."
         ),
         source=(
-            "V. Xu (2020), Implement expectation-maximization algorithm (EM) in Python from scratch, Towards Data "
-            "Science: em/data/unlabeled.csv, then em/data/labeled.csv, of github.com/VXU1230/Medium-Tutorials."
+            "Siwei Xu (2020), Implement expectation-maximization algorithm (EM) in Python from scratch, Towards Data "
+            "Science: em/data/unlabeled.csv, then em/data/labeled.csv, of github.com/VXU1230/Medium-Tutorials, which "
+            "names no licence."
         ),
     )
 

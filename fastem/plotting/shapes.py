@@ -64,6 +64,11 @@ class _Components:
         marginal, values = without_names(marginal), grid[:, None]
         return np.asarray(marginal._responsibilities(values).T * np.exp(marginal._densities(values)))
 
+    def _allowed(self, values: Floats) -> Floats:
+        """Those that the family has densities for."""
+        allowed = self.model._components().in_domain
+        return values if allowed is None else values[allowed(values)]
+
 
 class ContinuousShape(_Components):
     """Densities as curves, components as ellipses."""
@@ -79,14 +84,15 @@ class ContinuousShape(_Components):
         centre, reach = self.means[:, column], 3.2 * self.deviations(column)
         low = min(values.min(), (centre - reach).min())
         high = max(values.max(), (centre + reach).max())
-        return float(low), float(high)
+        inside = self._allowed(np.linspace(low, high, 401))
+        return float(min(values.min(), inside[0])), float(max(values.max(), inside[-1]))
 
     def grid(self, column: int, limits: tuple[float, float]) -> Floats:
         # Evenly spaced over the axis, and finely around components however narrow.
         steps = np.linspace(-4, 4, 81)
         near = self.means[:, column, None] + self.deviations(column)[:, None] * steps
         grid = np.union1d(np.linspace(*limits, 401), near)
-        return grid[(grid >= limits[0]) & (grid <= limits[1])]
+        return self._allowed(grid[(grid >= limits[0]) & (grid <= limits[1])])
 
     def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None:
         axes.hist(
@@ -128,10 +134,6 @@ class DiscreteShape(_Components):
 
     def grid(self, column: int, limits: tuple[float, float]) -> Floats:
         return self._allowed(np.unique(np.linspace(limits[0] + 0.5, limits[1] - 0.5, 2001).round()))
-
-    def _allowed(self, counts: Floats) -> Floats:
-        allowed = self.model._components().in_domain
-        return counts if allowed is None else counts[allowed(counts)]
 
     def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None:
         # A bar for each count, or for several counts together if there are many.
