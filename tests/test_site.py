@@ -98,7 +98,7 @@ QUESTIONS = {
     "how to choose K": ("choose-a-model.html", "How many components"),
     "how to read a Parquet folder": ("sources.html", "A folder of Parquet files"),
     "what lower_bound_ is": ("start.html", "mean log-likelihood of a row"),
-    "how to add a family": ("adding-a-family.html", "What a family says"),
+    "how to add a family": ("adding-a-family.html", "The family"),
     "why results do not depend on threads": ("reproducibility.html", "Why results do not depend on threads"),
 }
 
