@@ -1,4 +1,4 @@
-"""Draws results.json: charts, and the table of all cases, for the page on performance."""
+"""Draws results.json: charts, and the table of all cases, for the page on performance; run, the picture of README."""
 
 from __future__ import annotations
 
@@ -131,3 +131,7 @@ def draw(folder: Path) -> None:
         chart(results).savefig(folder / f"{chart.__name__}.svg", metadata={"Date": None})
     for table in (table_of_peers, table_of_threads):
         (folder / f"{table.__name__}.md").write_text(table(results))
+
+
+if __name__ == "__main__":  # the picture of README
+    peers(json.loads(RESULTS.read_text())).savefig(RESULTS.with_name("peers.svg"), metadata={"Date": None})
