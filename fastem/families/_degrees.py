@@ -70,11 +70,16 @@ class Incomplete(NamedTuple):
 
 def log_normalisers(inverse_df: Float, n_features: int | NDArray[np.int64]) -> Float:
     """What log-densities of t components have beside those of normal ones, at their centres: of the shape of these."""
-    at, numbers = np.broadcast_arrays(inverse_df, n_features)
-    found = np.empty(at.size)
-    inverse, counts = np.array(at, dtype=np.float64).ravel(), np.array(numbers, dtype=np.int64).ravel()
-    _compiled()(NONE, NO_SUMS, inverse, counts, NO_GROUP, NO_GROUP, NONE, NONE, found)
-    return found.reshape(at.shape)
+    if not isinstance(n_features, int):
+        at, numbers = np.broadcast_arrays(inverse_df, n_features)
+        return _normalisers(at.flatten(), numbers.flatten()).reshape(at.shape)
+    return _normalisers(np.ascontiguousarray(inverse_df), np.full(len(inverse_df), n_features))
+
+
+def _normalisers(inverse_df: Float, n_features: NDArray[np.int64]) -> Float:
+    found = np.empty(len(inverse_df))
+    _compiled()(NONE, NO_SUMS, inverse_df, n_features, NO_GROUP, NO_GROUP, NONE, NONE, found)
+    return found
 
 
 def climb(
@@ -89,18 +94,30 @@ def climb(
 
     `groups` are numbers of those that share degrees of freedom, and a factor, which is 1 where the number is -1.
     """
-    numbers, first = np.full(len(mass), n_features), np.arange(len(mass))
-    if incomplete is not None:
-        masses, by_number = incomplete.by_number(mass, sums)
-        first = np.arange(0, masses.size, n_features) + masses.argmax(axis=1)
-        numbers = np.tile(np.arange(1, n_features + 1), len(mass))
-        inverse_df, *groups = (np.repeat(array, n_features) for array in (inverse_df, *groups))  # type: ignore[assignment]
-        mass, sums = masses.ravel(), by_number.reshape(masses.size, -1)
+    if incomplete is None:
+        return _climb(mass, sums, inverse_df, np.full(len(mass), n_features), groups)
+    masses, by_number = incomplete.by_number(mass, sums)
+    first = np.arange(0, masses.size, n_features) + masses.argmax(axis=1)
+    numbers = np.tile(np.arange(1, n_features + 1), len(mass))
+    at, (of_df, of_scale) = np.repeat(inverse_df, n_features), groups
+    repeated = np.repeat(of_df, n_features), np.repeat(of_scale, n_features)
+    found, scale, gain = _climb(masses.ravel(), by_number.reshape(masses.size, -1), at, numbers, repeated)
+    return found[first], scale[first], gain
+
+
+def _climb(
+    mass: Float,
+    sums: Float,
+    inverse_df: Float,
+    n_features: NDArray[np.int64],
+    groups: tuple[NDArray[np.int64], NDArray[np.int64]],
+) -> tuple[Float, Float, float]:
+    """The same of components, or of components and numbers of values (J,)."""
     least = sums[:, 3] ** 2 / np.where(sums[:, 1] > 0.0, 3.0 * sums[:, 1], 1.0)  # of q^3 / 3, given q and q^2
     sums = np.column_stack([sums[:, :4], np.maximum(sums[:, 4], least), sums[:, 5]])
     found, scale, normalisers = (np.empty(len(mass)) for _ in range(3))
-    gain = _compiled()(mass, np.ascontiguousarray(sums), inverse_df, numbers, *groups, found, scale, normalisers)
-    return found[first], scale[first], float(gain)
+    gain = _compiled()(mass, np.ascontiguousarray(sums), inverse_df, n_features, *groups, found, scale, normalisers)
+    return found, scale, float(gain)
 
 
 def degrees_from(deficit: Float) -> Float:
