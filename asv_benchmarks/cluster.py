@@ -3,9 +3,10 @@
 Usage: python asv_benchmarks/cluster.py [--only overhead,memory,arrays,parquet] [--rows 1_000_000] [--help]
 
 A LocalCluster of two processes of one thread each, and fits on as many threads without it. The two take turns; what is
-told is the least and the median of the iterations of all turns, and their shares by these. Where other work runs on the
-machine, the least says more. "Nothing" is the same tree of tasks for a function that does nothing: what it takes is the
-share of the machine, and of Dask, in an iteration.
+told of iterations is the least time, the median, and the time of processors (workers, scheduler and client together).
+Where other work runs on the machine, the least says more than the median, and the time of processors more than both:
+both ways have two. "Nothing" is the same tree of tasks for a function that does nothing: the share of Dask, and of the
+machine, in an iteration.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from typing import Any
 import dask.array as da
 import dask.dataframe as dd
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
@@ -34,6 +36,8 @@ from distributed import Client, LocalCluster
 
 from fastem import GaussianMixture, Source
 from fastem.data.cluster import schedulers
+
+Iterations = tuple[list[float], float]  # seconds of each, and of processors on average
 
 PARTITIONS = 40
 ROWS_OF_FILES = 2_500_000  # at most, in each Parquet file
@@ -72,9 +76,34 @@ def model(n_features: int, n_components: int, max_iter: int) -> GaussianMixture:
     return GaussianMixture(n_components, max_iter=max_iter, tol=0.0, **starts)
 
 
-def times(fitted: GaussianMixture) -> list[float]:
-    """Seconds of the iterations, but for the first, in which code is loaded."""
-    return [record.seconds for record in fitted.history_][1:]
+class Clock:
+    """Processor time of this process and its children, at the end of each iteration."""
+
+    def __init__(self) -> None:
+        self.marks: list[float] = []
+
+    def setup(self, estimator: Any, context: Any) -> None: ...
+
+    def on_fit_task_begin(self, estimator: Any, context: Any) -> None: ...
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:
+        self.marks.append(processor_time())
+
+    def teardown(self, estimator: Any, context: Any) -> None: ...
+
+
+def processor_time() -> float:
+    """Seconds of processors that this process and its children have had."""
+    here = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in (here, *here.children(recursive=True)))
+
+
+def timed(estimator: GaussianMixture, rows: Any) -> Iterations:
+    """Fit, and times of the iterations but for the first, in which code is loaded."""
+    clock = Clock()
+    estimator.set_callbacks(clock).fit(rows)
+    marks = clock.marks[: estimator.n_iter_]
+    return [record.seconds for record in estimator.history_][1:], (marks[-1] - marks[0]) / (len(marks) - 1)
 
 
 def difference(fitted: GaussianMixture, other: GaussianMixture) -> float:
@@ -84,14 +113,13 @@ def difference(fitted: GaussianMixture, other: GaussianMixture) -> float:
     return max(np.abs(here - there).max() / np.abs(there).max() for here, there in pairs)
 
 
-def row(what: str, seconds: Sequence[float], remark: str = "") -> None:
+def row(what: str, seconds: Sequence[float], busy: float | None = None, remark: str = "") -> None:
     """Line of the table."""
-    print(f"| {what} | {min(seconds) * 1e3:.1f} | {statistics.median(seconds) * 1e3:.1f} | {remark} |", flush=True)
-
-
-def shares(local: Sequence[float], there: Sequence[float]) -> str:
-    """Speed on the cluster as a share of that of the local fit."""
-    return f"{min(local) / min(there):.2f} / {statistics.median(local) / statistics.median(there):.2f}"
+    spent = "" if busy is None else f"{busy * 1e3:.1f}"
+    print(
+        f"| {what} | {min(seconds) * 1e3:.1f} | {statistics.median(seconds) * 1e3:.1f} | {spent} | {remark} |",
+        flush=True,
+    )
 
 
 def nothing(partition: Any, place: int, request: int) -> int:
@@ -120,14 +148,10 @@ def _piece(number: int) -> Any:
 def measure_overhead(client: Client, options: argparse.Namespace) -> None:
     """Iterations of partitions that have almost no rows."""
     rows = client.persist(partitioned(4000))
-    fitted = model(8, 16, OVERHEAD_ITERATIONS + 1).fit(rows)
-    local = model(8, 16, OVERHEAD_ITERATIONS + 1).fit(rows.compute())
-    row(
-        f"4000 x 8, K=16, {PARTITIONS} partitions",
-        times(fitted),
-        f"parameters differ by {difference(fitted, local):.0e}",
-    )
-    row("the same in memory", times(local))
+    there, here = (model(8, 16, OVERHEAD_ITERATIONS + 1) for _ in range(2))
+    found, local = timed(there, rows), timed(here, rows.compute())
+    row(f"4000 x 8, K=16, {PARTITIONS} partitions", *found, f"parameters differ by {difference(there, here):.0e}")
+    row("the same in memory", *local)
     row(f"nothing, {PARTITIONS} partitions", fold_nothing(client, PARTITIONS, OVERHEAD_ITERATIONS))
 
 
@@ -147,14 +171,22 @@ def take_turns(
     options: argparse.Namespace,
 ) -> None:
     """Fits on the cluster and in this process, in turns."""
-    cluster, local, nothing = [], [], []
+    found: dict[str, list[Iterations]] = {"cluster": [], "here": []}
+    nothing = []
     for _ in range(options.rounds):
-        fitted, other = model(*shape, options.iterations).fit(there()), model(*shape, options.iterations).fit(here())
-        cluster += times(fitted)
-        local += times(other)
+        fitted, other = (model(*shape, options.iterations) for _ in range(2))
+        found["cluster"].append(timed(fitted, there()))
+        found["here"].append(timed(other, here()))
         nothing += fold_nothing(client, PARTITIONS, options.iterations)
-    row(f"{what}, cluster", cluster, f"speed {shares(local, cluster)}")
-    row(f"{what}, here", local, f"parameters differ by {difference(fitted, other):.0e}")
+    joined = {
+        name: ([each for seconds, _ in turns for each in seconds], statistics.median(busy for _, busy in turns))
+        for name, turns in found.items()
+    }
+    far, near = joined["cluster"], joined["here"]
+    pairs = ((min(near[0]), min(far[0])), (statistics.median(near[0]), statistics.median(far[0])), (near[1], far[1]))
+    speeds = " / ".join(f"{ours / theirs:.2f}" for ours, theirs in pairs)
+    row(f"{what}, cluster", *far, f"speed, by the three columns: {speeds}")
+    row(f"{what}, here", *near, f"parameters differ by {difference(fitted, other):.0e}")
     row(f"nothing, {PARTITIONS} partitions", nothing)
 
 
@@ -176,9 +208,9 @@ def be_client(options: argparse.Namespace) -> None:
         given = peak()
         GaussianMixture(16, random_state=0, max_iter=2, tol=0.0).fit(rows)
     assert fitted.n_iter_ == 4
-    print(f"memory of the client, MiB: imports | {imports:.0f} | | {options.rows} x 8, K=16")
+    print(f"memory of the client, MiB: imports | {imports:.0f} | | | {options.rows} x 8, K=16")
     for name, found in (("connected", connected), ("from a given start", given), ("from a drawn start", peak())):
-        print(f"above imports, {name} | {found - imports:.0f} | |")
+        print(f"above imports, {name} | {found - imports:.0f} | | |")
 
 
 def peak() -> float:
@@ -252,7 +284,7 @@ def main() -> None:
         return
     with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
         print(f"load of the machine before: {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors\n")
-        print("| what | least, ms | median, ms | |\n|---|---|---|---|")
+        print("| what | least, ms | median, ms | processors, ms | |\n|---|---|---|---|---|")
         for name in options.only.split(","):
             PARTS[name](client, options)
         print(f"\nload of the machine after: {os.getloadavg()[0]:.1f}")
