@@ -183,6 +183,15 @@ def test_labels_that_are_null_are_not_known():
     assert_same(model().fit(Source(frame, label="z")), model().fit(FRAME[["a", "b"]], labels=LABELS), 1e-10)
 
 
+@pytest.mark.parametrize("known", [True, False])
+def test_categories_that_are_numbers_are_numbers(known):
+    counts = FRAME[["a"]].assign(k=np.arange(120) % 3)
+    frame = dd.from_pandas(counts.astype({"k": "category"} if known else {}), npartitions=3, sort=False)
+    frame = frame if known else frame.astype({"k": "category"})
+    assert frame["k"].cat.known == known
+    assert_same(fitted(frame), fitted(counts), 1e-10)
+
+
 def test_an_array_of_xarray_is_the_array_that_it_holds():
     given = xr.DataArray(collected(ROWS), dims=("star", "colour"))
     assert_same(fitted(given), fitted(collected(ROWS)))
@@ -298,6 +307,19 @@ WRONG = {
         lambda: model().fit(dd.from_pandas(pd.DataFrame({"a": [1.0, 2.0], "s": ["x", "y"]}), npartitions=1)),
         "column 's' .* not numbers",
     ),
+    "categories of words": (
+        lambda: model().fit(dd.from_pandas(FRAME[["a"]].assign(s=pd.Categorical(["x", "y"] * 60)), npartitions=2)),
+        "column 's' .* categories of .*, not numbers",
+    ),
+    "categories of words that nobody knows yet": (
+        lambda: model().fit(dd.from_pandas(FRAME[["a"]].assign(s="x"), npartitions=2).astype({"s": "category"})),
+        "partition [01] of X holds 'x' in row 0, column 's'",
+    ),
+    "no weight at all": (
+        lambda: model().fit(collected(ROWS), sample_weight=collected(np.zeros(120))),
+        "at least one non-zero",
+    ),
+    "one weight": (lambda: model().fit(collected(ROWS), sample_weight=da.ones(())), "sample_weight has no dimension"),
     "names for an array": (lambda: model().fit(Source(collected(ROWS), columns=["a"])), "without names"),
     "a start for each row": (lambda: model(init_params=np.zeros(120, int)).fit(collected(ROWS)), "init_params"),
     "a component without rows": (
@@ -323,6 +345,8 @@ def test_what_is_no_collection_does_not_go_beside_one():
         Source(ROWS, client=object())
     with pytest.raises(TypeError, match="give one of its arrays"):
         model().fit(xr.Dataset({"a": (("x", "y"), collected(ROWS))}))
+    with pytest.raises(TypeError, match="X is a Delayed"):
+        model().fit(dask.delayed(ROWS))
     with pytest.raises(TypeError, match="fits take"):
         model().fit(dd.from_pandas(FRAME["a"], npartitions=2))
 

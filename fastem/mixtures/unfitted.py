@@ -250,6 +250,8 @@ class UnfittedMixture(Criteria):
 
     def _checked(self, posed: Posed) -> Posed:
         """Check that there are rows enough, and initial parameters that nothing will be read of."""
+        if not posed.n_present:
+            raise ValueError("Sample weights must contain at least one non-zero number.")
         if posed.n_present < self.n_components:
             raise ValueError(
                 "Expected n_samples >= n_components "

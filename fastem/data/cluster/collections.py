@@ -53,6 +53,7 @@ class Beside(NamedTuple):
     known: Known = Known()
 
 
+UNKNOWN = "__UNKNOWN_CATEGORIES__"  # Dask's word for categories that only the partitions know
 NO_NAMES, NOTHING_BESIDE = Columns(), Beside()
 
 
@@ -131,6 +132,10 @@ def _assembled(rows: Any, columns: tuple[Any, ...], others: dict[str, Any]) -> d
 
 def _unwrapped(given: Any, name: str) -> Any:
     """What an array of xarray holds, all else as it is."""
+    if type(given).__module__ == "dask.delayed":
+        raise TypeError(
+            f"{name} is a {type(given).__name__}, whose type nobody knows: dask.array.from_delayed tells it"
+        )
     if type(given).__module__.partition(".")[0] != "xarray":
         return given
     if not hasattr(given, "data"):
@@ -182,6 +187,8 @@ def _aligned(given: Any, rows: Any, n_partitions: int, name: str) -> Sequence[An
             "partitions of X, or with Source(X, ...) a column"
         )
     array = _unwrapped(given, name)
+    if getattr(array, "ndim", 1) == 0:
+        raise ValueError(f"{name} has no dimension, where X has rows")
     if _is_partitioned(array):
         parts = array.to_delayed()
     else:
@@ -233,11 +240,16 @@ def _check_columns(frame: Any, columns: Columns) -> None:
 
 
 def _check_numbers(dtype: Any, name: str) -> None:
-    """Raise ValueError unless a column holds numbers."""
-    from pandas.api.types import is_bool_dtype, is_numeric_dtype
+    """Raise ValueError unless a column holds numbers; categories that are not known are checked where they are read."""
+    from pandas.api.types import CategoricalDtype, is_bool_dtype, is_numeric_dtype
 
-    if not (is_numeric_dtype(dtype) or is_bool_dtype(dtype)):
+    held, what = dtype, f"{dtype}"
+    if isinstance(dtype, CategoricalDtype):
+        if UNKNOWN in dtype.categories:
+            return
+        held, what = dtype.categories.dtype, f"categories of {dtype.categories.dtype}"
+    if not (is_numeric_dtype(held) or is_bool_dtype(held)):
         raise ValueError(
-            f"column {name!r} of the data frame holds {dtype}, not numbers: choose others by "
+            f"column {name!r} of the data frame holds {what}, not numbers: choose others by "
             "fastem.Source(frame, columns=[...])"
         )
