@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -45,6 +45,16 @@ def axes_or_new(ax: Axes | None, caller: str) -> Axes:
 
         _, ax = pyplot.subplots(layout="constrained")
     return ax
+
+
+def look_of(usual: dict[str, Any], given: dict[str, Any], artist: Any) -> dict[str, Any]:
+    """Options of an artist that a user gives, by whichever of their names, and the usual ones of the others."""
+    from matplotlib.cbook import normalize_kwargs
+
+    given = normalize_kwargs(given, artist)
+    if "color" in given:  # which says the same as these
+        usual = {name: value for name, value in usual.items() if name not in ("c", "cmap")}
+    return {**normalize_kwargs(usual, artist), **given}
 
 
 def count_along_x(axes: Axes) -> None:

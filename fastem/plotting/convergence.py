@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from fastem.plotting.backend import INK, axes_or_new, colour_of, count_along_x, require_matplotlib, tidy
+from fastem.plotting.backend import INK, axes_or_new, colour_of, count_along_x, look_of, require_matplotlib, tidy
 from fastem.plotting.shapes import Floats
 
 if TYPE_CHECKING:
@@ -140,10 +140,14 @@ class ConvergenceDisplay:
         if scale not in SCALES:
             raise ValueError(f"scale must be 'bound' or 'gap', not {scale!r}")
         self.ax_ = axes_or_new(ax, f"{type(self).__name__}.plot")
+        from matplotlib.lines import Line2D
+
         self.figure_, self.lines_, self.legend_ = self.ax_.figure, [], None
         for restart, bounds in enumerate(self.bounds):
             heights = bounds if scale == "bound" else self._gaps(bounds)
-            self.lines_ += self.ax_.plot(self.progress[restart], heights, **{**self._look(restart), **kwargs})
+            self.lines_ += self.ax_.plot(
+                self.progress[restart], heights, **look_of(self._look(restart), kwargs, Line2D)
+            )
         if scale == "gap":
             self.ax_.set_yscale("log")
         tidy(self.ax_)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastem.plotting.backend import INK, axes_or_new, colour_of, count_along_x, require_matplotlib, tidy
+from fastem.plotting.backend import INK, axes_or_new, colour_of, count_along_x, look_of, require_matplotlib, tidy
 from fastem.plotting.shapes import Floats
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class CriterionDisplay:
     >>> models = [GaussianMixture(k, covariance_type=form, random_state=0).fit(X) for k, form in forms]
     >>> display = CriterionDisplay.from_estimators(models, X, criteria=("bic", "icl"), ax=Figure().add_subplot())
     >>> forms[display.best["bic"]], sorted(display.lines_)
-    ((3, 'EEE'), [('bic', 'EEE'), ('bic', 'full'), ('icl', 'EEE'), ('icl', 'full')])
+    ((2, 'full'), [('bic', 'EEE'), ('bic', 'full'), ('icl', 'EEE'), ('icl', 'full')])
     """
 
     figure_: Any
@@ -147,10 +147,12 @@ class CriterionDisplay:
             Itself, with the artists as attributes.
         """
         self.ax_ = axes_or_new(ax, f"{type(self).__name__}.plot")
+        from matplotlib.lines import Line2D
+
         self.figure_, self.lines_, self.marks_, self.legend_ = self.ax_.figure, {}, {}, None
         for criterion, found in self.values.items():
             for index, name in enumerate(dict.fromkeys(self.names)):
-                look = {**self._look(criterion, index, name), **kwargs}
+                look = look_of(self._look(criterion, index, name), kwargs, Line2D)
                 self.lines_[criterion, name] = self.ax_.plot(*self._line(found, name), **look)[0]
             best = self.best[criterion]
             self.marks_[criterion] = self.ax_.scatter(

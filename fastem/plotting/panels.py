@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastem.plotting.backend import INK, colour_of, tidy
+from fastem.plotting.backend import INK, colour_of, look_of, tidy
 from fastem.plotting.layout import Place
 from fastem.plotting.shapes import GREY, Floats, Shape
 
@@ -45,20 +45,23 @@ def draw_densities(
     axes: Axes, shape: Shape, column: int, limits: tuple[float, float], style: dict[str, Any]
 ) -> list[Line2D]:
     """Draw the density of each component, times its weight, and their sum."""
+    from matplotlib.lines import Line2D
+
     grid = shape.grid(column, limits)
     parts = shape.densities(column, grid)
     # Counts are marked one by one as long as the marks can be told apart.
     marker = "o" if shape.height == "probability" and len(grid) <= 60 else ""
-    style = {"linewidth": 2, **style}
+    usual = {"linewidth": 2, "marker": marker, "markersize": 4}
     lines: list[Line2D] = []
     for component, part in enumerate(parts):
         colour = colour_of(component) if component < len(shape.means) else BACKGROUND
-        lines += axes.plot(grid, part, **{"color": colour, "marker": marker, "markersize": 4, **style})
+        lines += axes.plot(grid, part, **look_of({"color": colour, **usual}, style, Line2D))
         if not marker:
             axes.fill_between(grid, part, color=colour, alpha=0.15, linewidth=0)
     if len(parts) > 1:
         total = parts.sum(axis=0)
-        lines += axes.plot(grid, total, **{"color": INK, "linestyle": ":", "label": "mixture", **style})
+        usual = {"color": INK, "linewidth": 2, "linestyle": ":", "label": "mixture"}
+        lines += axes.plot(grid, total, **look_of(usual, style, Line2D))
     axes.set_ylim(bottom=0)
     return lines
 
@@ -67,6 +70,8 @@ def draw_points(
     axes: Axes, points: Floats, labels: NDArray[np.intp], n_components: int, style: dict[str, Any]
 ) -> PathCollection:
     """Draw rows in the colours of their components."""
+    from matplotlib.collections import PathCollection
+
     colours = np.array([*map(colour_of, range(n_components)), BACKGROUND])  # whose label is -1
     look: dict[str, Any] = {
         "s": np.clip(400 / np.sqrt(max(len(points), 1)), 4, 22),
@@ -75,11 +80,12 @@ def draw_points(
         "linewidths": 0,
         "rasterized": True,
     }
-    return axes.scatter(points[:, 0], points[:, 1], **{**look, **style})
+    return axes.scatter(points[:, 0], points[:, 1], **look_of(look, style, PathCollection))
 
 
 def draw_components(axes: Axes, shape: Shape, shown: NDArray[np.bool_], place: Place, style: dict[str, Any]) -> Any:
     """Draw contours of the components and their numbers; artists of each that is shown, by its index."""
+    from matplotlib.patches import Patch
     from matplotlib.patheffects import withStroke
 
     halo = [withStroke(linewidth=3.5, foreground="white")]
@@ -89,7 +95,8 @@ def draw_components(axes: Axes, shape: Shape, shown: NDArray[np.bool_], place: P
         if not shown[component]:
             continue
         colour = colour_of(component)
-        look = {"edgecolor": colour, "linewidth": 1.8, "path_effects": halo, "zorder": 3, **style}
+        look = look_of({"edgecolor": colour, "linewidth": 1.8, "path_effects": halo, "zorder": 3}, style, Patch)
+        look["edgecolor"] = look.pop("color", look["edgecolor"])
         drawn[component] = shape.mark(axes, component, x, y, look)
         axes.annotate(
             str(component),

@@ -165,7 +165,9 @@ def ellipses(axes: Axes, centre: Floats, covariance: Floats, style: dict[str, An
         minor, major = 2 * deviations * np.sqrt(np.maximum(lengths, 0.0))
         drawn.append(
             axes.add_patch(
-                Ellipse((centre[0], centre[1]), major, minor, angle=angle, fill=False, **{"linestyle": line, **style})
+                Ellipse(
+                    (centre[0], centre[1]), major, minor, angle=angle, **{"fill": False, "linestyle": line, **style}
+                )
             )
         )
     return drawn

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import entr
 from sklearn.utils import check_random_state
 
-from fastem.plotting.backend import INK, axes_or_new, require_matplotlib, tidy
+from fastem.plotting.backend import INK, axes_or_new, look_of, require_matplotlib, tidy
 from fastem.plotting.directions import directions_of
 from fastem.plotting.rows import names_of, shown_rows, values_of
 from fastem.plotting.shapes import Floats, shape_of
@@ -68,7 +68,7 @@ class UncertaintyDisplay:
     >>> model = GaussianMixture(2, random_state=0).fit(X)
     >>> display = UncertaintyDisplay.from_estimator(model, X, ax=Figure().add_subplot())
     >>> round(float(display.points_.get_array().max()), 2)
-    0.34
+    0.2
     """
 
     figure_: Any
@@ -162,12 +162,14 @@ class UncertaintyDisplay:
             Itself, with the artists as attributes.
         """
         self.ax_ = axes_or_new(ax, f"{type(self).__name__}.plot")
+        from matplotlib.collections import PathCollection
+
         self.figure_, self.colorbar_ = self.ax_.figure, None
         order = np.argsort(self.uncertainty, kind="stable")  # the least certain are on top
         points, uncertainty = self.points[order], self.uncertainty[order]
         up = uncertainty if points.shape[1] == 1 else points[:, 1]
         look = {"cmap": _colours(), "s": 12 + 48 * uncertainty, "linewidths": 0, "alpha": 0.8, "rasterized": True}
-        self.points_ = self.ax_.scatter(points[:, 0], up, **{"c": uncertainty, **look, **kwargs})
+        self.points_ = self.ax_.scatter(points[:, 0], up, **look_of({"c": uncertainty, **look}, kwargs, PathCollection))
         tidy(self.ax_)
         named, label = [*self.columns, MEASURES[self.measure]][:2], MEASURES[self.measure]
         self.ax_.set_xlabel(named[0], fontsize=12, color=INK)
