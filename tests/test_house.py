@@ -54,6 +54,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.mixtures.criteria",
     "fastem.em.fixed_point",
     "fastem.mixtures.imputation",
+    "fastem.mixtures.representation",
     "fastem.system.interrupts",
     "fastem.mixtures.base",
     "fastem.persistence.models",

@@ -96,6 +96,8 @@ TARGETS = {
     "mixtures/imputation.py": "test_imputing.py",
     "mixtures/poisson.py": "test_initial_parameters.py test_house.py test_known_answers.py test_degenerate.py "
     "test_conditioning.py",
+    "mixtures/representation.py": "test_representation.py",
+    "mixtures/sketch.py": "test_representation.py",
     "mixtures/student_t.py": "test_student_t.py test_every_family.py",
     "mixtures/stream.py": "test_fitted_state.py test_algorithms.py",
     "mixtures/unfitted.py": "test_driver.py test_fixed.py test_input_types.py test_against_scikit_learn.py "
