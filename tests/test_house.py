@@ -29,13 +29,14 @@ __main__
 """
 LEVELS = {room: level for level, line in enumerate(LAYERS.split("\n")) for room in line.split()}
 
+PLOTTING = ("convergence", "criteria", "mixture_display", "mixtures", "uncertainty")
 DOCUMENTED_MODULES = (
     "fastem",
     "fastem.engine.compiled",
     "fastem.datasets",
     "fastem.environment",
     "fastem.persistence.models",
-    "fastem.plotting.mixtures",
+    *(f"fastem.plotting.{module}" for module in PLOTTING),
     "fastem.warmup",
 )
 MODULES_WITH_EXAMPLES = (
@@ -53,10 +54,12 @@ MODULES_WITH_EXAMPLES = (
     "fastem.mixtures.criteria",
     "fastem.em.fixed_point",
     "fastem.mixtures.imputation",
+    "fastem.mixtures.representation",
     "fastem.system.interrupts",
     "fastem.mixtures.base",
     "fastem.persistence.models",
-    "fastem.plotting.mixtures",
+    "fastem.plotting.directions",
+    *(f"fastem.plotting.{module}" for module in PLOTTING),
     "fastem.mixtures.student_t",
     "fastem.em.priors",
     "fastem.data.streams.npy",

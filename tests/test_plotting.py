@@ -9,7 +9,8 @@ from matplotlib.patches import Ellipse
 
 from fastem import BernoulliMixture, GaussianMixture, PoissonMixture
 from fastem.datasets import load_faithful, load_galaxies, load_iris
-from fastem.plotting.mixtures import MAX_COLUMNS, PALETTE, plot_mixture
+from fastem.plotting.backend import PALETTE
+from fastem.plotting.mixtures import MAX_COLUMNS, plot_mixture
 from fastem.plotting.shapes import full_covariances, shape_of
 
 pytestmark = pytest.mark.slow

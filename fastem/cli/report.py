@@ -18,6 +18,7 @@ from rich.text import Text
 from fastem.cli.errors import printable, shorten
 from fastem.cli.options import Candidate, Search
 from fastem.cli.selection import Failed, Fitted
+from fastem.mixtures.representation import with_deviation
 from fastem.plotting.shapes import full_covariances
 
 if TYPE_CHECKING:
@@ -135,17 +136,9 @@ def _component_cells(model: Any) -> list[list[str]]:
         return [[f"{location:.6g}" for location in row] for row in locations]
     deviations = np.sqrt(np.diagonal(full_covariances(model), axis1=1, axis2=2))
     return [
-        [_with_deviation(mean, deviation) for mean, deviation in zip(*row, strict=True)]
+        [with_deviation(mean, deviation, _plus_minus()) for mean, deviation in zip(*row, strict=True)]
         for row in zip(locations, deviations, strict=True)
     ]
-
-
-def _with_deviation(mean: float, deviation: float) -> str:
-    """Write both with as many decimals as give the deviation three digits."""
-    if not 1e-6 < deviation < 1e7 or abs(mean) > 1e12:
-        return f"{mean:.6g} {_plus_minus()} {deviation:.3g}"
-    decimals = max(0, 2 - int(np.floor(np.log10(deviation))))
-    return f"{mean:.{decimals}f} {_plus_minus()} {deviation:.{decimals}f}"
 
 
 def _plus_minus() -> str:

@@ -38,6 +38,7 @@ from fastem.engine.threads import limit_threads
 from fastem.families import ComponentError
 from fastem.mixtures.collections import lazy_on_collections, naming_partition
 from fastem.mixtures.criteria import has_likelihood
+from fastem.mixtures.representation import Represented
 from fastem.mixtures.stream import Stream, stream_of
 from fastem.mixtures.unfitted import UnfittedMixture, unchanged_on_failure
 from fastem.persistence.checkpoint import Checkpoint, Journal
@@ -47,7 +48,7 @@ INIT_SIZE = 100_000
 NOTHING_MORE: dict[str, Any] = {}
 
 
-class BaseMixture(CallbackSupportMixin, UnfittedMixture):
+class BaseMixture(CallbackSupportMixin, Represented, UnfittedMixture):
     """Base of the mixture estimators: scikit-learn's conventions around one loop for all families."""
 
     PASSING: ClassVar[frozenset[str]] = frozenset({"background_", "background_log_density_", "stream_"})

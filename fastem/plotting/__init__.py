@@ -1,5 +1,9 @@
-"""Pictures of fitted mixtures."""
+"""Pictures of fitted mixtures; matplotlib is imported where the first is drawn."""
 
+from fastem.plotting.convergence import ConvergenceDisplay
+from fastem.plotting.criteria import CriterionDisplay
+from fastem.plotting.mixture_display import MixtureDisplay
 from fastem.plotting.mixtures import plot_mixture
+from fastem.plotting.uncertainty import UncertaintyDisplay
 
-__all__ = ["plot_mixture"]
+__all__ = ["ConvergenceDisplay", "CriterionDisplay", "MixtureDisplay", "UncertaintyDisplay", "plot_mixture"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -10,7 +11,9 @@ from numpy.typing import NDArray
 from fastem.mixtures.conditioning import without_names
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
+    from matplotlib.container import BarContainer
 
     from fastem.mixtures.base import BaseMixture
 
@@ -23,6 +26,7 @@ class Shape(Protocol):
     """What a family of distributions has to say about its picture."""
 
     means: Floats
+    covariances: Floats
     background: bool  # whether there is one
     height: str
     contours: tuple[str, str]
@@ -33,11 +37,11 @@ class Shape(Protocol):
 
     def densities(self, column: int, grid: Floats) -> Floats: ...
 
-    def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None: ...
+    def histogram(self, axes: Axes, values: Floats, weights: Floats | None, style: dict[str, Any]) -> BarContainer: ...
 
     def spread(self, points: Floats, random: np.random.RandomState) -> Floats: ...
 
-    def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> None: ...
+    def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> list[Artist]: ...
 
 
 def shape_of(model: BaseMixture) -> Shape:
@@ -49,14 +53,14 @@ class _Components:
     """Where the components of a mixture are, and how wide."""
 
     def __init__(self, model: BaseMixture) -> None:
-        self.model = model
+        self.model = copy(model)  # what is drawn again later is what was fitted by now
         self.means: Floats = np.asarray(model._locations(), dtype=np.float64)
         self.covariances = full_covariances(model)
         self.background = bool(model.background)
 
     def deviations(self, column: int) -> Floats:
         """Root of each component's variance (K,)."""
-        return np.sqrt(self.covariances[:, column, column])
+        return deviations_of(self.covariances, column)
 
     def densities(self, column: int, grid: Floats) -> Floats:
         """Of all components, times their weights: the background's is the last."""
@@ -81,9 +85,7 @@ class ContinuousShape(_Components):
         self.contours = (f"1 {unit}", f"2 {unit}")
 
     def limits(self, column: int, values: Floats) -> tuple[float, float]:
-        centre, reach = self.means[:, column], 3.2 * self.deviations(column)
-        low = min(values.min(), (centre - reach).min())
-        high = max(values.max(), (centre + reach).max())
+        low, high = continuous_limits(self.means[:, column], self.deviations(column), values)
         inside = self._allowed(np.linspace(low, high, 401))
         return float(min(values.min(), inside[0])), float(max(values.max(), inside[-1]))
 
@@ -94,29 +96,26 @@ class ContinuousShape(_Components):
         grid = np.union1d(np.linspace(*limits, 401), near)
         return self._allowed(grid[(grid >= limits[0]) & (grid <= limits[1])])
 
-    def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None:
-        axes.hist(
-            values,
-            bins=_bin_edges(values).tolist(),
-            weights=weights,
-            density=True,
-            color=GREY,
-            edgecolor="white",
-            linewidth=0.6,
-        )
+    def histogram(self, axes: Axes, values: Floats, weights: Floats | None, style: dict[str, Any]) -> BarContainer:
+        style = {"color": GREY, "edgecolor": "white", "linewidth": 0.6, "bins": _bin_edges(values).tolist(), **style}
+        bars: Any = axes.hist(values, weights=weights, density=True, **style)[2]
+        return bars
 
     def spread(self, points: Floats, random: np.random.RandomState) -> Floats:
         return points
 
-    def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> None:
-        from matplotlib.patches import Ellipse
+    def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> list[Artist]:
+        place = np.ix_([x, y], [x, y])
+        return ellipses(axes, self.means[component, [x, y]], self.covariances[component][place], style)
 
-        centre = (self.means[component, x], self.means[component, y])
-        lengths, directions = np.linalg.eigh(self.covariances[component][np.ix_([x, y], [x, y])])
-        angle = np.degrees(np.arctan2(directions[1, 1], directions[0, 1]))
-        for deviations, line in ((1, "-"), (2, "--")):
-            minor, major = 2 * deviations * np.sqrt(lengths)
-            axes.add_patch(Ellipse(centre, major, minor, angle=angle, fill=False, linestyle=line, **style))
+
+class ProjectedShape(ContinuousShape):
+    """Components of any family along two directions, as ellipses of their first two moments."""
+
+    def __init__(self, model: BaseMixture, axes: Floats) -> None:
+        super().__init__(model)
+        self.means = self.means @ axes
+        self.covariances = axes.T @ self.covariances @ axes
 
 
 class DiscreteShape(_Components):
@@ -135,25 +134,59 @@ class DiscreteShape(_Components):
     def grid(self, column: int, limits: tuple[float, float]) -> Floats:
         return self._allowed(np.unique(np.linspace(limits[0] + 0.5, limits[1] - 0.5, 2001).round()))
 
-    def histogram(self, axes: Axes, values: Floats, weights: Floats | None) -> None:
+    def histogram(self, axes: Axes, values: Floats, weights: Floats | None, style: dict[str, Any]) -> BarContainer:
         # A bar for each count, or for several counts together if there are many.
         width = max(1, int(np.ceil(np.ptp(values) / 60)))
         starts = np.arange(np.floor(values.min()), values.max() + width + 1, width) - 0.5
         total = len(values) if weights is None else weights.sum()
         shares = np.histogram(values, bins=starts, weights=weights)[0] / (total * width)
-        axes.bar(starts[:-1] + width / 2, shares, width=0.9 * width, color=GREY)
+        return axes.bar(starts[:-1] + width / 2, shares, **{"width": 0.9 * width, "color": GREY, **style})
 
     def spread(self, points: Floats, random: np.random.RandomState) -> Floats:
         return points + random.uniform(-0.3, 0.3, size=points.shape)
 
-    def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> None:
+    def mark(self, axes: Axes, component: int, x: int, y: int, style: dict[str, Any]) -> list[Artist]:
         mean_x, mean_y = self.means[component, [x, y]]
         style = {**style, "color": style["edgecolor"], "linewidth": style["linewidth"] + 0.6}
         del style["edgecolor"]
+        lines: list[Artist] = []
         for deviations, line in ((2, "--"), (1, "-")):
             reach_x, reach_y = (deviations * self.deviations(column)[component] for column in (x, y))
-            axes.plot([mean_x - reach_x, mean_x + reach_x], [mean_y] * 2, line, **style)
-            axes.plot([mean_x] * 2, [mean_y - reach_y, mean_y + reach_y], line, **style)
+            lines += axes.plot([mean_x - reach_x, mean_x + reach_x], [mean_y] * 2, **{"linestyle": line, **style})
+            lines += axes.plot([mean_x] * 2, [mean_y - reach_y, mean_y + reach_y], **{"linestyle": line, **style})
+        return lines
+
+
+def ellipses(axes: Axes, centre: Floats, covariance: Floats, style: dict[str, Any]) -> list[Artist]:
+    """Draw the ellipses at one and two standard deviations."""
+    from matplotlib.patches import Ellipse
+
+    lengths, directions = np.linalg.eigh(covariance)
+    angle = np.degrees(np.arctan2(directions[1, 1], directions[0, 1]))
+    drawn: list[Artist] = []
+    for deviations, line in ((1, "-"), (2, "--")):
+        minor, major = 2 * deviations * np.sqrt(np.maximum(lengths, 0.0))
+        drawn.append(
+            axes.add_patch(
+                Ellipse(
+                    (centre[0], centre[1]), major, minor, angle=angle, **{"fill": False, "linestyle": line, **style}
+                )
+            )
+        )
+    return drawn
+
+
+def continuous_limits(centres: Floats, deviations: Floats, values: Floats) -> tuple[float, float]:
+    """Where an axis begins and ends that shows the values and all components."""
+    reach = 3.2 * deviations
+    low = min(values.min(initial=np.inf), (centres - reach).min())
+    high = max(values.max(initial=-np.inf), (centres + reach).max())
+    return float(low), float(high)
+
+
+def deviations_of(covariances: Floats, column: int) -> Floats:
+    """Root of each component's variance of a column (K,)."""
+    return np.sqrt(covariances[:, column, column])
 
 
 def full_covariances(model: BaseMixture) -> Floats:

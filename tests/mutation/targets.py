@@ -102,6 +102,8 @@ TARGETS = {
     "mixtures/imputation.py": "test_imputing.py",
     "mixtures/poisson.py": "test_initial_parameters.py test_house.py test_known_answers.py test_degenerate.py "
     "test_conditioning.py",
+    "mixtures/representation.py": "test_representation.py",
+    "mixtures/sketch.py": "test_representation.py",
     "mixtures/student_t.py": "test_student_t.py test_student_t_missing.py test_student_t_background.py "
     "test_every_family.py",
     "mixtures/stream.py": "test_fitted_state.py test_algorithms.py",
@@ -112,9 +114,7 @@ TARGETS = {
     "persistence/checkpoint_format.py": "test_checkpoint_damage.py test_checkpoint.py",
     "persistence/models.py": "test_persistence.py test_persistence_damage.py test_fitted_state.py",
     "persistence/resuming.py": "test_checkpoint_damage.py test_gate.py",
-    "plotting/__init__.py": "test_plotting.py",
-    "plotting/mixtures.py": "test_plotting.py",
-    "plotting/shapes.py": "test_plotting.py",
+    "plotting": "test_displays.py test_plotting.py",
     "system/__init__.py": "test_house.py",
     "system/claims.py": "test_claims.py test_checkpoint.py",
     "system/interrupts.py": "cli/test_outputs.py test_writing.py",
