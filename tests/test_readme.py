@@ -17,7 +17,8 @@ def test_the_example_gives_what_it_shows(tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-GUIDES = sorted(path.stem for path in (ROOT / "docs").glob("*.md") if ">>>" in path.read_text())
+ELSEWHERE = {"adding-a-family"}  # test_adding_a_family.py writes its files first
+GUIDES = sorted({path.stem for path in (ROOT / "docs").glob("*.md") if ">>>" in path.read_text()} - ELSEWHERE)
 
 
 @pytest.mark.parametrize("guide", GUIDES)

@@ -87,7 +87,7 @@ class ContinuousShape(_Components):
     def limits(self, column: int, values: Floats) -> tuple[float, float]:
         low, high = continuous_limits(self.means[:, column], self.deviations(column), values)
         inside = self._allowed(np.linspace(low, high, 401))
-        return float(min(values.min(), inside[0])), float(max(values.max(), inside[-1]))
+        return float(min(values.min(initial=np.inf), inside[0])), float(max(values.max(initial=-np.inf), inside[-1]))
 
     def grid(self, column: int, limits: tuple[float, float]) -> Floats:
         # Evenly spaced over the axis, and finely around components however narrow.
