@@ -117,6 +117,9 @@ class ProjectedShape(ContinuousShape):
         self.means = self.means @ axes
         self.covariances = axes.T @ self.covariances @ axes
 
+    def _allowed(self, values: Floats) -> Floats:
+        return values  # combinations of columns, of which no family says what they may be
+
 
 class DiscreteShape(_Components):
     """Probabilities as bars, components as crosses."""
