@@ -12,6 +12,7 @@ machine, in an iteration.
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import re
 import statistics
@@ -200,6 +201,7 @@ def measure_memory(client: Client, options: argparse.Namespace) -> None:
 
 def be_client(options: argparse.Namespace) -> None:
     """Fit as a client and print the peak of this process's memory, after its imports and in the end."""
+    importlib.import_module("numba")  # as the first fit does
     imports = peak()
     with Client(options.client) as client:
         connected = peak()

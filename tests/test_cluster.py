@@ -255,3 +255,10 @@ def test_a_client_that_does_not_wait_is_refused(cluster):
 
     with pytest.raises(TypeError, match="asynchronous"):
         model().fit(Source(collection(), client=Asynchronous()))
+
+
+def test_a_client_that_is_closed_is_refused(cluster):
+    closed = Client(cluster, set_as_default=False)
+    closed.close()
+    with pytest.raises(ValueError, match="client is closed"):
+        model().fit(Source(collection(), client=closed))

@@ -52,6 +52,8 @@ def scheduler_for(client: Any = None) -> Scheduler:
     ------
     TypeError
         If the client is none, or does not wait for results.
+    ValueError
+        If it is closed.
     """
     if client is None and "distributed" in sys.modules:
         from distributed import Client
@@ -66,6 +68,8 @@ def scheduler_for(client: Any = None) -> Scheduler:
         raise TypeError(f"client must be a distributed.Client, not {type(client).__name__}")
     if getattr(client, "asynchronous", False):
         raise TypeError("client must wait for results, and this one is asynchronous: make it by Client(...)")
+    if getattr(client, "status", "running") in ("closing", "closed"):
+        raise ValueError("client is closed: make another one by Client(...)")
     return Cluster(client)
 
 

@@ -1,0 +1,280 @@
+"""What a pass on a cluster costs: constants measured here, a formula, and a simulation of the schedule.
+
+Usage: python asv_benchmarks/cluster_model.py [--rows 100_000_000_000] [--workers 1000] [--partition 5_000_000] [--help]
+
+Constants come from a LocalCluster of two processes of one thread: what scheduler and client take for a task, and what a
+worker takes (processor times, by their slopes in the number of tasks that do nothing), the sizes of pickled parameters
+and statistics, the time to add statistics, and that of a row. The simulation has one scheduler that handles tasks one
+after the other, workers that do one task at a time, and the tree of sums of `schedulers.levels`. Both are compared with
+passes that are measured. On one machine scheduler and workers share processors: the comparison divides what all of them
+do by their number, where that is more.
+"""
+
+from __future__ import annotations
+
+import argparse
+import heapq
+import math
+import os
+import pickle
+import statistics
+import time
+import warnings
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+from cluster import draw, fold_nothing, model
+from distributed import Client, LocalCluster
+
+from fastem.data import ArraySource, Mixture
+from fastem.data.cluster.partitions import add_sweeps
+from fastem.data.cluster.schedulers import FAN_IN, levels
+from fastem.engine.compiled import get_passes
+from fastem.families import get_family
+
+BANDWIDTH = 1e9  # bytes a second between two machines: assumed, 10 Gbit/s less what protocols take
+FEW, MANY, REPEATS = 40, 400, 10  # tasks that do nothing, and passes of them
+
+
+class Constants(NamedTuple):
+    """Seconds, and bytes.
+
+    Attributes
+    ----------
+    begin : float
+        Of a pass, whatever the number of tasks.
+    scheduler : float
+        The scheduler's for each task.
+    worker : float
+        A worker's for each task.
+    row : float
+        Of a row.
+    add : float
+        To add two partitions' statistics.
+    parameters, statistics : int
+        Bytes of a message.
+    """
+
+    begin: float
+    scheduler: float
+    worker: float
+    row: float
+    add: float
+    parameters: int
+    statistics: int
+
+
+class Pass(NamedTuple):
+    """A pass over a collection."""
+
+    n_partitions: int
+    n_rows: int  # of a partition
+    n_workers: int
+
+
+def measure(client: Client, n_features: int, n_components: int, rounds: int) -> Constants:
+    """Constants of this machine."""
+    few, many = (_spent(client, n_tasks, rounds) for n_tasks in (FEW, MANY))
+    scheduler, worker = (
+        (there - here) / (n_tasks_of(MANY) - n_tasks_of(FEW)) for here, there in zip(few, many, strict=True)
+    )
+    begin = sum(few) - (scheduler + worker) * n_tasks_of(FEW)
+    row, add, parameters, statistics_size = _kernel(n_features, n_components, rounds)
+    return Constants(max(begin, 0.0), scheduler, worker, row, add, parameters, statistics_size)
+
+
+def _spent(client: Client, n_tasks: int, rounds: int) -> tuple[float, float]:
+    """Processor time of this process, where scheduler and client are, and of the workers, for a tree of tasks."""
+    here = psutil.Process()
+    found = []
+    for _ in range(rounds):
+        before = _used([here]), _used(here.children(recursive=True))
+        fold_nothing(client, n_tasks, REPEATS - 1)  # and one more that does not count there
+        after = _used([here]), _used(here.children(recursive=True))
+        found.append([(late - early) / REPEATS for early, late in zip(before, after, strict=True)])
+    here_least, workers_least = (min(each) for each in zip(*found, strict=True))
+    return here_least, workers_least
+
+
+def _used(processes: Iterable[psutil.Process]) -> float:
+    return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+
+def _kernel(n_features: int, n_components: int, rounds: int) -> tuple[float, float, int, int]:
+    """Seconds of a row and of a sum, bytes of parameters and statistics."""
+    rows = draw(0, 100_000, n_features, n_components)
+    passes = get_passes(get_family("gaussian-full")).of(n_features)
+    mixture = Mixture(np.full(n_components, 1.0 / n_components), passes.family.params_at(rows[:n_components].copy()))
+    n_stats = passes.family.n_stats(n_features, n_components)
+    source = ArraySource(rows)
+
+    def sweep() -> Any:
+        return source.sweep(passes, mixture, n_stats, parallel=False)
+
+    found = sweep()
+    row = least(sweep, rounds) / len(rows)
+    add = least(lambda: add_sweeps([found] * 33), rounds) / 32
+    return row, add, len(pickle.dumps(mixture)), len(pickle.dumps(found))
+
+
+def least(function: Any, rounds: int) -> float:
+    """Seconds of the fastest of some calls."""
+    seconds = []
+    for _ in range(5 * rounds):
+        begin = time.perf_counter()
+        function()
+        seconds.append(time.perf_counter() - begin)
+    return min(seconds)
+
+
+def n_tasks_of(n_partitions: int) -> int:
+    """Tasks of a pass: its parameters, its partitions, the tree."""
+    return 1 + n_partitions + sum(len(level) for level in levels(n_partitions))
+
+
+def formula(constants: Constants, shape: Pass) -> float:
+    """Seconds of a pass: the slower of scheduler and workers, then the depth of the tree."""
+    c = constants
+    turns = math.ceil(shape.n_partitions / shape.n_workers)
+    computing = turns * (c.worker + c.scheduler + shape.n_rows * c.row) + c.parameters / BANDWIDTH
+    depth = sum(_adding(c, max(map(len, level))) + c.scheduler for level in levels(shape.n_partitions))
+    return c.begin + max(n_tasks_of(shape.n_partitions) * c.scheduler, computing) + depth
+
+
+def work(constants: Constants, shape: Pass) -> float:
+    """Processor time of a pass, all together."""
+    c = constants
+    return n_tasks_of(shape.n_partitions) * (c.scheduler + c.worker) + shape.n_partitions * shape.n_rows * c.row
+
+
+def _adding(constants: Constants, n_results: int) -> float:
+    """Seconds of a task that adds results, all but one of which come from elsewhere."""
+    c = constants
+    return c.worker + (n_results - 1) * (c.add + c.statistics / BANDWIDTH)
+
+
+def simulate(constants: Constants, shape: Pass) -> float:
+    """Seconds of a pass, event by event."""
+    return Simulation(constants, shape).run()
+
+
+class Simulation:
+    """One scheduler, workers that do a task at a time, and the tree of sums.
+
+    The scheduler handles the end of a task, and with it the beginning of the next one, in the order in which ends come.
+    """
+
+    def __init__(self, constants: Constants, shape: Pass) -> None:
+        self.constants, self.shape = constants, shape
+        self.levels = levels(shape.n_partitions)
+        self.waiting = [[len(run) for run in level] for level in self.levels]
+        self.ready: list[list[tuple[int, int]]] = [[] for _ in range(shape.n_workers)]  # (level, number), last first
+        for number in reversed(range(shape.n_partitions)):
+            self.ready[self._home(number)].append((0, number))
+        self.idle = [True] * shape.n_workers
+        self.events: list[tuple[float, int, int, int]] = []  # when the end of a task reaches the scheduler
+
+    def _home(self, number: int) -> int:
+        return number * self.shape.n_workers // self.shape.n_partitions
+
+    def run(self) -> float:
+        """Seconds until the last sum is there."""
+        clock = self.constants.begin + self.constants.parameters / BANDWIDTH
+        for worker in range(self.shape.n_workers):
+            clock += self.constants.scheduler
+            self._begin(clock, worker)
+        while self.events:
+            end, level, number, worker = heapq.heappop(self.events)
+            clock = max(clock, end) + self.constants.scheduler
+            self.idle[worker] = True
+            if level < len(self.levels):
+                self._arrive(clock, level, number, worker)
+            self._begin(clock, worker)
+        return clock
+
+    def _arrive(self, clock: float, level: int, number: int, worker: int) -> None:
+        """Have the sum that a result is part of begin, where it was the last that was missing."""
+        run = number // FAN_IN
+        self.waiting[level][run] -= 1
+        if not self.waiting[level][run]:
+            self.ready[worker].append((level + 1, run))
+
+    def _begin(self, clock: float, worker: int) -> None:
+        """Have a worker that is idle begin what is ready."""
+        if not (self.idle[worker] and self.ready[worker]):
+            return
+        level, number = self.ready[worker].pop()
+        c = self.constants
+        n_results = len(self.levels[level - 1][number]) if level else 0
+        seconds = _adding(c, n_results) if level else c.worker + self.shape.n_rows * c.row
+        self.idle[worker] = False
+        heapq.heappush(self.events, (clock + seconds, level, number, worker))
+
+
+def check(client: Client, constants: Constants, n_features: int, n_components: int) -> None:
+    """Compare with passes that two workers make."""
+    import dask.array as da
+
+    print("\n| partitions x rows on 2 workers | measured, least / median | formula | simulation |\n|---|---|---|---|")
+    for n_partitions, n_rows in ((40, 100), (200, 100), (40, 25_000), (40, 100_000)):
+        blocks = [
+            da.from_delayed(_drawn(i, n_rows, n_features, n_components), (n_rows, n_features), float)
+            for i in range(n_partitions)
+        ]
+        rows = client.persist(da.concatenate(blocks))
+        fitted = model(n_features, n_components, 13).fit(rows)
+        seconds = [record.seconds for record in fitted.history_][1:]
+        shape = Pass(n_partitions, n_rows, 2)
+        shared = work(constants, shape) / (os.cpu_count() or 1)
+        found = (
+            min(seconds),
+            statistics.median(seconds),
+            max(formula(constants, shape), shared),
+            max(simulate(constants, shape), shared),
+        )
+        shown = [f"{each * 1e3:.0f}" for each in found]
+        print(f"| {n_partitions} x {n_rows} | {shown[0]} / {shown[1]} ms | {shown[2]} ms | {shown[3]} ms |", flush=True)
+
+
+def _drawn(*arguments: int) -> Any:
+    from dask import delayed
+
+    return delayed(draw, pure=False)(*arguments)
+
+
+def main() -> None:
+    """Print constants, the comparison, and a large cluster."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", type=int, default=100_000_000_000)
+    parser.add_argument("--workers", type=int, default=1000)
+    parser.add_argument("--partition", type=int, nargs="*", default=[1_000_000, 2_000_000, 5_000_000, 10_000_000])
+    parser.add_argument("--features", type=int, default=8)
+    parser.add_argument("--components", type=int, default=16)
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    shape = options.features, options.components
+    with LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0") as cluster, Client(cluster) as client:
+        constants = measure(client, *shape, options.rounds)
+        print(
+            f"d={shape[0]}, K={shape[1]}, load of the machine {os.getloadavg()[0]:.1f} on {os.cpu_count()} processors"
+        )
+        for name, value in constants._asdict().items():
+            print(f"{name}: {value} bytes" if isinstance(value, int) else f"{name}: {value * 1e6:.3g} microseconds")
+        check(client, constants, *shape)
+    print(
+        f"\n| {options.rows:.0e} rows on {options.workers} workers | tasks | formula | simulation | computing alone |"
+    )
+    print("|---|---|---|---|---|")
+    alone = options.rows * constants.row / options.workers
+    for n_rows in options.partition:
+        pass_ = Pass(-(-options.rows // n_rows), n_rows, options.workers)
+        found = (formula(constants, pass_), simulate(constants, pass_), alone)
+        shown = " | ".join(f"{each:.1f} s" for each in found)
+        print(f"| partitions of {n_rows:.0e} | {n_tasks_of(pass_.n_partitions)} | {shown} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
