@@ -67,3 +67,7 @@ def test_the_commands_are_the_extras_that_exist():
     for name in ("cli", "test"):
         assert f"'.[{name}]'" in README.read_text()
         assert name in extras
+
+
+def test_readme_is_short():
+    assert len(README.read_text().splitlines()) <= 120
