@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from test_every_family import assert_same, problem_of
 
 from fastem import GaussianMixture, PoissonMixture, Source
+from fastem.data.cluster.partitions import load_partition
 from fastem.data.cluster.schedulers import FAN_IN, levels
 
 every_family = pytest.mark.parametrize("case", CASES, ids=str)
@@ -175,6 +176,20 @@ def test_series_and_frames_go_beside_a_frame():
     partitioned = model().fit(frame[["a", "b"]], sample_weight=frame["w"], noise=frame[["va", "vb"]])
     whole = model().fit(FRAME[["a", "b"]], sample_weight=WEIGHTS, noise=VARIANCES[:, :2])
     assert_same(partitioned, whole, 1e-10)
+
+
+def test_partitions_of_frames_are_read_in_place_and_known_again_however_they_lie():
+    names = ["a", "b", "c"]
+    by_column = pd.DataFrame(np.asfortranarray(ROWS), columns=names)
+    apart = pd.DataFrame({name: FRAME[name].to_numpy().copy() for name in names})
+    by_row = pd.DataFrame(np.ascontiguousarray(ROWS), columns=names)
+    options = {"missing": False, "variances": False}
+    first, *others = (load_partition(0, {"X": frame}, **options) for frame in (by_column, apart, by_row))
+    assert np.shares_memory(first.block.values, by_column["a"].to_numpy())
+    for other in others:
+        assert other.facts.digest == first.facts.digest
+    changed = load_partition(0, {"X": by_column.assign(b=by_column["b"] + 1e-9)}, **options)
+    assert changed.facts.digest != first.facts.digest
 
 
 def test_labels_that_are_null_are_not_known():

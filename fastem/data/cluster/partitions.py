@@ -133,6 +133,7 @@ def load_partition(index: int, piece: Mapping[str, Any], *, missing: bool, varia
     name = f"partition {index} of X"
     chunk = array_chunk(piece, name, lasting=True)
     chunk.variances = variances
+    chunk.by_column = chunk.frame is not None  # as frames have them, whose partitions then need no copy
     n_rows, n_columns = chunk.shape
     if not n_rows:
         nothing = Facts(name, 0, n_columns, chunk.frame, chunk.kind, None, False, Annotations(), "")

@@ -65,7 +65,8 @@ class ArrayChunk:
         if not self.lasting or self.values.dtype not in (np.float32, np.float64) or not self.values.dtype.isnative:
             return None
         rows: NDArray[Any] = self.values[start:stop]
-        return np.asarray(rows) if rows.flags.c_contiguous and rows.flags.aligned else None
+        laid = rows.flags.f_contiguous if self.by_column else rows.flags.c_contiguous
+        return np.asarray(rows) if laid and rows.flags.aligned else None
 
     def fill(self, out: NDArray[Any], start: int) -> None:
         """Copy rows, in the type of `out`; values that slices mask become NaN."""
