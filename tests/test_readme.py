@@ -17,7 +17,7 @@ def test_the_example_gives_what_it_shows(tmp_path, monkeypatch):
     assert result.failed == 0
 
 
-@pytest.mark.parametrize("guide", ["algorithms", "sources", "incomplete", "families"])
+@pytest.mark.parametrize("guide", ["algorithms", "sources", "incomplete", "families", "plots"])
 def test_guides_do_what_they_show(guide, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     result = doctest.testfile(str(ROOT / "docs" / f"{guide}.md"), module_relative=False)
