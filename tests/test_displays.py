@@ -1,6 +1,7 @@
 """Displays show what fitted mixtures say: artists are compared with parameters, not with pictures."""
 
 import io
+import subprocess
 import sys
 from copy import copy
 
@@ -483,3 +484,9 @@ def test_without_matplotlib_an_error_names_the_extra(monkeypatch, caller, draw):
     with pytest.raises(ModuleNotFoundError, match=rf"{caller} needs matplotlib: .*fastem\[plot\]") as caught:
         draw(model, FAITHFUL)
     assert caught.value.name == "matplotlib"
+
+
+def test_the_displays_are_imported_without_matplotlib():
+    code = "import sys; sys.modules['matplotlib'] = None; from fastem.plotting import *; print(MixtureDisplay.__name__)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "MixtureDisplay"

@@ -99,7 +99,8 @@ class BaseMixture(CallbackSupportMixin, Represented, UnfittedMixture):
         and M-steps, fused into one reading of the data an iteration, until the mean log-likelihood changes by less than
         `tol`. With a prior it is the mean posterior log-density: the log-likelihood and the logarithm of the prior
         density of the parameters, over the weight of the rows. If `warm_start` is true and the model is fitted, one run
-        continues from the fitted parameters.
+        continues from the fitted parameters. `set_callbacks(sklearn.callback.ProgressBar())` before shows how far it
+        has come.
 
         Parameters
         ----------
