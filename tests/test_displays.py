@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import pytest
 import scipy.linalg
+from cases import CASES
+from fits import run
 from matplotlib import pyplot
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
+from test_every_family import problem_of
 
 import fastem
 from fastem import BernoulliMixture, GaussianMixture, PoissonMixture, StudentTMixture
@@ -174,6 +177,16 @@ def test_crosses_of_families_without_covariances(rng):
         ends = model.rates_[component, 0] + np.array([-2, 2]) * np.sqrt(model.rates_[component, 0])
         np.testing.assert_allclose(across.get_xdata(), ends)
         assert across.get_linestyle() == "-."
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_every_family_of_one_column_has_a_density_and_a_sketch(case):
+    X, start = problem_of(case, n_features=1)
+    model = run(case.model(start), X, 3)
+    total = MixtureDisplay.from_estimator(model, X, ax=axes()).densities_[0, 0][-1]
+    expected = np.exp(model.score_samples(np.asarray(total.get_xdata())[:, None]))
+    np.testing.assert_allclose(total.get_ydata(), expected, rtol=1e-9)
+    assert "<svg" in model._repr_html_()
 
 
 # Directions
@@ -445,6 +458,7 @@ def test_without_axes_displays_make_a_figure_of_pyplot():
     [
         (lambda m, X: MixtureDisplay.from_estimator(m, X[:, :1]), r"X has shape \(272, 1\); the model was fitted to 2"),
         (lambda m, X: MixtureDisplay.from_estimator(m, X, columns=["a"]), "1 columns named, but the model has 2"),
+        (lambda m, X: MixtureDisplay.from_estimator(m, X[:0]), "X has no rows to show"),
         (lambda m, X: UncertaintyDisplay.from_estimator(m, X[0]), r"X has shape \(2,\)"),
         (
             lambda m, X: UncertaintyDisplay.from_estimator(m, X, measure="bits"),
@@ -466,6 +480,13 @@ def test_without_axes_displays_make_a_figure_of_pyplot():
 def test_what_cannot_be_drawn_is_said(draw, message):
     with pytest.raises(ValueError, match=message):
         draw(fitted(FAITHFUL), FAITHFUL)
+
+
+@pytest.mark.parametrize("X", [fastem.Source([FAITHFUL]), [FAITHFUL[:100], FAITHFUL[100:]]], ids=["source", "chunks"])
+@pytest.mark.parametrize("display", [MixtureDisplay, UncertaintyDisplay])
+def test_sources_are_no_rows_to_show(display, X):
+    with pytest.raises(TypeError, match="X is a source: plots need an array of rows"):
+        display.from_estimator(fitted(FAITHFUL), X)
 
 
 @pytest.mark.parametrize(

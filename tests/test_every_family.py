@@ -13,6 +13,7 @@ from fastem import Source, load
 from fastem.em.algorithms import ALGORITHMS
 from fastem.em.algorithms.extrapolation import METHODS
 from fastem.em.convergence import RULES
+from fastem.plotting import ConvergenceDisplay, UncertaintyDisplay
 from fastem.plotting.mixtures import plot_mixture
 
 every_family = pytest.mark.parametrize("case", CASES, ids=str)
@@ -303,3 +304,8 @@ def test_a_picture_shows_the_components(case):
     model = run(case.model(start), X, 3)
     figure = plot_mixture(model, X)
     assert len(figure.axes) >= 3
+    shown = UncertaintyDisplay.from_estimator(model, X, ax=figure.add_subplot()).points_.get_array()
+    np.testing.assert_allclose(shown, np.sort(1 - model.predict_proba(X).max(axis=1)), atol=1e-9)
+    drawn = ConvergenceDisplay.from_estimator(model, ax=figure.add_subplot()).lines_
+    np.testing.assert_array_equal(drawn[0].get_ydata(), model.lower_bounds_)
+    assert "<svg" in model._repr_html_()

@@ -12,7 +12,9 @@ from fastem.families import Family
 from fastem.mixtures.fitted import Float
 
 WIDTH, HEIGHT = 220, 160
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")  # Okabe and Ito's
+# Okabe and Ito's palette, told apart by every kind of colour vision; its black
+# is kept for the whole mixture and its yellow is too pale for lines on white.
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
 GREY = "#888888"
 N_POINTS = 121
 NEARLY_ZERO = 0.003  # of the highest density: less than half a pixel

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.util
 from typing import TYPE_CHECKING, Any
 
+from fastem.mixtures.sketch import COLOURS
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito's palette, told apart by every kind of colour vision; its black
-# is kept for the whole mixture and its yellow is too pale for lines on white.
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
+PALETTE = COLOURS  # the same as in notebooks
 INK = "#222222"
 
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils import resample
 
 from fastem.data.numeric import real_array
+from fastem.data.streams import Source, as_source
 from fastem.plotting.shapes import Floats
 
 if TYPE_CHECKING:
@@ -54,9 +55,13 @@ class Rows(NamedTuple):
 
 def values_of(X: ArrayLike, n_features: int) -> Floats:
     """Rows as float64, with as many columns as the model has features; NaN where values are missing."""
+    if isinstance(X, Source) or (not hasattr(X, "shape") and as_source(X) is not None):
+        raise TypeError("X is a source: plots need an array of rows, such as a sample of the source's")
     values = real_array(X, "X", missing=True).astype(np.float64, copy=False)
     if values.ndim != 2 or values.shape[1] != n_features:
         raise ValueError(f"X has shape {values.shape}; the model was fitted to {n_features} columns")
+    if not len(values):
+        raise ValueError("X has no rows to show")
     return values
 
 

@@ -92,7 +92,7 @@ def test_no_number_is_cut_short_in_a_narrow_terminal(run, monkeypatch):
     [(54.6136, 5.8691, "54.61 ± 5.87"), (20828.17, 4563.8, "20828 ± 4564"), (0.5, 1e-9, "0.5 ± 1e-09")],
 )
 def test_deviations_have_three_digits(mean, deviation, text):
-    assert report._with_deviation(mean, deviation) == text
+    assert report.with_deviation(mean, deviation) == text
 
 
 @pytest.mark.parametrize(
