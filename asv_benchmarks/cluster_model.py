@@ -7,7 +7,7 @@ worker takes (processor times, by their slopes in the number of tasks that do no
 and statistics, the time to add statistics, and that of a row. The simulation has one scheduler that handles tasks one
 after the other, workers that do one task at a time, and the tree of sums of `schedulers.levels`. Both are compared with
 passes that are measured. On one machine scheduler and workers share processors: the comparison divides what all of them
-do by their number, where that is more.
+do by their number, where that is more. Where other work runs on the machine, compare processor times.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
-from cluster import draw, fold_nothing, model
+from cluster import draw, fold_nothing, model, timed
 from distributed import Client, LocalCluster
 
 from fastem.data import ArraySource, Mixture
@@ -146,7 +146,8 @@ def formula(constants: Constants, shape: Pass) -> float:
 def work(constants: Constants, shape: Pass) -> float:
     """Processor time of a pass, all together."""
     c = constants
-    return n_tasks_of(shape.n_partitions) * (c.scheduler + c.worker) + shape.n_partitions * shape.n_rows * c.row
+    computing = shape.n_partitions * shape.n_rows * c.row
+    return c.begin + n_tasks_of(shape.n_partitions) * (c.scheduler + c.worker) + computing
 
 
 def _adding(constants: Constants, n_results: int) -> float:
@@ -217,25 +218,22 @@ def check(client: Client, constants: Constants, n_features: int, n_components: i
     """Compare with passes that two workers make."""
     import dask.array as da
 
-    print("\n| partitions x rows on 2 workers | measured, least / median | formula | simulation |\n|---|---|---|---|")
+    print("\n| partitions x rows | least / median | formula | simulation | processors | by the constants |")
+    print("|---|---|---|---|---|---|")
     for n_partitions, n_rows in ((40, 100), (200, 100), (40, 25_000), (40, 100_000)):
         blocks = [
             da.from_delayed(_drawn(i, n_rows, n_features, n_components), (n_rows, n_features), float)
             for i in range(n_partitions)
         ]
         rows = client.persist(da.concatenate(blocks))
-        fitted = model(n_features, n_components, 13).fit(rows)
-        seconds = [record.seconds for record in fitted.history_][1:]
+        seconds, busy = timed(model(n_features, n_components, 13), rows)
         shape = Pass(n_partitions, n_rows, 2)
-        shared = work(constants, shape) / (os.cpu_count() or 1)
-        found = (
-            min(seconds),
-            statistics.median(seconds),
-            max(formula(constants, shape), shared),
-            max(simulate(constants, shape), shared),
-        )
-        shown = [f"{each * 1e3:.0f}" for each in found]
-        print(f"| {n_partitions} x {n_rows} | {shown[0]} / {shown[1]} ms | {shown[2]} ms | {shown[3]} ms |", flush=True)
+        spent = work(constants, shape)
+        shared = spent / (os.cpu_count() or 1)
+        told = [max(each(constants, shape), shared) for each in (formula, simulate)]
+        shown = [f"{each * 1e3:.0f}" for each in (min(seconds), statistics.median(seconds), *told, busy, spent)]
+        cells = " ms | ".join([f"{shown[0]} / {shown[1]}", *shown[2:]])
+        print(f"| {n_partitions} x {n_rows} | {cells} ms |", flush=True)
 
 
 def _drawn(*arguments: int) -> Any:

@@ -335,6 +335,15 @@ WRONG = {
         "at least one non-zero",
     ),
     "one weight": (lambda: model().fit(collected(ROWS), sample_weight=da.ones(())), "sample_weight has no dimension"),
+    "weights twice": (
+        lambda: model().fit(Source(dd.from_pandas(FRAME, npartitions=2), weight="w"), sample_weight=da.ones(120)),
+        "sample_weight is given, and is the column 'w'",
+    ),
+    "other numbers of features, heard before anything is computed": (
+        lambda: fitted(ROWS).predict(collected(ROWS[:, :2])),
+        "X has 2 features, but GaussianMixture is expecting 3",
+    ),
+    "no draws": (lambda: fitted(ROWS).impute(collected(ROWS), n_draws=0), "n_draws must be None or an integer above 0"),
     "names for an array": (lambda: model().fit(Source(collected(ROWS), columns=["a"])), "without names"),
     "a start for each row": (lambda: model(init_params=np.zeros(120, int)).fit(collected(ROWS)), "init_params"),
     "a component without rows": (

@@ -16,6 +16,7 @@ from sklearn.utils import check_random_state
 from fastem.data import Wanted
 from fastem.data.cluster.collections import Collection
 from fastem.data.cluster.schedulers import scheduler_for
+from fastem.data.numeric import is_whole
 from fastem.data.row_info_checks import Known
 from fastem.data.streams import Source, as_source, is_partitioned
 
@@ -66,6 +67,7 @@ def lazily(model: Any, method: str, options: dict[str, Any], X: Any) -> Any:
     if weights is not None or any(given is not None for given in known):
         source = source.beside(weights, known)
     collection = source.collection()
+    _check_request(model, known, options, collection)
     results = _results(model, method, options, collection)
     held = delayed(copy.copy(model), pure=False, traverse=False)
     seeds = _seeds(model, len(collection.pieces)) if options.get("n_draws") is not None else [None]
@@ -76,6 +78,21 @@ def lazily(model: Any, method: str, options: dict[str, Any], X: Any) -> Any:
     ]
     arrays = tuple(_joined([each[r] for each in calls], collection, result) for r, result in enumerate(results))
     return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _check_request(model: Any, known: Known, options: Mapping[str, Any], collection: Collection) -> None:
+    """Raise ValueError for what would be wrong with every partition, which would be heard late else."""
+    check_n_draws(options.get("n_draws"))
+    n_features, n_columns = model._locations().shape[1], collection.n_columns
+    if known.projection is None and n_columns != n_features:
+        name = type(model).__name__
+        raise ValueError(f"X has {n_columns} features, but {name} is expecting {n_features} features as input.")
+
+
+def check_n_draws(n_draws: Any) -> None:
+    """Raise ValueError unless it is None or a number of draws."""
+    if n_draws is not None and not is_whole(n_draws, least=1):
+        raise ValueError(f"n_draws must be None or an integer above 0, not {n_draws!r}")
 
 
 def _seeds(model: Any, n_partitions: int) -> list[Any]:

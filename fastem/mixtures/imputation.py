@@ -10,14 +10,13 @@ from sklearn.utils import check_random_state
 
 from fastem.data import Wanted
 from fastem.data.namespaces import namespace_of
-from fastem.data.numeric import is_whole
 from fastem.data.row_info import NOTHING, Annotations
 from fastem.data.row_info_checks import Known, annotate
 from fastem.em.latent_rows import Components, components_of, drawn_components, draws, mixed_expectations, mixed_means
 from fastem.em.parameters import Parameters
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
-from fastem.mixtures.collections import lazy_on_collections
+from fastem.mixtures.collections import check_n_draws, lazy_on_collections
 from fastem.mixtures.fitted import NOTHING_KNOWN, FittedMixture, Float
 
 BLOCK_NUMBERS = 2**18  # of values and responsibilities that are worked on at once
@@ -97,8 +96,7 @@ class Imputing(FittedMixture):
         0.6
         """
         parameters = self._fitted()
-        if n_draws is not None and not is_whole(n_draws, least=1):
-            raise ValueError(f"n_draws must be None or an integer above 0, not {n_draws!r}")
+        check_n_draws(n_draws)
         values = self._values(X, NOTHING_KNOWN, missing=True)
         random_state = None if n_draws is None else check_random_state(self.random_state)
         result = values.copy() if n_draws is None else np.repeat(values[None], n_draws, axis=0)

@@ -79,6 +79,7 @@ def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BES
     also = {"sample_weight": beside.sample_weight, **beside.known._asdict()}
     if _is_frame(rows):
         _check_columns(rows, columns)
+        _check_given_once(columns, also)
         features = _features(rows.columns, columns)
         dtypes, n_columns = {str(rows.dtypes[name]) for name in features}, len(features)
         parts, sizes, dtype = rows.to_delayed(), None, np.dtype(np.float32 if dtypes == {"float32"} else np.float64)
@@ -237,6 +238,16 @@ def _check_columns(frame: Any, columns: Columns) -> None:
         if wanted.count(name) > 1:
             raise ValueError(f"column {name!r} is asked for twice")
         _check_numbers(frame.dtypes[name], name)
+
+
+def _check_given_once(columns: Columns, also: Mapping[str, Any]) -> None:
+    """Raise ValueError if something is a column, and stands beside the frame too."""
+    for option, name in (("weight", "sample_weight"), ("label", "labels"), ("noise", "noise")):
+        column = getattr(columns, option)
+        if column is not None and also[name] is not None:
+            raise ValueError(
+                f"{name} is given, and is the column {column!r} of the data frame too: give one of the two"
+            )
 
 
 def _check_numbers(dtype: Any, name: str) -> None:
