@@ -59,10 +59,10 @@ NO_NAMES, NOTHING_BESIDE = Columns(), Beside()
 
 def is_collection(given: Any) -> bool:
     """Whether something is a collection of Dask, or an array of xarray that holds one."""
-    if isinstance(given, np.ndarray) or type(given).__module__.partition(".")[0] not in ("dask", "xarray"):
+    library = type(given).__module__.partition(".")[0]
+    if isinstance(given, np.ndarray) or library not in ("dask", "xarray") or not hasattr(given, "__dask_graph__"):
         return False
-    graph = getattr(given, "__dask_graph__", None)
-    return graph is not None and graph() is not None
+    return library == "dask" or given.__dask_graph__() is not None  # which a data frame of Dask would have to make
 
 
 def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BESIDE) -> Collection:
