@@ -57,6 +57,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.mixtures.representation",
     "fastem.system.interrupts",
     "fastem.mixtures.base",
+    "fastem.mixtures.streaming",
     "fastem.persistence.models",
     "fastem.plotting.directions",
     *(f"fastem.plotting.{module}" for module in PLOTTING),

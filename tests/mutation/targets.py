@@ -106,6 +106,7 @@ TARGETS = {
     "mixtures/sketch.py": "test_representation.py",
     "mixtures/student_t.py": "test_student_t.py test_student_t_missing.py test_student_t_background.py "
     "test_every_family.py",
+    "mixtures/streaming.py": "test_algorithms.py test_fitted_state.py",
     "mixtures/stream.py": "test_fitted_state.py test_algorithms.py",
     "mixtures/unfitted.py": "test_driver.py test_fixed.py test_input_types.py test_against_scikit_learn.py "
     "test_background.py",
