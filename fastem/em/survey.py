@@ -69,8 +69,8 @@ class Survey(NamedTuple):
         Whether all weights allow an evaluation in float32.
     total_weight, base : float
         Sums of weights, and of the terms that the family's densities leave out if they need not be exact.
-    n_rows, n_present : int
-        Number of rows, and of those of positive weight.
+    n_present : int
+        Number of rows of positive weight.
     witnesses : Sample, optional
         The first rows that see a column, if values may be missing.
     """
@@ -86,7 +86,6 @@ class Survey(NamedTuple):
     light: bool
     total_weight: float
     base: float
-    n_rows: int
     n_present: int
     witnesses: Sample | None
 
@@ -111,7 +110,6 @@ class Survey(NamedTuple):
             self.light and other.light,
             total_weight,
             self.base + other.base,
-            self.n_rows + other.n_rows,
             self.n_present + other.n_present,
             found,
         )
@@ -161,7 +159,6 @@ def survey(model: Model, n_components: int, block: Block, before: Survey | None 
         weights is None or weights_suffice(weights),
         total_weight,
         sum_log_base(family, values, weights),
-        len(values),
         rows.n_present,
         witnesses(rows, new) if model.missing and new.any() else None,
     )

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastem.data.columns import Columns
 from fastem.data.row_info_checks import Known, whole_labels
-
-
-class Columns(NamedTuple):
-    """Which columns of a data frame are what, by name; None where nothing is said."""
-
-    features: Sequence[str] | None = None
-    weight: str | None = None
-    label: str | None = None
-    noise: Sequence[str] | None = None
 
 
 class Collection(NamedTuple):
@@ -78,9 +70,9 @@ def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BES
     rows = _unwrapped(given, "X")
     also = {"sample_weight": beside.sample_weight, **beside.known._asdict()}
     if _is_frame(rows):
-        _check_columns(rows, columns)
+        columns.check(list(rows.columns), "the data frame", lambda name: _check_numbers(rows.dtypes[name], name))
         _check_given_once(columns, also)
-        features = _features(rows.columns, columns)
+        features = columns.features_of(rows.columns)
         dtypes, n_columns = {str(rows.dtypes[name]) for name in features}, len(features)
         parts, sizes, dtype = rows.to_delayed(), None, np.dtype(np.float32 if dtypes == {"float32"} else np.float64)
         n_bytes = None
@@ -119,7 +111,7 @@ def _assembled(rows: Any, columns: tuple[Any, ...], others: dict[str, Any]) -> d
     named = Columns(*columns)
     found = {"X": rows, **others}
     if hasattr(rows, "columns"):
-        found["X"] = rows[_features(rows.columns, named)]
+        found["X"] = rows[named.features_of(rows.columns)]
         if named.weight is not None:
             found["sample_weight"] = rows[named.weight].to_numpy()
         if named.label is not None:
@@ -209,35 +201,6 @@ def _with_chunks_of(array: Any, rows: Any, name: str) -> Any:
     if sum(sizes) != sum(own):
         raise ValueError(f"{name} has {sum(own)} rows, where X has {sum(sizes)}")
     return array.rechunk({0: sizes})
-
-
-def _features(names: Iterable[Any], columns: Columns) -> list[Any]:
-    """Names of the columns that are features: all that are nothing else, if nobody says which."""
-    if columns.features is not None:
-        return list(columns.features)
-    others = [columns.weight, columns.label, *(columns.noise or ())]
-    return [name for name in names if name not in others]
-
-
-def _check_columns(frame: Any, columns: Columns) -> None:
-    """Raise an error unless a frame has all columns that are asked for, and they hold numbers."""
-    for option, given in (("columns", columns.features), ("noise", columns.noise)):
-        if isinstance(given, str):
-            raise TypeError(f"{option} is a list of names of columns, not the string {given!r}")
-    there, features = list(frame.columns), _features(frame.columns, columns)
-    if not features:
-        raise ValueError("the data frame has no columns of features")
-    if columns.noise is not None and len(columns.noise) != len(features):
-        raise ValueError(f"noise names {len(columns.noise)} columns of variances, where there are {len(features)}")
-    others = [name for name in (columns.weight, columns.label) if name is not None] + list(columns.noise or ())
-    wanted = [*features, *others]
-    for name in wanted:
-        if there.count(name) != 1:
-            how = "no column" if name not in there else "more than one column"
-            raise ValueError(f"the data frame has {how} {name!r}; there are {', '.join(map(repr, there))}")
-        if wanted.count(name) > 1:
-            raise ValueError(f"column {name!r} is asked for twice")
-        _check_numbers(frame.dtypes[name], name)
 
 
 def _check_given_once(columns: Columns, also: Mapping[str, Any]) -> None:

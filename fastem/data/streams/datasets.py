@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastem.data.columns import Columns
 from fastem.data.numeric import real_array
 from fastem.data.row_info_checks import Known, whole_labels
 from fastem.data.streams.chunks import Chunk
@@ -72,27 +73,16 @@ class DatasetChunks:
         label: str | None = None,
         noise: Sequence[str] | None = None,
     ) -> None:
-        names = dataset.schema.names
-        for option, given in (("columns", columns), ("noise", noise)):
-            if isinstance(given, str):
-                raise TypeError(f"{option} is a list of names of columns, not the string {given!r}")
+        if noise is not None and not isinstance(noise, str) and not len(noise):
+            noise = None
+        schema, named = dataset.schema, Columns(columns, weight, label, noise)
         self.dataset = dataset
         self.weight, self.label, self.noise = weight, label, [] if noise is None else list(noise)
-        others = [name for name in (weight, label) if name is not None] + self.noise
-        self.columns = [name for name in names if name not in others] if columns is None else list(columns)
-        if self.noise and len(self.noise) != len(self.columns):
-            raise ValueError(f"noise names {len(self.noise)} columns of variances, where there are {len(self.columns)}")
-        self.wanted = wanted = [*self.columns, *others]
-        if not self.columns:
-            raise ValueError("the dataset has no columns of features")
-        for name in wanted:
-            if names.count(name) != 1:
-                how = "no column" if name not in names else "more than one column"
-                raise ValueError(f"the dataset has {how} {name!r}; there are {', '.join(map(repr, names))}")
-            if wanted.count(name) > 1:
-                raise ValueError(f"column {name!r} is asked for twice")
-            _check_numeric(name, dataset.schema.field(name).type)
-        kinds = {str(dataset.schema.field(name).type) for name in self.columns}
+        self.wanted = named.check(
+            schema.names, "the dataset", lambda name: _check_numeric(name, schema.field(name).type)
+        )
+        self.columns = named.features_of(schema.names)
+        kinds = {str(schema.field(name).type) for name in self.columns}
         self.kind = "float32" if kinds == {"float"} else "float64"
 
     def header(self) -> Any:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fastem.data.cluster.collections import Beside, Collection, Columns, gather, is_collection
+from fastem.data.cluster.collections import Beside, Collection, gather, is_collection
+from fastem.data.columns import Columns
 from fastem.data.frames import is_frame, tabular
 from fastem.data.numeric import is_whole
 from fastem.data.row_info_checks import Known
