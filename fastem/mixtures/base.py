@@ -32,7 +32,7 @@ from fastem.em.setup import Posed
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
 from fastem.families import ComponentError
-from fastem.mixtures.collections import lazy_on_collections
+from fastem.mixtures import collections
 from fastem.mixtures.representation import Represented
 from fastem.mixtures.streaming import Streaming
 from fastem.mixtures.unfitted import unchanged_on_failure
@@ -293,7 +293,7 @@ class BaseMixture(CallbackSupportMixin, Represented, Streaming):
         )
         return found
 
-    @lazy_on_collections
+    @collections.lazy_on_collections(collections.labels)
     def _predict_labelled(
         self,
         X: Any,

@@ -41,21 +41,57 @@ class Totals(NamedTuple):
     weight: float
 
 
-def lazy_on_collections(method: Method) -> Method:
+Results = Callable[[Any, Collection, Mapping[str, Any]], list[Result]]
+"""What a method of a mixture gives for the rows of a collection, with these options."""
+
+
+def lazy_on_collections(results: Results) -> Callable[[Method], Method]:
     """Have a method that evaluates rows answer a collection by lazy arrays, computed where its partitions are."""
-    signature = inspect.signature(method)
 
-    @functools.wraps(method)
-    def answer(self: Any, X: Any, *args: Any, **options: Any) -> Any:
-        if type(X) is np.ndarray or not is_partitioned(X):
-            return method(self, X, *args, **options)
-        given = signature.bind(self, X, *args, **options).arguments
-        return lazily(self, method.__name__, {name: given[name] for name in given if name not in ("self", "X")}, X)
+    def decorate(method: Method) -> Method:
+        signature = inspect.signature(method)
 
-    return cast(Method, answer)
+        @functools.wraps(method)
+        def answer(self: Any, X: Any, *args: Any, **options: Any) -> Any:
+            if type(X) is np.ndarray or not is_partitioned(X):
+                return method(self, X, *args, **options)
+            given = signature.bind(self, X, *args, **options).arguments
+            options = {name: given[name] for name in given if name not in ("self", "X")}
+            return lazily(self, method.__name__, results, options, X)
+
+        return cast(Method, answer)
+
+    return decorate
 
 
-def lazily(model: Any, method: str, options: dict[str, Any], X: Any) -> Any:
+def labels(model: Any, collection: Collection, options: Mapping[str, Any]) -> list[Result]:
+    """A component for each row."""
+    return [Result((), np.dtype(np.int64))]
+
+
+def responsibilities(model: Any, collection: Collection, options: Mapping[str, Any]) -> list[Result]:
+    """Probabilities of the components for each row."""
+    return [Result((len(model.weights_),), collection.dtype)]
+
+
+def densities(model: Any, collection: Collection, options: Mapping[str, Any]) -> list[Result]:
+    """A log-density for each row."""
+    return [Result((), collection.dtype)]
+
+
+def completed_rows(model: Any, collection: Collection, options: Mapping[str, Any]) -> list[Result]:
+    """Rows, or several draws of them."""
+    n_draws = options.get("n_draws")
+    return [Result((collection.n_columns,), collection.dtype, () if n_draws is None else (int(n_draws),))]
+
+
+def means_and_covariances(model: Any, collection: Collection, options: Mapping[str, Any]) -> list[Result]:
+    """Those of the values behind each row."""
+    n_features, double = model._locations().shape[1], np.dtype(np.float64)
+    return [Result((n_features,), double), Result((n_features, n_features), double)]
+
+
+def lazily(model: Any, method: str, given_for: Results, options: dict[str, Any], X: Any) -> Any:
     """Arrays of Dask that have the partitions of X, and what a method gives for their rows."""
     from dask import delayed
 
@@ -68,7 +104,7 @@ def lazily(model: Any, method: str, options: dict[str, Any], X: Any) -> Any:
         source = source.beside(weights, known)
     collection = source.collection()
     _check_request(model, known, options, collection)
-    results = _results(model, method, options, collection)
+    results = given_for(model, collection, options)
     held = delayed(copy.copy(model), pure=False, traverse=False)
     seeds = _seeds(model, len(collection.pieces)) if options.get("n_draws") is not None else [None]
     call = delayed(call_method, pure=False, nout=len(results))
@@ -98,23 +134,6 @@ def check_n_draws(n_draws: Any) -> None:
 def _seeds(model: Any, n_partitions: int) -> list[Any]:
     """Seeds for each partition, drawn from the mixture's random state."""
     return check_random_state(model.random_state).randint(LARGEST_SEED, size=n_partitions).tolist()
-
-
-def _results(model: Any, method: str, options: Mapping[str, Any], collection: Collection) -> list[Result]:
-    """What a method gives."""
-    n_features = model._locations().shape[1]
-    if method in ("predict", "_predict_labelled"):
-        return [Result((), np.dtype(np.int64))]
-    if method == "predict_proba":
-        return [Result((len(model.weights_),), collection.dtype)]
-    if method == "score_samples":
-        return [Result((), collection.dtype)]
-    if method == "impute":
-        n_draws = options.get("n_draws")
-        first = () if n_draws is None else (int(n_draws),)
-        return [Result((collection.n_columns,), collection.dtype, first)]
-    double = np.dtype(np.float64)
-    return [Result((n_features,), double), Result((n_features, n_features), double)]
 
 
 def _joined(parts: Sequence[Any], collection: Collection, result: Result) -> Any:

@@ -16,7 +16,7 @@ from fastem.em.latent_rows import Components, components_of, drawn_components, d
 from fastem.em.parameters import Parameters
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
-from fastem.mixtures.collections import check_n_draws, lazy_on_collections
+from fastem.mixtures import collections
 from fastem.mixtures.fitted import NOTHING_KNOWN, FittedMixture, Float
 
 BLOCK_NUMBERS = 2**18  # of values and responsibilities that are worked on at once
@@ -59,7 +59,7 @@ class Imputing(FittedMixture):
             found = self._evaluate_rows(rows, wanted, parameters, lambda row: f"row {first + row}", missing=True)
         return found.scores.rows.responsibilities.astype(np.float64)
 
-    @lazy_on_collections
+    @collections.lazy_on_collections(collections.completed_rows)
     def impute(self, X: ArrayLike, n_draws: int | None = None) -> NDArray[Any]:
         """Fill in missing values: by their expectation given the row's other values, or by draws.
 
@@ -96,7 +96,7 @@ class Imputing(FittedMixture):
         0.6
         """
         parameters = self._fitted()
-        check_n_draws(n_draws)
+        collections.check_n_draws(n_draws)
         values = self._values(X, NOTHING_KNOWN, missing=True)
         random_state = None if n_draws is None else check_random_state(self.random_state)
         result = values.copy() if n_draws is None else np.repeat(values[None], n_draws, axis=0)
@@ -126,7 +126,7 @@ class Imputing(FittedMixture):
 class Denoising(Imputing):
     """Of Gaussian mixtures, errors of measurement too."""
 
-    @lazy_on_collections
+    @collections.lazy_on_collections(collections.means_and_covariances)
     def denoise(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
     ) -> tuple[Float, Float]:

@@ -11,14 +11,14 @@ from fastem.data import Wanted
 from fastem.data.namespaces import namespace_of
 from fastem.data.row_info_checks import Known
 from fastem.data.streams import as_source, is_partitioned
-from fastem.mixtures.collections import lazy_on_collections, totals_of
+from fastem.mixtures import collections
 from fastem.mixtures.fitted import NOTHING_KNOWN, FittedMixture
 
 
 class Predicting(FittedMixture):
     """Methods of a fitted mixture that evaluate rows."""
 
-    @lazy_on_collections
+    @collections.lazy_on_collections(collections.densities)
     def score_samples(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
     ) -> NDArray[Any]:
@@ -62,7 +62,7 @@ class Predicting(FittedMixture):
         if is_partitioned(X):
             source = as_source(X)
             assert source is not None
-            found = totals_of(self, source.beside(sample_weight, known), wanted)
+            found = collections.totals_of(self, source.beside(sample_weight, known), wanted)
             return found.log_likelihood + found.base, found.entropy, found.weight
         evaluation = self._evaluate(X, wanted, sample_weight, known)
         scores = evaluation.scores
@@ -113,7 +113,7 @@ class Predicting(FittedMixture):
         log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
         return log_likelihood / total
 
-    @lazy_on_collections
+    @collections.lazy_on_collections(collections.labels)
     def predict(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
     ) -> NDArray[np.int64]:
@@ -146,7 +146,7 @@ class Predicting(FittedMixture):
         found: NDArray[np.int64] = namespace_of(X).holding(labels)
         return found
 
-    @lazy_on_collections
+    @collections.lazy_on_collections(collections.responsibilities)
     def predict_proba(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
     ) -> NDArray[Any]:
