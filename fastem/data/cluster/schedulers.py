@@ -7,10 +7,10 @@ from.
 
 from __future__ import annotations
 
-import itertools
+import contextlib
 import sys
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
 FAN_IN = 32  # results that one task adds: few enough for a worker's memory, and 40 partitions need three tasks
@@ -119,19 +119,34 @@ class Cluster:
 
     def results(self, tasks: Sequence[Any]) -> list[Any]:
         """What tasks give."""
-        return self.gather(self.client.compute(list(tasks)))
+        with self.started() as futures:
+            futures += self.client.compute(list(tasks))
+            return self.gather(futures, futures)
 
-    def gather(self, futures: Sequence[Any], others: Sequence[Any] = ()) -> list[Any]:
-        """Results of futures; of those that fail the first is heard. No task goes on that nobody waits for."""
+    @contextlib.contextmanager
+    def started(self) -> Iterator[list[Any]]:
+        """A list for the futures of tasks, which go on no longer than this.
+
+        All are released here, in so many words: Python ignores what is raised while it collects an object, so that
+        an interrupt which comes while a future is collected would be lost.
+        """
+        futures: list[Any] = []
         try:
-            try:
-                return list(self.client.gather(futures))
-            except Exception:
-                for future in itertools.chain(others, futures):
-                    future.result()
-                raise
+            yield futures
         except BaseException:
-            self.client.cancel([*others, *futures])
+            self.client.cancel(futures)
+            raise
+        finally:
+            for future in futures:
+                future.release()
+
+    def gather(self, futures: Sequence[Any], started: Sequence[Any]) -> list[Any]:
+        """Results of some of the futures that were started; of those that fail the first is heard."""
+        try:
+            return list(self.client.gather(futures))
+        except Exception:
+            for future in started:
+                future.result()
             raise
 
 
@@ -184,27 +199,34 @@ class _Kept:
 
     def each(self, function: Function, places: Sequence[Any], request: Any) -> list[Any]:
         """Results of each partition."""
-        return self._cluster.gather(self._tasks(function, places, request))
+        with self._cluster.started() as futures:
+            return self._cluster.gather(self._start(futures, function, places, request), futures)
 
     def fold(self, function: Function, places: Sequence[Any], request: Any, add: Function) -> Any:
         """Results of all partitions, added."""
         self._welcome()
-        first = tasks = self._tasks(function, places, request)
-        for some in levels(len(tasks)):
-            lists = [[tasks[i] for i in run] for run in some]
-            tasks = list(self._cluster.client.map(add, lists, key=_keys(add.__name__, len(lists))))
-        return self._cluster.gather(tasks, first)[0]
+        with self._cluster.started() as futures:
+            tasks = self._start(futures, function, places, request)
+            for some in levels(len(tasks)):
+                lists = [[tasks[i] for i in run] for run in some]
+                tasks = list(self._cluster.client.map(add, lists, key=_keys(add.__name__, len(lists))))
+                futures += tasks
+            return self._cluster.gather(tasks, futures)[0]
 
     def release(self) -> None:
         """Let workers forget them, whoever may refer to this: an error's traceback does."""
         for future in self._futures:
             future.release()
 
-    def _tasks(self, function: Function, places: Sequence[Any], request: Any) -> list[Any]:
+    def _start(self, futures: list[Any], function: Function, places: Sequence[Any], request: Any) -> list[Any]:
+        """One task a partition, added to the futures."""
         client = self._cluster.client
         told = client.submit(_told, request, key=_keys(type(request).__name__.lower(), 1)[0])
+        futures.append(told)
         keys = _keys(function.__name__, len(self._futures))
-        return list(client.map(function, self._futures, places, request=told, key=keys))
+        tasks = list(client.map(function, self._futures, places, request=told, key=keys))
+        futures += tasks
+        return tasks
 
     def _welcome(self) -> None:
         """Give workers that have joined their share of the partitions."""
