@@ -111,12 +111,21 @@ html_sidebars = {"index": [], "start": [], "from-scikit-learn": [], "performance
 def _draw(app: Sphinx) -> None:
     """Draw what pages show beside the gallery: diagrams, and charts of measurements."""
     import diagrams
-    from performance import charts
+    from performance import charts, dashboard
 
     folder = HERE / "pictures"
     folder.mkdir(exist_ok=True)
     diagrams.draw(folder)
     charts.draw(folder)
+    (folder / "dashboard.md").write_text(dashboard.LINK if dashboard.in_history() else dashboard.NONE)
+
+
+def _publish(app: Sphinx, exception: Exception | None) -> None:
+    """Publish the dashboard of asv under the pages."""
+    from performance import dashboard
+
+    if exception is None and app.builder.format == "html" and dashboard.in_history():
+        dashboard.publish(Path(app.outdir) / "dashboard")
 
 
 def _close_blocks(app: Sphinx, name: str, source: list[str]) -> None:
@@ -125,6 +134,7 @@ def _close_blocks(app: Sphinx, name: str, source: list[str]) -> None:
 
 
 def setup(app: Sphinx) -> None:
-    """Draw pictures before pages are read."""
+    """Draw pictures before pages are read, and add what is no page of Sphinx."""
     app.connect("source-read", _close_blocks)
     app.connect("builder-inited", _draw)
+    app.connect("build-finished", _publish)

@@ -4,6 +4,7 @@ Pages are those of `FASTEM_SITE`, by default of docs/_build: `sphinx-build -W do
 """
 
 import importlib.util
+import json
 import os
 import re
 from collections import deque
@@ -48,7 +49,8 @@ class Page(HTMLParser):
 
 @cache
 def pages():
-    return {path.resolve(): Page(path) for path in SITE.rglob("*.html") if "_static" not in path.parts}
+    made_elsewhere = {SITE / "_static", SITE / "dashboard"}
+    return {path.resolve(): Page(path) for path in SITE.rglob("*.html") if not made_elsewhere & {*path.parents}}
 
 
 def target(path, link):
@@ -123,6 +125,20 @@ def test_each_page_can_be_reached():
 def test_everything_public_has_a_page():
     for name in set(fastem.__all__) - {"__version__"}:
         assert (SITE / "api" / "generated" / f"fastem.{name}.html").exists(), name
+
+
+@built
+def test_the_dashboard_has_all_measured_commits_or_says_why_there_is_none():
+    results = [json.loads(path.read_text()) for path in (ROOT / "docs" / "performance" / "history").glob("*/*-*.json")]
+    assert len({one["commit_hash"] for one in results}) >= 20
+    if not (SITE / "dashboard").exists():
+        assert "without a history of commits" in (SITE / "performance.html").read_text(encoding="utf-8")
+        return
+    index = json.loads((SITE / "dashboard" / "index.json").read_text())
+    assert {one["commit_hash"] for one in results} <= set(index["revision_to_hash"].values())
+    for name in index["benchmarks"]:
+        [points] = (SITE / "dashboard" / "graphs").glob(f"branch-*/**/{name}.json")
+        assert len(json.loads(points.read_text())) >= 20, name
 
 
 def test_everything_public_is_in_the_reference():

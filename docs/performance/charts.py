@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).with_name("results.json")
+HISTORY = Path(__file__).with_name("history")
 COLOURS = {"fastem": "#0072B2", "scikit-learn": "#D55E00", "oneDAL": "#009E73"}
 
 
@@ -83,6 +84,27 @@ def memory(results: dict[str, Any]) -> Figure:
     return figure
 
 
+def history() -> Figure:
+    """Milliseconds of a few benchmarks by commit, from the oldest."""
+    commits = [json.loads(path.read_text()) for path in HISTORY.glob("*/*-*.json")]
+    commits.sort(key=lambda commit: commit["date"])
+    figure, axes = _axes(4.6, 9.0)
+    for name, label, style in (
+        ("Fit.time_fit", "fit", "o-"),
+        ("Fit.time_predict_proba", "predict_proba", "s:"),
+        ("Process.time_import_and_fit", "a process: import, fit 150 x 4", "^--"),
+    ):
+        found = [commit["results"][f"history.{name}"] for commit in commits]
+        shapes = found[0][1][0] if found[0][1] else [""]
+        for place, shape in enumerate(shapes):
+            times = [1e3 * result[0][place] for result in found]
+            axes.plot(range(len(commits)), times, style, markersize=4, label=f"{label} {shape.strip(chr(39))}")
+    axes.set(yscale="log", ylabel="milliseconds", xlabel="commits, from the oldest")
+    axes.set_xticks(range(len(commits)), [commit["commit_hash"][:7] for commit in commits], rotation=60, fontsize=7)
+    figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=2)
+    return figure
+
+
 def _digits(number: float) -> str:
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
@@ -129,6 +151,7 @@ def draw(folder: Path) -> None:
     results = json.loads(RESULTS.read_text())
     for chart in (peers, rows, start_up, memory):
         chart(results).savefig(folder / f"{chart.__name__}.svg", metadata={"Date": None})
+    history().savefig(folder / "history.svg", metadata={"Date": None})
     for table in (table_of_peers, table_of_threads):
         (folder / f"{table.__name__}.md").write_text(table(results))
 

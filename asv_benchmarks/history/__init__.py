@@ -1,0 +1,1 @@
+"""Benchmarks that every commit can run, for the chart of the project's history."""
