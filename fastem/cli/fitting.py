@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def run(source: str, wanted: Wanted, search: Search, outputs: Outputs) -> None:
-    """Fit all models of a search to a file, write what was asked for and show the models.
+    """Fit all models of a search to a file, write the files that were asked for, and show the models.
 
     Errors in the arguments or the data are found before the first fit. Files are written before anything is shown. If
     they cannot be written, the models are shown before the error.

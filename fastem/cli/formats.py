@@ -178,6 +178,7 @@ def _validated(table: Any) -> Any:
 
 
 def _read_npy(file: BinaryIO) -> NDArray[Any]:
+    """Read an array (n,) or (n, d) of numbers as (n, d)."""
     if isinstance(file, io.BytesIO):
         matrix = undamaged(lambda: np.lib.format.read_array(file, allow_pickle=False))
     else:

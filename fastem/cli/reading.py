@@ -100,6 +100,7 @@ def _check_for_lost_row(source: str, names: list[str]) -> None:
 
 
 def _from_matrix(source: str, matrix: NDArray[Any], names: list[str], wanted: Wanted) -> Data:
+    """Take the wanted columns of a matrix (n, d)."""
     features, weights = _resolve(source, names, wanted)
     _check_rows(source, len(matrix))
     with np.errstate(over="ignore"):  # reported as infinite below
@@ -219,6 +220,7 @@ def _check_rows(source: str, n_rows: int) -> None:
 
 
 def _check_finite(array: NDArray[Any], name: str) -> None:
+    """Raise CommandError for the first value of a column (n,) that is missing or infinite."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.flatnonzero(~np.isfinite(array))[0])
         if np.isnan(array[row]):
@@ -231,6 +233,7 @@ def _missing(row: int, name: str) -> CommandError:
 
 
 def _as_weights(array: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Check weights (n,): finite, not negative, and not all zero."""
     weights = np.array(array, dtype=np.float64)
     _check_finite(weights, name)
     if (weights < 0).any():

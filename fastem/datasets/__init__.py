@@ -28,7 +28,7 @@ class Dataset:
     columns : tuple of str, length n_features
         Name of each column.
     description : str
-        What was measured.
+        Description of the measurements.
     source : str
         Where the numbers were published, and who else distributes them under which licence.
     labels : ndarray of shape (n_samples,), int64, optional
@@ -179,7 +179,7 @@ def load_dataset(name: str) -> Dataset:
     Returns
     -------
     Dataset
-        What the loader of that name returns.
+        The data set that the loader of this name returns.
 
     Raises
     ------

@@ -111,7 +111,7 @@ class Background(Imputing, UnfittedMixture):
         return attributes
 
     def _background_regression(self, parts: Regression, target: list[int]) -> Regression:
-        """Add the background to a regression: its targets are uniform in the box, whatever the given values."""
+        """Add the background to a regression: its targets are uniform in the box for all given values."""
         low, high = self._background_of(target)[0].astype(np.float64)
         of_components = parts.inflation
 
@@ -174,7 +174,7 @@ def _box(extent: Range) -> NDArray[Any]:
 
 
 def _log_density(box: NDArray[Any]) -> float:
-    """Minus the logarithm of a box's volume."""
+    """Minus the logarithm of the volume of a box (2, d)."""
     low, high = box.astype(np.float64)
     flat = np.flatnonzero(~(high > low))
     if flat.size:

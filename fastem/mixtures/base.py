@@ -152,7 +152,7 @@ class BaseMixture(CallbackSupportMixin, Represented, Streaming):
         ConvergenceWarning
             If the best run ended at `max_iter`.
         RuntimeWarning
-            If the checkpoint cannot be written after an iteration. It stays as it was, and the fit goes on.
+            If the checkpoint cannot be written after an iteration. The file stays as it was, and the fit continues.
 
         Examples
         --------

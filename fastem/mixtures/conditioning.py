@@ -255,7 +255,7 @@ class Conditioning(UnfittedMixture):
         return type(self)(**parameters)
 
     def _derived(self, weights: NDArray[Any], attributes: dict[str, Any], columns: list[int]) -> Self:
-        """A mixture with these parameters, of these columns."""
+        """A mixture of these columns, with weights (K,) and other fitted attributes."""
         model = self._blank()
         where, total = namespace_of(self.weights_), weights.sum()
         weights = weights if abs(total - 1.0) <= WEIGHTS_TOLERANCE else weights / total  # a start's may sum to less

@@ -158,7 +158,7 @@ class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
     history_ : list of HistoryRecord
         One record for each iteration of each run: restart, iteration, lower_bound, change, seconds, passes.
     stream_ : Stream
-        After `partial_fit`, the state that the next batch continues from, beside the parameters.
+        After `partial_fit`, the state that the next batch continues from, in addition to the parameters.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)

@@ -135,7 +135,7 @@ def stream_of(
     moments: Moments,
     attributes: Mapping[str, Any],
 ) -> Stream:
-    """Stream of a family after a batch, from its described parameters and the fitted attributes set with it."""
+    """Stream after a batch, from described parameters about an origin (d,) and the fitted attributes set with it."""
     assert state.statistics is not None
     n_stats = family.n_stats(origin.size, state.mixture.weights.size)
     return Stream(

@@ -96,7 +96,7 @@ class UnfittedMixture(Criteria):
         return Mixture(np.array(weights[: self.n_components], dtype=np.float64), family.restore(described))
 
     def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
-        """Fitted attributes for weights and described parameters, in the data's coordinates and type."""
+        """Fitted attributes for weights (K,) and described parameters about an origin (d,), in the type of the data."""
         family, described = self._family(), dict(parameters)
         log_density = described.pop("background_log_density", None)
         first = family.parameters[0].name
@@ -294,7 +294,7 @@ class UnfittedMixture(Criteria):
         return replace(problem, prior=prior), moments
 
     def _fixed_prior(self, prior: Prior, origin: Float) -> Prior:
-        """The prior with the fixed parameters, in coordinates about the origin."""
+        """The prior with the fixed parameters, in coordinates about the origin (d,)."""
         fixed = self._fixed()
         initial = self._initial(origin.size) if fixed else {}
         arguments, locations = self._arguments(), self._family().parameters[0].name

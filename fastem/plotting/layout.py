@@ -71,7 +71,7 @@ def layout_figure(figure: Figure, n_columns: int) -> Layout:
 
 
 def layout_axes(ax: Axes | ArrayLike, n_columns: int) -> Layout:
-    """Lay out the panels in the place of one axes object, or use an array of axes.
+    """Lay out the panels in the place of one axes object, or use an array of axes (n_panels, n_panels).
 
     Raises
     ------

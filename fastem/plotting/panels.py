@@ -69,7 +69,7 @@ def draw_densities(
 def draw_points(
     axes: Axes, points: Floats, labels: NDArray[np.intp], n_components: int, style: dict[str, Any]
 ) -> PathCollection:
-    """Draw rows in the colours of their components."""
+    """Draw points (n, 2) in the colours of their components, `labels` (n,)."""
     from matplotlib.collections import PathCollection
 
     colours = np.array([*map(colour_of, range(n_components)), BACKGROUND])  # the last: the label of a background is -1
@@ -84,7 +84,7 @@ def draw_points(
 
 
 def draw_components(axes: Axes, shape: Shape, shown: NDArray[np.bool_], place: Place, style: dict[str, Any]) -> Any:
-    """Draw contours and numbers of the components that are shown; return the artists of each by its index."""
+    """Draw contours and numbers of the components where `shown` (K,) is true; return the artists of each by index."""
     from matplotlib.patches import Patch
     from matplotlib.patheffects import withStroke
 
@@ -133,7 +133,7 @@ def label_axes(panels: dict[Place, Axes], names: list[str], height: str) -> None
 
 
 def draw_legend(place: Figure | Axes, shape: Shape, weights: Floats, n_columns: int, **options: Any) -> Legend:
-    """Draw the legend; components of weight 0 are left out."""
+    """Draw the legend, with weights (K,), and one for a background; components of weight 0 are left out."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

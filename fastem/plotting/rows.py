@@ -47,14 +47,14 @@ class Rows(NamedTuple):
     labels: NDArray[np.intp]
 
     def column(self, index: int) -> tuple[Floats, Floats | None]:
-        """Values of a column that are not missing, and their weights."""
+        """Values (m,) of a column that are not missing, and their weights (m,)."""
         values = self.values[:, index]
         there = ~np.isnan(values)
         return values[there], None if self.weights is None else self.weights[there]
 
 
 def values_of(X: ArrayLike, n_features: int) -> Floats:
-    """Rows as float64, with as many columns as the model has features; NaN where values are missing."""
+    """Check rows (n, n_features) and convert them to float64; NaN is a missing value."""
     if isinstance(X, Source) or (not hasattr(X, "shape") and as_source(X) is not None):
         raise TypeError("X is a source: plots need an array of rows, such as a sample of the source's rows")
     values = real_array(X, "X", missing=True).astype(np.float64, copy=False)
@@ -97,5 +97,5 @@ def shown_rows(
 
 
 def weights_of(sample_weight: ArrayLike | None) -> Floats | None:
-    """Weights as float64, if there are any."""
+    """Weights (n,) as float64, if there are any."""
     return None if sample_weight is None else real_array(sample_weight, "sample_weight").astype(np.float64)

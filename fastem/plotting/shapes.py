@@ -166,7 +166,7 @@ class DiscreteShape(_Components):
 
 
 def ellipses(axes: Axes, centre: Floats, covariance: Floats, style: dict[str, Any]) -> list[Artist]:
-    """Draw the ellipses at one and two standard deviations."""
+    """Draw the ellipses of a covariance (2, 2) at one and two standard deviations about a centre (2,)."""
     from matplotlib.patches import Ellipse
 
     lengths, directions = np.linalg.eigh(covariance)
@@ -224,6 +224,7 @@ def full_covariances(model: BaseMixture) -> Floats:
 
 
 def _bin_edges(values: Floats) -> Floats:
+    """Edges (n_bins + 1,) of the bins of a histogram of values (n,)."""
     # Half the width of Freedman and Diaconis, since quartiles are far apart in data with several modes.
     # The width is bounded, since with one far outlier there would be millions of bins.
     quarter, three_quarters = np.quantile(values, [0.25, 0.75])
