@@ -167,7 +167,7 @@ class Journal:
             self._claim.check_writable()
         if not resume and not finished:
             raise FileExistsError(
-                f"{self._name} is the checkpoint of a fit that has not ended: continue with resume=True, or remove it"
+                f"{self._name} is the checkpoint of a fit that has not ended: go on with resume=True, or remove it"
             )
         return saved if resume else None
 
