@@ -171,7 +171,7 @@ class Denoising(Imputing):
         """
         parameters = self._fitted()
         if parameters.family.background:
-            raise ValueError("denoise is not for mixtures with a background: its rows do not depend on true values")
+            raise ValueError("denoise is not for mixtures with a background: its rows say nothing about true values")
         known = Known(None, noise, projection)
         values = self._values(X, known, missing=True)
         annotations = annotate(known, values.shape, self._n_weights())
