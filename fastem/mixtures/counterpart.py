@@ -38,7 +38,7 @@ def shared_attributes(source: Any) -> dict[str, Any]:
 
 def counterpart_of(model: Any) -> Any:
     """The `sklearn.mixture.GaussianMixture` with the densities of a fitted `GaussianMixture` without a background."""
-    from sklearn.mixture import GaussianMixture  # late: it brings scikit-learn's clustering with it
+    from sklearn.mixture import GaussianMixture  # late: it imports scikit-learn's clustering
 
     described = model._fitted().described
     if model._family().background:
@@ -65,7 +65,7 @@ def counterpart_of(model: Any) -> Any:
 
 def posterior_of(model: Any) -> Any:
     """The `sklearn.mixture.BayesianGaussianMixture` with the posterior of a fitted `BayesianGaussianMixture`."""
-    from sklearn.mixture import BayesianGaussianMixture  # late: it brings scikit-learn's clustering with it
+    from sklearn.mixture import BayesianGaussianMixture  # late: it imports scikit-learn's clustering
 
     model._fitted()
     parameters = shared_parameters(model, BayesianGaussianMixture)
