@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# The estimators bring scikit-learn with them, which takes a second: the command line's help need not wait for that.
+# Importing an estimator imports scikit-learn, which takes a second. The command line's help does not need it.
 _HOMES = {
     "Checkpoint": "fastem.persistence.checkpoint",
     "fixed_point": "fastem.em.fixed_point",

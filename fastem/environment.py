@@ -1,4 +1,4 @@
-"""What fastem runs on, as one would tell in a report."""
+"""Versions and machine that fastem runs on, for bug reports."""
 
 import platform
 from importlib.metadata import version
@@ -9,7 +9,11 @@ from fastem.families import get_family
 
 
 def environment() -> dict[str, str]:
-    """Versions, processor, threads and cache folder, as a user would report them.
+    """Collect versions, processor, number of threads and cache folder, for a bug report.
+
+    Returns
+    -------
+    dict of str to str
 
     Examples
     --------

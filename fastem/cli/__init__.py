@@ -14,15 +14,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Parameters
     ----------
     arguments : sequence of str, default=None
-        What follows the name of the command; by default `sys.argv[1:]`, and the
-        process is taken to end afterwards.
+        Arguments after the name of the command. None takes `sys.argv[1:]`, and
+        assumes that the process ends after this call.
 
     Returns
     -------
     int
-        The exit status: 0 for success, 2 for an error (told in one line on
-        stderr), 128 and the number of the signal if one ended it (130 if
-        interrupted from the keyboard; 141 if who read stdout has gone).
+        The exit status: 0 for success; 2 for an error, with one line on stderr;
+        128 plus the number of a signal that ended the command (130 for Ctrl-C);
+        141 if the reader of stdout has closed it.
 
     Examples
     --------

@@ -37,10 +37,10 @@ def options(
 
 
 class OnceEach(TyperCommand):
-    """A command that refuses options given twice, rather than to forget all but the last."""
+    """A command that refuses an option given twice, of which typer would use the last."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse, after counting the options."""
+        """Count how often each option is given, then parse."""
         given = Counter(self.make_parser(ctx).parse_args(list(args))[2])
         for option, times in given.items():
             if times > 1 and option.param_type_name == "option":
@@ -49,7 +49,7 @@ class OnceEach(TyperCommand):
 
 
 def _known_family(name: str) -> str:
-    """Refuse a family that there is not."""
+    """Refuse the name of an unknown family."""
     if name not in FAMILIES:
         raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, FAMILIES))}")
     return name
@@ -78,25 +78,25 @@ def fit(
         str | None,
         typer.Option(
             metavar="A,B",
-            help='Columns to fit; from 0 up in .npy files; "a,b" with a comma of its own. All by default.',
+            help='Columns to fit; numbers from 0 in .npy files; "a,b" for a name with a comma. All by default.',
         ),
     ] = None,
     weights: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column that says how much each row counts.")
+        str | None, typer.Option(metavar="COLUMN", help="Column that holds the weights of the rows.")
     ] = None,
     family: Annotated[
-        str, typer.Option(metavar=f"[{'|'.join(FAMILIES)}]", callback=_known_family, help="What the components are.")
+        str, typer.Option(metavar=f"[{'|'.join(FAMILIES)}]", callback=_known_family, help="Distribution of components.")
     ] = "gaussian",
     covariance: Annotated[
-        str | None, typer.Option(metavar="A,B", help="Of full, tied, diag, spherical, and EII to VVV. Full by default.")
+        str | None, typer.Option(metavar="A,B", help="full, tied, diag, spherical, or EII to VVV. Default: full.")
     ] = None,
-    criterion: Annotated[Criterion, typer.Option(help="The model with the lowest wins.")] = Criterion.BIC,
+    criterion: Annotated[Criterion, typer.Option(help="The lowest value wins.")] = Criterion.BIC,
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Same seed, same result.")] = 0,
     n_init: Annotated[int | None, typer.Option(min=1, help="Starts of each model; the best is kept.")] = None,
-    max_iter: Annotated[int | None, typer.Option(min=1, help="Iterations at most.")] = None,
-    tol: Annotated[float | None, typer.Option(min=0, callback=_finite, help="Gain per row at which to stop.")] = None,
+    max_iter: Annotated[int | None, typer.Option(min=1, help="Largest number of iterations.")] = None,
+    tol: Annotated[float | None, typer.Option(min=0, callback=_finite, help="Tolerance of convergence.")] = None,
     convergence: Annotated[
-        Convergence | None, typer.Option(help="What has to be below --tol: the bound's change by default.")
+        Convergence | None, typer.Option(help="What to compare with --tol. Default: the bound's change.")
     ] = None,
     reg_covar: Annotated[float | None, typer.Option(min=0, callback=_finite, help="Added to the variances.")] = None,
     output: Annotated[str | None, typer.Option(metavar="FILE", help="Save the best model: .json")] = None,
@@ -133,7 +133,7 @@ def fit(
 
 @application.command()
 def warmup() -> None:
-    """Compile everything into the disk cache, so that no fit has to wait for it."""
+    """Compile everything into the disk cache, so that no fit has to wait for the compiler."""
     from fastem.warmup import warmup as compile_all
 
     total = 0.0

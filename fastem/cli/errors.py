@@ -1,29 +1,29 @@
-"""Errors that the command line tells in one line, and text that a terminal may be given."""
+"""Errors that the command line reports in one line, and text that is safe to print to a terminal."""
 
 import difflib
 from collections.abc import Iterable
 
 USAGE = 2
 INTERRUPTED = 130
-PIPE_CLOSED = 141  # as of other commands: 128 + SIGPIPE
+PIPE_CLOSED = 141  # 128 + SIGPIPE, as other commands return
 
-JOINERS = "\u200c\u200d"  # without a width, but part of words and of emoji
+JOINERS = "\u200c\u200d"  # characters of no width that words and emoji need
 
 
 class CommandError(Exception):
-    """Something the user can mend; ends the command with its message and status 2."""
+    """An error that the user can correct; the command ends with its message and status 2."""
 
 
 class PrintError(CommandError):
-    """Stdout does not take what is printed."""
+    """Printing to stdout failed."""
 
 
 class PipeClosedError(PrintError):
-    """Who read stdout has gone, as `head` does: no reason to complain."""
+    """The reader of stdout, such as `head`, has closed it: the command ends without a message."""
 
 
 def printable(text: str) -> str:
-    r"""Write characters that a terminal would act on, and bytes that are no text, as escapes.
+    r"""Replace characters that are not printable, and bytes that are not text, by escapes.
 
     Examples
     --------
@@ -41,12 +41,12 @@ def _escape(letter: str) -> str:
 
 
 def one_line(message: str) -> str:
-    """Join the lines of a message and escape characters that a terminal would act on."""
+    """Join the lines of a message and escape characters that are not printable."""
     return printable(" ".join(message.split()))
 
 
 def shorten(text: str, most: int = 60) -> str:
-    """Cut a text that is longer than `most` letters."""
+    """Cut a text that is longer than `most` characters."""
     return text if len(text) <= most else f"{text[: most - 3]}..."
 
 
@@ -57,6 +57,6 @@ def shown(name: str) -> str:
 
 def close_names(wanted: str, known: Iterable[str]) -> str:
     """Return '; did you mean ...?' if some known name resembles the wanted one, else ''."""
-    # A comparison takes the product of the lengths.
+    # The time of a comparison grows with the product of the lengths.
     similar = difflib.get_close_matches(wanted[:100], [name for name in known if len(name) <= 100], n=3)
     return f"; did you mean {' or '.join(map(shown, similar))}?" if similar else ""

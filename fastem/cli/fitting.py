@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 
 def run(source: str, wanted: Wanted, search: Search, outputs: Outputs) -> None:
-    """Fit all models of a search to a file, write what was asked for and show the models.
+    """Fit all models of a search to a file, write the files that were asked for, and show the models.
 
-    All that can be wrong with the arguments or the data is found before the first fit. Files are written before
-    anything is shown, and what cannot be written does not prevent it from being shown.
+    Errors in the arguments or the data are found before the first fit. Files are written before anything is shown. If
+    they cannot be written, the models are shown before the error.
     """
     outputs.check(source)
     data = read_data(source, wanted)

@@ -1,4 +1,4 @@
-"""From files to tables and matrices: the formats, and what is wrong with a damaged file."""
+"""Read files of several formats as tables or matrices, and say what is wrong with a damaged file."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from numpy.typing import NDArray
 from fastem.cli.errors import CommandError, shorten
 from fastem.data.streams.npy import map_npy, undamaged
 
-LONGEST_LINE = 1 << 20  # of what pyarrow reads at a time by default
+LONGEST_LINE = 1 << 20  # bytes: the block that pyarrow reads at a time by default
 
 
 def read_file(path: Path) -> Any:
-    """Read a whole file, of which nothing is believed.
+    """Read and check a whole file.
 
     Parameters
     ----------
     path : Path
-        Ends in one of `READERS`. What is no regular file, such as a pipe, is read into memory first.
+        Ends in one of `READERS`. A file that is not regular, such as a pipe, is read into memory first.
 
     Returns
     -------
@@ -58,7 +58,7 @@ def _open(path: Path) -> BinaryIO:
 
 
 def _parsed(parse: Callable[[], Any]) -> Any:
-    """Call another library's parser: what a damaged file makes of it may be any error, and says no more than that."""
+    """Call the parser of another library; a damaged file may make it raise any error, which becomes a ValueError."""
     import pyarrow
 
     try:
@@ -84,9 +84,9 @@ def _read_separated(file: BinaryIO, delimiter: str) -> Any:
     read = csv.ReadOptions(block_size=max(LONGEST_LINE, 8 * len(header)))
     names = _names(header, delimiter, read)
     if file.seek(0, os.SEEK_END) == len(header):
-        file = io.BytesIO(header + b"\n")  # or pyarrow takes it for empty
+        file = io.BytesIO(header + b"\n")  # without the line end, pyarrow says that the file is empty
     file.seek(0)
-    # A blank line is nothing, unless lines hold a single cell: then it is an empty one.
+    # A blank line is ignored, unless there is a single column: then it is an empty cell.
     parse = csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=len(names) > 1, newlines_in_values=True)
     try:
         return csv.read_csv(file, read, parse)
@@ -117,7 +117,7 @@ def _header(file: BinaryIO) -> bytes:
 
 
 def _names(header: bytes, delimiter: str, read: Any) -> list[str]:
-    """Names of the columns; refuses a row of data in their place, which would be lost."""
+    """Names of the columns; raises ValueError if line 1 is a row of data, which would be lost."""
     from pyarrow import csv
 
     parse = csv.ParseOptions(delimiter=delimiter, newlines_in_values=True)
@@ -133,7 +133,7 @@ def _names(header: bytes, delimiter: str, read: Any) -> list[str]:
 
 
 def _bad_line(file: BinaryIO, delimiter: str, n_columns: int) -> str | None:
-    """Read once more, by Python's reader, which knows the line: where are there not as many cells as names?"""
+    """Describe the first line whose number of cells is not that of the columns; Python's reader tells its number."""
     file.seek(0)
     text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
     rows, line = text_csv.reader(text, delimiter=delimiter), 1
@@ -143,14 +143,14 @@ def _bad_line(file: BinaryIO, delimiter: str, n_columns: int) -> str | None:
                 return f"line {line} has not {n_columns} cells but {len(row)}: {shorten(delimiter.join(row))!r}"
             line = rows.line_num + 1
     except text_csv.Error:
-        pass  # a cell longer than Python's reader takes
+        pass  # a cell is longer than Python's reader allows
     finally:
         text.detach()
     return None
 
 
 def is_number(text: str) -> bool:
-    """Whether a text is a number as files write it; Python reads 2019_2020 too."""
+    """Whether a text is a number as files write it; `float` accepts 2019_2020 too."""
     try:
         float(text)
     except ValueError:
@@ -171,13 +171,14 @@ def _read_feather(file: BinaryIO) -> Any:
 
 
 def _validated(table: Any) -> Any:
-    """Check what Arrow believes of a file until it is used, the names of columns too."""
+    """Check all values and the names of columns now; Arrow would check them only when they are used."""
     table.validate(full=True)
     table.column_names  # noqa: B018
     return table
 
 
 def _read_npy(file: BinaryIO) -> NDArray[Any]:
+    """Read an array (n,) or (n, d) of numbers as (n, d)."""
     if isinstance(file, io.BytesIO):
         matrix = undamaged(lambda: np.lib.format.read_array(file, allow_pickle=False))
     else:

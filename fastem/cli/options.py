@@ -1,4 +1,4 @@
-"""From the words on the command line to what they stand for."""
+"""Values of the options of the command line, and how they are parsed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FAMILIES = {face.module: face for face in FACES.values() if face.criteria}
 
 
 class Criterion(StrEnum):
-    """What the best model has least of."""
+    """Criterion that is lowest for the best model."""
 
     BIC = "bic"
     AIC = "aic"
@@ -24,7 +24,7 @@ class Criterion(StrEnum):
 
 
 class Convergence(StrEnum):
-    """What has to be below the tolerance for a fit to end."""
+    """Quantity that must fall below the tolerance for a fit to end."""
 
     BOUND = "bound"
     PARAMETERS = "parameters"
@@ -44,7 +44,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Search:
-    """All models to try, and what they have in common."""
+    """All models to try, and the parameters that they share."""
 
     family: str
     counts: list[range]
@@ -53,7 +53,7 @@ class Search:
     parameters: dict[str, Any] = field(default_factory=dict)
 
     def candidates(self, n_rows: int) -> list[Candidate]:
-        """List them, fewest components first."""
+        """List the models form by form, fewest components first."""
         most = max(count[-1] for count in self.counts)
         if most > n_rows:
             raise CommandError(f"too few rows: {n_rows} cannot be divided among {most} components")
@@ -62,7 +62,7 @@ class Search:
 
     @property
     def forms(self) -> list[str | None]:
-        """Forms of the covariances to try; None is the default, or that there are none."""
+        """Forms of the covariances to try; None for the default form, or for a family without covariances."""
         return [*self.covariances] or [None]
 
 
@@ -87,7 +87,7 @@ def parse_counts(text: str) -> list[range]:
 
 
 def parse_covariances(text: str | None, family: str) -> list[str]:
-    """Read forms of the covariances, the family's default if there is no text; some families have none."""
+    """Read forms of the covariances: without a text, the family's default; none if the family has no covariances."""
     known = FAMILIES[family].forms
     if not known:
         if text is not None:
@@ -102,7 +102,7 @@ def parse_covariances(text: str | None, family: str) -> list[str]:
 
 
 def split_names(text: str) -> list[str]:
-    """Split at commas, trimming spaces; a name that has a comma itself stands in double quotes, as in CSV files.
+    """Split at commas and trim spaces; a name that contains a comma is in double quotes, as in CSV files.
 
     Examples
     --------

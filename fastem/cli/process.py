@@ -1,4 +1,4 @@
-"""What surrounds a command in its process: stdout and stderr that may fail, signals, warnings."""
+"""Set up the process for a command: stdout and stderr that may fail, signals, warnings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fastem.system.interrupts import ENDING
 if TYPE_CHECKING:
     from sys import UnraisableHookArgs
 
-USUAL = (signal.SIG_DFL, signal.default_int_handler)  # not what nohup and shells ignore
+USUAL = (signal.SIG_DFL, signal.default_int_handler)  # a signal that nohup or a shell ignores stays ignored
 
 
 class Stopped(BaseException):
@@ -31,12 +31,12 @@ class Stopped(BaseException):
 
 
 class Stream:
-    """A stream of text that replaces letters its encoding lacks, and hands its failures to a function.
+    """A text stream that replaces characters which its encoding lacks, and passes its errors to a function.
 
     Parameters
     ----------
     stream : text file or None
-        What is written to; None is a stream that is closed.
+        The stream to write to; None stands for a closed stream.
     failed : callable (Exception)
         Called when nothing can be written.
     """
@@ -44,7 +44,7 @@ class Stream:
     def __init__(self, stream: TextIO | None, failed: Callable[[Exception], None]) -> None:
         self._stream = stream
         self._failed = failed
-        self._error: Exception | None = None  # kept: a library may try to write, and go on if that fails
+        self._error: Exception | None = None  # kept, because a library may ignore that it cannot write
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
@@ -56,7 +56,7 @@ class Stream:
         return len(text)
 
     def flush(self) -> None:
-        """Pass on what is held back."""
+        """Write out the buffer."""
         self._attempt("flush")
 
     def _attempt(self, method: str, *arguments: str) -> None:
@@ -73,7 +73,7 @@ class Stream:
 
 @contextmanager
 def surroundings() -> Iterator[None]:
-    """Stdout that raises PrintError, stderr that never fails, signals that end, warnings in a line each."""
+    """Give stdout that raises PrintError, stderr that never fails, exceptions for signals, one-line warnings."""
     _occupy_standard_descriptors()
     out = Stream(sys.stdout, partial(_refuse_print, sys.stdout))
     with ExitStack() as stack:
@@ -85,7 +85,7 @@ def surroundings() -> Iterator[None]:
         try:
             yield
         except BaseException:
-            with suppress(PrintError):  # told already, or less than what has happened
+            with suppress(PrintError):  # reported already, or less important than the present error
                 out.flush()
             raise
         out.flush()
@@ -105,7 +105,7 @@ def leave_quietly() -> None:
 
 
 def _occupy_standard_descriptors() -> None:
-    """Let no file take the number of a standard stream that is closed: libraries would print into it."""
+    """Keep files from getting the descriptor of a closed standard stream: libraries would print into them."""
     if None in (sys.stdin, sys.stdout, sys.stderr):
         while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
             pass
@@ -113,6 +113,7 @@ def _occupy_standard_descriptors() -> None:
 
 
 def _refuse_print(stream: TextIO | None, error: Exception) -> None:
+    """Raise PipeClosedError if the reader of stdout has closed it, PrintError for any other error."""
     if stream is sys.__stdout__:
         _drop_what_is_held_back(stream)
     if isinstance(error, BrokenPipeError):
@@ -122,7 +123,7 @@ def _refuse_print(stream: TextIO | None, error: Exception) -> None:
 
 
 def _drop_what_is_held_back(stream: TextIO | None) -> None:
-    """Python would try to print it again when it exits, and complain."""
+    """Discard buffered output: Python would try to print it again at exit, and report the error."""
     with suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, stream.fileno())  # type: ignore[union-attr]
@@ -131,7 +132,7 @@ def _drop_what_is_held_back(stream: TextIO | None) -> None:
 
 @contextmanager
 def _warnings_in_lines() -> Iterator[None]:
-    """Show each warning once, in a line, without the line of the source that it comes from."""
+    """Show each warning once, in one line, without the line of source code that raised it."""
     shown = set()
 
     def show(message: Warning | str, *place: Any) -> None:
@@ -149,7 +150,7 @@ def _warnings_in_lines() -> Iterator[None]:
 
 @contextmanager
 def _ending_signals() -> Iterator[None]:
-    """Unwind at a signal that asks the process to end, so that no temporary file is left."""
+    """Raise an exception for a signal that asks the process to end, so that temporary files are removed."""
     heard = []
 
     def stop(number: int, frame: object) -> None:
@@ -167,7 +168,7 @@ def _ending_signals() -> Iterator[None]:
     except Exception as error:
         if not heard:
             raise
-        # Modules that are interrupted while they are imported make other errors of it.
+        # An import that is interrupted may raise another error.
         raise (KeyboardInterrupt if heard[0] == signal.SIGINT else Stopped(heard[0])) from error
     finally:
         for number, handler in usual.items():
@@ -176,7 +177,7 @@ def _ending_signals() -> Iterator[None]:
 
 @contextmanager
 def _heard_interrupts() -> Iterator[None]:
-    """Repeat a signal that falls into a callback of the compiler, where Python can only drop it."""
+    """Repeat a signal that arrives in a callback of the compiler, where Python ignores the exception."""
     usual = sys.unraisablehook
 
     def repeat(unraisable: UnraisableHookArgs) -> None:

@@ -1,4 +1,4 @@
-"""From files to arrays: which columns to take, and what is wrong with them."""
+"""Read the wanted columns of a file as arrays, and say what is wrong with them."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from fastem.cli.errors import CommandError, close_names, shorten, shown
 from fastem.cli.formats import READERS, is_number, read_file
 from fastem.datasets import DATASETS, load_dataset
 
-# Columns that tools write for the row's number: data to nobody.
+# Names that tools give to columns of row numbers, which are not data.
 INDEX_COLUMN = re.compile(r"\s*|Unnamed: \d+|__index_level_\d+__")
 SEPARATED = (".csv", ".tsv")
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """Which columns the user asked for; `columns=None` is all that are left."""
+    """Columns that the user asked for; `columns=None` means all but the weights."""
 
     columns: list[str] | None = None
     weights: str | None = None
@@ -34,7 +34,7 @@ class Wanted:
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """Numbers without gaps: values (n, d) float32 or float64, names of the columns, weights (n,) float64."""
+    """Data without missing values: values (n, d) in float32 or float64, names of columns, weights (n,) in float64."""
 
     values: NDArray[Any]
     columns: list[str]
@@ -54,7 +54,7 @@ def read_data(source: str, wanted: Wanted) -> Data:
     Raises
     ------
     CommandError
-        If there is nothing to read, or a wanted column is missing, not numeric or has gaps.
+        If there is nothing to read, or a wanted column does not exist, is not numeric or lacks values.
     """
     if source in DATASETS:
         dataset = load_dataset(source)
@@ -70,7 +70,7 @@ def read_data(source: str, wanted: Wanted) -> Data:
 
 
 def _check_source(source: str, path: Path) -> None:
-    """Refuse what is no file, or of no known format."""
+    """Refuse a path that is not a file, or of no known format."""
     try:
         status = None if source == "" else os.stat(path)
     except (FileNotFoundError, NotADirectoryError):
@@ -90,7 +90,7 @@ def _check_source(source: str, path: Path) -> None:
 
 
 def _check_for_lost_row(source: str, names: list[str]) -> None:
-    """Refuse numbers as names of columns, unless the user knows them: they may be a row of data."""
+    """Refuse numbers as names of columns: they may be a row of data."""
     number = next((name for name in names if is_number(name)), None)
     if number is not None:
         raise CommandError(
@@ -100,9 +100,10 @@ def _check_for_lost_row(source: str, names: list[str]) -> None:
 
 
 def _from_matrix(source: str, matrix: NDArray[Any], names: list[str], wanted: Wanted) -> Data:
+    """Take the wanted columns of a matrix (n, d)."""
     features, weights = _resolve(source, names, wanted)
     _check_rows(source, len(matrix))
-    with np.errstate(over="ignore"):  # told as infinite
+    with np.errstate(over="ignore"):  # reported as infinite below
         values = np.array(matrix[:, [names.index(name) for name in features]], dtype=_precision([matrix.dtype]))
     for index, name in enumerate(features):
         _check_finite(values[:, index], name)
@@ -122,7 +123,7 @@ def _from_table(source: str, table: Any, wanted: Wanted) -> Data:
 
 
 def _pandas_index(table: Any) -> list[str]:
-    """Names of the columns that were the index of a pandas table, and not columns of it."""
+    """Names of the columns that hold the index of a pandas data frame."""
     with suppress(ValueError, KeyError, TypeError):
         return [name for name in json.loads(table.schema.metadata[b"pandas"])["index_columns"] if isinstance(name, str)]
     return []
@@ -148,7 +149,7 @@ def _resolve(source: str, names: list[str], wanted: Wanted, index: Sequence[str]
 
 
 def _check_for_index(source: str, features: list[str], index: Sequence[str]) -> None:
-    """Refuse numbers of rows that nobody asked for."""
+    """Refuse a column of row numbers, which the user has not asked for."""
     found = next((name for name in features if name in index or INDEX_COLUMN.fullmatch(name)), None)
     if found is None:
         return
@@ -176,7 +177,7 @@ def _find(name: str, source: str, names: list[str]) -> str:
 
 
 def _as_numbers(column: Any, name: str) -> NDArray[Any]:
-    """Turn a table's column into floats, or say which row stands in the way."""
+    """Convert a column of a table to an array (n,); raise CommandError for the first row that is not a number."""
     from pyarrow import compute, types
 
     kind = column.type
@@ -194,6 +195,7 @@ def _as_numbers(column: Any, name: str) -> NDArray[Any]:
 
 
 def _what_it_holds(column: Any) -> str:
+    """Say what a column that is not numeric holds."""
     from pyarrow import types
 
     kind = column.type
@@ -218,6 +220,7 @@ def _check_rows(source: str, n_rows: int) -> None:
 
 
 def _check_finite(array: NDArray[Any], name: str) -> None:
+    """Raise CommandError for the first value of a column (n,) that is missing or infinite."""
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         row = int(np.flatnonzero(~np.isfinite(array))[0])
         if np.isnan(array[row]):
@@ -230,6 +233,7 @@ def _missing(row: int, name: str) -> CommandError:
 
 
 def _as_weights(array: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Check weights (n,): finite, not negative, and not all zero."""
     weights = np.array(array, dtype=np.float64)
     _check_finite(weights, name)
     if (weights < 0).any():

@@ -1,4 +1,4 @@
-"""What is shown while and after fitting: progress on stderr, tables on stdout."""
+"""Output of the command: progress on stderr during the fits, tables on stdout after them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def show_progress(n_models: int) -> Iterator[Callable[[Candidate, Model], None]]:
-    """Show a bar on stderr if that is a terminal; yields what to call before each fit."""
+    """Show a progress bar on stderr if that is a terminal; yield the function to call before each fit."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda candidate, model: None
@@ -56,16 +56,16 @@ class IterationWatcher:
         """Do nothing: the bar is there already."""
 
     def on_fit_task_begin(self, estimator: Any, context: Any) -> None:
-        """Do nothing: only what is done counts."""
+        """Do nothing: the bar counts tasks that have ended."""
 
     def on_fit_task_end(self, estimator: Any, context: Any) -> None:
-        """Tell the iteration that has ended."""
+        """Show the number of the iteration that has ended."""
         if context.task_name == "iteration":
             restart = f"restart {context.parent.task_id + 1}/{estimator.n_init}, " if estimator.n_init > 1 else ""
             self.progress.update(self.task, detail=f"{restart}iteration {context.task_id + 1}")
 
     def teardown(self, estimator: Any, context: Any) -> None:
-        """Count the model and let go of it."""
+        """Advance the bar by one model, and remove the callback from the model."""
         self.progress.advance(self.task)
         estimator.set_callbacks()
 
@@ -104,7 +104,7 @@ def _failed_cells(result: Failed) -> list[str]:
 
 
 def show_components(best: Fitted, columns: Sequence[str]) -> None:
-    """Print weight and place of each component, columns down if there are many of them."""
+    """Print weight and location of each component; if there are many columns, each is a line of the table."""
     names = [shorten(printable(name)) for name in columns]
     cells = _component_cells(best.model)
     n_components, n_columns = len(cells), len(names)
@@ -142,7 +142,7 @@ def _component_cells(model: Any) -> list[list[str]]:
 
 
 def _plus_minus() -> str:
-    """The sign, or what stands for it where stdout cannot show it."""
+    """The sign ±, or +- if stdout cannot encode it."""
     try:
         "±".encode(sys.stdout.encoding or "utf-8")
     except (AttributeError, UnicodeEncodeError):
@@ -155,7 +155,7 @@ def _table(gap: int = 2) -> Table:
 
 
 def _print(title: str, table: Table) -> None:
-    # A number cut short is wrong: rather let lines run over than shorten cells.
+    # A shortened number would be wrong: the table may be wider than the terminal.
     console = Console(file=sys.stdout)
     unbounded = console.options.update(width=10_000, max_width=10_000)
     console.width = max(console.width, Measurement.get(console, unbounded, table).maximum)

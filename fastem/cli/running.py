@@ -1,4 +1,4 @@
-"""From arguments to an exit status."""
+"""Run a command from its arguments, and turn its errors into an exit status."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OPTIONAL = {"matplotlib", "pyarrow", "rich", "typer"}
 
 
 def run(arguments: list[str]) -> int:
-    """Run a command, and tell in a line why it has ended early; returns the exit status."""
+    """Run a command and return its exit status; print one line that says why, if it ends early."""
     try:
         with surroundings():
             status = _command(arguments)
@@ -47,7 +47,7 @@ def _command(arguments: list[str]) -> int:
         command = get_command(application)
         status = command.main(arguments or ["--help"], prog_name="fastem", standalone_mode=False)
     except Exception as error:
-        # Typer's own complaints, whose class moved between its versions.
+        # Errors of typer itself, whose class is in other modules in other versions.
         if hasattr(error, "format_message"):
             raise CommandError(error.format_message().replace("Value error, ", "")) from None
         if type(error).__name__ == "Abort":

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Fitted:
-    """A model and what the table says about it."""
+    """A fitted model and its figures in the table."""
 
     candidate: Candidate
     model: Model
@@ -44,7 +44,7 @@ class Failed:
 
 
 def check_domain(data: Data, search: Search) -> None:
-    """Refuse data that no model of the family can hold, naming the first bad cell."""
+    """Refuse data outside the domain of the family; the error names the first such cell."""
     family = _make(Candidate(1, search.forms[0]), search)._components()
     if family.in_domain is None:
         return
@@ -115,7 +115,7 @@ def _judge(candidate: Candidate, model: Model, data: Data, seconds: float) -> Fi
 
 @contextmanager
 def _warnings_of(candidate: Candidate) -> Iterator[None]:
-    """Say which model warns, but not that one has not converged: the table tells."""
+    """Print warnings with the name of the model; the table shows which models have not converged."""
     from sklearn.exceptions import ConvergenceWarning
 
     with warnings.catch_warnings(record=True) as caught:

@@ -1,4 +1,4 @@
-"""What the command writes, and where: checked before the work, all files or none after it."""
+"""Output files: paths are checked before the fits, and all files or none are written after them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ ROWS_AT_ONCE = 100_000
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where to write what; None is nowhere."""
+    """Paths of the output files; None for a file that is not wanted."""
 
     model: str | None = None
     labels: str | None = None
@@ -57,7 +57,7 @@ class Outputs:
             )
 
     def write(self, model: Model, data: Data) -> list[str]:
-        """Write all that were asked for, or none; return their paths."""
+        """Write all files that were asked for, or none; return their paths."""
         contents: dict[Target, Content] = {}
         if self.model is not None:
             contents[self.model] = encoded(model)
@@ -84,7 +84,7 @@ def _check_target(option: str, path: str) -> None:
 
 
 def _identity(path: str) -> tuple[int, int] | str:
-    """What is the same for all names of a file."""
+    """Device and inode of a file, or the real path if it does not exist: the same for all its names."""
     try:
         status = os.stat(path)
     except (OSError, ValueError):
@@ -93,7 +93,7 @@ def _identity(path: str) -> tuple[int, int] | str:
 
 
 def _labels(path: Path, model: Model, data: Data) -> Callable[[BinaryIO], None]:
-    """Return what writes the label of each row, and its probability."""
+    """Return a function that writes the label of each row, and the label's probability."""
 
     def write(file: BinaryIO) -> None:
         import pyarrow
@@ -110,9 +110,10 @@ def _labels(path: Path, model: Model, data: Data) -> Callable[[BinaryIO], None]:
 
 
 def _assignments(model: Model, data: Data) -> dict[str, NDArray[Any]]:
+    """Labels (n,) and their probabilities (n,)."""
     labels = np.empty(len(data.values), dtype=np.int64)
     probabilities = np.empty(len(data.values))
-    # A few rows at a time: the posteriors of all may take more room than the data.
+    # In blocks: the responsibilities of all rows may take more memory than the data.
     for start in range(0, len(labels), ROWS_AT_ONCE):
         rows = slice(start, start + ROWS_AT_ONCE)
         posteriors = model.predict_proba(data.values[rows])
@@ -122,8 +123,8 @@ def _assignments(model: Model, data: Data) -> dict[str, NDArray[Any]]:
 
 
 def _plot(path: Path, model: Model, data: Data) -> bytes:
-    room = 50 if len(data.columns) <= 2 else 24  # letters along a panel's side
-    names = [shorten(printable(name), room).replace("$", r"\$") for name in data.columns]  # no formulas
+    room = 50 if len(data.columns) <= 2 else 24  # characters along a panel's side
+    names = [shorten(printable(name), room).replace("$", r"\$") for name in data.columns]  # $ begins a formula
     figure = plot_mixture(model, data.values, columns=names, sample_weight=data.weights)
     picture = io.BytesIO()  # matplotlib leaves its files open when a disk is full
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=200)

@@ -1,7 +1,7 @@
 """Four small data sets that come with the package.
 
-They are the usual first examples for mixture models; see each loader for what was measured and by whom, and
-docs/decisions/licences-of-data.md for what is known of their licences: that of the package does not extend to them.
+They are common first examples for mixture models. Each loader says what was measured and by whom.
+docs/decisions/licences-of-data.md says what is known of their licences; that of the package does not cover them.
 """
 
 from dataclasses import dataclass
@@ -22,17 +22,17 @@ class Dataset:
     Attributes
     ----------
     name : str
-        The name that `load_dataset` knows it by.
+        The name that `load_dataset` takes.
     values : ndarray of shape (n_samples, n_features), float64
-        The measurements, a row each; a fresh array at every call.
+        The measurements; each call makes a new array.
     columns : tuple of str, length n_features
-        What each column holds, with its unit.
+        Name of each column.
     description : str
-        What was measured.
+        Description of the measurements.
     source : str
         Where the numbers were published, and who else distributes them under which licence.
     labels : ndarray of shape (n_samples,), int64, optional
-        The group of each row, -1 where it is not known; None if no group is.
+        The group of each row, -1 where it is not known; None if the groups of all rows are unknown.
     """
 
     name: str
@@ -126,7 +126,7 @@ def load_galaxies() -> Dataset:
         "galaxies",
         description=(
             "Velocities in km/s of 82 galaxies from six well-separated conic sections of the "
-            "Corona Borealis region; clusters in velocity speak for voids and superclusters."
+            "Corona Borealis region; clusters of velocities are evidence of voids and superclusters."
         ),
         source=(
             "M. Postman, J. P. Huchra and M. J. Geller (1986), Probes of large-scale structure in "
@@ -179,7 +179,7 @@ def load_dataset(name: str) -> Dataset:
     Returns
     -------
     Dataset
-        What the loader of that name returns.
+        The data set that the loader of this name returns.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""What users hold: the public faces of families, each in a module of its own."""
+"""The public classes of mixtures, each in a module of its own."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,18 +11,18 @@ if TYPE_CHECKING:
 
 
 class Face(NamedTuple):
-    """What is known of a class of mixtures without importing it.
+    """Description of a class of mixtures that needs no import of the class.
 
     Attributes
     ----------
     module : str
-        Where it is, and the command line's name of the family.
+        Name of its module, which is also the name of the family on the command line.
     families : tuple of str
-        Families that it brings kernels for.
+        Families whose passes `warmup` compiles for it.
     forms : tuple of str
-        Forms of covariances to choose from, the default first; empty if it has none.
+        Forms of covariances to choose from, the default first; empty if it has no covariances.
     criteria : bool
-        Whether it has `bic` and so on, by which the command line compares models.
+        Whether it has `bic` and the other criteria by which the command line compares models.
     """
 
     module: str

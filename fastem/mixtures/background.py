@@ -1,4 +1,4 @@
-"""A background beside the components of a mixture: a uniform density, which takes what is far from all of them."""
+"""Background of a mixture: a component of uniform density, for rows that are far from all other components."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from fastem.mixtures.fitted import Float
 from fastem.mixtures.imputation import Imputing
 from fastem.mixtures.unfitted import UnfittedMixture
 
-START_WEIGHT = 0.5  # of a background when a fit begins: much, to take the outliers that a start has among its clusters
+START_WEIGHT = 0.5  # of a background at the start of a fit: large, to take the outliers that the start puts in clusters
 
 
 class Background(Imputing, UnfittedMixture):
-    """What the parameter `background` adds to a mixture."""
+    """Methods for mixtures that have the parameter `background`."""
 
     background: Any
 
@@ -36,7 +36,7 @@ class Background(Imputing, UnfittedMixture):
 
         box, volume, weights = _box(extent), self._volume(), mixture.weights
         log_density = _log_density(box) if volume is None else -np.log(volume)
-        if len(weights) == self.n_components:  # a start, to which a background is yet to come
+        if len(weights) == self.n_components:  # a start that has no background yet
             weights = np.append((1.0 - START_WEIGHT) / weights.sum() * weights, START_WEIGHT)
             weights = self._initial(mixture.params.means.shape[1]).get("weights", weights)
         return Mixture(weights, surround(mixture.params, log_density))
@@ -48,7 +48,7 @@ class Background(Imputing, UnfittedMixture):
         return parameters
 
     def _check_box(self, parameters: Parameters) -> None:
-        """Check that the background is as dense as the volume that the user gave, or its box, if it is known, says."""
+        """Check the background's density against the volume that the user gave, or against its box if it is known."""
         volume, box, rounding = self._volume(), self._box(), 0.0
         density = float(parameters.described["background_log_density"])
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
@@ -84,7 +84,7 @@ class Background(Imputing, UnfittedMixture):
         return {"background_": self._attribute("background") if extent is None else _box(extent).astype(dtype)}
 
     def _background_of(self, columns: list[int]) -> tuple[Float, float]:
-        """Box of some columns, and the log-density that the background has in them."""
+        """Box (2, n_columns) of the background in some columns, and its log-density there."""
         if self._volume() is not None:
             raise ValueError(
                 f"background={self.background!r} is a volume, which cannot be divided between columns: "
@@ -111,7 +111,7 @@ class Background(Imputing, UnfittedMixture):
         return attributes
 
     def _background_regression(self, parts: Regression, target: list[int]) -> Regression:
-        """The components' regression, and the background's: targets are uniform in the box, whatever is given."""
+        """Add the background to a regression: its targets are uniform in the box for all given values."""
         low, high = self._background_of(target)[0].astype(np.float64)
         of_components = parts.inflation
 
@@ -128,7 +128,7 @@ class Background(Imputing, UnfittedMixture):
         )
 
     def _expected(self, parameters: Parameters, responsibilities: Float, values: Float) -> Float:
-        """Of the background's rows, what is missing is expected in the middle of the box."""
+        """Expected values (n, d), where the background expects the middle of the box."""
         if not self.background:
             return super()._expected(parameters, responsibilities, values)
         expected = super()._expected(parameters, responsibilities[:, :-1], values)
@@ -143,7 +143,7 @@ class Background(Imputing, UnfittedMixture):
         n_draws: int,
         random_state: np.random.RandomState,
     ) -> Float:
-        """Of the background's rows, what is missing is drawn from the box."""
+        """Draws (n_draws, n, d), where values of the background are drawn from the box."""
         if not self.background:
             return super()._drawn(parameters, responsibilities, values, n_draws, random_state)
         drawn = super()._drawn(parameters, responsibilities[:, :-1], values, n_draws, random_state)
@@ -152,13 +152,13 @@ class Background(Imputing, UnfittedMixture):
         return drawn
 
     def _sample_background(self, n_samples: int, random_state: np.random.RandomState) -> NDArray[Any]:
-        """Draw rows from the box."""
+        """Draw rows (n_samples, d) from the box."""
         low, high = self._attribute("background").astype(np.float64)
         return random_state.uniform(low, high, size=(n_samples, len(low)))
 
 
 def _corners(box: Any, n_features: int) -> tuple[Float, Float]:
-    """Lower and upper corner of a fitted box, which anybody may have set."""
+    """Check a fitted box, which a user may have set; return its lower and upper corner, (d,) each."""
     shape = (2, n_features)
     if not isinstance(box, np.ndarray) or box.shape != shape or box.dtype.kind not in "fiu":
         raise ValueError(f"background_ must be an array of shape {shape}: the corners of the background's box")
@@ -174,7 +174,7 @@ def _box(extent: Range) -> NDArray[Any]:
 
 
 def _log_density(box: NDArray[Any]) -> float:
-    """Minus the logarithm of a box's volume."""
+    """Minus the logarithm of the volume of a box (2, d)."""
     low, high = box.astype(np.float64)
     flat = np.flatnonzero(~(high > low))
     if flat.size:

@@ -1,4 +1,4 @@
-"""How every mixture estimator is fitted."""
+"""Base class of the mixture estimators, with `fit` and `fit_predict`."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ INIT_SIZE = 100_000
 
 
 class BaseMixture(CallbackSupportMixin, Represented, Streaming):
-    """Base of the mixture estimators: scikit-learn's conventions around one loop for all families."""
+    """Base class of the mixture estimators: scikit-learn's conventions around one loop for all families."""
 
     __metadata_request__fit: ClassVar[dict[str, str]] = {"checkpoint": UNUSED, "resume": UNUSED}
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -87,44 +87,44 @@ class BaseMixture(CallbackSupportMixin, Represented, Streaming):
     ) -> Self:
         """Estimate the parameters by expectation-maximisation.
 
-        The fit is run `n_init` times, and the parameters with the largest lower bound are kept. Each run alternates E-
-        and M-steps, fused into one reading of the data an iteration, until the mean log-likelihood changes by less than
-        `tol`. With a prior it is the mean posterior log-density: the log-likelihood and the logarithm of the prior
-        density of the parameters, over the weight of the rows. If `warm_start` is true and the model is fitted, one run
-        continues from the fitted parameters. `set_callbacks(sklearn.callback.ProgressBar())` before shows how far it
-        has come.
+        The fit makes `n_init` runs, and keeps the parameters with the largest lower bound. Each run alternates E-steps
+        and M-steps, with one reading of the data in each iteration, until the mean log-likelihood changes by less than
+        `tol`. With a prior it is the mean posterior log-density: the log-likelihood plus the logarithm of the prior
+        density of the parameters, divided by the weight of the rows. If `warm_start` is true and the model is fitted,
+        one run continues from the fitted parameters. To see the progress of a fit, call
+        `set_callbacks(sklearn.callback.ProgressBar())` before it.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or source
-            The data: an array, memory map or data frame. float32 and float64 arrays are read in place whatever their
-            strides; other real numbers are converted to float64, but for integers that it would round, which are an
-            error like dates, strings and complex numbers. A value that is masked, None or NA counts as NaN. Data that
-            do not fit into memory are given as a source, see `fastem.Source`, and read once more than there are passes,
-            or twice if there are counts above 2**17.
+            The data: an array, memory map or data frame. float32 and float64 arrays are read in place, whatever their
+            strides. Other real numbers are converted to float64; integers that float64 would round are an error, as are
+            dates, strings and complex numbers. Values that are masked, None or NA count as NaN. Data that do not fit
+            into memory are given as a source, see `fastem.Source`. A source is read once more than there are passes, or
+            twice more if there are counts above 2**17.
         y : Ignored
-            Present by convention; only handed on to callbacks.
+            Present by convention; only passed to callbacks.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows. Weight 0 is an absent row, weight 2 a row that is there twice; None weighs every row 1.
-            Weights of a source's rows come with its chunks. Their sum must be between 1e-200 and 1e200.
+            Weights of the rows. A row of weight 0 counts as absent, a row of weight 2 as two rows. None gives every row
+            the weight 1. A source yields its weights with its chunks. The sum must be between 1e-200 and 1e200.
         labels : array-like of shape (n_samples,) or (n_samples, n_components), default=None
-            What is known of the rows' components: an index for each row, or -1 where it is not known, as where it is
-            masked or null, which is kept to throughout the fit; or how plausible each component is for each row, a
-            factor of its densities, such as 1 for those that are allowed and 0 for the others. A background comes after
-            the components. Not named `y`, which pipelines pass to estimators that must ignore it.
+            Known components of the rows: the index of a row's component, to which the row belongs throughout the fit,
+            or -1, masked or null if it is not known. Or the plausibility of each component for each row, by which its
+            density is multiplied, such as 1 for components that are allowed and 0 for the others. A background comes
+            after the components. The parameter is not `y`, which pipelines pass to estimators that must ignore it.
         noise : array-like, default=None
-            Covariances of the errors with which rows were measured, of shape (n_samples, n_features, n_features), or
+            Covariances of the rows' measurement errors, of shape (n_samples, n_features, n_features), or
             (n_features, n_features) if all rows share one, or variances, of shape (n_samples, n_features). The mixture
             is then that of the values without errors. In squared units of the data. Gaussian mixtures only.
         projection : array-like of shape (n_samples, n_columns, n_features), default=None
-            What the columns of X see of the features: each row of X is `projection[i] @ value` plus an error. Without
-            it columns are features. Gaussian mixtures only.
+            Matrices from features to the columns of X: row i of X is `projection[i] @ value` plus an error. None means
+            that the columns are the features. Gaussian mixtures only.
         checkpoint : str, path-like or Checkpoint, default=None
-            File in which the fit writes down, after each iteration, how far it has come; a `fastem.Checkpoint` says
-            after how many minutes. None writes nothing. The file remains when the fit has ended.
+            File in which the fit saves its progress after each iteration; a `fastem.Checkpoint` sets a least number of
+            minutes between writes. None saves nothing. The file remains after the fit.
         resume : bool, default=False
-            Whether to go on from the checkpoint, if there is one: with the same data and parameters, in whichever
-            process, the fit ends with the parameters, to the last bit, that it would have without a break.
+            Whether to continue from the checkpoint, if it exists. With the same data and parameters, in any process,
+            the result is the same, to the last bit, as that of a fit without interruption.
 
         Returns
         -------
@@ -134,24 +134,25 @@ class BaseMixture(CallbackSupportMixin, Represented, Streaming):
         Raises
         ------
         ValueError
-            If X cannot be a sample of the mixture (NaN, too few rows, wrong domain), or a component degenerates; if X
-            is of float32, and parameters overflow that; if labels name no component, or leave one without rows; if
-            noise is no covariance, with the first such row; if a source is empty, its chunks do not go together, or are
-            not the same when they are read again; if a memory map has changed during the fit. If the checkpoint is
-            none, is damaged, belongs to a fit of other data or parameters, or to one that runs now.
+            If X is not valid for the mixture (NaN, too few rows, values outside the domain), or a component
+            degenerates; if X is float32 and parameters overflow float32; if a label is not the index of a component, or
+            labels leave a component without rows; if noise is not a covariance, with the first such row; if a source is
+            empty, its chunks do not fit together, or they differ when they are read again; if a memory map has changed
+            during the fit. If the checkpoint file is not a checkpoint, is damaged, belongs to a fit with other data or
+            parameters, or is in use by another fit.
         FileExistsError
-            If the checkpoint is of a fit that has not ended, or is another file, and is not to be resumed.
+            If `resume` is false and the file is the checkpoint of a fit that has not ended, or is not a checkpoint.
         OSError
-            If the checkpoint cannot be written before the first iteration, or is no regular file.
+            If the checkpoint cannot be written before the first iteration, or is not a regular file.
         KeyboardInterrupt
-            Passed on after the best parameters so far have been set.
+            After an interrupt; the best parameters so far have been set.
 
         Warns
         -----
         ConvergenceWarning
             If the best run ended at `max_iter`.
         RuntimeWarning
-            If the checkpoint cannot be written after an iteration. It stays as it was, and the fit goes on.
+            If the checkpoint cannot be written after an iteration. The file stays as it was, and the fit continues.
 
         Examples
         --------
@@ -189,7 +190,7 @@ class BaseMixture(CallbackSupportMixin, Represented, Streaming):
         random_state: np.random.RandomState,
         journal: loop.Journal,
     ) -> Self:
-        """Run the loop on a problem, and set the attributes."""
+        """Run the loop on a problem, and set the fitted attributes."""
         X, _, sample_weight, known = data
         if isinstance(journal, Journal):
             n_features = posed.problem.source.n_features
@@ -246,7 +247,7 @@ class BaseMixture(CallbackSupportMixin, Represented, Streaming):
         """Whether some parameter of the components is set, by a fit or by hand."""
         attributes = vars(self)
         if not any(name.endswith("_") for name in attributes):
-            return False  # before anything is imported that compiles
+            return False  # without an import of compiled code
         names = ("weights", *(parameter.name for parameter in self._family().parameters))
         return any(f"{name}_" in attributes for name in names)
 
@@ -260,7 +261,7 @@ class BaseMixture(CallbackSupportMixin, Represented, Streaming):
         noise: ArrayLike | None = None,
         projection: ArrayLike | None = None,
     ) -> NDArray[np.int64]:
-        """Fit the mixture and label the rows of X: `fit(X).predict(X)`, and known labels as they are.
+        """Fit the mixture and label the rows of X: as `fit(X).predict(X)` does, but known labels are kept.
 
         Parameters
         ----------
@@ -271,7 +272,7 @@ class BaseMixture(CallbackSupportMixin, Represented, Streaming):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         labels, noise, projection : array-like, default=None
-            What else is known of the rows, see `fit`.
+            Known components, errors and projections of the rows, see `fit`.
 
         Returns
         -------
@@ -303,19 +304,19 @@ class BaseMixture(CallbackSupportMixin, Represented, Streaming):
         noise: ArrayLike | None = None,
         projection: ArrayLike | None = None,
     ) -> NDArray[np.int64]:
-        """Label rows with their most probable component among those that are known to be possible."""
+        """Label rows (n,) with the most probable component among those that `labels` allow."""
         values = self._values(X, Known(None, noise, projection))
         weights, n_weights = validation.sample_weights(sample_weight, values), self._n_weights()
         annotations = annotate(Known(labels, noise, projection), values.shape, n_weights, weights, whole=False)
         plausible = annotations.plausible(n_weights)
         assert plausible is not None
-        plausible = np.where((plausible > 0.0).any(axis=1, keepdims=True), plausible, 1.0)  # rows without weight
+        plausible = np.where((plausible > 0.0).any(axis=1, keepdims=True), plausible, 1.0)  # for rows of weight 0
         annotations = annotations._replace(labels=None, plausibility=plausible)
         with limit_threads(self.n_jobs):
             rows = Sample(values, None, annotations)
             wanted = Wanted(labels=True, posterior=False)
             found = self._evaluate_rows(rows, wanted, self._fitted(), restricted=True).scores.rows.labels
-        # where all densities are zero, the heaviest that is allowed
+        # if all densities of a row are zero: the component of largest weight that is allowed
         heaviest = (self._attribute("weights").astype(np.float64) * plausible).argmax(axis=1)
         allowed = np.take_along_axis(plausible, found[:, None], axis=1)[:, 0] > 0.0
         chosen: NDArray[np.int64] = namespace_of(X).holding(self._labels()[np.where(allowed, found, heaviest)])
@@ -323,7 +324,7 @@ class BaseMixture(CallbackSupportMixin, Represented, Streaming):
 
 
 def _scored(X: Any, y: Any, sample_weight: ArrayLike | None, known: Known) -> tuple[Any, Any, ArrayLike | None]:
-    """What monitors score: what was given, with errors and projections, if there are any, in a source of one chunk."""
+    """Data that callbacks score: X, y and weights, or a source of one chunk if there are errors or projections."""
     if is_partitioned(X):
         source = as_source(X)
         assert source is not None
@@ -337,9 +338,9 @@ def _scored(X: Any, y: Any, sample_weight: ArrayLike | None, known: Known) -> tu
 def _journal(
     checkpoint: str | PathLike[str] | Checkpoint | None, resume: bool, random_state: np.random.RandomState
 ) -> AbstractContextManager[loop.Journal]:
-    """Who remembers the progress of a fit."""
+    """Journal that saves the progress of a fit, or saves nothing if there is no checkpoint."""
     if checkpoint is not None:
         return Journal(checkpoint, resume, random_state)
     if resume:
-        raise ValueError("resume=True needs the checkpoint to go on from: give checkpoint=")
+        raise ValueError("resume=True needs the checkpoint to continue from: give checkpoint=")
     return nullcontext(loop.FORGETFUL)

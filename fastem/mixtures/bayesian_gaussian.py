@@ -43,8 +43,8 @@ class BayesianGaussianMixture(Denoising, BaseMixture):
         Each component has a covariance matrix of its own ('full'), all share one ('tied'), each has a diagonal one
         ('diag'), or each has one variance for all features ('spherical').
     tol : float, default=1e-3
-        An iteration that changes the lower bound, which is of all rows together, by less ends the fit. Rounding of
-        float32 rows changes it by some 1e-8 of itself.
+        The fit ends when an iteration changes the lower bound by less than this; see `convergence`. The bound is the
+        sum over all rows. Rounding of float32 rows changes it by about 1e-8 of its value.
     reg_covar : float, default=1e-6
         Added to the diagonal of the covariance of each component's rows, in squared units of the data.
     max_iter : int, default=100
@@ -53,38 +53,38 @@ class BayesianGaussianMixture(Denoising, BaseMixture):
         Number of runs; the one with the largest lower bound is kept.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
         How a run starts: from the clusters of k-means, from rows chosen by k-means++, from random responsibilities, or
-        from rows chosen at random. An array is the component of each row of X, of shape (n_samples,), or each row's
-        responsibilities, of shape (n_samples, n_components).
+        from rows chosen at random. An array gives the component or the responsibilities of each row; see the Notes
+        of `GaussianMixture`.
     weight_concentration_prior_type : {'dirichlet_process', 'dirichlet_distribution'}, default='dirichlet_process'
-        Prior of the weights: a Dirichlet process, which breaks sticks and ends with the last component, or a
-        symmetric Dirichlet distribution.
+        Prior of the mixing weights: a Dirichlet process, in its stick-breaking form truncated at the last component, or
+        a symmetric Dirichlet distribution.
     weight_concentration_prior : float, default=None
-        Its concentration: small numbers put all weight on few components. None takes 1 / n_components.
+        Concentration of this prior: small numbers put all weight on few components. None takes 1 / n_components.
     mean_precision_prior : float, default=None
-        How many rows the prior of each mean counts as. None takes 1.
+        Number of rows that the prior of each mean counts as. None takes 1.
     mean_prior : array-like of shape (n_features,), default=None
-        Where means are drawn to. None takes the mean of the data.
+        Mean of the prior of each mean. None takes the mean of the data.
     degrees_of_freedom_prior : float, default=None
-        Degrees of freedom of the precisions' Wishart distribution, above n_features - 1. None takes n_features.
+        Degrees of freedom of the Wishart prior of the precisions, above n_features - 1. None takes n_features.
     covariance_prior : float or array-like, default=None
-        Inverse of its scale: a matrix of shape (n_features, n_features) for 'full' and 'tied', variances of shape
-        (n_features,) for 'diag', and a number for 'spherical'. None takes the covariance of the data, their variances,
-        or the mean of these, with one row less in the denominator.
+        Inverse of the scale of the Wishart prior: a matrix of shape (n_features, n_features) for 'full' and 'tied',
+        variances of shape (n_features,) for 'diag', and a number for 'spherical'. None takes the covariance of the
+        data, their variances, or the mean of the variances, each with the number of rows - 1 in the denominator.
     random_state : int, RandomState instance or None, default=None
         Seeds starts and samples.
     warm_start : bool, default=False
         Whether `fit` continues from the last fit.
     verbose : int, default=0
-        1 prints iterations, 2 times and changes as well.
+        1 prints iterations, 2 also prints times and changes.
     verbose_interval : int, default=10
         Number of iterations between prints.
     init_size : int, default=100000
         Starts are computed on at most this many rows, drawn at random; see `GaussianMixture`.
     missing : {'raise', 'marginalize'}, default='raise'
-        What NaN in X means, and a value that is masked, None or NA: an error, or a value that is missing at random.
-        Then the missing values have a posterior too, and nothing is filled in.
+        How to treat NaN in X, and values that are masked, None or NA: 'raise' raises an error, 'marginalize' treats
+        them as missing at random. The missing values then have a posterior too, and no value is filled in.
     convergence : {'bound', 'parameters', 'aitken'}, default='bound'
-        What has to be below `tol` for a fit to end, see `GaussianMixture`.
+        Quantity that must fall below `tol` for a fit to end, see `GaussianMixture`.
     n_jobs : int, default=None
         Number of threads; None takes numba's number, -1 all cores. Results do not depend on it, to the last bit.
 
@@ -105,28 +105,28 @@ class BayesianGaussianMixture(Denoising, BaseMixture):
     weight_concentration_ : ndarray of shape (n_components,), or (2, n_components) for a Dirichlet process
         Concentrations of the weights' Dirichlet distribution, or the two parameters of each stick's beta distribution.
     mean_precision_ : ndarray of shape (n_components,)
-        How many rows each mean stands for.
+        Number of rows that each mean counts as, those of the prior included.
     degrees_of_freedom_ : ndarray of shape (n_components,), or float if 'tied'
         Degrees of freedom of the precisions' Wishart distributions.
     weight_concentration_prior_, mean_precision_prior_, degrees_of_freedom_prior_ : float
-        What the prior has, defaults filled in.
+        Parameters of the prior, with defaults filled in.
     mean_prior_ : ndarray of shape (n_features,)
-        The same.
+        The same, for the mean.
     covariance_prior_ : float or ndarray
-        The same.
+        The same, for the covariance.
     converged_ : bool
         Whether the best run converged.
     n_iter_ : int
-        Number of its iterations.
+        Number of iterations of the best run.
     lower_bound_ : float
-        Lower bound of the logarithm of the evidence, of all rows, after its last iteration; without terms that only
-        the prior and the number of rows decide.
+        Lower bound of the log-evidence of all rows after the best run's last iteration, without terms that depend only
+        on the prior and the number of rows.
     lower_bounds_ : list of float
-        The same for each of its iterations.
+        The same after each iteration of the best run.
     stop_reason_ : {'tol', 'max_iter', 'callback', 'interrupt'}
-        Why it ended.
+        Why the best run ended.
     history_ : list of HistoryRecord
-        One record an iteration and run: restart, iteration, lower_bound, change, seconds, passes.
+        One record for each iteration of each run: restart, iteration, lower_bound, change, seconds, passes.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -134,19 +134,19 @@ class BayesianGaussianMixture(Denoising, BaseMixture):
 
     Notes
     -----
-    `score_samples`, `predict` and so on take exp(E[log p]) of a row and component, as scikit-learn's do: this is less
-    than the predictive density, and has no integral of one. `sample`, `impute` and `denoise` take the expected
-    parameters.
+    `score_samples`, `predict` and the other methods that evaluate rows use exp(E[log p]) as the density of a row in a
+    component, as scikit-learn does. It is smaller than the predictive density, and its integral is not 1. `sample`,
+    `impute` and `denoise` use the expected parameters.
 
-    A fitted model is its attributes: all methods read them, and they may be set by hand. `weights_` follow from
-    `weight_concentration_`, which densities are computed from.
+    All methods of a fitted model read its attributes, which you may also set. `weights_` follow from
+    `weight_concentration_`, from which densities are computed.
 
-    A posterior has no number of free parameters, so there are no `bic`, `aic` and `icl`; batches need stepwise EM,
-    so there is no `partial_fit`. `algorithm` and `acceleration` are those of likelihoods too.
+    A posterior has no number of free parameters, so there are no `bic`, `aic` and `icl`. There is no `partial_fit`,
+    which needs stepwise EM, and no `algorithm` and `acceleration`, which are for likelihoods.
 
     See Also
     --------
-    GaussianMixture : Parameters of greatest likelihood, or greatest posterior density.
+    GaussianMixture : Estimates parameters by maximum likelihood, or by maximum posterior density.
 
     References
     ----------
@@ -235,7 +235,7 @@ class BayesianGaussianMixture(Denoising, BaseMixture):
         return f"bayesian_gaussian-{self.covariance_type}-{WEIGHTS[self.weight_concentration_prior_type]}"
 
     def sample(self, n_samples: int = 1) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Draw rows from the mixture of the expected parameters.
+        """Draw rows from the mixture with the expected parameters.
 
         Parameters
         ----------
@@ -261,7 +261,7 @@ class BayesianGaussianMixture(Denoising, BaseMixture):
         return drawn
 
     def to_sklearn(self) -> mixture.BayesianGaussianMixture:
-        """Make scikit-learn's mixture of the same posterior, which needs this package no longer.
+        """Convert to scikit-learn's mixture with the same posterior, which does not need fastem.
 
         Returns
         -------
@@ -278,7 +278,7 @@ class BayesianGaussianMixture(Denoising, BaseMixture):
 
         See Also
         --------
-        fastem.from_sklearn : The reverse.
+        fastem.from_sklearn : Convert a mixture that scikit-learn has fitted.
 
         Examples
         --------

@@ -29,15 +29,15 @@ class BernoulliMixture(Conditioning, Imputing, BaseMixture):
     n_components : int, default=1
         Number of components.
     tol : float, default=1e-3
-        An iteration that changes the mean log-likelihood of a row by less ends the fit.
+        The fit ends when an iteration changes the mean log-likelihood of a row by less than this; see `convergence`.
     max_iter : int, default=100
         Largest number of iterations of a run.
     n_init : int, default=1
-        Number of runs; the best is kept.
+        Number of runs; the one with the largest lower bound is kept.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
         How a run starts: from the clusters of k-means, from rows chosen by k-means++, from random responsibilities, or
-        from rows chosen at random. An array is the component of each row of X, of shape (n_samples,), or each row's
-        responsibilities, of shape (n_samples, n_components): see Notes.
+        from rows chosen at random. An array gives the component or the responsibilities of each row; see the Notes
+        of `GaussianMixture`.
     weights_init : array-like of shape (n_components,), default=None
         Mixing weights to start from.
     probabilities_init : array-like of shape (n_components, n_features), default=None
@@ -47,39 +47,34 @@ class BernoulliMixture(Conditioning, Imputing, BaseMixture):
     warm_start : bool, default=False
         Whether `fit` continues from the last fit.
     verbose : int, default=0
-        1 prints iterations, 2 times and changes as well.
+        1 prints iterations, 2 also prints times and changes.
     verbose_interval : int, default=10
         Number of iterations between prints.
     init_size : int, default=100000
         Starts are computed on at most this many rows, drawn at random; see `GaussianMixture`.
     fixed : str, list of str, or dict, default=None
-        Parameters that keep their initial values, of 'weights' and 'probabilities': by name, or as a mapping of names
-        to truth values, one for each component. Maximum likelihood estimates what is left.
+        Parameters that keep their initial values, of 'weights' and 'probabilities': names, or a dict of names with one
+        truth value for each component. The fit estimates the other parameters.
     prior : float or (float, float), default=None
         Beta prior of each probability of a one, with density proportional to p ** (a - 1) (1 - p) ** (b - 1): a and b,
-        or one number for both. At least 1, which prefers no probability; above, none becomes 0 or 1, and each counts as
-        a - 1 ones and b - 1 zeros that were seen in every component. 2 is Laplace's rule. None estimates by maximum
-        likelihood: then a column that is constant in a component has the probability 0 or 1, and a row that differs
-        density zero.
+        or one number for both, each at least 1. The prior counts as a - 1 ones and b - 1 zeros in each column of each
+        component; 1 is a uniform prior, 2 is Laplace's rule. Above 1 no probability becomes 0 or 1. None estimates by
+        maximum likelihood: if a column is constant in a component, its probability is 0 or 1, and a row with the other
+        value has density 0 there.
     weights_prior : float or array-like of shape (n_components,), default=None
-        Concentration of a Dirichlet prior of the weights, for all components or each: weights are proportional to the
-        components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
-        of the posterior is estimated, see `lower_bound_`.
+        Concentration of a Dirichlet prior of the mixing weights, at least 1: one number for all components or one for
+        each, see `GaussianMixture`.
     missing : {'raise', 'marginalize'}, default='raise'
-        What NaN in X means, and a value that is masked, None or NA: an error, or a value that is missing at random.
-        Then the likelihood is that of the values that are there, and nothing is filled in.
+        How to treat NaN in X, and values that are masked, None or NA: 'raise' raises an error, 'marginalize' treats
+        them as missing at random. The likelihood is then that of the observed values, and no value is filled in.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
-        How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
-        `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
-        memory it takes, and when to use it.
+        Algorithm that maximises the likelihood, by name or as an object with options, such as
+        `Incremental(n_blocks=16)`. See `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic`.
     acceleration : {'squarem', 'anderson'}, default=None
-        Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
-        back.
+        Extrapolation of the iterations of 'em', see `GaussianMixture`.
     convergence : {'bound', 'parameters', 'aitken'}, default='bound'
-        What has to be below `tol` for a fit to end. 'bound' is the change of the lower bound. 'parameters' is the
-        largest change of any mixing weight or probability. 'aitken'
-        is what the lower bound is still to gain, extrapolated from its last three values: it does not stop early where
-        EM creeps.
+        Quantity that must fall below `tol` for a fit to end, see `GaussianMixture`. 'parameters' is the largest change
+        of a mixing weight or probability.
     n_jobs : int, default=None
         Number of threads; None takes numba's number, -1 all cores. Results do not depend on it.
 
@@ -92,19 +87,19 @@ class BernoulliMixture(Conditioning, Imputing, BaseMixture):
     converged_ : bool
         Whether the best run converged.
     n_iter_ : int
-        Number of its iterations.
+        Number of iterations of the best run.
     lower_bound_ : float
-        Mean log-likelihood of a row at the beginning of its last iteration. With a prior, what is climbed is the
-        posterior density: the logarithm of the parameters' prior density is then added, over the weight of all rows.
-        `score`, `bic` and so on are of the likelihood alone.
+        Mean log-likelihood of a row at the beginning of the best run's last iteration. With a prior the fit maximises
+        the posterior density: the logarithm of the prior density of the parameters, divided by the weight of all rows,
+        is added. `score`, `bic` and the other methods use the likelihood alone.
     lower_bounds_ : list of float
-        The same for each of its iterations.
+        The same at the beginning of each iteration of the best run.
     stop_reason_ : {'tol', 'max_iter', 'callback', 'interrupt'}
-        Why it ended.
+        Why the best run ended.
     history_ : list of HistoryRecord
-        One record an iteration and run: restart, iteration, lower_bound, change, seconds, passes.
+        One record for each iteration of each run: restart, iteration, lower_bound, change, seconds, passes.
     stream_ : Stream
-        After `partial_fit`, what the next batch goes on from beside these attributes.
+        After `partial_fit`, the state that the next batch continues from, in addition to the parameters.
     n_features_in_ : int
         Number of columns.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -112,19 +107,12 @@ class BernoulliMixture(Conditioning, Imputing, BaseMixture):
 
     Notes
     -----
-    A fitted model is its attributes: all methods read them, and they may be set by hand. Parameters of the constructor
-    are those of the next fit: if `n_components` contradicts the attributes, methods raise ValueError, and so do a warm
-    start and `partial_fit`; `fit` without a warm start fits anew.
+    All methods of a fitted model read its attributes, which you may also set. Parameters of the constructor are those
+    of the next fit. If `n_components` contradicts the attributes, methods raise ValueError, also `partial_fit` and a
+    warm start; `fit` without a warm start begins a new fit.
 
-    An array as `init_params` starts the fit with the M-step of these responsibilities, or of responsibilities one for
-    these components, on all rows, whatever `init_size`. Components are integers from 0 to n_components - 1;
-    responsibilities are not negative and sum to one in each row, up to 1e-6, as `z` does in mclust. Anything else is a
-    ValueError that names the first wrong row. So are `n_init` above 1, as all runs would be the same, and data in
-    chunks. A component without rows has weight 0, and keeps it. What `fit` is told of `labels` holds from the first
-    E-step on, whatever the start. `partial_fit` reads the array with its first batch, and a warm start does not.
-
-    Columns of float32 are evaluated in float32, which reads half the memory: give 0 and 1 as float32 where there are
-    many. Columns of truth values and integers are converted to float64.
+    float32 data are evaluated in float32, which reads half the memory: use it for large data. Truth values and integers
+    are converted to float64.
 
     See Also
     --------
@@ -210,7 +198,7 @@ class BernoulliMixture(Conditioning, Imputing, BaseMixture):
 
 
 def _shapes(prior: float | Sequence[float]) -> tuple[float, float]:
-    """The two shapes of a Beta distribution, from two numbers or one for both."""
+    """The two shape parameters of a Beta distribution, from two numbers or one for both."""
     shapes = (prior, prior) if is_real(prior) else tuple(np.asarray(prior, dtype=object).ravel())
     if len(shapes) != 2 or not all(is_real(shape) and 1.0 <= shape < math.inf for shape in shapes):
         raise ValueError(f"prior must be a number or two, each finite and at least 1, not {prior!r}")

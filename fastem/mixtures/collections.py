@@ -1,4 +1,4 @@
-"""Mixtures of rows that are partitions of a collection: fitted and evaluated where the partitions are."""
+"""Evaluation of collections of Dask by partitions, on the workers that hold them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGEST_SEED = 2**31 - 1
 
 
 class Result(NamedTuple):
-    """What a method gives for each row: shape and type; `first` axes come before that of the rows."""
+    """Shape and type of a method's result: the axes `first`, the axis of the rows, the axes `tail`."""
 
     tail: tuple[int, ...]
     dtype: Any
@@ -33,7 +33,7 @@ class Result(NamedTuple):
 
 
 class Totals(NamedTuple):
-    """Sums over rows: log-likelihood, entropy of responsibilities, terms that passes leave out, weight."""
+    """Sums over rows: log-likelihood, entropy of responsibilities, terms that passes leave out (`base`), weight."""
 
     log_likelihood: float
     entropy: float
@@ -42,11 +42,11 @@ class Totals(NamedTuple):
 
 
 Results = Callable[[Any, Collection, Mapping[str, Any]], list[Result]]
-"""What a method of a mixture gives for the rows of a collection, with these options."""
+"""Function of a mixture, a collection and options of a method that describes the method's results for the rows."""
 
 
 def lazy_on_collections(results: Results) -> Callable[[Method], Method]:
-    """Have a method that evaluates rows answer a collection by lazy arrays, computed where its partitions are."""
+    """Decorate a method that evaluates rows: for a collection it returns lazy arrays, computed by partitions."""
 
     def decorate(method: Method) -> Method:
         signature = inspect.signature(method)
@@ -65,7 +65,7 @@ def lazy_on_collections(results: Results) -> Callable[[Method], Method]:
 
 
 def labels(model: Any, collection: Collection, options: Mapping[str, Any]) -> list[Result]:
-    """A component for each row."""
+    """One component for each row."""
     return [Result((), np.dtype(np.int64))]
 
 
@@ -75,27 +75,27 @@ def responsibilities(model: Any, collection: Collection, options: Mapping[str, A
 
 
 def densities(model: Any, collection: Collection, options: Mapping[str, Any]) -> list[Result]:
-    """A log-density for each row."""
+    """One log-density for each row."""
     return [Result((), collection.dtype)]
 
 
 def completed_rows(model: Any, collection: Collection, options: Mapping[str, Any]) -> list[Result]:
-    """Rows, or several draws of them."""
+    """Completed rows, or several draws of them."""
     n_draws = options.get("n_draws")
     return [Result((collection.n_columns,), collection.dtype, () if n_draws is None else (int(n_draws),))]
 
 
 def means_and_covariances(model: Any, collection: Collection, options: Mapping[str, Any]) -> list[Result]:
-    """Those of the values behind each row."""
+    """Posterior mean and covariance of the value behind each row."""
     n_features, double = model._locations().shape[1], np.dtype(np.float64)
     return [Result((n_features,), double), Result((n_features, n_features), double)]
 
 
 def lazily(model: Any, method: str, given_for: Results, options: dict[str, Any], X: Any) -> Any:
-    """Arrays of Dask that have the partitions of X, and what a method gives for their rows."""
+    """Results of a method for the rows of X, as arrays of Dask with the partitions of X."""
     from dask import delayed
 
-    model._fitted()  # what is wrong with it is heard now
+    model._fitted()  # raises errors of the model now, and not when the arrays are computed
     source = as_source(X)
     assert source is not None
     known = Known(*(options.pop(name, None) for name in Known._fields))
@@ -117,7 +117,7 @@ def lazily(model: Any, method: str, given_for: Results, options: dict[str, Any],
 
 
 def _check_request(model: Any, known: Known, options: Mapping[str, Any], collection: Collection) -> None:
-    """Raise ValueError for what would be wrong with every partition, which would be heard late else."""
+    """Raise ValueError now for errors that each partition would raise when it is computed."""
     check_n_draws(options.get("n_draws"))
     n_features, n_columns = model._locations().shape[1], collection.n_columns
     if known.projection is None and n_columns != n_features:
@@ -132,12 +132,12 @@ def check_n_draws(n_draws: Any) -> None:
 
 
 def _seeds(model: Any, n_partitions: int) -> list[Any]:
-    """Seeds for each partition, drawn from the mixture's random state."""
+    """One seed for each partition, drawn from the mixture's random state."""
     return check_random_state(model.random_state).randint(LARGEST_SEED, size=n_partitions).tolist()
 
 
 def _joined(parts: Sequence[Any], collection: Collection, result: Result) -> Any:
-    """An array of Dask whose chunks are results of each partition."""
+    """An array of Dask whose chunks are the results of the partitions."""
     import dask.array as da
     from dask.highlevelgraph import HighLevelGraph
 
@@ -159,7 +159,7 @@ def call_method(
     seed: int | None,
     results: Sequence[Result],
 ) -> tuple[Any, ...]:
-    """What a method gives for a partition, on the worker that has it."""
+    """Call a method for one partition, on the worker that holds it."""
     if not len(piece["X"]):
         return tuple(np.empty((*result.first, 0, *result.tail), result.dtype) for result in results)
     if seed is not None:
@@ -174,7 +174,7 @@ def call_method(
 
 @contextmanager
 def naming_partition(index: int) -> Iterator[None]:
-    """Have errors inside name the partition."""
+    """Add the number of the partition to errors that are raised inside."""
     try:
         yield
     except ValueError as error:
@@ -182,7 +182,7 @@ def naming_partition(index: int) -> Iterator[None]:
 
 
 def evaluate_piece(piece: Mapping[str, Any], place: int, request: tuple[Any, Wanted]) -> Totals:
-    """Sums over the rows of a partition, of which none may be there, or have weight."""
+    """Sums over the rows of a partition, which may have no rows, or none of positive weight."""
     weights = piece.get("sample_weight")
     if not len(piece["X"]) or (weights is not None and not np.any(weights)):
         return Totals(0.0, 0.0, 0.0, 0.0)
@@ -194,7 +194,7 @@ def evaluate_piece(piece: Mapping[str, Any], place: int, request: tuple[Any, Wan
 
 
 def add_totals(totals: Sequence[Totals]) -> Totals:
-    """Sums over the rows of partitions that follow each other."""
+    """Sums over the rows of several partitions."""
     return Totals(*(sum(numbers) for numbers in zip(*totals, strict=True)))
 
 

@@ -1,4 +1,4 @@
-"""Some columns of a fitted mixture: their distribution, that of the others given them, and regression on them."""
+"""Marginal and conditional distributions of a fitted mixture, regression, and samples."""
 
 from __future__ import annotations
 
@@ -28,18 +28,18 @@ class Conditioning(UnfittedMixture):
     """Methods for some of the columns of a fitted mixture."""
 
     def _regression(self, parameters: Parameters, target: list[int], given: list[int]) -> Regression:
-        """How all other columns depend on the given ones."""
+        """Regression of the target columns on the given columns, in each component."""
         return parameters.family.host.regression(parameters.described, target, given)
 
     def _marginal(self, parameters: Parameters, columns: list[int]) -> Self:
-        """Distribution of some of the columns."""
+        """Marginal mixture of some of the columns."""
         described = parameters.family.host.marginal(parameters.described, columns)
         return self._derived(self._attribute("weights"), self._parameters_from(described, columns), columns)
 
     def _parameters_from(self, described: Mapping[str, Float], columns: list[int]) -> dict[str, Any]:
-        """Fitted attributes of some columns of components, described in part, in the type of this mixture.
+        """Fitted attributes, without the weights, of a mixture of some columns, in the type of this mixture's.
 
-        They are without the weights.
+        `described` may lack parameters that follow from others.
         """
         blank = self._blank()
         family = blank._components()
@@ -53,12 +53,12 @@ class Conditioning(UnfittedMixture):
         return attributes
 
     def marginal(self, columns: Sequence[int | str]) -> Self:
-        """Distribution of some of the columns: a mixture again.
+        """Return the marginal distribution of some of the columns, which is a mixture again.
 
         Parameters
         ----------
         columns : sequence of int or str
-            Indices, or names if the mixture was fitted to named columns; in the order that the result shall have.
+            Indices, or names if the mixture was fitted to named columns, in the order of the result's columns.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class Conditioning(UnfittedMixture):
         Raises
         ------
         ValueError
-            If a column does not exist or appears twice, or there is none; if a background is given by its volume.
+            If a column does not exist or appears twice, or no column is given; if a background is given by its volume.
 
         Examples
         --------
@@ -82,10 +82,10 @@ class Conditioning(UnfittedMixture):
         return self._marginal(self._fitted(), self._columns(columns))
 
     def conditional(self, given: Mapping[int | str, float]) -> Self:
-        """Distribution of the other columns, given values of some: a mixture again.
+        """Return the distribution of the other columns given values of some, which is a mixture again.
 
-        Components weigh as much as they are responsible for the given values, so that the result times `marginal` of
-        the given columns is the mixture itself.
+        The weights of the components are their responsibilities for the given values. So the density of the result,
+        times that of `marginal` of the given columns, is the density of the mixture itself.
 
         Parameters
         ----------
@@ -101,7 +101,7 @@ class Conditioning(UnfittedMixture):
         ------
         ValueError
             If a column does not exist or appears twice, if none or all are given, or a value is not finite; if a
-            background is given by its volume; if the family's conditional distributions are of another kind.
+            background is given by its volume; if the conditional distributions are not mixtures of the same family.
 
         Examples
         --------
@@ -137,7 +137,7 @@ class Conditioning(UnfittedMixture):
         Returns
         -------
         mean, variance : ndarray of shape (n_samples,), or (n_samples, n_targets) if `target` is a sequence
-            Of each target, in units of the data and their square.
+            Conditional mean and variance of each target.
 
         Raises
         ------
@@ -219,7 +219,7 @@ class Conditioning(UnfittedMixture):
         return self._in_place(rows, labels)
 
     def _columns(self, columns: Sequence[int | str]) -> list[int]:
-        """Indices of columns."""
+        """Indices of columns that are given by index or name."""
         if isinstance(columns, str):
             raise TypeError(f"columns is a sequence of indices or names, not the string {columns!r}")
         n_features = self._locations().shape[1]
@@ -238,7 +238,7 @@ class Conditioning(UnfittedMixture):
         return chosen
 
     def _split(self, columns: Sequence[int | str]) -> tuple[list[int], list[int]]:
-        """Indices of columns, and of those that are left, of which there must be some."""
+        """Indices of these columns and of the other columns, of which there must be at least one."""
         chosen = self._columns(columns)
         rest = [column for column in range(self._locations().shape[1]) if column not in chosen]
         if not rest:
@@ -246,8 +246,8 @@ class Conditioning(UnfittedMixture):
         return chosen, rest
 
     def _blank(self) -> Self:
-        """A mixture of some columns, without parameters."""
-        starts = {*self._arguments().values(), "fixed"}  # of the wrong shape
+        """An unfitted mixture of some of the columns."""
+        starts = {*self._arguments().values(), "fixed"}  # these have the shape of all columns
         parameters = self.get_params(deep=False)
         parameters |= dict.fromkeys(starts & parameters.keys()) | dict(self._components().host.of_columns)
         if "prior" in parameters:
@@ -255,10 +255,10 @@ class Conditioning(UnfittedMixture):
         return type(self)(**parameters)
 
     def _derived(self, weights: NDArray[Any], attributes: dict[str, Any], columns: list[int]) -> Self:
-        """A mixture with these parameters, of these columns."""
+        """A mixture of these columns, with weights (K,) and other fitted attributes."""
         model = self._blank()
         where, total = namespace_of(self.weights_), weights.sum()
-        weights = weights if abs(total - 1.0) <= WEIGHTS_TOLERANCE else weights / total  # of a start
+        weights = weights if abs(total - 1.0) <= WEIGHTS_TOLERANCE else weights / total  # a start's may sum to less
         for name, value in {**attributes, "weights_": weights}.items():
             setattr(model, name, where.holding(value))
         model.n_features_in_ = len(columns)
@@ -268,7 +268,7 @@ class Conditioning(UnfittedMixture):
 
 
 def without_names(model: Model) -> Model:
-    """The same mixture, whose columns have no names: values that are compared with it need none."""
+    """Copy of a mixture without names of columns, so that it evaluates arrays without names."""
     if not hasattr(model, "feature_names_in_"):
         return model
     model = copy(model)

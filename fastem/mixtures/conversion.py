@@ -1,4 +1,4 @@
-"""Mixtures that scikit-learn has fitted, as mixtures of this package."""
+"""Convert mixtures that scikit-learn has fitted to mixtures of this package."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastem.mixtures.gaussian import GaussianMixture
 def from_sklearn(
     model: mixture.GaussianMixture | mixture.BayesianGaussianMixture,
 ) -> GaussianMixture | BayesianGaussianMixture:
-    """Take over a mixture that scikit-learn has fitted.
+    """Convert a mixture that scikit-learn has fitted.
 
     The result has the same densities, labels and criteria, and can be saved, sampled, and fitted further with
     ``warm_start=True``. It shares no memory with the original.
@@ -25,14 +25,14 @@ def from_sklearn(
     Parameters
     ----------
     model : sklearn.mixture.GaussianMixture or sklearn.mixture.BayesianGaussianMixture
-        A fitted mixture, not of a subclass, which may have densities of its own.
+        A fitted mixture. Subclasses are refused, because they may define other densities.
 
     Returns
     -------
     GaussianMixture or BayesianGaussianMixture
         A mixture with the same parameters of the constructor, and the same fitted attributes: arrays keep their types,
-        columns their names. A 'tied' covariance that rounding has left without its symmetry gets it back. `history_` is
-        empty, because scikit-learn keeps none, and `stop_reason_` is 'tol' or 'max_iter'.
+        columns their names. A 'tied' covariance that is not symmetric because of rounding is made symmetric. `history_`
+        is empty, because scikit-learn keeps none, and `stop_reason_` is 'tol' or 'max_iter'.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def from_sklearn(
 
     See Also
     --------
-    GaussianMixture.to_sklearn : The reverse.
+    GaussianMixture.to_sklearn : Convert to a mixture of scikit-learn.
 
     Examples
     --------
@@ -73,15 +73,15 @@ def from_sklearn(
 
 
 def _symmetric(covariance: NDArray[Any]) -> NDArray[Any]:
-    """The matrix whose factor scikit-learn has computed: it reads the lower triangle only.
+    """Symmetric matrix (d, d) with this lower triangle, the only part from which scikit-learn computes the factor.
 
-    Its shared covariance is a difference of second moments, and far from zero their rounding is not symmetric.
+    Its 'tied' covariance is a difference of second moments, whose rounding is not symmetric for data far from zero.
     """
     return np.tril(covariance) + np.tril(covariance, -1).T
 
 
 def _class_for(model: Any) -> type[Any]:
-    """The class that takes a model over; TypeError for what has, or may have, other densities."""
+    """Class of the converted model; TypeError for models that have, or may have, other densities."""
     own = {mixture.GaussianMixture: GaussianMixture, mixture.BayesianGaussianMixture: BayesianGaussianMixture}
     if type(model) not in own:
         found = model if isinstance(model, type) else type(model)

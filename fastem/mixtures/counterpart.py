@@ -1,4 +1,4 @@
-"""What a mixture and its counterpart in scikit-learn have in common, and the way there."""
+"""Convert mixtures to their counterparts in scikit-learn, by the parameters and attributes that both have."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ OTHERS = ("converged_", "n_iter_", "lower_bound_", "lower_bounds_", "n_features_
 
 
 def shared_parameters(source: Any, target: type[Any]) -> dict[str, Any]:
-    """Copies of the constructor's parameters that a class has too."""
+    """Copies of the constructor's parameters of `source` that the class `target` has too."""
     names = target._get_param_names()
     return {name: deepcopy(value) for name, value in source.get_params(deep=False).items() if name in names}
 
 
 def shared_attributes(source: Any) -> dict[str, Any]:
-    """Copies of the fitted attributes that both have, plain arrays where they are parameters of the components."""
+    """Copies of the fitted attributes that both classes have; parameters of components become plain arrays."""
     attributes = vars(source)
     arrays = {name: np.array(attributes[name]) for name in ARRAYS if attributes.get(name) is not None}
     arrays |= {name: _copied(attributes[name]) for name in POSTERIOR if name in attributes}
     others = {name: deepcopy(attributes[name]) for name in OTHERS if name in attributes}
-    if "lower_bound_" in others:  # which scikit-learn has as arrays of one number where posteriors are 'tied'
+    if "lower_bound_" in others:  # for 'tied' posteriors scikit-learn has arrays of one number
         others["lower_bound_"] = _number(others["lower_bound_"])
         others["lower_bounds_"] = [_number(bound) for bound in others["lower_bounds_"]]
     return arrays | others
@@ -38,7 +38,7 @@ def shared_attributes(source: Any) -> dict[str, Any]:
 
 def counterpart_of(model: Any) -> Any:
     """The `sklearn.mixture.GaussianMixture` with the densities of a fitted `GaussianMixture` without a background."""
-    from sklearn.mixture import GaussianMixture  # late: it brings scikit-learn's clustering with it
+    from sklearn.mixture import GaussianMixture  # late: it imports scikit-learn's clustering
 
     described = model._fitted().described
     if model._family().background:
@@ -54,7 +54,7 @@ def counterpart_of(model: Any) -> Any:
     counterpart = GaussianMixture(**parameters)
     attributes = shared_attributes(model)
     for name in ("covariances", "precisions_cholesky"):
-        if f"{name}_" not in attributes:  # of the two, one may have been set without the other
+        if f"{name}_" not in attributes:  # a user may have set only one of the two
             attributes[f"{name}_"] = described[name].copy()
             attributes.pop("precisions_", None)
     if "precisions_" not in attributes:
@@ -65,7 +65,7 @@ def counterpart_of(model: Any) -> Any:
 
 def posterior_of(model: Any) -> Any:
     """The `sklearn.mixture.BayesianGaussianMixture` with the posterior of a fitted `BayesianGaussianMixture`."""
-    from sklearn.mixture import BayesianGaussianMixture  # late: it brings scikit-learn's clustering with it
+    from sklearn.mixture import BayesianGaussianMixture  # late: it imports scikit-learn's clustering
 
     model._fitted()
     parameters = shared_parameters(model, BayesianGaussianMixture)
@@ -80,12 +80,12 @@ def posterior_of(model: Any) -> Any:
 
 
 def _number(value: Any) -> Any:
-    """A number, from itself or an array that holds it alone."""
+    """A number, given as a number or as an array of one number."""
     return value.item() if isinstance(value, np.ndarray) else value
 
 
 def _copied(value: Any) -> Any:
-    """An array, from one or several; numbers as they are."""
+    """One array, from an array or a sequence of arrays; a number as it is."""
     return np.array(value) if np.ndim(value) else value
 
 

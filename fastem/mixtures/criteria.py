@@ -1,4 +1,4 @@
-"""Criteria by which mixtures are compared, and the number of free parameters that they count."""
+"""Information criteria that compare mixtures, and the number of free parameters that they use."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from fastem.mixtures.predictions import Predicting
 
 
 def has_likelihood(model: Any) -> bool:
-    """Whether a mixture has the methods that are about a likelihood."""
+    """Whether a mixture is fitted by its likelihood, and so has criteria and `partial_fit`."""
     return bool(model.LIKELIHOOD)
 
 
@@ -37,9 +37,9 @@ class Criteria(Predicting):
         X : array-like of shape (n_samples, n_features), or source
             The data; a source, see `fastem.Source`, is read once.
         sample_weight : array-like of shape (n_samples,), default=None
-            Weights of the rows; their sum is the number of rows.
+            Weights of the rows; their sum takes the place of the number of rows.
         noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+            Errors and projections of the rows, see `fit`; densities are then those of the measured values.
 
         Returns
         -------
@@ -75,7 +75,7 @@ class Criteria(Predicting):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+            Errors and projections of the rows, see `fit`; densities are then those of the measured values.
 
         Returns
         -------
@@ -103,7 +103,7 @@ class Criteria(Predicting):
     ) -> float:
         """Compute the integrated completed likelihood criterion (Biernacki, Celeux and Govaert, 2000); lower is better.
 
-        It adds to the BIC twice the entropy of the responsibilities, and so prefers components that do not overlap.
+        It is the BIC plus twice the entropy of the responsibilities, and so prefers components that do not overlap.
 
         Parameters
         ----------
@@ -112,7 +112,7 @@ class Criteria(Predicting):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+            Errors and projections of the rows, see `fit`; densities are then those of the measured values.
 
         Returns
         -------
@@ -135,14 +135,14 @@ class Criteria(Predicting):
 
     @property
     def n_parameters_(self) -> int:
-        """Number of free parameters, as `bic` and `aic` count them: without those that are fixed."""
+        """Number of free parameters that `bic` and `aic` use; fixed parameters are not free."""
         if not self.LIKELIHOOD:
             raise AttributeError(f"{type(self).__name__!r} has no attribute 'n_parameters_': it has a posterior")
         self._fitted()
         return self._n_parameters()
 
     def _n_parameters(self) -> int:
-        """Number of free parameters, by the name that scikit-learn has for it."""
+        """Number of free parameters; scikit-learn has this method by this name."""
         n_free = {name: int((~mask).sum()) for name, mask in self._fixed().items()}
         n_weights = n_free.pop("weights", len(self._attribute("weights")))
         return count_free(self._family().parameters, self._locations().shape, n_free) + max(n_weights - 1, 0)

@@ -1,4 +1,4 @@
-"""A fitted mixture: its attributes, the gate that they pass, and passes over rows."""
+"""Fitted mixtures: checked access to their attributes, and passes that evaluate rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ NOTHING_KNOWN = Known()
 
 
 class _Evaluation(NamedTuple):
-    """Scores of rows, the sum of what passes leave out of their log-densities, and their weight."""
+    """Scores of rows, the sum of the terms that passes leave out of log-densities, and the total weight."""
 
     scores: Scores
     base: float
@@ -45,8 +45,8 @@ class _Evaluation(NamedTuple):
 class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     """Methods of a fitted mixture. They read the fitted attributes, which may have been set by hand."""
 
-    SHAPING: ClassVar[tuple[str, ...]] = ()  # parameters that decide which fitted attributes there are
-    LIKELIHOOD: ClassVar[bool] = True  # whether it is what a fit climbs: there are criteria then, and streams
+    SHAPING: ClassVar[tuple[str, ...]] = ()  # constructor parameters that decide which fitted attributes there are
+    LIKELIHOOD: ClassVar[bool] = True  # whether a fit maximises a likelihood: then there are criteria and streams
     background: Any = False
     missing: str
     acceleration: str | None
@@ -64,18 +64,18 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         return get_family(self._kind() + (BACKGROUND if self.background else ""))
 
     def _locations(self) -> NDArray[Any]:
-        """Fitted means of the components (K, d), or what else says where they are, in the type that they have."""
+        """Fitted locations (K, d) of the components, such as means or rates, in their own type."""
         return self._attribute(self._family().parameters[0].name)
 
     def _attribute(self, name: str) -> NDArray[Any]:
-        """A fitted parameter in numpy's memory, as it was set."""
+        """A fitted parameter as it was set, copied to a numpy array if another library or device holds it."""
         value = vars(self)[f"{name}_"]
         return on_host(value) if is_foreign(value) else value
 
     def _sample_component(
         self, parameters: Parameters, component: int, n_samples: int, random_state: np.random.RandomState
     ) -> NDArray[Any]:
-        """Draw rows from one component."""
+        """Draw rows (n_samples, d) from one component."""
         return parameters.family.host.sample(parameters.described, component, n_samples, random_state)
 
     def _check_same(self, X: Any, method: str) -> None:
@@ -84,7 +84,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             check_same(X, self, method)
 
     def _check_supported(self, algorithm: Any) -> None:
-        """Raise ValueError that names a feature which the family does not support, if it was asked for."""
+        """Raise ValueError if the user asked for a feature that the family does not support; it names the feature."""
         family, who = self._components(), type(self).__name__
         if not family.unsupported:
             return
@@ -93,24 +93,24 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         family.refuse(features, who)
 
     def _arguments(self) -> dict[str, str]:
-        """Parameters that can be fixed, and which of the constructor's their values come from."""
+        """Names of parameters that can be fixed, and of the constructor's parameters that give their values."""
         return {"weights": "weights_init", **{start.fixes: start.argument for start in self._family().host.initial}}
 
     @classmethod
     @functools.cache
     def _get_param_names(cls) -> list[str]:
-        """Names of the parameters, which scikit-learn would read anew from the signature in every fit."""
+        """Names of the parameters, cached: scikit-learn would read them from the signature in every fit."""
         return super()._get_param_names()
 
     def _fitted(self) -> Parameters:
-        """The fitted parameters, which anybody may have set, checked: the only way from attributes to kernels.
+        """Check and return the fitted parameters, which a user may have set: the only way from attributes to kernels.
 
         Raises
         ------
         NotFittedError
-            If there are none.
+            If the mixture is not fitted.
         ValueError
-            If they contradict each other or the constructor's parameters, which are those of the next fit.
+            If they contradict each other, or the constructor's parameters, which are those of the next fit.
         """
         attributes = vars(self)
         if "weights_" not in attributes:
@@ -132,7 +132,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
     def _values(
         self, X: Any, known: Known, *, first: bool = False, missing: bool = False, **options: Any
     ) -> NDArray[Any]:
-        """Checked values of an array; `first` if they are to be fitted to, `missing` if NaN is allowed in any case."""
+        """Checked values (n, m) of an array: `first` for a new fit, `missing` if NaN is allowed in any case."""
         if known.errors:
             validation.check_errors(known.errors, self._family(), type(self).__name__)
         finite = "allow-nan" if missing or self.missing == "marginalize" else True
@@ -141,11 +141,11 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
                 self.n_features_in_ = X.shape[1]
             return validation.native(X)
         options = {"dtype": validation.FLOATS, "ensure_all_finite": finite, **options}
-        with config_context(assume_finite=False):  # the look that found X to be plain has been taken anyway
+        with config_context(assume_finite=False):  # `_is_plain` too checks this whatever the user's setting
             return self._validated(X, known, options, first=first)
 
     def _validated(self, X: Any, known: Known, options: dict[str, Any], *, first: bool) -> NDArray[Any]:
-        """Values that scikit-learn has looked at."""
+        """Values (n, m) of an array or data frame, checked by scikit-learn."""
         X = frames.tabular(X)
         values = numeric.real_array(X, "X", missing=options["ensure_all_finite"] == "allow-nan")
         if known.projection is not None and not first:  # columns are not features
@@ -154,21 +154,21 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             frames.same_names(known.noise, frames.feature_names(X), "noise")
             validate_data(self, X, skip_check_array=True, reset=first)
             return validation.native(check_array(values, estimator=self, input_name="X", **options))
-        described = values if values.ndim == 2 else X  # which scikit-learn has words for
+        described = values if values.ndim == 2 else X  # scikit-learn's message says what is wrong with X
         return validation.native(validate_data(self, described, reset=first, **options))
 
     def _is_plain(self, X: Any, n_samples: int, *, first: bool) -> bool:
-        """Whether `validate_data`, which takes a tenth of a fit to a hundred rows, would find nothing to say of X."""
+        """Whether `validate_data` would accept X as it is; that call takes a tenth of a fit to a hundred rows."""
         if hasattr(self, "feature_names_in_") or not validation.is_plain(X, n_samples):
             return False
         return first or getattr(self, "n_features_in_", -1) == X.shape[1]
 
     def _boxed(self, rows: Sample) -> Sample:
-        """Rows that know the box of a background that has been fitted, if there is one."""
+        """Rows with the box of the fitted background in their annotations, if there is one."""
         return rows
 
     def _check_width(self, rows: Sample, n_features: int) -> None:
-        """Check that rows have the fitted number of features, which `n_features_in_` may not tell."""
+        """Check that rows have the fitted number of features: `n_features_in_` may be absent."""
         found = rows.annotations.n_features(rows.values.shape[1])
         if found != n_features:
             raise ValueError(
@@ -195,7 +195,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
             return self._evaluate_rows(rows, wanted, parameters)
 
     def _evaluate_source(self, source: Source, wanted: Wanted, parameters: Parameters) -> _Evaluation:
-        """Score blocks one after the other."""
+        """Score the blocks of a source, one after the other."""
         reader = Reader(source, missing=self.missing == "marginalize")
 
         def evaluate(block: Block) -> _Evaluation:
@@ -223,9 +223,9 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         missing: bool = False,
         restricted: bool = False,
     ) -> _Evaluation:
-        """Score checked rows, with the terms of log-densities that a pass leaves out; `missing` if there may be NaN.
+        """Score checked rows, with the terms of log-densities that a pass leaves out.
 
-        What is known of their components counts if `restricted`.
+        `missing` says that NaN may be present in any case, `restricted` that known components of rows are respected.
         """
         values, locations = rows.values, self._locations()
         missing = (missing or self.missing == "marginalize") and has_nan(values)
@@ -239,7 +239,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         plain = not family.translation_invariant or annotations.projection is not None
         narrow = values.dtype == np.float32
         origin, mixture = parameters.nearby(None if plain else values.dtype if narrow else locations.dtype)
-        if narrow and locations.dtype != np.float32:  # parameters may tell more than float32 can
+        if narrow and locations.dtype != np.float32:  # parameters may have more digits than float32 has
             family = family._replace(single=None)
         source = source_for(family, values, rows.weights, origin, annotations, mixture.params)
         passes = get_passes(family, restrict="restrict" if restricted else "all_allowed")
@@ -253,18 +253,18 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         return _Evaluation(scores, base, source.total_weight, values.dtype)
 
     def _n_weights(self) -> int:
-        """Number of components that a fit has, the background among them."""
+        """Number of mixing weights of a fit: components, and the background if there is one."""
         return int(self.n_components) + int(self._family().background)
 
     def _labels(self) -> NDArray[np.int64]:
-        """What rows of each component are labelled with."""
+        """Labels for rows of each component (K,): its index, or -1 for the background, which is last."""
         labels = np.arange(len(self._attribute("weights")))
         if self._family().background:
             labels[-1] = -1
         return labels
 
     def _fixed(self) -> dict[str, NDArray[np.bool_]]:
-        """Which components' parameters are fixed (K,), by name; the background's weight may be as well (K + 1,)."""
+        """Masks (K,) of the components in which a parameter is fixed, by name; with a background, weights (K + 1,)."""
         if self.fixed is None:
             return {}
         sizes = {**dict.fromkeys(self._arguments(), int(self.n_components)), "weights": self._n_weights()}
@@ -282,7 +282,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         return tags
 
     def _draw(self, n_samples: int) -> tuple[NDArray[Any], NDArray[np.int64]]:
-        """Draw rows, ordered by component, and the component of each."""
+        """Draw rows (n_samples, d), ordered by component, and the label of each (n_samples,)."""
         parameters = self._fitted()
         if not numeric.is_whole(n_samples, least=1):
             raise ValueError(f"Invalid value for 'n_samples': {n_samples} . The sampling requires at least one sample.")
@@ -293,7 +293,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         return np.vstack(rows), np.repeat(self._labels(), counts)
 
     def _in_place(self, *arrays: NDArray[Any]) -> Any:
-        """Arrays where the fitted parameters are."""
+        """Arrays in the library and on the device of the fitted parameters."""
         where = namespace_of(self.weights_)
         return tuple(map(where.holding, arrays))
 
@@ -303,7 +303,7 @@ class FittedMixture(DensityMixin, BaseEstimator, metaclass=ABCMeta):
         Parameters
         ----------
         path : str or path-like
-            Where to.
+            The file to write. An existing file is replaced.
 
         Examples
         --------

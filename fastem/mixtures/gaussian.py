@@ -44,24 +44,24 @@ class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
     covariance_type : {'full', 'tied', 'diag', 'spherical'} or three letters, default='full'
         Each component has a covariance matrix of its own ('full'), all share one ('tied'), each has a diagonal one
         ('diag'), or each has one variance for all features ('spherical'). Three letters, such as 'VEV', name one of the
-        14 structures of mclust: whether volume, shape and orientation of the covariances are equal (E), vary (V), or
-        shape and orientation are those of the identity (I). See Notes.
+        14 structures of mclust: volume, shape and orientation of the covariances are equal (E) or vary (V) between
+        components; shape and orientation may also be those of the identity (I). See Notes.
     tol : float, default=1e-3
-        An iteration that changes the mean log-likelihood of a row by less ends the fit.
+        The fit ends when an iteration changes the mean log-likelihood of a row by less than this; see `convergence`.
     reg_covar : float, default=1e-6
-        Added to the diagonal of every covariance, so that none is singular. In squared units of the data: scale it with
-        them, or set it to 0 for the maximum-likelihood estimate, or the posterior's mode if there is a `prior`. A
-        structure is imposed afterwards.
+        Added to the diagonal of every covariance, so that none is singular. Its unit is the square of the data's: scale
+        it with the data. 0 gives the maximum-likelihood estimate, or the mode of the posterior if there is a `prior`. A
+        structure is imposed after the addition.
     max_iter : int, default=100
         Largest number of iterations of a run.
     n_init : int, default=1
-        Number of runs; the best is kept.
+        Number of runs; the one with the largest lower bound is kept.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
         How a run starts: from the clusters of k-means, from rows chosen by k-means++, from random responsibilities, or
-        from rows chosen at random. An array is the component of each row of X, of shape (n_samples,), or each row's
-        responsibilities, of shape (n_samples, n_components): see Notes.
+        from rows chosen at random. An array gives the component of each row of X, of shape (n_samples,), or the
+        responsibilities for each row, of shape (n_samples, n_components): see Notes.
     weights_init : array-like of shape (n_components,), default=None
-        Mixing weights to start from; with a background its weight is the last of n_components + 1.
+        Mixing weights to start from; with a background n_components + 1 weights, the last for the background.
     means_init : array-like of shape (n_components, n_features), default=None
         Means to start from.
     precisions_init : array-like, default=None
@@ -71,91 +71,94 @@ class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
     warm_start : bool, default=False
         Whether `fit` continues from the last fit.
     verbose : int, default=0
-        1 prints iterations, 2 times and changes as well.
+        1 prints iterations, 2 also prints times and changes.
     verbose_interval : int, default=10
         Number of iterations between prints.
     init_size : int, default=100000
-        Starts are computed on at most this many rows, drawn at random where X has more, so that k-means never takes
-        longer than the fit; up to that size they are scikit-learn's. At the default k-means took as long as 12
-        iterations over a million rows with 2 features and 5 components, and 4 with 10 and 10
-        (``python asv_benchmarks/init_size.py``).
+        Starts are computed on at most this many rows, drawn at random if X has more, so that k-means never takes longer
+        than the fit. If X has no more rows, starts are those of scikit-learn. With the default, k-means took as long as
+        12 iterations over a million rows with 2 features and 5 components, and as long as 4 iterations with 10 features
+        and 10 components (``python asv_benchmarks/init_size.py``).
     fixed : str, list of str, or dict, default=None
-        Parameters that keep their initial values, of 'weights', 'means' and 'covariances' (`precisions_init`): by name,
-        or as a mapping of names to truth values, one for each component; a background has a weight only. Maximum
-        likelihood estimates what is left. Covariances that share something are fixed together.
+        Parameters that keep their initial values, of 'weights', 'means' and 'covariances' (`precisions_init`): names,
+        or a dict of names with one truth value for each component. A background has only a weight. The fit estimates
+        the other parameters. Covariances that share something are fixed in all components or in none.
     prior : {'conjugate'} or NormalInverseWishart, default=None
         Prior of means and covariances, which keeps every component from being singular: 'conjugate' is
         `fastem.NormalInverseWishart` with its defaults, after Fraley and Raftery. None estimates by maximum likelihood.
     weights_prior : float or array-like of shape (n_components,), default=None
-        Concentration of a Dirichlet prior of the weights, for all components or each: weights are proportional to the
-        components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
-        of the posterior is estimated, see `lower_bound_`. With a background its entry is the last of n_components + 1.
+        Concentration of a Dirichlet prior of the mixing weights, one number for all components or one for each. Weights
+        are then proportional to the components' sums of responsibilities + `weights_prior` - 1. It is at least 1: 1 is
+        a uniform prior, and above 1 no weight becomes 0. The fit finds the mode of the posterior, see `lower_bound_`.
+        With a background there are n_components + 1 numbers, the last for the background.
     background : bool or float, default=False
-        Whether there is one more component, for outliers, with the uniform density 1 / V: a background, as `noise` is
-        in mclust (Banfield and Raftery, 1993). True takes for V the volume of the box that holds the rows of positive
-        weight; a number is V itself, in units of the data. The density is the same everywhere, outside of the box too:
-        what is far from all components belongs to the background. `partial_fit` takes the box of the first batch.
-        `prior` does not concern it: the defaults count `n_components`, and have the moments of all rows.
+        Whether the mixture has one more component, for outliers, with the uniform density 1 / V: a background, like the
+        noise component of mclust (Banfield and Raftery, 1993). True takes as V the volume of the box that holds the
+        rows of positive weight; a number is V itself, in units of the data. The density is the same everywhere, also
+        outside of the box, so rows that are far from all components belong to the background. `partial_fit` takes the
+        box of its first batch. `prior` does not apply to the background: its defaults use `n_components`, which does
+        not count the background, and the moments of all rows.
     missing : {'raise', 'marginalize'}, default='raise'
-        What NaN in X means, and a value that is masked, None or NA: an error, or a value that is missing at random.
-        Then the likelihood is that of the values that are there, and nothing is filled in.
+        How to treat NaN in X, and values that are masked, None or NA: 'raise' raises an error, 'marginalize' treats
+        them as missing at random. The likelihood is then that of the observed values, and no value is filled in.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
-        How the likelihood is climbed, by name or as an object with options, such as `Incremental(n_blocks=16)`: see
-        `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for what each guarantees, what
-        memory it takes, and when to use it.
+        Algorithm that maximises the likelihood, by name or as an object with options, such as
+        `Incremental(n_blocks=16)`. See `fastem.Batch`, `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic` for
+        what each guarantees, how much memory it takes, and when to use it.
     acceleration : {'squarem', 'anderson'}, default=None
-        Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
-        back.
+        Extrapolation of the iterations of 'em', which helps if a fit takes many. If an extrapolation lowers the bound,
+        it is undone.
     convergence : {'bound', 'parameters', 'aitken'}, default='bound'
-        What has to be below `tol` for a fit to end. 'bound' is the change of the lower bound, as in scikit-learn.
-        'parameters' is the largest change of any parameter: of mixing weights as they are, of means and covariances in
-        units of the component's covariance. 'aitken' is what the lower bound is still to gain, extrapolated from its
-        last three values: it does not stop early where EM creeps.
+        Quantity that must fall below `tol` for a fit to end. 'bound' is the change of the lower bound, as in
+        scikit-learn. 'parameters' is the largest change of any parameter, with means and covariances in units of the
+        component's covariance. 'aitken' is the gain of the lower bound that remains, extrapolated from its last three
+        values, so that a fit does not end early while EM makes slow progress.
     n_jobs : int, default=None
         Number of threads; None takes numba's number, -1 all cores. Results do not depend on it, to the last bit.
 
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
-        Mixing weights; with a background its weight is the last of n_components + 1.
+        Mixing weights; with a background n_components + 1 weights, the last for the background.
     means_ : ndarray of shape (n_components, n_features)
         Means of the components.
     covariances_ : ndarray
         Covariances, of shape (n_components, n_features, n_features) if 'full', (n_features, n_features) if 'tied',
-        (n_components, n_features) if 'diag' and (n_components,) if 'spherical'; those of a structure are matrices
-        (n_components, n_features, n_features), whichever it is.
+        (n_components, n_features) if 'diag' and (n_components,) if 'spherical'; those of any three-letter structure are
+        of shape (n_components, n_features, n_features).
     precisions_ : ndarray
         Inverses of the covariances, of the same shape. No method reads them.
     precisions_cholesky_ : ndarray
         Upper-triangular factors U of the precisions U U' (inverse standard deviations if 'diag' or 'spherical'), of the
         same shape.
     volumes_ : ndarray of shape (n_components,)
-        Of covariances of a structure, det ** (1 / n_features). No method reads these three.
+        det(covariance) ** (1 / n_features) of each component, if the covariances have a three-letter structure. No
+        method reads this attribute and the next two.
     shapes_ : ndarray of shape (n_components, n_features)
-        Of these, the eigenvalues over the volume. They descend; where components share eigenvectors their means do, and
-        where these are the axes shapes are in the order of the features.
+        Eigenvalues of these covariances divided by the volume, in descending order. If components share eigenvectors,
+        the order is by the mean share of an eigenvalue in the trace; if these are the axes, it is that of the features.
     orientations_ : ndarray of shape (n_components, n_features, n_features)
-        Of these, the eigenvectors in columns, in the order of the shapes. The largest entry of each is positive.
+        Eigenvectors of these covariances in columns, in the order of `shapes_`. The largest entry of each is positive.
     background_ : ndarray of shape (2, n_features)
-        Lower and upper corner of the box that holds the data, if there is a background: it is sampled from the box.
+        Lower and upper corner of the box that holds the data, if there is a background; `sample` draws from the box.
     background_log_density_ : float
         Logarithm of the background's density.
     converged_ : bool
         Whether the best run converged.
     n_iter_ : int
-        Number of its iterations.
+        Number of iterations of the best run.
     lower_bound_ : float
-        Mean log-likelihood of a row at the beginning of its last iteration. With a prior, what is climbed is the
-        posterior density: the logarithm of the parameters' prior density is then added, over the weight of all rows.
-        `score`, `bic` and so on are of the likelihood alone.
+        Mean log-likelihood of a row at the beginning of the best run's last iteration. With a prior the fit maximises
+        the posterior density: the logarithm of the prior density of the parameters, divided by the weight of all rows,
+        is added. `score`, `bic` and the other methods use the likelihood alone.
     lower_bounds_ : list of float
-        The same for each of its iterations.
+        The same at the beginning of each iteration of the best run.
     stop_reason_ : {'tol', 'max_iter', 'callback', 'interrupt'}
-        Why it ended.
+        Why the best run ended.
     history_ : list of HistoryRecord
-        One record an iteration and run: restart, iteration, lower_bound, change, seconds, passes.
+        One record for each iteration of each run: restart, iteration, lower_bound, change, seconds, passes.
     stream_ : Stream
-        After `partial_fit`, what the next batch goes on from beside these attributes.
+        After `partial_fit`, the state that the next batch continues from, in addition to the parameters.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -163,33 +166,34 @@ class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
 
     Notes
     -----
-    A fitted model is its attributes: all methods read them, and they may be set by hand, covariances together with
-    `precisions_cholesky_`, or one of the two without the other. Parameters of the constructor are those of the next
-    fit: if `n_components`, `covariance_type` or `background` contradict the attributes, or these each other, methods
-    raise ValueError, and so do a warm start and `partial_fit`; `fit` without a warm start fits anew.
+    All methods of a fitted model read its attributes, which you may also set: `covariances_` and `precisions_cholesky_`
+    together, or one of the two if the other is absent. Parameters of the constructor are those of the next fit. If
+    `n_components`, `covariance_type` or `background` contradict the attributes, or these contradict each other, methods
+    raise ValueError, also `partial_fit` and a warm start; `fit` without a warm start begins a new fit.
 
-    A covariance is volume * orientation @ diag(shape) @ orientation.T. Of the structures EII, VII, EEI, VEI, EVI, VVI,
-    EEE, VEE, EVE, VVE, EEV, VEV, EVV and VVV of Banfield and Raftery (1993), VII is 'spherical', VVI 'diag', EEE 'tied'
-    and VVV 'full', but for the shape of the attributes. Estimates are those of Celeux and Govaert (1995). For VEI, VEE
-    and VEV they alternate until they arrive; for EVE and VVE, of which there may be several optima, they rotate the
-    eigenvectors in one plane after the other, and never lower the likelihood. Some of the columns need not have the
-    structure of all: `marginal` and `conditional` give a mixture of 'VVI' for EVI, and of 'VVV' for EVE, VVE, EEV, VEV
-    and EVV. Under a `prior` each covariance has its density, on those of the structure, whose constant is left out
-    where the covariances are several that share something; `scale` has the shape that 'spherical' asks for if the
-    structure is EII or VII, that of 'diag' if the last letter is I, and that of 'full' else.
+    A covariance is volume * orientation @ diag(shape) @ orientation.T. The structures of Banfield and Raftery (1993)
+    are EII, VII, EEI, VEI, EVI, VVI, EEE, VEE, EVE, VVE, EEV, VEV, EVV and VVV. VII equals 'spherical', VVI 'diag', EEE
+    'tied' and VVV 'full', except for the shape of the attributes. Estimates are those of Celeux and Govaert (1995). For
+    VEI, VEE and VEV the M-step alternates between volumes and shared factors until it converges. For EVE and VVE, which
+    may have several optima, it rotates the eigenvectors in one plane after the other, and never lowers the likelihood.
+    A subset of the columns may lack the structure: `marginal` and `conditional` return a mixture of 'VVI' for EVI,
+    and of 'VVV' for EVE, VVE, EEV, VEV and EVV. Under a `prior` each covariance has the prior density, restricted to
+    the structure; its normalising constant is left out if several covariances share something. The prior's `scale` has
+    the shape for 'spherical' if the structure is EII or VII, for 'diag' if another structure ends in I, and for 'full'
+    otherwise.
 
-    An array as `init_params` starts the fit with the M-step of these responsibilities, or of responsibilities one for
-    these components, on all rows, whatever `init_size`. Components are integers from 0 to n_components - 1;
-    responsibilities are not negative and sum to one in each row, up to 1e-6, as `z` does in mclust. Anything else is a
-    ValueError that names the first wrong row. So are `n_init` above 1, as all runs would be the same, and data in
-    chunks. A component without rows has weight 0, and keeps it, or is an error if `reg_covar` is 0. A background has
-    neither label nor column, and starts with its usual weight. What `fit` is told of `labels` holds from the first
-    E-step on, whatever the start. `partial_fit` reads the array with its first batch, and a warm start does not.
+    If `init_params` is an array, the fit starts with an M-step on all rows, whatever `init_size`: with the given
+    responsibilities, or with responsibility 1 for the given components. Components are integers from 0 to
+    n_components - 1. Responsibilities are at least 0 and sum to 1 in each row, up to 1e-6, like `z` in mclust. Other
+    values raise a ValueError that names the first wrong row. `n_init` above 1, with which all runs would be the same,
+    and data in chunks raise one too. A component without rows gets weight 0 and keeps it; if `reg_covar` is 0, it is an
+    error. A background has no label and no column in the array, and starts with its usual weight. The `labels` of `fit`
+    apply from the first E-step on. `partial_fit` uses the array with its first batch; a warm start ignores it.
 
     See Also
     --------
     PoissonMixture : Mixtures of Poisson distributions, for counts.
-    from_sklearn : Takes over a mixture that scikit-learn has fitted.
+    from_sklearn : Converts a mixture that scikit-learn has fitted.
 
     References
     ----------
@@ -210,7 +214,7 @@ class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
     >>> model.predict([[0, 0], [12, 3]])
     array([1, 0])
 
-    With a background rows that are far from all components are labelled -1:
+    With a background, rows that are far from all components are labelled -1:
 
     >>> random = np.random.default_rng(0)
     >>> X = np.vstack([random.normal(size=(200, 2)), random.uniform(-20, 20, size=(50, 2))])
@@ -287,10 +291,10 @@ class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
         self.n_jobs = n_jobs
 
     def to_sklearn(self) -> mixture.GaussianMixture:
-        """Make scikit-learn's mixture of the same fitted parameters, which needs this package no longer.
+        """Convert to scikit-learn's mixture with the same fitted parameters, which does not need fastem.
 
-        It has the same densities, labels and responsibilities for complete rows without errors. What its class does not
-        have is left out: priors, algorithms, `missing` and so on, and `fixed`, so that `bic` and `aic` count all
+        It has the same densities, labels and responsibilities for complete rows without errors. Features that its class
+        lacks are left out: priors, algorithms, `missing` and so on, and `fixed`, so that its `bic` and `aic` count all
         parameters as free.
 
         Returns
@@ -308,7 +312,7 @@ class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
 
         See Also
         --------
-        fastem.from_sklearn : The reverse.
+        fastem.from_sklearn : Convert a mixture that scikit-learn has fitted.
 
         Examples
         --------
@@ -334,7 +338,7 @@ class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
         conjugate = priors.conjugate(given, self.n_components, problem.source.origin, moments)
         return self._prior()._replace(conjugate=conjugate), moments
 
-    # Hooks that code written for scikit-learn's class calls
+    # Private methods of scikit-learn's class, which other code may call
 
     def _initialize(self, X: NDArray[Any], resp: NDArray[Any] | None) -> None:
         """Set the initial parameters from responsibilities (n_samples, n_components)."""
@@ -343,7 +347,7 @@ class GaussianMixture(Background, Denoising, Conditioning, BaseMixture):
         blocks = None if resp is None else given_blocks(resp)
         rows = Sample(values, None)
         extent = range_of(values) if self.background else None
-        model = copy(self)  # whose number of components is that of `resp`, as it is in scikit-learn
+        model = copy(self)  # with as many components as `resp` has columns, as in scikit-learn
         model.n_components = self.n_components if resp is None else np.shape(resp)[1]
         problem, _ = model._under_prior(problem_of(model._model(), rows, origin), Moments())
         mixture = model._surrounded(model._start(rows, origin, blocks, problem.prior), extent)

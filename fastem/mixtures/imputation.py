@@ -1,4 +1,4 @@
-"""What a fitted mixture knows of values that were not seen, or not exactly."""
+"""Imputation of missing values, and estimates of values that were measured with errors."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from fastem.engine.threads import limit_threads
 from fastem.mixtures import collections
 from fastem.mixtures.fitted import NOTHING_KNOWN, FittedMixture, Float
 
-BLOCK_NUMBERS = 2**18  # of values and responsibilities that are worked on at once
+BLOCK_NUMBERS = 2**18  # values and responsibilities in a block of rows
 
 
 class Imputing(FittedMixture):
-    """Filling in missing values."""
+    """Methods that fill in missing values."""
 
     def _expected(self, parameters: Parameters, responsibilities: Float, values: Float) -> Float:
-        """Expected values (n, d) of all cells of rows, given those that are there."""
+        """Expected values (n, d) of all cells of rows, given the observed values."""
         host = parameters.family.host
         if host.cells is not None:
             return responsibilities @ host.cells(parameters.described, np.arange(responsibilities.shape[1]), None)
-        weight = responsibilities.sum(axis=1, keepdims=True)  # of the components, beside a background
+        weight = responsibilities.sum(axis=1, keepdims=True)  # less than 1 if there is a background
         share = np.where(weight > 0.0, responsibilities / np.where(weight > 0.0, weight, 1.0), 0.0)
         origin, components = self._components_nearby(parameters)
         return weight * (mixed_means(components, share, values - origin, NOTHING) + origin)
@@ -38,7 +38,7 @@ class Imputing(FittedMixture):
     def _drawn(
         self, parameters: Parameters, responsibilities: Float, values: Float, n_draws: int, random_state: Any
     ) -> Float:
-        """Draws (n_draws, n, d) of all cells of rows, given those that are there."""
+        """Draws (n_draws, n, d) of all cells of rows, given the observed values."""
         host = parameters.family.host
         if host.cells is not None:
             chosen = np.stack([drawn_components(responsibilities, random_state) for _ in range(n_draws)])
@@ -48,12 +48,12 @@ class Imputing(FittedMixture):
         return np.asarray(drawn + origin)
 
     def _components_nearby(self, parameters: Parameters, *, projected: bool = False) -> tuple[Float, Components]:
-        """An origin near the means, or zero for projected rows, and the components about it."""
+        """An origin (d,) near the means, or zero for projected rows, and the components in coordinates about it."""
         origin, mixture = parameters.nearby(None if projected else self._locations().dtype)
         return origin, components_of(parameters.family, mixture.params)
 
     def _shares(self, rows: Sample, parameters: Parameters, first: int = 0) -> Float:
-        """Responsibilities in float64, NaN standing for a missing value; `first` is the number of rows before."""
+        """Responsibilities (n, K) in float64; NaN is a missing value, `first` the index of the first row in X."""
         with limit_threads(self.n_jobs):
             wanted = Wanted(responsibilities=True)
             found = self._evaluate_rows(rows, wanted, parameters, lambda row: f"row {first + row}", missing=True)
@@ -61,23 +61,23 @@ class Imputing(FittedMixture):
 
     @collections.lazy_on_collections(collections.completed_rows)
     def impute(self, X: ArrayLike, n_draws: int | None = None) -> NDArray[Any]:
-        """Fill in missing values: by their expectation given the row's other values, or by draws.
+        """Fill in missing values by their expectations given the row's other values, or by draws.
 
-        Draws keep the spread that expectations lose: what is computed from each of them and then averaged has the right
-        uncertainty (Rubin, 1987, Multiple imputation for nonresponse in surveys). Draws of counts are whole, the
-        expectation of a count need not be.
+        Draws keep the variance that expectations lose: an estimate that is computed from each draw and then averaged
+        has the right uncertainty (Rubin, 1987, Multiple imputation for nonresponse in surveys). Draws of counts are
+        whole numbers; the expectation of a count need not be.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
             Rows, NaN where a value is missing.
         n_draws : int, default=None
-            Number of draws from the conditional distribution; None gives its mean. `random_state` seeds them.
+            Number of draws from the conditional distribution, seeded by `random_state`; None gives its mean.
 
         Returns
         -------
         X : ndarray of shape (n_samples, n_features), or (n_draws, n_samples, n_features)
-            The rows with all values; those that were there are as they were.
+            The completed rows; observed values are unchanged.
 
         Raises
         ------
@@ -111,7 +111,7 @@ class Imputing(FittedMixture):
     def _fill(
         self, result: NDArray[Any], values: NDArray[Any], parameters: Parameters, first: int, random_state: Any
     ) -> None:
-        """Write expectations (n, d), or draws (n_draws, n, d), over what is missing in rows from row `first` on."""
+        """Write expectations (n, d), or draws (n_draws, n, d), over the missing values; `first` as in `_shares`."""
         shares = self._shares(Sample(values, None), parameters, first)
         missing = np.isnan(values)
         incomplete = missing.any(axis=1)
@@ -124,7 +124,7 @@ class Imputing(FittedMixture):
 
 
 class Denoising(Imputing):
-    """Of Gaussian mixtures, errors of measurement too."""
+    """Methods that fill in missing values and, for Gaussian mixtures, estimate values behind measurement errors."""
 
     @collections.lazy_on_collections(collections.means_and_covariances)
     def denoise(
@@ -135,23 +135,23 @@ class Denoising(Imputing):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            What was measured, NaN where nothing was; of as many columns as projections have rows, if there are any.
+            The measured values, NaN where a value is missing; with projections, X has a column for each of their rows.
         noise : array-like, default=None
             Variances or covariances of the errors, see `fit`.
         projection : array-like of shape (n_samples, n_columns, n_features), default=None
-            What the columns of X see of the features, see `fit`.
+            Matrices from features to the columns of X, see `fit`.
 
         Returns
         -------
         mean : ndarray of shape (n_samples, n_features)
-            Expectation of each row's value, given what was measured.
+            Expected value behind each row, given the measured values.
         covariance : ndarray of shape (n_samples, n_features, n_features)
-            Of its posterior distribution, which is a mixture again, about that mean.
+            Covariance of its posterior distribution, which is a mixture again.
 
         Raises
         ------
         ValueError
-            If noise or projections have the wrong shape or are none; if the mixture has a background.
+            If noise or projections have the wrong shape or are not valid; if the mixture has a background.
 
         References
         ----------
@@ -171,7 +171,7 @@ class Denoising(Imputing):
         """
         parameters = self._fitted()
         if parameters.family.background:
-            raise ValueError("denoise is not for mixtures with a background: behind its rows any value is as probable")
+            raise ValueError("denoise is not for mixtures with a background: its rows say nothing about true values")
         known = Known(None, noise, projection)
         values = self._values(X, known, missing=True)
         annotations = annotate(known, values.shape, self._n_weights())
@@ -183,7 +183,7 @@ class Denoising(Imputing):
     def _posterior(
         self, parameters: Parameters, shares: Float, values: Float, annotations: Annotations
     ) -> tuple[Float, Float]:
-        """Means and covariances of the values behind rows, computed about an origin near the means."""
+        """Means (n, d) and covariances (n, d, d) of the values behind rows, computed about an origin near the means."""
         origin, components = self._components_nearby(parameters, projected=annotations.projection is not None)
         shift = 0.0 if annotations.projection is not None else origin
         found, covariances = mixed_expectations(components, shares, values - shift, annotations)

@@ -1,4 +1,4 @@
-"""What a fitted mixture says of rows: densities, labels, responsibilities."""
+"""Densities, labels and responsibilities of rows under a fitted mixture."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Predicting(FittedMixture):
         X : array-like of shape (n_samples, n_features), or source
             The data; a source, see `fastem.Source`, is read once.
         noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+            Errors and projections of the rows, see `fit`; densities are then those of the measured values.
 
         Returns
         -------
@@ -49,7 +49,7 @@ class Predicting(FittedMixture):
         return found
 
     def _densities(self, X: Any, known: Known = NOTHING_KNOWN) -> NDArray[Any]:
-        """Log-densities of rows, in their type."""
+        """Log-densities of rows (n,), in the type of the rows."""
         evaluation = self._evaluate(X, Wanted(densities=True), known=known)
         with np.errstate(over="ignore"):
             return evaluation.scores.rows.densities.astype(evaluation.dtype, copy=False)
@@ -88,7 +88,7 @@ class Predicting(FittedMixture):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+            Errors and projections of the rows, see `fit`; densities are then those of the measured values.
 
         Returns
         -------
@@ -108,7 +108,7 @@ class Predicting(FittedMixture):
             and not is_partitioned(X)
             and str(getattr(X, "dtype", "")).rpartition(".")[2] == "float32"
         ):
-            # in float32, like scikit-learn: programs compare it with the mean of score_samples
+            # in float32, as in scikit-learn: users compare it with the mean of score_samples
             return float(self._densities(X, Known(None, noise, projection)).mean())
         log_likelihood, _, total = self._totals(X, sample_weight, Known(None, noise, projection))
         return log_likelihood / total
@@ -124,7 +124,7 @@ class Predicting(FittedMixture):
         X : array-like of shape (n_samples, n_features), or source
             The data; a source, see `fastem.Source`, is read once.
         noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+            Errors and projections of the rows, see `fit`; densities are then those of the measured values.
 
         Returns
         -------
@@ -150,14 +150,14 @@ class Predicting(FittedMixture):
     def predict_proba(
         self, X: ArrayLike, *, noise: ArrayLike | None = None, projection: ArrayLike | None = None
     ) -> NDArray[Any]:
-        """Compute the responsibilities: the probability of each component, given the row; the background's is the last.
+        """Compute the responsibilities: the probability of each component given the row; a background comes last.
 
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features), or source
             The data; a source, see `fastem.Source`, is read once.
         noise, projection : array-like, default=None
-            Of the errors with which the rows were measured, see `fit`: densities are then those of what was measured.
+            Errors and projections of the rows, see `fit`; densities are then those of the measured values.
 
         Returns
         -------
@@ -178,5 +178,5 @@ class Predicting(FittedMixture):
         return found
 
     def _responsibilities(self, X: Any, known: Known = NOTHING_KNOWN) -> NDArray[Any]:
-        """Responsibilities of rows, in their type."""
+        """Responsibilities of rows (n, K), in the type of the rows."""
         return self._evaluate(X, Wanted(responsibilities=True), known=known).scores.rows.responsibilities

@@ -1,4 +1,4 @@
-"""A fitted mixture in notebooks: scikit-learn's representation, and the components below it."""
+"""Representation of mixtures in notebooks: that of scikit-learn, and the components below it."""
 
 from __future__ import annotations
 
@@ -27,19 +27,20 @@ STYLE = """<style>
 
 
 class Summary(NamedTuple):
-    """What is shown of a fitted mixture.
+    """Figures of a fitted mixture that notebooks show.
 
     Attributes
     ----------
     weights : ndarray of shape (n_components,)
-        That of a background is the last.
+        The weight of a background is the last.
     locations : ndarray of shape (n_components, n_features)
-        Without a background.
+        Means or rates of the components, without a background.
     covariances : ndarray of shape (n_components, n_features, n_features)
-        Or what plots show in their place.
+        Covariances, or what plots show in their place.
     features : list of str
-        Their names.
+        Names of the features.
     family : Family
+        Family of the components, without a background.
     """
 
     weights: Float
@@ -56,7 +57,7 @@ class Summary(NamedTuple):
 
 
 class Represented(FittedMixture):
-    """Methods by which notebooks show a mixture."""
+    """Methods that represent a mixture in notebooks."""
 
     def _html_repr(self) -> str:
         """scikit-learn's representation, with a table and a picture of the components if the mixture is fitted."""
@@ -64,7 +65,7 @@ class Represented(FittedMixture):
             summary = _summary_of(self)
         except NotFittedError:
             return str(estimator_html_repr(self))
-        except ValueError as error:  # attributes that were set by hand contradict each other, or the parameters
+        except ValueError as error:  # attributes set by hand contradict each other, or the constructor's parameters
             unfitted = type(self)(**self.get_params(deep=False))
             return f"{estimator_html_repr(unfitted)}<div>{html.escape(str(error))}</div>"
         return f"{estimator_html_repr(self)}{_summary(self, summary)}"
@@ -84,7 +85,7 @@ def _summary_of(model: FittedMixture) -> Summary:
 
 
 def _summary(model: Any, summary: Summary) -> str:
-    """Table and picture, side by side."""
+    """HTML of the table and the picture, side by side."""
     weights, locations, covariances, features, family = summary
     if len(features) == 1:
         picture = sketch_of_densities(without_names(model), locations, covariances, family)
@@ -96,7 +97,7 @@ def _summary(model: Any, summary: Summary) -> str:
 
 
 def _table(summary: Summary) -> str:
-    """A row for each component that is shown, and a count of the others."""
+    """HTML of a table with a row for each component that is shown, and the number of the others."""
     shown, n_features = summary.shown, len(summary.features)
     columns = range(min(n_features, MOST_FEATURES))
     kind = summary.family.parameters[0].singular
@@ -122,12 +123,13 @@ def _row(cells: list[str], kind: str = "td") -> str:
 
 
 def _bar(weight: float) -> str:
-    """A weight, and a bar as long as it is large."""
+    """A weight, and a bar whose length is proportional to it."""
     bar = f'<span style="display:inline-block;height:.7em;width:{60 * weight:.1f}px;background:#888"></span>'
     return f"{weight:.3f} {bar}"
 
 
 def _cell(summary: Summary, component: int, column: int) -> str:
+    """Location of a component in a column, with its deviation unless the family is discrete."""
     location = summary.locations[component, column]
     if summary.family.host.discrete:
         return f"{location:.6g}"
@@ -135,7 +137,7 @@ def _cell(summary: Summary, component: int, column: int) -> str:
 
 
 def _outcome(model: Any) -> str:
-    """How the fit ended, if it is a fit that made the parameters."""
+    """How the fit ended; empty if the parameters are not those of a fit."""
     found = vars(model)
     if not {"converged_", "n_iter_", "lower_bound_"} <= found.keys():
         return ""
@@ -146,7 +148,7 @@ def _outcome(model: Any) -> str:
 
 
 def with_deviation(mean: float, deviation: float, sign: str = "±") -> str:
-    """Write both with as many decimals as give the deviation three digits.
+    """Write mean and deviation with the decimals that give the deviation three significant digits.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Small pictures of mixtures as inline SVG, which need no library."""
+"""Small pictures of mixtures as inline SVG, drawn without a plotting library."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from fastem.families import Family
 from fastem.mixtures.fitted import Float
 
 WIDTH, HEIGHT = 220, 160
-# Okabe and Ito's palette, told apart by every kind of colour vision; its black
-# is kept for the whole mixture and its yellow is too pale for lines on white.
+# Okabe and Ito's palette, which people with any kind of colour vision can tell apart. Its black is kept for
+# the whole mixture, and its yellow is left out: it is too pale for lines on white.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7A5195")
 GREY = "#888888"
 N_POINTS = 121
-NEARLY_ZERO = 0.003  # of the highest density: less than half a pixel
+NEARLY_ZERO = 0.003  # relative to the highest density: less than half a pixel
 
 
 def colour_of(component: int) -> str:
@@ -39,16 +39,18 @@ class Moments(NamedTuple):
 
 
 def sketch_of_contours(weights: Float, moments: Moments, shown: Sequence[int], discrete: bool) -> str:
-    """Ellipses of components at one and two standard deviations in the first two features, fainter if they are light.
+    """Draw ellipses of components at one and two standard deviations in the first two features.
+
+    Components of small weight are fainter.
 
     Parameters
     ----------
     weights : ndarray of shape (n_components,) or (n_components + 1,)
     moments : Moments
     shown : sequence of int
-        Which components.
+        Indices of the components to draw.
     discrete : bool
-        Whether values are whole numbers: crosses take the place of ellipses.
+        Whether values are whole numbers: then crosses replace the ellipses.
 
     Returns
     -------
@@ -74,7 +76,7 @@ def sketch_of_contours(weights: Float, moments: Moments, shown: Sequence[int], d
 
 
 def _ellipses(form: Float, colour: str) -> str:
-    """At one and two standard deviations."""
+    """Ellipses of a covariance (2, 2) at one and two standard deviations."""
     lengths, directions = np.linalg.eigh(form)
     minor, major = np.sqrt(np.maximum(lengths, 0.0))
     turn = f'transform="rotate({-np.degrees(np.arctan2(directions[1, 1], directions[0, 1])):.1f})"'  # y runs down
@@ -83,7 +85,7 @@ def _ellipses(form: Float, colour: str) -> str:
 
 
 def _cross(form: Float, colour: str) -> str:
-    """Of one standard deviation, and thinner of two."""
+    """Crosses of a covariance (2, 2): of one standard deviation, and a thinner one of two."""
     across, up = np.sqrt(np.diagonal(form))
     look = f'stroke="{colour}" stroke-width'
     return "".join(
@@ -93,7 +95,7 @@ def _cross(form: Float, colour: str) -> str:
 
 
 def sketch_of_densities(model: Any, means: Float, covariances: Float, family: Family) -> str:
-    """Density of a mixture of one feature, and of its components times their weights.
+    """Draw the density of a mixture of one feature, and the components' densities times their weights.
 
     Parameters
     ----------
@@ -127,7 +129,7 @@ def sketch_of_densities(model: Any, means: Float, covariances: Float, family: Fa
 
 
 def _grid(centres: Float, deviations: Float, family: Family) -> Float:
-    """Points across all components, whole numbers where only these have a probability."""
+    """Points (g,) across all components, from their centres and deviations (K,); whole numbers if discrete."""
     low, high = (centres - 3.2 * deviations).min(), (centres + 3.2 * deviations).max()
     if not family.host.discrete:
         return np.linspace(low, high, N_POINTS)
@@ -136,7 +138,7 @@ def _grid(centres: Float, deviations: Float, family: Family) -> Float:
 
 
 def _line(across: Float, heights: NDArray[Any], colour: str, discrete: bool, more: str = "") -> str:
-    """A curve, or a stem for each number, where the height is more than nearly zero."""
+    """A curve, or a stem for each number, through heights (g,) that are more than nearly zero."""
     above = np.flatnonzero(heights > NEARLY_ZERO)
     there = slice(max(above[0] - 1, 0), above[-1] + 2)
     across, up = across[there], HEIGHT - 0.96 * HEIGHT * heights[there]

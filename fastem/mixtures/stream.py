@@ -1,4 +1,4 @@
-"""Streams: what stepwise EM remembers between calls of `partial_fit`, as a fitted attribute."""
+"""Streams: the state of stepwise EM between calls of `partial_fit`, as a fitted attribute."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Float = NDArray[np.float64]
 
 
 class Stream(NamedTuple):
-    """Where stepwise EM stands after some batches, in float64 and about an origin near the data.
+    """State of stepwise EM after some batches, in float64 and in coordinates about an origin near the data.
 
-    The next batch goes on from here if the fitted attributes are those that were published with it, and from the fitted
-    attributes if they have been set since.
+    The next batch continues from this state if the fitted attributes are those that were set with it. If they have been
+    set since, it begins a new stream from the fitted attributes.
 
     Attributes
     ----------
@@ -34,17 +34,18 @@ class Stream(NamedTuple):
     parameters : dict of str to ndarray
         The components' parameters by name.
     origin : ndarray of shape (n_features,)
-        Where the coordinates begin.
+        Origin of the coordinates.
     mass, statistics, about : ndarray
-        Running averages of expected sufficient statistics, and the means about which they are, or None for 0.
+        Running averages of the sums of responsibilities and of the expected sufficient statistics, and the means about
+        which moments are taken, or None for 0.
     n_batches : int
         Number of batches.
     seen : float
-        Weight of their rows.
+        Total weight of their rows.
     moments : tuple
-        Mean and covariance that a prior's defaults take from the first batch; None where they take none.
+        Mean and covariance of the first batch that the prior's defaults use; None for those that they do not use.
     published : str
-        Digest of the fitted attributes that go with it.
+        Digest of the fitted attributes that were set with this state.
     """
 
     family: str
@@ -60,17 +61,17 @@ class Stream(NamedTuple):
     published: str
 
     def goes_with(self, family: Family, n_weights: int, attributes: Mapping[str, Any]) -> bool:
-        """Whether a stream of this family and number of components goes on from these attributes."""
+        """Whether the stream is of this family and number of weights, and was set with these attributes."""
         same = self.family == family.name and self.weights.shape == (n_weights,)
         return same and self.published == digest(family, attributes)
 
     def state(self, family: Family, varied: Family) -> State:
-        """The state to go on from, with a batch for a variation of the family, which may have more statistics.
+        """State to continue from with a batch for a variation of the family, which may have more statistics.
 
         Raises
         ------
         ValueError
-            If an array has not the shape that its family and the number of components ask for.
+            If an array does not have the shape that follows from the family and the number of components.
         """
         self._check(family)
         mixture = Mixture(self.weights, family.restore(self.parameters))
@@ -79,12 +80,12 @@ class Stream(NamedTuple):
         return State(mixture, sweep, self.about, self.n_batches, 0, self.seen, None, 0)
 
     def check(self, family: Family) -> None:
-        """Check values too, as is due where a stream comes from a file.
+        """Check shapes and values, as a stream from a file requires.
 
         Raises
         ------
         ValueError
-            If the stream is none that `partial_fit` has left.
+            If `partial_fit` cannot have made the stream.
         """
         self._check(family)
         n_components = self.weights.size - int(family.background)
@@ -95,9 +96,10 @@ class Stream(NamedTuple):
             raise ValueError(f"stream_: {error}") from None
         sums = (self.mass, self.statistics, self.origin, *(() if self.about is None else (self.about,)))
         if not all(np.isfinite(array).all() for array in sums) or self.mass.min() < 0.0:
-            raise ValueError("stream_ holds statistics of no data")
+            raise ValueError("stream_ holds statistics of no data: they are not finite, or masses are below 0")
 
     def _check(self, family: Family) -> None:
+        """Check which arrays there are, their shapes and types."""
         n_weights, n_features = self.weights.size, self.origin.size
         n_components = n_weights - int(family.background)
         arrays = {**self.parameters, **{name: getattr(self, name) for name in SIZES}}
@@ -133,7 +135,7 @@ def stream_of(
     moments: Moments,
     attributes: Mapping[str, Any],
 ) -> Stream:
-    """The stream of a family after a batch, whose parameters are these, and were published as these attributes."""
+    """Stream after a batch, from described parameters about an origin (d,) and the fitted attributes set with it."""
     assert state.statistics is not None
     n_stats = family.n_stats(origin.size, state.mixture.weights.size)
     return Stream(

@@ -1,4 +1,4 @@
-"""Mixtures that take in one batch of rows after the other, and how fitted attributes are set."""
+"""`partial_fit`, which updates a mixture with one batch of rows after the other, and how fitted attributes are set."""
 
 from __future__ import annotations
 
@@ -55,12 +55,12 @@ class Streaming(UnfittedMixture):
         noise: ArrayLike | None = None,
         projection: ArrayLike | None = None,
     ) -> Self:
-        """Take in a batch of rows by a step of stepwise EM, see `fastem.Stepwise`.
+        """Update the mixture with a batch of rows, by a step of stepwise EM, see `fastem.Stepwise`.
 
-        The first call finds a start on its batch, as `fit` does, or continues from fitted parameters if there are any;
-        its batch should hold rows of all components. Options are those of `algorithm` if that is a `Stepwise`. A stream
-        goes on after pickling, and after saving and loading, with the bits that it would have without. Parameters that
-        are set by hand in between, or a `fit`, end it: the next batch begins a new stream from the fitted parameters.
+        The first call computes a start from its batch, as `fit` does, or continues from fitted parameters if there are
+        any. Its batch should hold rows of all components. If `algorithm` is a `Stepwise`, its options are used. A
+        stream continues after pickling, or saving and loading, with the same results to the last bit. If parameters are
+        set by hand or `fit` is called in between, the next batch begins a new stream from the fitted parameters.
 
         Parameters
         ----------
@@ -71,21 +71,21 @@ class Streaming(UnfittedMixture):
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         labels, noise, projection : array-like, default=None
-            What else is known of the rows, see `fit`.
+            Known components, errors and projections of the rows, see `fit`.
 
         Returns
         -------
         self : object
-            The mixture after the step. `lower_bound_` is the mean log-likelihood that the batch had before it (and the
-            logarithm of a prior's density there, over the weight of all rows so far), and `n_iter_` the number of
-            batches so far.
+            The mixture after the step. `lower_bound_` is the mean log-likelihood of the batch before the step; with a
+            prior, the logarithm of its density before the step is added, divided by the weight of all rows so far.
+            `n_iter_` is the number of batches so far.
 
         Raises
         ------
         ValueError
-            If X cannot be a sample of the mixture, has another number of features than the batches before, or a
-            component degenerates; if `n_components` and so on contradict the fitted parameters. The
-            mixture is then as it was before the call.
+            If X is not valid for the mixture or has another number of features than the batches before; if a component
+            degenerates; if constructor parameters such as `n_components` contradict the fitted parameters. After an
+            error the mixture is unchanged.
 
         Examples
         --------
@@ -132,7 +132,7 @@ class Streaming(UnfittedMixture):
         return self
 
     def _partial_fit_each(self, X: Any, beside: Beside) -> Self:
-        """Take in the partitions of a collection, one after the other."""
+        """Update the mixture with the partitions of a collection, one after the other."""
         source = as_source(X)
         assert source is not None
         for index, piece in enumerate(source.beside(*beside).collection().pieces):
@@ -143,7 +143,10 @@ class Streaming(UnfittedMixture):
         return self
 
     def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:
-        """A stream whose first batch is `rows`, from a start or fitted parameters, and where a new background is."""
+        """Problem and state of a stream whose first batch is `rows`, from a start or from fitted parameters.
+
+        Also the moments that the prior uses, and the range of the rows if a new background needs it.
+        """
         random_state = check_random_state(self.random_state)
         posed = self._checked(self._pose_rows(rows, random_state, begins=fitted is None))
         problem, moments = self._under_prior(posed.problem, Moments())
@@ -154,7 +157,7 @@ class Streaming(UnfittedMixture):
         return problem, begin(fitted.about(problem.source.origin)), moments, None
 
     def _taken_up(self, rows: Sample, stream: Stream) -> tuple[Problem, State, Moments, None]:
-        """A stream whose next batch is `rows`."""
+        """The same for a stream whose next batch is `rows`."""
         self._check_width(rows, stream.origin.size)
         problem = problem_of(self._model(), rows, stream.origin)
         check_domain(problem.family, rows.values, type(self).__name__)
@@ -162,16 +165,16 @@ class Streaming(UnfittedMixture):
         return problem, stream.state(self._family(), problem.family), moments, None
 
     def _stream(self) -> Stream | None:
-        """What `partial_fit` goes on from beside the fitted parameters, unless these have been set since."""
+        """Stream that `partial_fit` continues; None if there is none, or fitted parameters have been set since."""
         stream: Stream | None = vars(self).get("stream_")
         if stream is None or not stream.goes_with(self._family(), self._n_weights(), vars(self)):
             return None
         if self._family().background:
-            self._fitted()  # its volume may have been set
+            self._fitted()  # checks the background's volume, which a user may have changed
         return stream
 
     def _check_state(self) -> None:
-        """Check the fitted attributes, as is due where they are saved or loaded."""
+        """Check the fitted attributes, when they are saved or have been loaded."""
         self._fitted()
         stream = vars(self).get("stream_")
         if stream is not None:
@@ -186,7 +189,7 @@ class Streaming(UnfittedMixture):
         attributes: dict[str, Any],
         rest: dict[str, Any] = NOTHING_MORE,
     ) -> None:
-        """Set the fitted attributes, at once; those of a background or stream that the mixture no longer has go."""
+        """Set the fitted attributes, all at once, and delete optional ones that no longer apply."""
         learned = {
             **attributes,
             "converged_": run.converged,

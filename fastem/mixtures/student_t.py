@@ -27,8 +27,8 @@ from fastem.mixtures.fitted import Float
 class StudentTMixture(Background, Conditioning, BaseMixture):
     """Mixture of multivariate t distributions: clusters with heavy tails, which outliers do not widen.
 
-    A t distribution with `df` degrees of freedom is a normal distribution whose covariance is, for each row, its scale
-    matrix over a gamma variable of mean 1. The smaller `df`, the heavier its tails; infinitely many are a normal
+    A row of a t distribution with `df` degrees of freedom is normal given its gamma variable of mean 1: the covariance
+    is the scale matrix divided by this variable. The smaller `df`, the heavier the tails; df = inf is a normal
     distribution.
 
     Parameters
@@ -36,26 +36,26 @@ class StudentTMixture(Background, Conditioning, BaseMixture):
     n_components : int, default=1
         Number of components.
     covariance_type : {'full', 'tied', 'diag', 'spherical'}, default='full'
-        Form of the scale matrices: one a component, one for all, diagonal ones, or multiples of the identity. Columns
-        of one row share its gamma variable, so that they are not independent even where these matrices are diagonal.
+        Form of the scale matrices: one for each component, one for all, diagonal ones, or multiples of the identity.
+        The columns of a row share its gamma variable, so they are not independent even if the matrices are diagonal.
     df : {'shared', 'component'}, float or array-like of shape (n_components,), default='shared'
-        Degrees of freedom: one number that all components share and the fit estimates, or one for each component, or
-        numbers that are given and stay, of which inf is one. Estimates begin at 30 and are at least 0.01; inf is an
-        estimate like any other, where no tails are found that are heavier than a normal distribution's.
+        Degrees of freedom. 'shared' estimates one number for all components, 'component' one for each. A number, or an
+        array of one for each component, stays as given; inf is allowed. Estimates start at 30 and are at least 0.01; an
+        estimate is inf if the tails are not heavier than those of a normal distribution.
     tol : float, default=1e-3
-        An iteration that changes the mean log-likelihood of a row by less ends the fit.
+        The fit ends when an iteration changes the mean log-likelihood of a row by less than this; see `convergence`.
     reg_covar : float, default=1e-6
         Added to the diagonal of scale matrices.
     max_iter : int, default=100
         Largest number of iterations of a run.
     n_init : int, default=1
-        Number of runs; the best is kept.
+        Number of runs; the one with the largest lower bound is kept.
     init_params : {'kmeans', 'k-means++', 'random', 'random_from_data'} or array-like, default='kmeans'
         How a run starts: from the clusters of k-means, from rows chosen by k-means++, from random responsibilities, or
-        from rows chosen at random. An array is the component of each row of X, of shape (n_samples,), or each row's
-        responsibilities, of shape (n_samples, n_components): see Notes.
+        from rows chosen at random. An array gives the component or the responsibilities of each row; see the Notes
+        of `GaussianMixture`.
     weights_init : array-like of shape (n_components,), default=None
-        Mixing weights to start from; with a background its weight is the last of n_components + 1.
+        Mixing weights to start from; with a background n_components + 1 weights, the last for the background.
     means_init : array-like of shape (n_components, n_features), default=None
         Means to start from.
     scales_init : array-like, default=None
@@ -65,43 +65,39 @@ class StudentTMixture(Background, Conditioning, BaseMixture):
     warm_start : bool, default=False
         Whether `fit` continues from the last fit.
     verbose : int, default=0
-        1 prints iterations, 2 times and changes as well.
+        1 prints iterations, 2 also prints times and changes.
     verbose_interval : int, default=10
         Number of iterations between prints.
     init_size : int, default=100000
         Starts are computed on at most this many rows, drawn at random; see `GaussianMixture`.
     fixed : str, list of str, or dict, default=None
-        Parameters that keep their initial values, of 'weights', 'means' and 'scales': by name, or as a mapping of names
-        to truth values, one for each component. Maximum likelihood estimates what is left.
+        Parameters that keep their initial values, of 'weights', 'means' and 'scales': names, or a dict of names with
+        one truth value for each component. The fit estimates the other parameters.
     weights_prior : float or array-like of shape (n_components,), default=None
-        Concentration of a Dirichlet prior of the weights, for all components or each: weights are proportional to the
-        components' masses + `weights_prior` - 1. At least 1, which prefers none; above, no component dies out. The mode
-        of the posterior is estimated, see `lower_bound_`. With a background its entry is the last of n_components + 1.
+        Concentration of a Dirichlet prior of the mixing weights, at least 1: one number for all components or one for
+        each, see `GaussianMixture`.
     background : bool or float, default=False
-        Whether there is one more component, for outliers that tails do not explain, with a uniform density: see
+        Whether the mixture has one more component, with a uniform density, for outliers beyond the heavy tails; see
         `GaussianMixture`.
     missing : {'raise', 'marginalize'}, default='raise'
-        What NaN in X means, and a value that is masked, None or NA: an error, or a value that is missing at random.
-        Then the likelihood is that of the values that are there, by which rows are weighed too, and nothing is filled
-        in.
+        How to treat NaN in X, and values that are masked, None or NA: 'raise' raises an error, 'marginalize' treats
+        them as missing at random. The likelihood and the expected gamma variables are then those given the observed
+        values, and no value is filled in.
     algorithm : {'em', 'incremental', 'sparse', 'stepwise', 'hard', 'stochastic'} or object, default='em'
-        How the likelihood is climbed, by name or as an object with options: see `fastem.Batch`, `Incremental`,
-        `Sparse`, `Stepwise`, `Hard` and `Stochastic`. 'incremental' and 'sparse' need `df` as a number.
+        Algorithm that maximises the likelihood, by name or as an object with options. See `fastem.Batch`,
+        `Incremental`, `Sparse`, `Stepwise`, `Hard` and `Stochastic`. 'incremental' and 'sparse' need given `df`.
     acceleration : {'squarem', 'anderson'}, default=None
-        Extrapolates the iterations of 'em', which helps where they are many; a bound that falls takes an extrapolation
-        back.
+        Extrapolation of the iterations of 'em', see `GaussianMixture`.
     convergence : {'bound', 'parameters', 'aitken'}, default='bound'
-        What has to be below `tol` for a fit to end. 'bound' is the change of the lower bound. 'parameters' is the
-        largest change of any parameter: of mixing weights as they are, of means and scale matrices in units of the
-        component's scale, of n_features / df. 'aitken' is what the lower bound is still to gain, extrapolated from its
-        last three values: it does not stop early where EM creeps.
+        Quantity that must fall below `tol` for a fit to end, see `GaussianMixture`. 'parameters' is the largest change
+        of a mixing weight, of a mean or scale matrix in units of the component's scale, or of n_features / df.
     n_jobs : int, default=None
         Number of threads; None takes numba's number, -1 all cores. Results do not depend on it, to the last bit.
 
     Attributes
     ----------
     weights_ : ndarray of shape (n_components,)
-        Mixing weights; with a background its weight is the last of n_components + 1.
+        Mixing weights; with a background n_components + 1 weights, the last for the background.
     means_ : ndarray of shape (n_components, n_features)
         Centres of the components, which are their means if df > 1.
     scales_ : ndarray
@@ -114,25 +110,25 @@ class StudentTMixture(Background, Conditioning, BaseMixture):
         Upper-triangular factors U of the inverse scale matrices U U' (inverse scales if 'diag' or 'spherical'), of the
         same shape.
     background_ : ndarray of shape (2, n_features)
-        Lower and upper corner of the box that holds the data, if there is a background: it is sampled from the box.
+        Lower and upper corner of the box that holds the data, if there is a background; `sample` draws from the box.
     background_log_density_ : float
         Logarithm of the background's density.
     converged_ : bool
         Whether the best run converged.
     n_iter_ : int
-        Number of its iterations.
+        Number of iterations of the best run.
     lower_bound_ : float
-        Mean log-likelihood of a row at the beginning of its last iteration. With a prior, what is climbed is the
-        posterior density: the logarithm of the parameters' prior density is then added, over the weight of all rows.
-        `score`, `bic` and so on are of the likelihood alone.
+        Mean log-likelihood of a row at the beginning of the best run's last iteration. With a prior the fit maximises
+        the posterior density: the logarithm of the prior density of the parameters, divided by the weight of all rows,
+        is added. `score`, `bic` and the other methods use the likelihood alone.
     lower_bounds_ : list of float
-        The same for each of its iterations.
+        The same at the beginning of each iteration of the best run.
     stop_reason_ : {'tol', 'max_iter', 'callback', 'interrupt'}
-        Why it ended.
+        Why the best run ended.
     history_ : list of HistoryRecord
-        One record an iteration and run: restart, iteration, lower_bound, change, seconds, passes.
+        One record for each iteration of each run: restart, iteration, lower_bound, change, seconds, passes.
     stream_ : Stream
-        After `partial_fit`, what the next batch goes on from beside these attributes.
+        After `partial_fit`, the state that the next batch continues from, in addition to the parameters.
     n_features_in_ : int
         Number of features.
     feature_names_in_ : ndarray of shape (`n_features_in_`,)
@@ -140,26 +136,21 @@ class StudentTMixture(Background, Conditioning, BaseMixture):
 
     Notes
     -----
-    A fitted model is its attributes: all methods read them, and they may be set by hand, scale matrices together with
-    `precisions_cholesky_`, or one of the two without the other. Parameters of the constructor are those of the next
-    fit: if `n_components` or `covariance_type` contradict the attributes, methods raise ValueError, and so do a warm
-    start and `partial_fit`; `fit` without a warm start fits anew. Degrees of freedom that are given take the place of
-    fitted ones in a warm start.
+    All methods of a fitted model read its attributes, which you may also set: `scales_` and `precisions_cholesky_`
+    together, or one of the two if the other is absent. Parameters of the constructor are those of the next fit. If
+    `n_components` or `covariance_type` contradict the attributes, methods raise ValueError, also `partial_fit` and a
+    warm start; `fit` without a warm start begins a new fit. In a warm start, degrees of freedom that are given as `df`
+    replace fitted ones.
 
-    An iteration reads the data once and raises the likelihood by one of two steps, whichever is sure to raise it more:
-    means and scale matrices move as in parameter-expanded EM (Liu, Rubin and Wu, 1998), or degrees of freedom and the
-    sizes of the scale matrices to the maximum of a bound of the likelihood that has its value, slope and curvature. So
-    fits take tens of iterations where EM of Peel and McLachlan takes thousands.
+    An iteration reads the data once, and takes that of two steps whose guaranteed increase of the likelihood is larger.
+    One updates means and scale matrices as in parameter-expanded EM (Liu, Rubin and Wu, 1998). The other updates the
+    degrees of freedom and the sizes of the scale matrices: it maximises a lower bound of the likelihood that has the
+    same value, slope and curvature at the present parameters. So a fit takes tens of iterations where the EM of Peel
+    and McLachlan takes thousands.
 
-    `regress` has infinite variances where df and the number of given columns are together at most 2. Errors of
-    measurement are refused: a t variable with a normal error has no t distribution. So are conditional distributions
-    of 'tied' components, whose scale matrices are different ones, given values.
-
-    An array as `init_params` starts the fit with the M-step of these responsibilities, or of responsibilities one for
-    these components, on all rows, whatever `init_size`. Components are integers from 0 to n_components - 1;
-    responsibilities are not negative and sum to one in each row, up to 1e-6, as `z` does in mclust. Anything else is a
-    ValueError that names the first wrong row. So are `n_init` above 1, as all runs would be the same, and data in
-    chunks. What `fit` is told of `labels` holds from the first E-step on, whatever the start.
+    `regress` returns infinite variances if df plus the number of given columns is at most 2. Measurement errors are
+    refused, because a t variable plus a normal error has no t distribution. `conditional` refuses 'tied' components,
+    because their scale matrices differ once values are given.
 
     See Also
     --------
@@ -174,7 +165,7 @@ class StudentTMixture(Background, Conditioning, BaseMixture):
 
     Examples
     --------
-    One component among outliers: its scale is that of the other rows.
+    One component and outliers: the fitted scale is that of the other rows.
 
     >>> import numpy as np
     >>> from fastem import GaussianMixture, StudentTMixture
@@ -257,7 +248,7 @@ class StudentTMixture(Background, Conditioning, BaseMixture):
         return f"student_t-{self.covariance_type}-{self.df if isinstance(self.df, str) else 'fixed'}"
 
     def _given_df(self) -> Float | None:
-        """Degrees of freedom that stay (K,); None if they are estimated."""
+        """Degrees of freedom (K,) that the user gave; None if they are estimated."""
         if isinstance(self.df, str):
             return None
         try:
@@ -276,7 +267,7 @@ class StudentTMixture(Background, Conditioning, BaseMixture):
         return found if given is None else {**found, "df": given}
 
     def _with_df(self, fitted: Parameters | None) -> Parameters | None:
-        """Fitted parameters with degrees of freedom that are given."""
+        """Fitted parameters, with the degrees of freedom that the user gave, if any, in place of fitted ones."""
         given = self._given_df()
         if fitted is None or given is None:
             return fitted

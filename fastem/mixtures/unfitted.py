@@ -1,4 +1,4 @@
-"""What precedes the loop: checks of data and parameters, the problem that the loop runs on, and where it starts."""
+"""Preparation of a fit: checks of data and parameters, the problem that the loop runs on, and its starts."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ UNIDENTIFYING = ("verbose", "verbose_interval", "n_jobs")  # parameters that cha
 
 
 def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
-    """Have a method that fails before it sets parameters leave the columns of the last fit as they were too."""
+    """Decorate a method: if it fails before it sets parameters, number and names of the columns stay as they were."""
 
     @functools.wraps(method)
     def kept(self: Any, *args: Any, **kwargs: Any) -> Any:
@@ -59,27 +59,27 @@ def unchanged_on_failure(method: Callable[..., Any]) -> Callable[..., Any]:
 
 
 class UnfittedMixture(Criteria):
-    """Parameters of a fit made ready for it."""
+    """Methods that prepare a fit."""
 
     weights_init: Any
 
-    # What the public face of a family provides
+    # Methods and attributes that a public class may override
 
     reg_covar: float = 0.0
     weights_prior: Any
 
     def _prior(self) -> Prior:
-        """What the M-step of a start knows before there are data: nothing is fixed in it."""
+        """Prior of a start's M-step, as far as it does not depend on the data; nothing is fixed in it."""
         return Prior(float(self.reg_covar), concentration=concentration(self.weights_prior, self._n_weights()))
 
     def _prior_from(self, problem: Problem, moments: Moments) -> tuple[Prior, Moments]:
-        """The same with what is made from data, and the moments of these that it takes; `moments` are those known."""
+        """The whole prior, and the moments of the data that it uses; `moments` holds those that are known."""
         return self._prior(), moments
 
     def _start(self, sample: Sample | None, origin: Float, blocks: Blocks | None, prior: Prior) -> Mixture:
-        """Mixture from starting responsibilities of a sample, if needed, and the user's initial parameters.
+        """Starting mixture, without a background.
 
-        It is without a background.
+        It has the user's initial parameters; others come from responsibilities (`blocks`) of the sample's rows.
         """
         family, initial = self._components(), self._initial(origin.size)
         weights = initial.pop("weights", None)
@@ -96,7 +96,7 @@ class UnfittedMixture(Criteria):
         return Mixture(np.array(weights[: self.n_components], dtype=np.float64), family.restore(described))
 
     def _published(self, weights: Float, parameters: Mapping[str, Float], origin: Float, dtype: Any) -> dict[str, Any]:
-        """Fitted attributes that tell of weights and described parameters, in the data's coordinates and type."""
+        """Fitted attributes for weights (K,) and described parameters about an origin (d,), in the type of the data."""
         family, described = self._family(), dict(parameters)
         log_density = described.pop("background_log_density", None)
         first = family.parameters[0].name
@@ -116,23 +116,23 @@ class UnfittedMixture(Criteria):
         return self._published(mixture.weights, described, origin, dtype)
 
     def _surrounded(self, mixture: Mixture, extent: Range | None) -> Mixture:
-        """The mixture with a background for data of this extent, if it is to have one."""
+        """The mixture, with a background for data of this range if it should have one."""
         return mixture
 
     def _divisible(self) -> bool:
-        """Whether a background, if there is one, has a part for each column."""
+        """Whether the density of a background is a product over the columns, so that it is known for some of them."""
         return True
 
     def _placed(self, extent: Range | None, dtype: Any) -> dict[str, Any]:
-        """Fitted attributes that tell where the background is, if there is one; None lets it be where it was."""
+        """Fitted attributes for the box of the background, if there is one; without an extent the box stays."""
         return {}
 
     def _published_prior(self, problem: Problem, dtype: Any) -> dict[str, Any]:
-        """Fitted attributes that tell of the prior, where there are any."""
+        """Fitted attributes for the prior, if the class has any."""
         return {}
 
     def _explain(self, error: ComponentError, dtype: Any) -> ValueError:
-        """Error that tells which component failed, and what to do."""
+        """Error that says which component degenerated, and what to do."""
         family = self._components()
         message = family.host.degenerate + (USE_FLOAT64 if dtype == np.float32 else "")
         shared = [parameter.singular for parameter in family.parameters[1:] if parameter.shared]
@@ -143,10 +143,10 @@ class UnfittedMixture(Criteria):
         size, total = error.mass[error.component], error.mass.sum()
         return ValueError(f"{message} It is component {error.component}, whose size is {size:.6g} of {total:.6g} rows.")
 
-    # What they give
+    # Methods that all public classes share
 
     def _initial(self, n_features: int) -> dict[str, Float]:
-        """The user's initial parameters that were given, by name: checked wherever they are read."""
+        """Initial parameters that the user gave, by name, checked."""
         weights, names = self.weights_init, getattr(self, "feature_names_in_", None)
         found = {} if weights is None else {"weights": validation.check_weights(weights, self._n_weights())}
         for initial in self._family().host.initial:
@@ -163,6 +163,7 @@ class UnfittedMixture(Criteria):
         return all(getattr(self, name) is not None for name in self._arguments().values())
 
     def _model(self) -> Model:
+        """Description of this estimator for the functions that set up a problem."""
         names = getattr(self, "feature_names_in_", None)
         missing = self.missing == "marginalize"
         return Model(self._family(), self._prior(), type(self).__name__, missing, names, self._divisible())
@@ -176,12 +177,12 @@ class UnfittedMixture(Criteria):
         first: bool = True,
         whole: bool = True,
     ) -> Sample:
-        """Check data and what is known of them; a batch that is not the first may be small, or lack labels."""
+        """Check data and annotations: `first` for a new fit, `whole` if labels must allow rows of each component."""
         values = self._values(X, known, first=first, ensure_min_samples=2 if first else 1)
         weights = validation.sample_weights(sample_weight, values)
         annotations = annotate(known, values.shape, self._n_weights(), weights, whole=whole)
         rows = Sample(values, weights, annotations)
-        if first and known.projection is not None:  # features are not the columns of X
+        if first and known.projection is not None:  # the columns of X are not the features
             self.n_features_in_ = rows.annotations.n_features(values.shape[1])
             if hasattr(self, "feature_names_in_"):
                 del self.feature_names_in_
@@ -221,16 +222,16 @@ class UnfittedMixture(Criteria):
         return found.posed
 
     def _check_no_given_start(self) -> None:
-        """Raise ValueError if a fit of rows that do not come as one array would begin with a start for each."""
+        """Raise ValueError if the user gave a start for each row, but rows do not come as one array."""
         if self._starts_from_array() and not self._continues():
             given.check_possible(self.n_init, chunks=True)
 
     def _sample_size(self) -> int:
-        """Number of rows that a start takes at most; 0 if none is needed."""
+        """Largest number of rows for a start; 0 if no rows are needed."""
         return 0 if self._initial_parameters_suffice() or self._continues() else int(self.init_size)
 
     def _see_columns(self, header: Any, posed: Posed, *, projected: bool) -> None:
-        """Set what is known of the columns, from a frame or an array without rows."""
+        """Set number and names of the columns, from a data frame or an array without rows."""
         header = np.empty((0, posed.problem.source.n_features)) if projected else header
         validate_data(self, header, skip_check_array=True, reset=True)
 
@@ -239,7 +240,7 @@ class UnfittedMixture(Criteria):
         return not isinstance(self.init_params, str)
 
     def _pose_rows(self, rows: Sample, random_state: np.random.RandomState, *, begins: bool) -> Posed:
-        """Set up the problem of rows in one array, whose starts, if a fit `begins` with one, may have been given."""
+        """Set up the problem of rows in one array; `begins` if there is a start, which the user may have given."""
         if not (begins and self._starts_from_array()):
             return pose_array(self._model(), rows, self.init_size, random_state)
         given.check_possible(self.n_init, chunks=False)
@@ -249,7 +250,7 @@ class UnfittedMixture(Criteria):
         return posed._replace(given=start if rows.weights is None else start[rows.weights > 0.0])
 
     def _checked(self, posed: Posed) -> Posed:
-        """Check that there are rows enough, and initial parameters that nothing will be read of."""
+        """Check that there are enough rows, and initial parameters that the fit does not use."""
         if not posed.n_present:
             raise ValueError("Sample weights must contain at least one non-zero number.")
         if posed.n_present < self.n_components:
@@ -257,23 +258,23 @@ class UnfittedMixture(Criteria):
                 "Expected n_samples >= n_components "
                 f"but got n_components = {self.n_components}, n_samples = {posed.n_present}"
             )
-        if self._continues():  # else where they are read
+        if self._continues():  # otherwise they are checked when they are used
             self._initial(posed.problem.source.n_features)
         samples = posed.given is None and not (self._initial_parameters_suffice() or self._continues())
         if samples and self.init_size < self.n_components:
             raise ValueError(
-                f"init_size={self.init_size} is less than n_components={self.n_components}: a start needs a row each"
+                f"init_size={self.init_size} is less than n_components={self.n_components}: a start needs as many rows"
             )
         return posed
 
     def _identity(self, posed: Posed) -> dict[str, Any]:
-        """What must be the same where a fit is resumed."""
+        """Values that must be the same when a fit is resumed."""
         parameters = {name: value for name, value in self.get_params(deep=False).items() if name not in UNIDENTIFYING}
-        if self.convergence == "bound":  # which checkpoints do not name that are older than the choice
+        if self.convergence == "bound":  # the default, which older checkpoints do not hold
             del parameters["convergence"]
         if isinstance(self.random_state, np.random.RandomState):
             parameters["random_state"] = "a RandomState"
-        if self._starts_from_array():  # it has as many rows as the data, and is told apart like them
+        if self._starts_from_array():  # the array is as long as the data, so its fingerprint is kept as theirs is
             parameters["init_params"] = fingerprint([("init_params", posed.given)])
         return {
             "fastem": version(),
@@ -287,13 +288,13 @@ class UnfittedMixture(Criteria):
         }
 
     def _under_prior(self, problem: Problem, moments: Moments) -> tuple[Problem, Moments]:
-        """The problem with the prior of its starts."""
+        """The problem with the prior of its starts, and the moments of the data that the prior uses."""
         with limit_threads(self.n_jobs):
             prior, moments = self._prior_from(problem, moments)
         return replace(problem, prior=prior), moments
 
     def _fixed_prior(self, prior: Prior, origin: Float) -> Prior:
-        """A prior that knows fixed parameters too, in coordinates about the origin."""
+        """The prior with the fixed parameters, in coordinates about the origin (d,)."""
         fixed = self._fixed()
         initial = self._initial(origin.size) if fixed else {}
         arguments, locations = self._arguments(), self._family().parameters[0].name
@@ -309,13 +310,13 @@ class UnfittedMixture(Criteria):
         return prior
 
     def _continues(self) -> bool:
-        """Whether a fit goes on from the fitted parameters."""
+        """Whether a fit continues from the fitted parameters."""
         return bool(self.warm_start and hasattr(self, "converged_"))
 
     def _starts(
         self, posed: Posed, random_state: np.random.RandomState, fitted: Parameters | None
     ) -> Iterator[Callable[[], Mixture]]:
-        """What makes the start of each restart, or goes on from fitted parameters."""
+        """Functions that make the start of each run, or a single one that continues from fitted parameters."""
         origin, family, prior = posed.problem.source.origin, posed.problem.family, posed.problem.prior
 
         def begun(sample: Sample | None, blocks: Blocks | None) -> Mixture:

@@ -1,4 +1,4 @@
-"""Fits that survive: how far one has come, in a file that is written whole or not at all."""
+"""Checkpoints: the progress of a fit, saved in a file that is written whole or not at all."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["Checkpoint", "CheckpointError", "Journal"]
 
 
 class Checkpoint(NamedTuple):
-    """Where, and how often, a fit writes down how far it has come.
+    """File in which a fit saves its progress, and how often it does so.
 
     Parameters
     ----------
     path : str or path-like
-        The file. It replaces the one before once it is complete on disk. One fit at a time may write it.
+        The file. Each version replaces the one before when it is complete on disk. Only one fit at a time may write it.
     minutes : float, default=0
-        Time between two writings; 0 writes after each iteration.
+        Least time between two writes; 0 writes after each iteration.
 
     Examples
     --------
@@ -47,24 +47,24 @@ class Checkpoint(NamedTuple):
 
 
 class Journal:
-    """Keeps the progress of one fit in a file, and takes it up again. Leave it as a context: the file is claimed.
+    """Save the progress of one fit in a file, and resume from it. Use it in a `with` statement: it claims the file.
 
     Parameters
     ----------
     checkpoint : Checkpoint, str or path-like
     resume : bool
-        Whether to go on from what the file holds; if there is none, the fit begins.
+        Whether to continue from the progress in the file. If there is no file, the fit starts from the beginning.
     random_state : RandomState
-        What the fit draws from. Its state is kept, and set where the fit goes on.
+        Generator of the fit's random numbers. Its state is saved, and restored when the fit resumes.
 
     Raises
     ------
     CheckpointError
-        If the file is to be resumed, and is no undamaged checkpoint; if another fit writes it now.
+        If `resume` is true and the file is not a checkpoint or is damaged; if another fit is writing the file.
     FileExistsError
-        If a file is there that is not to be resumed, and is not the checkpoint of a fit that has ended.
+        If `resume` is false and the file exists, unless it is the checkpoint of a fit that has ended.
     OSError
-        If no file can be written there, or what is there is no regular file.
+        If the file cannot be written, or is not a regular file.
     """
 
     def __init__(self, checkpoint: Any, resume: bool, random_state: np.random.RandomState) -> None:
@@ -97,10 +97,10 @@ class Journal:
         self._claim.release()
 
     def identify(self, identity: dict[str, Any], check: Callable[[Progress], None] | None = None) -> None:
-        """Tell which fit this is; CheckpointError if the file is of another.
+        """Set the identity of this fit; raise CheckpointError if the file belongs to a fit of another identity.
 
-        `identity` holds what JSON can: parameters, the data's fingerprint. `check` raises ValueError for progress that
-        compiled code cannot take up.
+        `identity` holds values that JSON can store: parameters, the fingerprint of the data. `check` raises ValueError
+        for progress that compiled code cannot continue from.
         """
         self._check = check
         self.identity = json.loads(json.dumps(identity))
@@ -114,11 +114,11 @@ class Journal:
                 raise CheckpointError(f"{self._name} is of another fit: {name} was {there} there, and is {here} here")
 
     def recall(self) -> Progress:
-        """How far the fit has come."""
+        """Return the progress in the file; if the fit does not resume, write and return empty progress."""
         if self._saved is None:
             progress = Progress()
             try:
-                self._write(progress)  # now, rather than after the first pass, it shows whether that is possible
+                self._write(progress)  # so that a file that cannot be written is an error before the first pass
             except InUse:
                 raise CheckpointError(f"{self._name} is in use: another fit has begun to write it") from None
             return progress
@@ -135,7 +135,7 @@ class Journal:
         return progress
 
     def keep(self, progress: Progress) -> None:
-        """Write it down, if it is time to; OSError if that fails, and the file is then as it was."""
+        """Write the progress, if it is time to; if that fails, raise OSError and leave the file as it was."""
         if progress.finished or time.monotonic() - self._written >= 60.0 * self.checkpoint.minutes:
             self._write(progress)
 
@@ -151,7 +151,7 @@ class Journal:
         self._written = time.monotonic()
 
     def _find(self, resume: bool) -> Saved | None:
-        """What the file holds, if there is one and it is to be taken up."""
+        """Return what the file holds if the fit resumes from it, else None; check that the file may be replaced."""
         if self._claim.content is None:
             return None
         try:
@@ -160,7 +160,7 @@ class Journal:
         except CheckpointError as error:
             if resume:
                 raise CheckpointError(f"{self._name}: {error}") from error.__cause__
-            raise FileExistsError(f"{self._name} is there, and is no checkpoint of fastem: {error}") from None
+            raise FileExistsError(f"{self._name} exists, and is no checkpoint of fastem: {error}") from None
         finally:
             self._claim.content = None
         if not (resume and finished):
@@ -172,21 +172,21 @@ class Journal:
         return saved if resume else None
 
     def _draw_from(self, name: str) -> None:
-        """Set the state that draws are made from, if the file is taken up."""
+        """Restore a saved state of the random generator, by its name in the file, if the fit resumes."""
         if self._saved is None:
             return
         with self._named():
             state = self._saved.value(name, tuple)
             try:
-                if state[2] not in range(len(state[1]) + 1):  # numpy does not look
-                    raise IndexError("a place beyond the numbers that were drawn")
+                if state[2] not in range(len(state[1]) + 1):  # numpy does not check it
+                    raise IndexError("the position in the random generator's state is outside of it")
                 self.random_state.set_state(state)
             except (TypeError, LookupError, OverflowError) as error:
                 raise CheckpointError(f"the file is damaged: {error}") from error
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """Let errors of what the file holds name it."""
+        """Add the name of the file to errors about its content."""
         try:
             yield
         except ValueError as error:
@@ -194,11 +194,12 @@ class Journal:
 
 
 def _check(progress: Progress) -> None:
-    """Raise CheckpointError for what a fit never leaves behind."""
+    """Raise CheckpointError if the progress is that of a finished fit without a best run."""
     if progress.finished and progress.best is None:
         raise CheckpointError("the file is damaged: it is not known how far the fit came")
 
 
 def _shortened(value: Any) -> str:
+    """Value as JSON, cut to at most 60 characters."""
     text = json.dumps(value)
     return text if len(text) < 60 else text[:57] + "..."

@@ -1,5 +1,8 @@
-"""What is in a checkpoint: a line that names the format and a checksum, then a zip archive of arrays and of one JSON
-document that says where they belong. Reading runs no code from it: only records of this package come out.
+"""Format of checkpoints.
+
+A file begins with a line of the format's name, its version and a checksum. A zip archive follows, of arrays and of one
+JSON document that says where each array belongs. Reading runs no code from the file: it makes only records that this
+package defines.
 """
 
 from __future__ import annotations
@@ -21,7 +24,7 @@ Kind = TypeVar("Kind")
 
 NAME = b"fastem-checkpoint"
 FORMAT = 2
-# Where records are that files of version 0.1.0 name by the modules of then.
+# Present modules of records, by the module names that files of version 0.1.0 hold.
 MOVED = {
     "fastem.driver": "fastem.em.loop",
     "fastem.sources._contract": "fastem.engine.records",
@@ -32,24 +35,24 @@ MOVED = {
         for name in ("accelerated", "batch", "incremental", "sparse", "stepwise")
     },
 }
-ZIP = b"PK\x03\x04"  # what checkpoints of the first format began with
+ZIP = b"PK\x03\x04"  # first bytes of checkpoints of the first format
 
 
 class CheckpointError(ValueError):
-    """A file that is no checkpoint, is damaged, or belongs to another fit."""
+    """The file is not a checkpoint, is damaged, or belongs to another fit."""
 
 
 class Saved(NamedTuple):
-    """Content of a file."""
+    """Content of a checkpoint: the JSON document, and the arrays that it refers to by number."""
 
     tree: dict[str, Any]
     arrays: list[NDArray[Any]]
 
     def value(self, name: str, kind: type[Kind]) -> Kind:
-        """A value with its arrays; CheckpointError if there is none, or none of that kind."""
+        """Return a value by its name; raise CheckpointError if it is missing, damaged or of another type."""
         try:
             value = _decode(self.tree[name], self.arrays)
-        except Exception as error:  # there is no end to what files that were tampered with can raise
+        except Exception as error:  # a file that was tampered with can raise any error
             raise _damaged(error) from error
         if type(value) is not kind:
             raise CheckpointError(f"the file is damaged: its {name} is a {type(value).__name__}")
@@ -57,7 +60,7 @@ class Saved(NamedTuple):
 
 
 def packed(values: dict[str, Any]) -> bytes:
-    """A file that holds values by name."""
+    """Content of a file that holds these values by name."""
     arrays: list[NDArray[Any]] = []
     tree = {name: _encode(value, arrays) for name, value in values.items()}
     content = io.BytesIO()
@@ -68,12 +71,12 @@ def packed(values: dict[str, Any]) -> bytes:
 
 
 def unpacked(content: bytes) -> Saved:
-    """Inverse of `packed`; CheckpointError for whatever that has not written, or is no longer what it wrote."""
+    """Inverse of `packed`; raise CheckpointError for content that `packed` did not write, or that has changed since."""
     header, _, archive = content.partition(b"\n")
     name, _, version = header.partition(b" ")
     if content.startswith(ZIP):
         raise CheckpointError(
-            "the file is no checkpoint, or one of an earlier version of fastem: that can go on with it"
+            "the file is no checkpoint, or one of an earlier version of fastem: resume it with that version"
         )
     if name != NAME:
         raise CheckpointError("the file is no checkpoint")
@@ -104,7 +107,7 @@ def _damaged(error: Exception) -> CheckpointError:
 
 
 def _encode(value: Any, arrays: list[NDArray[Any]]) -> Any:
-    """What JSON can hold; arrays are put into a list and referred to by number."""
+    """Convert a value to types of JSON; arrays are appended to `arrays` and referred to by their number there."""
     if isinstance(value, np.ndarray):
         arrays.append(value)
         return {"array": len(arrays) - 1}
@@ -127,10 +130,11 @@ def _encode(value: Any, arrays: list[NDArray[Any]]) -> Any:
         return [_encode(item, arrays) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"a checkpoint has no place for a {type(value).__name__}")
+    raise TypeError(f"a checkpoint cannot hold a {type(value).__name__}")
 
 
 def _decode(value: Any, arrays: list[NDArray[Any]]) -> Any:
+    """Inverse of `_encode`; raise CheckpointError for an unknown record, or a field of another type."""
     if isinstance(value, list):
         return [_decode(item, arrays) for item in value]
     if not isinstance(value, dict):
@@ -154,15 +158,15 @@ def _decode(value: Any, arrays: list[NDArray[Any]]) -> Any:
 
 @functools.lru_cache
 def _hints(kind: type) -> dict[str, Any]:
-    """What the fields of a record are."""
+    """Types of a record's fields, by name."""
     names = getattr(kind, "_fields", None) or [field.name for field in dataclasses.fields(kind)]
     hints = get_type_hints(kind)
     return {name: hints[name] for name in names}
 
 
 def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value is what a field is said to be: numbers that are not NaN, records, arrays, lists and tuples."""
-    if hint is Any:  # of a mixture, a vector, or a state
+    """Whether a value has the type that a field is annotated with; a number must not be NaN."""
+    if hint is Any:  # the field holds a mixture, a vector, or the state of a scheme
         record = hasattr(value, "_fields") or dataclasses.is_dataclass(value)
         return value is None or isinstance(value, np.ndarray) or record
     if hint in (int, float):

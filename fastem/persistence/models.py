@@ -1,7 +1,7 @@
-"""Models as plain JSON files: exact, checked on loading, and written whole or not at all.
+"""Models as JSON files: numbers are exact, loading checks them, and files are written whole or not at all.
 
-A file holds the class name, the parameters and the fitted attributes of one model, and a SHA-256
-checksum of all that. Loading runs no code from the file: only the classes named here come out.
+A file holds the class name, the parameters and the fitted attributes of one model, and a SHA-256 checksum of these.
+Loading runs no code from the file: it makes only models of the classes in `fastem.mixtures.FACES`.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from fastem.system.records import ModelFileError, decode_all, encode_all, versio
 from fastem.system.writing import write_whole
 
 FORMAT = "fastem-model"
-FORMAT_VERSION = 2  # the second has streams; models without one are written in the first
+FORMAT_VERSION = 2  # version 2 has streams; models without a stream are written as version 1
 
 
 def _is_bound(value: Any) -> bool:
@@ -53,9 +53,9 @@ FIELDS = ("format", "format_version", "fastem_version", "model", "parameters", "
 def save(model: Any, path: str | os.PathLike[str]) -> None:
     """Write a model, fitted or not, to a JSON file.
 
-    A file that was there is replaced only once the new one is complete on disk. It keeps its mode, and its owner where
-    that is permitted; symbolic links stay, hard links are no longer to the same file. Pipes and character devices are
-    written to.
+    An existing file is replaced only when the new one is complete on disk. The new file has the mode of the old one,
+    and its owner where that is permitted. Symbolic links are followed and stay; other hard links to the old file keep
+    the old content. Pipes and character devices are written to directly.
 
     Parameters
     ----------
@@ -67,15 +67,15 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
     Raises
     ------
     TypeError
-        If the model is of another class, or holds something that the format cannot hold.
+        If the model is not a mixture of fastem, or holds a value that the format cannot store.
     ValueError
         If its fitted attributes contradict each other, or the constructor's parameters.
     OSError
-        If the file cannot be written. It names the file, and what was there is as it was.
+        If the file cannot be written. The error names the file, and an existing file stays as it was.
 
     See Also
     --------
-    load : The reverse.
+    load : Read a model from a file.
 
     Examples
     --------
@@ -93,7 +93,7 @@ def save(model: Any, path: str | os.PathLike[str]) -> None:
 
 
 def encoded(model: Any) -> bytes:
-    """What `save` writes."""
+    """Content of the file that `save` writes."""
     document = _document(model)
     document["sha256"] = _checksum(document)
     return (json.dumps(document, allow_nan=False) + "\n").encode()
@@ -110,18 +110,18 @@ def load(path: str | os.PathLike[str]) -> Any:
     Returns
     -------
     GaussianMixture or another mixture
-        A model of the class, parameters and fitted attributes that were saved, to the last bit.
+        A model with the class, the parameters and, to the last bit, the fitted attributes that were saved.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     ModelFileError
-        If the file is not a fastem model, is damaged, or has a newer format; if its parameters are those of no mixture.
+        If the file is not a fastem model, is damaged, or has a newer format; if its parameters are not valid.
 
     See Also
     --------
-    save : The reverse.
+    save : Write a model to a file.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def _model(document: Mapping[str, Any]) -> Any:
 
 
 def _check(model: Any) -> None:
-    """Check what a file says of parameters as that which a user sets is checked, on the way into compiled code."""
+    """Check parameters from a file, as those that a user sets are checked, before compiled code reads them."""
     try:
         if model._has_parameters():
             model._validate_params()
@@ -190,13 +190,13 @@ def _check(model: Any) -> None:
 
 
 def _check_outcome(attributes: Mapping[str, Any]) -> None:
-    """Raise ValueError for what no fit says of itself."""
+    """Raise ValueError if an attribute that describes the fit has a value that no fit sets."""
     for name, (words, holds) in OUTCOME.items():
         if name in attributes and not holds(attributes[name]):
             raise ValueError(f"{name} must be {words}, not {str(attributes[name])[:60]}")
     names = attributes.get("feature_names_in_")
     if names is not None and np.shape(names) != (attributes.get("n_features_in_"),):
-        raise ValueError(f"feature_names_in_ has the shape {np.shape(names)}, where n_features_in_ tells the columns")
+        raise ValueError(f"feature_names_in_ has the shape {np.shape(names)}, which contradicts n_features_in_")
 
 
 def _names() -> tuple[str, ...]:
@@ -231,7 +231,7 @@ def _parse(content: bytes) -> dict[str, Any]:
 
 
 def _checked(document: dict[str, Any]) -> dict[str, Any]:
-    """Check in the order of the most telling message: a newer format may have other fields."""
+    """Check the document; the version comes first, because a newer format may have other fields."""
     version = document.get("format_version")
     if type(version) is not int or version < 1:
         raise ModelFileError(f"format_version {version!r} does not exist")
@@ -251,7 +251,7 @@ def _checked(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def _checksum(document: Mapping[str, Any]) -> str:
-    """Hash the meaning of the document: neither the order of keys nor white space counts."""
+    """Hash the values of the document, independent of the order of its keys and of white space."""
     payload = {key: document[key] for key in FIELDS}
     canonical = json.dumps(payload, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

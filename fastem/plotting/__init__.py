@@ -1,4 +1,4 @@
-"""Pictures of fitted mixtures; matplotlib is imported where the first is drawn."""
+"""Plots of fitted mixtures; matplotlib is imported when the first is drawn."""
 
 from fastem.plotting.convergence import ConvergenceDisplay
 from fastem.plotting.criteria import CriterionDisplay

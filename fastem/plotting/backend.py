@@ -1,4 +1,4 @@
-"""What all displays need of matplotlib, which is imported by the first of them that draws."""
+"""Functions that all displays share; matplotlib is imported by the first display that draws."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ INK = "#222222"
 
 
 def colour_of(index: int) -> str:
-    """Colour of a component, a restart, a line; colours repeat."""
+    """Colour of a component, restart or line by its index; colours repeat."""
     return PALETTE[index % len(PALETTE)]
 
 
@@ -25,7 +25,7 @@ def require_matplotlib(caller: str) -> None:
     Parameters
     ----------
     caller : str
-        Who needs it.
+        Name of the function that needs it.
 
     Raises
     ------
@@ -48,24 +48,24 @@ def axes_or_new(ax: Axes | None, caller: str) -> Axes:
 
 
 def look_of(usual: dict[str, Any], given: dict[str, Any], artist: Any) -> dict[str, Any]:
-    """Options of an artist that a user gives, by whichever of their names, and the usual ones of the others."""
+    """Options of an artist: those that the user gives, by any of their names, and the usual ones for the rest."""
     from matplotlib.cbook import normalize_kwargs
 
     given = normalize_kwargs(given, artist)
-    if "color" in given:  # which says the same as these
+    if "color" in given:  # which replaces both
         usual = {name: value for name, value in usual.items() if name not in ("c", "cmap")}
     return {**normalize_kwargs(usual, artist), **given}
 
 
 def count_along_x(axes: Axes) -> None:
-    """Number whole steps only."""
+    """Put ticks of the horizontal axis at whole numbers only."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
 
 
 def tidy(axes: Axes) -> None:
-    """Take away what frames the axes needlessly."""
+    """Hide the top and right borders of the axes, and set size and colour of the ticks."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.spines[["bottom", "left"]].set_color(INK)
     axes.tick_params(labelsize=10, colors=INK)

@@ -19,20 +19,20 @@ SCALES = {"bound": "lower bound per row", "gap": "distance from the best bound p
 
 
 class ConvergenceDisplay:
-    """The lower bound of a fit, or of its restarts, by iteration.
+    """Lower bound of a fit, or of each of its restarts, by iteration.
 
-    Make one by `from_estimator`.
+    Use `from_estimator` to make one.
 
     Parameters
     ----------
     progress : list of ndarray
         For each restart, iterations, passes over the data or seconds since its beginning.
     bounds : list of ndarray
-        For each restart, the lower bound of each iteration: that of the parameters that it began with.
+        For each restart, the lower bound of each iteration, at the parameters that the iteration began with.
     best : int or None
-        Which restart gave the fitted parameters.
+        Index of the restart that gave the fitted parameters; None if it is not known.
     unit : {'iteration', 'passes', 'seconds'}, default='iteration'
-        What progress is counted in.
+        Unit of `progress`.
 
     Attributes
     ----------
@@ -92,8 +92,8 @@ class ConvergenceDisplay:
         Raises
         ------
         ValueError
-            If the model has no history, because it was made by `marginal` or `partial_fit`, for example, or `unit` is
-            none of these.
+            If the model has no history, for example because `marginal` or `partial_fit` made it; if `unit` has another
+            value.
         ModuleNotFoundError
             If matplotlib is not installed.
         """
@@ -121,9 +121,9 @@ class ConvergenceDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; a new figure of pyplot by default.
         scale : {'bound', 'gap'}, default='bound'
-            Whether the vertical axis shows bounds or, on a logarithmic scale, how far they are below the largest bound
-            of all restarts. There EM becomes a straight line, whose slope is its rate of convergence; the largest bound
-            itself is not on it.
+            What the vertical axis shows: bounds, or on a logarithmic scale their distances below the largest bound of
+            all restarts. On that scale EM becomes a straight line, whose slope shows its rate of convergence. The
+            largest bound itself, at distance 0, is not drawn.
         **kwargs : dict
             Options for `matplotlib.axes.Axes.plot`.
 
@@ -135,7 +135,7 @@ class ConvergenceDisplay:
         Raises
         ------
         ValueError
-            If `scale` is neither of these.
+            If `scale` has another value.
         """
         if scale not in SCALES:
             raise ValueError(f"scale must be 'bound' or 'gap', not {scale!r}")
@@ -162,6 +162,7 @@ class ConvergenceDisplay:
         return self
 
     def _gaps(self, bounds: Floats) -> Floats:
+        """Distances (n_iter,) of bounds from the largest bound of all restarts; NaN for that bound itself."""
         largest = max(found.max() for found in self.bounds)
         return np.where(bounds < largest, largest - bounds, np.nan)
 

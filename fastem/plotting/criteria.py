@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 CRITERIA = ("bic", "aic", "icl")
 LINES = {"bic": "-", "aic": "--", "icl": ":"}
-MARKERS = "os^vDPX*<>ph8d"  # a structure's line keeps its own if there are more of them than colours
+MARKERS = "os^vDPX*<>ph8d"  # these tell lines apart where there are more of them than colours
 
 
 class CriterionDisplay:
     """BIC, AIC or ICL of mixtures by the number of their components and the structure of their covariances.
 
-    Make one by `from_estimators`.
+    Use `from_estimators` to make one.
 
     Parameters
     ----------
     n_components : ndarray of shape (n_models,)
-        How many components the models have.
+        Number of components of each model.
     names : list of str, length n_models
-        To which line each model belongs, such as the structure of its covariances.
+        Name of the line that each model belongs to, such as the structure of its covariances.
     values : dict of str to ndarray of shape (n_models,)
         Values of criteria by their names: 'bic', 'aic', 'icl'. Lower is better.
 
     Attributes
     ----------
     best : dict of str to int
-        Which model is best by each criterion.
+        Index of the best model by each criterion.
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes
     lines_ : dict of (str, str) to Line2D
@@ -97,10 +97,10 @@ class CriterionDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; a new figure of pyplot by default.
         criteria : {'bic', 'aic', 'icl'} or sequence of these, default='bic'
-            What to draw.
+            The criteria to draw.
         names : sequence of str, length n_models, default=None
-            Models of the same name share a line. By default that is their `covariance_type`, with the class in front if
-            there are several.
+            Names of the models' lines; models of the same name share a line. By default the `covariance_type`, with the
+            class in front if there are several classes.
         sample_weight : array-like of shape (n_samples,), default=None
             Weights of the rows.
         **kwargs : dict
@@ -113,7 +113,8 @@ class CriterionDisplay:
         Raises
         ------
         ValueError
-            If there is no model, there are not as many names, a criterion has another name, or a model has none.
+            If there is no model; if the number of names is not that of the models; if a criterion is not one of these;
+            if a model has no likelihood and so no criteria.
         ModuleNotFoundError
             If matplotlib is not installed.
         """
@@ -167,7 +168,7 @@ class CriterionDisplay:
         return self
 
     def _line(self, found: Floats, name: str) -> tuple[NDArray[np.int64], Floats]:
-        """Numbers of components in order, and the criterion there: the lowest if several models have the same."""
+        """Numbers of components (m,), ascending, and the lowest criterion (m,) of the line's models with each."""
         mine = np.array([other == name for other in self.names])
         numbers = np.unique(self.n_components[mine])
         return numbers, np.array([np.nanmin(found[mine & (self.n_components == number)]) for number in numbers])
@@ -187,7 +188,7 @@ class CriterionDisplay:
 
 
 def names_of_models(models: Sequence[BaseMixture]) -> list[str]:
-    """Names of lines: structures of covariances, with the class in front if there are several."""
+    """Names of lines: `covariance_type` of the models, with the class in front if there are several classes."""
     classes = {type(model).__name__ for model in models}
     parts = [
         ([type(model).__name__] if len(classes) > 1 else []) + [str(getattr(model, "covariance_type", ""))]

@@ -1,4 +1,4 @@
-"""Directions in which the components of a mixture lie furthest apart."""
+"""Directions that separate the components of a mixture best."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from fastem.plotting.shapes import Floats, full_covariances
 if TYPE_CHECKING:
     from fastem.mixtures.base import BaseMixture
 
-NEXT_TO_NOTHING = 1e-10  # of the largest variance of any combination of columns in units of their deviations
+NEXT_TO_NOTHING = 1e-10  # least eigenvalue of the scaled covariance within components, relative to the largest
 
 
 class Directions(NamedTuple):
@@ -23,7 +23,7 @@ class Directions(NamedTuple):
     axes : ndarray of shape (n_features, 2)
         `X @ axes` are coordinates along them, uncorrelated and of variance 1 within components.
     n_separating : int
-        How many of the two separate means of components; the others are principal axes.
+        How many of the two directions separate means of components; the others are principal axes.
     """
 
     axes: Floats
@@ -31,13 +31,13 @@ class Directions(NamedTuple):
 
     @property
     def names(self) -> list[str]:
-        """What axes are labelled with."""
+        """Labels of the axes."""
         kinds = ["discriminant direction"] * self.n_separating + ["principal direction"] * (2 - self.n_separating)
         return [f"{kind} {number}" for number, kind in enumerate(kinds, 1)]
 
 
 def directions_of(model: BaseMixture) -> Directions:
-    """Directions that separate the components of a fitted mixture best; a background has no part in them."""
+    """Directions that separate the components of a fitted mixture best; a background is left out."""
     means = np.asarray(model._locations(), dtype=np.float64)
     weights = np.asarray(model._attribute("weights"), dtype=np.float64)[: len(means)]
     return separating_directions(weights, means, full_covariances(model))
@@ -46,10 +46,11 @@ def directions_of(model: BaseMixture) -> Directions:
 def separating_directions(weights: Floats, means: Floats, covariances: Floats) -> Directions:
     """Find the two directions that separate the components of a mixture best.
 
-    These are the linear discriminant directions of the fitted mixture: they maximise the variance of the components'
-    means over the mean variance within components, both weighted by the mixing weights. Means that lie on a line, as
-    two do, have a single such direction, and means that coincide none. Then what is left is taken from the principal
-    axes of the covariance within components, of columns in units of their deviations and uncorrelated to the first.
+    These are the linear discriminant directions of the fitted mixture: they maximise the ratio of the variance of the
+    components' means to the mean variance within components, both weighted by the mixing weights. Means that lie on a
+    line, as two means do, have a single such direction, and means that coincide have none. The missing directions are
+    principal axes of the mean covariance within components, with columns in units of their standard deviations; they
+    are uncorrelated with the directions before.
 
     Parameters
     ----------
@@ -60,7 +61,7 @@ def separating_directions(weights: Floats, means: Floats, covariances: Floats) -
     Returns
     -------
     directions : Directions
-        The largest entry of each, in units of the columns' deviations, is positive.
+        The largest entry of each, with columns in units of their standard deviations, is positive.
 
     Examples
     --------
@@ -87,7 +88,7 @@ def separating_directions(weights: Floats, means: Floats, covariances: Floats) -
 
 
 def _principal(within: Floats, axes: list[Floats]) -> Floats:
-    """Return the direction of largest variance among those that are uncorrelated to some, with variance 1."""
+    """Return the direction (d,) of largest variance among those uncorrelated with `axes`, scaled to variance 1."""
     free = scipy.linalg.null_space(np.array(axes) @ within) if axes else np.eye(len(within))
     lengths, basis = np.linalg.eigh(free.T @ within @ free)
     found: Floats = free @ basis[:, -1] / np.sqrt(lengths[-1])
@@ -95,5 +96,5 @@ def _principal(within: Floats, axes: list[Floats]) -> Floats:
 
 
 def _deviations(variances: Floats) -> Floats:
-    """Root of variances, 1 where there are none."""
+    """Standard deviations (d,) from variances (d,); 1 where a variance is 0."""
     return np.sqrt(np.where(variances > 0.0, variances, 1.0))

@@ -1,4 +1,4 @@
-"""Where panels of a picture are: on axes that a user gives, or in a figure of its own."""
+"""Layout of the panels of a plot: on axes that the user gives, or in a new figure."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ Place = tuple[int, int]
 
 
 class Layout(NamedTuple):
-    """Axes of the panels, and who has the legend.
+    """Axes of the panels, and the place of the legend.
 
     Attributes
     ----------
     figure : matplotlib Figure
     ax : matplotlib Axes or None
-        The axes of a single panel, or those that a grid takes the place of.
+        The axes of a single panel, or those that a grid of panels replaces.
     axes : ndarray of shape (n_panels, n_panels)
         None above the diagonal.
     legend_place : matplotlib Figure or Axes
+        The object that gets the legend.
     outside : bool
         Whether the legend may be beside the panels.
     """
@@ -38,13 +39,13 @@ class Layout(NamedTuple):
     outside: bool
 
     def panels(self, n_columns: int) -> dict[Place, Axes]:
-        """Axes by the columns that they show, up and across."""
+        """Axes by the columns on their vertical and horizontal axis."""
         if n_columns <= 2:
             return {(n_columns - 1, 0): self.axes[0, 0]}
         return {(row, column): self.axes[row, column] for row in range(n_columns) for column in range(row + 1)}
 
     def legend_loc(self, n_weights: int) -> str:
-        """Where the legend is: in the empty corner of a grid, if that is large enough, or beside the panels."""
+        """Position of the legend: in the empty corner of a grid, if that is large enough, or beside the panels."""
         n_panels = len(self.axes)
         if not self.outside:
             return "upper right" if n_panels > 1 else "best"
@@ -70,12 +71,12 @@ def layout_figure(figure: Figure, n_columns: int) -> Layout:
 
 
 def layout_axes(ax: Axes | ArrayLike, n_columns: int) -> Layout:
-    """Lay out the place of axes, or take an array of them.
+    """Lay out the panels in the place of one axes object, or use an array of axes (n_panels, n_panels).
 
     Raises
     ------
     ValueError
-        If an array has another shape than the picture's panels.
+        If an array does not have the shape of the panels; if axes that a grid is to replace are not part of a grid.
     """
     from matplotlib.axes import Axes
 
@@ -95,6 +96,7 @@ def layout_axes(ax: Axes | ArrayLike, n_columns: int) -> Layout:
 
 
 def _given(axes: NDArray[Any], n_panels: int) -> Layout:
+    """Use axes (n_panels, n_panels) that the user gives; those above the diagonal are hidden."""
     if axes.size == 1:
         axes = axes.reshape(1, 1)
     if axes.shape != (n_panels, n_panels):
@@ -107,6 +109,7 @@ def _given(axes: NDArray[Any], n_panels: int) -> Layout:
 
 
 def _triangle(figure: Any, grid: Any, n_panels: int) -> NDArray[Any]:
+    """Axes (n_panels, n_panels) of a grid's lower triangle; None above the diagonal."""
     axes = np.full((n_panels, n_panels), None)
     for row in range(n_panels):
         for column in range(row + 1):

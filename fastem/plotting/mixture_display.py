@@ -31,50 +31,50 @@ if TYPE_CHECKING:
 
 
 class MixtureDisplay:
-    """Picture of a fitted mixture over data.
+    """Plot of a fitted mixture over data.
 
-    One column gives a histogram with the density of each component, times its weight, and their sum. Two give a scatter
-    of the rows, coloured by component, with ellipses at one and two standard deviations. Three to six give a grid of
-    both: histograms on the diagonal and a scatter for each pair below it. More than six are shown along the two
-    directions that separate the components best, see `fastem.plotting.directions.separating_directions`: the linear
-    discriminant directions of the fitted mixture. Counts, and zeros and ones, are shown as bars, their scatters
-    jittered, with a cross of one and two standard deviations at the means. A background is grey.
+    One column gives a histogram with the density of each component, times its weight, and their sum. Two columns give a
+    scatter of the rows, coloured by component, with ellipses at one and two standard deviations. Three to six give a
+    grid of both: histograms on the diagonal, and a scatter for each pair of columns below it. More than six are shown
+    along the linear discriminant directions of the fitted mixture, the two directions that separate the components
+    best, see `fastem.plotting.directions.separating_directions`. Counts, and zeros and ones, are shown as bars; their
+    scatters are jittered, with a cross of one and two standard deviations at each mean. A background is grey.
 
-    Make one by `from_estimator`.
+    Use `from_estimator` to make one.
 
     Parameters
     ----------
     shape : Shape
-        How the components look, see `fastem.plotting.shapes`.
+        Shape of the components, see `fastem.plotting.shapes`.
     mixing : ndarray of shape (n_components,)
-        Weights of the components, and of a background.
+        Mixing weights; with a background its weight is the last of n_components + 1.
     rows : Rows
-        Rows along the columns that are shown.
+        Rows in the columns, or along the directions, that are shown.
     columns : list of str
         Labels of the axes.
     directions : Directions or None, default=None
-        Along which rows and components are shown; None shows the columns themselves.
+        Directions along which rows and components are shown; None shows the columns themselves.
 
     Attributes
     ----------
     figure_ : matplotlib Figure
     ax_ : matplotlib Axes or None
-        The axes that hold the picture, or in whose place its grid is; None if the grid has the figure for itself.
+        The axes of a single panel, or the axes that a grid replaces; None if the grid has its own figure or axes.
     axes_ : ndarray of shape (n_panels, n_panels)
         Axes of the panels: of shape (1, 1) for one column, two columns or two directions; None above the diagonal.
     histograms_ : ndarray of shape (n_panels, n_panels)
-        Bars of the panels that have some, else None, as below.
+        Bars of each panel; None where a panel has none, as in the three arrays below.
     densities_ : ndarray of shape (n_panels, n_panels)
         Lines of the components' densities, of the background, and of the mixture.
     points_ : ndarray of shape (n_panels, n_panels)
         Scatters.
     contours_ : ndarray of shape (n_panels, n_panels)
-        Dictionaries of the ellipses or lines of components by their index, without those that have no row.
+        Dictionaries of the ellipses or lines of each component, by its index, without components that have no row.
     legend_ : matplotlib Legend or None
 
     See Also
     --------
-    plot_mixture : The same as a figure of its own, which pyplot does not know.
+    plot_mixture : Draw the same as a new figure, which pyplot does not know.
 
     Examples
     --------
@@ -132,10 +132,10 @@ class MixtureDisplay:
         ax : matplotlib Axes or ndarray of Axes, default=None
             Where to draw, see `plot`.
         columns : sequence of str, length n_features, default=None
-            Labels for the axes, in which matplotlib reads what is between two $ as a formula. By default the names the
-            model was fitted with, as they are, or else x0, x1, ...
+            Labels of the axes, in which matplotlib reads text between two $ as a formula. By default the names of the
+            features that the model was fitted with, without formulas, or x0, x1, ...
         sample_weight : array-like of shape (n_samples,), default=None
-            How much each row counts in the histograms.
+            Weights of the rows in the histograms.
         max_points : int, default=20000
             Scatters show at most this many rows, drawn at random. Histograms always count all rows.
         random_state : int, RandomState or None, default=0
@@ -160,7 +160,7 @@ class MixtureDisplay:
 
     @classmethod
     def _of(cls, model: BaseMixture, X: ArrayLike, given: Given) -> Self:
-        """A display that is not drawn yet."""
+        """Make a display without drawing it."""
         model._fitted()
         values, names = values_of(X, model.n_features_in_), names_of(model, given.columns)
         random, n_columns = check_random_state(given.random_state), len(names)
@@ -188,13 +188,13 @@ class MixtureDisplay:
         contour_kw: dict[str, Any] | None = None,
         legend: bool = True,
     ) -> Self:
-        """Draw the picture.
+        """Draw the plot.
 
         Parameters
         ----------
         ax : matplotlib Axes or ndarray of Axes, default=None
-            Axes to draw on. A grid takes the place of a single one, and takes an array of shape (n_panels, n_panels),
-            such as `subplots` gives, as it is. None makes a figure of pyplot.
+            Axes to draw on. A grid of panels replaces a single axes object, or uses the axes of an array of shape
+            (n_panels, n_panels), such as `subplots` returns. None makes a new figure of pyplot.
         histogram_kw : dict, default=None
             Options of histograms for `matplotlib.axes.Axes.hist`, or `bar` where values are whole numbers.
         line_kw : dict, default=None
@@ -204,7 +204,7 @@ class MixtureDisplay:
         contour_kw : dict, default=None
             Options of ellipses for `matplotlib.patches.Ellipse`, or of the lines of crosses.
         legend : bool, default=True
-            Whether there is a legend.
+            Whether to draw a legend.
 
         Returns
         -------
@@ -214,7 +214,7 @@ class MixtureDisplay:
         Raises
         ------
         ValueError
-            If an array of axes has another shape than the picture's panels.
+            If an array of axes does not have the shape of the panels.
         """
         require_matplotlib(f"{type(self).__name__}.plot")
         styles = Styles(histogram_kw or {}, line_kw or {}, scatter_kw or {}, contour_kw or {})
@@ -233,7 +233,7 @@ class MixtureDisplay:
 
     def _draw(self, layout: Layout, styles: Styles) -> None:
         shape, rows, n_columns = self.shape, self.rows, len(self.columns)
-        shown = self.mixing * len(rows.values) >= 0.5  # the others have no row
+        shown = self.mixing * len(rows.values) >= 0.5  # the others have less than half a row
         limits = [shape.limits(column, rows.column(column)[0]) for column in range(n_columns)]
         self.figure_, self.ax_, self.axes_ = layout.figure, layout.ax, layout.axes
         found = [np.full(layout.axes.shape, None) for _ in range(4)]

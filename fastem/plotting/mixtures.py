@@ -1,4 +1,4 @@
-"""A fitted mixture over its data as a figure."""
+"""Plot of a fitted mixture over its data, as a new figure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def plot_mixture(
     max_points: int = 20_000,
     random_state: int | np.random.RandomState | None = 0,
 ) -> Figure:
-    """Draw a fitted mixture over the data, as a figure of its own; `MixtureDisplay` draws it on axes.
+    """Draw a fitted mixture over the data, as a new figure; `MixtureDisplay` draws it on axes.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def plot_mixture(
     columns : sequence of str, length n_features, default=None
         Labels for the axes, see `MixtureDisplay.from_estimator`.
     sample_weight : array-like of shape (n_samples,), default=None
-        How much each row counts in the histograms.
+        Weights of the rows in the histograms.
     max_points : int, default=20000
         Scatters show at most this many rows, drawn at random. Histograms always count all rows.
     random_state : int, RandomState or None, default=0
@@ -51,7 +51,7 @@ def plot_mixture(
     Returns
     -------
     matplotlib.figure.Figure
-        A figure of its own, unknown to pyplot; write it with `savefig`.
+        A new figure, which pyplot does not know; write it with `savefig`.
 
     Raises
     ------

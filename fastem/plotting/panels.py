@@ -1,4 +1,4 @@
-"""Panels of a mixture's picture: histograms with densities, scatters with contours, and their legend."""
+"""Panels of the plot of a mixture: histograms with densities, scatters with contours, and their legend."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ BACKGROUND = "#7F7F7F"
 
 
 class Styles(NamedTuple):
-    """Options for matplotlib that a user gives: of bars, lines of densities, points, contours."""
+    """Options for matplotlib that the user gives, for bars, lines of densities, points and contours."""
 
     bars: dict[str, Any]
     lines: dict[str, Any]
@@ -35,7 +35,7 @@ NO_STYLES = Styles({}, {}, {}, {})
 
 
 def prepare(axes: Axes, limits: tuple[float, float]) -> None:
-    """Tidy the axes, and put few round numbers beside them."""
+    """Set the limits and the look of the axes, with few ticks at round numbers."""
     axes.set_xlim(limits)
     tidy(axes)
     axes.locator_params(nbins=5, steps=[1, 2, 5, 10])
@@ -49,7 +49,7 @@ def draw_densities(
 
     grid = shape.grid(column, limits)
     parts = shape.densities(column, grid)
-    # Counts are marked one by one as long as the marks can be told apart.
+    # Each count has a mark of its own, unless there are too many to tell the marks apart.
     marker = "o" if shape.height == "probability" and len(grid) <= 60 else ""
     usual = {"linewidth": 2, "marker": marker, "markersize": 4}
     lines: list[Line2D] = []
@@ -69,10 +69,10 @@ def draw_densities(
 def draw_points(
     axes: Axes, points: Floats, labels: NDArray[np.intp], n_components: int, style: dict[str, Any]
 ) -> PathCollection:
-    """Draw rows in the colours of their components."""
+    """Draw points (n, 2) in the colours of their components, `labels` (n,)."""
     from matplotlib.collections import PathCollection
 
-    colours = np.array([*map(colour_of, range(n_components)), BACKGROUND])  # whose label is -1
+    colours = np.array([*map(colour_of, range(n_components)), BACKGROUND])  # the last: the label of a background is -1
     look: dict[str, Any] = {
         "s": np.clip(400 / np.sqrt(max(len(points), 1)), 4, 22),
         "c": colours[labels],
@@ -84,7 +84,7 @@ def draw_points(
 
 
 def draw_components(axes: Axes, shape: Shape, shown: NDArray[np.bool_], place: Place, style: dict[str, Any]) -> Any:
-    """Draw contours of the components and their numbers; artists of each that is shown, by its index."""
+    """Draw contours and numbers of the components where `shown` (K,) is true; return the artists of each by index."""
     from matplotlib.patches import Patch
     from matplotlib.patheffects import withStroke
 
@@ -113,7 +113,7 @@ def draw_components(axes: Axes, shape: Shape, shown: NDArray[np.bool_], place: P
 
 
 def label_axes(panels: dict[Place, Axes], names: list[str], height: str) -> None:
-    """Write names at the left and the bottom only."""
+    """Label the axes at the left and the bottom of a grid only."""
     for (row, column), axes in panels.items():
         style: dict[str, Any] = {"fontsize": 12, "color": INK}
         if row == len(names) - 1:
@@ -133,7 +133,7 @@ def label_axes(panels: dict[Place, Axes], names: list[str], height: str) -> None
 
 
 def draw_legend(place: Figure | Axes, shape: Shape, weights: Floats, n_columns: int, **options: Any) -> Legend:
-    """Draw the legend of components with a weight."""
+    """Draw the legend, with weights (K,), and one for a background; components of weight 0 are left out."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 

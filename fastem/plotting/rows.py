@@ -1,4 +1,4 @@
-"""Rows of the data as pictures show them."""
+"""Rows of the data as plots show them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Given(NamedTuple):
-    """What a user says of the rows to show, see `MixtureDisplay.from_estimator`."""
+    """Options of the user for the rows to show, see `MixtureDisplay.from_estimator`."""
 
     columns: Sequence[str] | None = None
     sample_weight: ArrayLike | None = None
@@ -27,18 +27,18 @@ class Given(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """Rows along the columns that are shown.
+    """Rows in the columns, or along the directions, that are shown.
 
     Attributes
     ----------
     values : ndarray of shape (n_samples, n_columns)
-        All of them, for histograms and the limits of axes.
+        All rows, for histograms and the limits of axes.
     weights : ndarray of shape (n_samples,) or None
-        How much they count in histograms.
+        Weights of the rows in histograms.
     points : ndarray of shape (n_points, n_columns)
-        Those that scatters show.
+        The rows that scatters show.
     labels : ndarray of shape (n_points,)
-        Their components.
+        Components of the points.
     """
 
     values: Floats
@@ -47,16 +47,16 @@ class Rows(NamedTuple):
     labels: NDArray[np.intp]
 
     def column(self, index: int) -> tuple[Floats, Floats | None]:
-        """Values of a column that are not missing, and their weights."""
+        """Values (m,) of a column that are not missing, and their weights (m,)."""
         values = self.values[:, index]
         there = ~np.isnan(values)
         return values[there], None if self.weights is None else self.weights[there]
 
 
 def values_of(X: ArrayLike, n_features: int) -> Floats:
-    """Rows as float64, with as many columns as the model has features; NaN where values are missing."""
+    """Check rows (n, n_features) and convert them to float64; NaN is a missing value."""
     if isinstance(X, Source) or (not hasattr(X, "shape") and as_source(X) is not None):
-        raise TypeError("X is a source: plots need an array of rows, such as a sample of the source's")
+        raise TypeError("X is a source: plots need an array of rows, such as a sample of the source's rows")
     values = real_array(X, "X", missing=True).astype(np.float64, copy=False)
     if values.ndim != 2 or values.shape[1] != n_features:
         raise ValueError(f"X has shape {values.shape}; the model was fitted to {n_features} columns")
@@ -88,7 +88,7 @@ def shown_rows(
     random: np.random.RandomState,
     found: Callable[[Any], Any] | None = None,
 ) -> tuple[Floats, NDArray[Any]]:
-    """Rows that a scatter shows, and what is found of them: their components by default."""
+    """Rows (n_shown, d) that a scatter shows, and the result of `found` for them: by default their components."""
     # Drawn in random order, so that no component hides another by coming last.
     n_shown = min(max_points, len(np.asarray(X)))
     shown = resample(X, replace=False, n_samples=n_shown, random_state=random)
@@ -97,5 +97,5 @@ def shown_rows(
 
 
 def weights_of(sample_weight: ArrayLike | None) -> Floats | None:
-    """Weights as float64, if there are any."""
+    """Weights (n,) as float64, if there are any."""
     return None if sample_weight is None else real_array(sample_weight, "sample_weight").astype(np.float64)

@@ -1,4 +1,4 @@
-"""How each family of distributions looks in a plot; see `fastem.plotting`."""
+"""Shapes of components in plots: how each family of distributions is drawn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,12 @@ Floats = NDArray[np.float64]
 
 
 class Shape(Protocol):
-    """What a family of distributions has to say about its picture."""
+    """How the components of a mixture are drawn: means (K, d) and covariances (K, d, d), and methods.
+
+    `limits` returns the ends of a column's axis for values (n,) of the data, `grid` the points (g,) at which densities
+    are drawn, and `densities` those of the components (K, g) there, times their weights. `histogram` draws the values
+    (n,) of a column, `spread` jitters points (n, d) that need it, and `mark` draws a component over two columns.
+    """
 
     means: Floats
     covariances: Floats
@@ -45,31 +50,31 @@ class Shape(Protocol):
 
 
 def shape_of(model: BaseMixture) -> Shape:
-    """How a fitted mixture looks."""
+    """Shape of the components of a fitted mixture."""
     return DiscreteShape(model) if model._components().host.discrete else ContinuousShape(model)
 
 
 class _Components:
-    """Where the components of a mixture are, and how wide."""
+    """Means, covariances and densities of the components of a mixture."""
 
     def __init__(self, model: BaseMixture) -> None:
-        self.model = copy(model)  # what is drawn again later is what was fitted by now
+        self.model = copy(model)  # a later fit of the model does not change what is drawn
         self.means: Floats = np.asarray(model._locations(), dtype=np.float64)
         self.covariances = full_covariances(model)
         self.background = bool(model.background)
 
     def deviations(self, column: int) -> Floats:
-        """Root of each component's variance (K,)."""
+        """Standard deviation of a column in each component (K,)."""
         return deviations_of(self.covariances, column)
 
     def densities(self, column: int, grid: Floats) -> Floats:
-        """Of all components, times their weights: the background's is the last."""
+        """Densities (K, g) of all components at points (g,), times their weights; that of a background is the last."""
         marginal = self.model if self.means.shape[1] == 1 else self.model.marginal([column])
         marginal, values = without_names(marginal), grid[:, None]
         return np.asarray(marginal._responsibilities(values).T * np.exp(marginal._densities(values)))
 
     def _allowed(self, values: Floats) -> Floats:
-        """Those that the family has densities for."""
+        """Those of the values (n,) that are in the domain of the family."""
         allowed = self.model._components().in_domain
         return values if allowed is None else values[allowed(values)]
 
@@ -90,7 +95,7 @@ class ContinuousShape(_Components):
         return float(min(values.min(initial=np.inf), inside[0])), float(max(values.max(initial=-np.inf), inside[-1]))
 
     def grid(self, column: int, limits: tuple[float, float]) -> Floats:
-        # Evenly spaced over the axis, and finely around components however narrow.
+        # Evenly spaced over the axis, and more densely around each component, however narrow it is.
         steps = np.linspace(-4, 4, 81)
         near = self.means[:, column, None] + self.deviations(column)[:, None] * steps
         grid = np.union1d(np.linspace(*limits, 401), near)
@@ -118,7 +123,7 @@ class ProjectedShape(ContinuousShape):
         self.covariances = axes.T @ self.covariances @ axes
 
     def _allowed(self, values: Floats) -> Floats:
-        return values  # combinations of columns, of which no family says what they may be
+        return values  # these are combinations of columns, for which families have no domain
 
 
 class DiscreteShape(_Components):
@@ -138,7 +143,7 @@ class DiscreteShape(_Components):
         return self._allowed(np.unique(np.linspace(limits[0] + 0.5, limits[1] - 0.5, 2001).round()))
 
     def histogram(self, axes: Axes, values: Floats, weights: Floats | None, style: dict[str, Any]) -> BarContainer:
-        # A bar for each count, or for several counts together if there are many.
+        # One bar for each count, or for several counts together if there are many.
         width = max(1, int(np.ceil(np.ptp(values) / 60)))
         starts = np.arange(np.floor(values.min()), values.max() + width + 1, width) - 0.5
         total = len(values) if weights is None else weights.sum()
@@ -161,7 +166,7 @@ class DiscreteShape(_Components):
 
 
 def ellipses(axes: Axes, centre: Floats, covariance: Floats, style: dict[str, Any]) -> list[Artist]:
-    """Draw the ellipses at one and two standard deviations."""
+    """Draw the ellipses of a covariance (2, 2) at one and two standard deviations about a centre (2,)."""
     from matplotlib.patches import Ellipse
 
     lengths, directions = np.linalg.eigh(covariance)
@@ -180,7 +185,7 @@ def ellipses(axes: Axes, centre: Floats, covariance: Floats, style: dict[str, An
 
 
 def continuous_limits(centres: Floats, deviations: Floats, values: Floats) -> tuple[float, float]:
-    """Where an axis begins and ends that shows the values and all components."""
+    """Ends of an axis that shows all values (n,) and all components, whose centres and deviations are (K,)."""
     reach = 3.2 * deviations
     low = min(values.min(initial=np.inf), (centres - reach).min())
     high = max(values.max(initial=-np.inf), (centres + reach).max())
@@ -188,22 +193,22 @@ def continuous_limits(centres: Floats, deviations: Floats, values: Floats) -> tu
 
 
 def deviations_of(covariances: Floats, column: int) -> Floats:
-    """Root of each component's variance of a column (K,)."""
+    """Standard deviation of a column in each component (K,), from covariances (K, d, d)."""
     return np.sqrt(covariances[:, column, column])
 
 
 def full_covariances(model: BaseMixture) -> Floats:
-    """Write out the covariance matrix of each component.
+    """Return the covariance matrix of each component.
 
     Parameters
     ----------
     model : GaussianMixture or another mixture
-        A fitted model with covariances of any form. For families that have none, what plots show in their place.
+        A fitted model with covariances of any form. A family without them gives what plots show in their place.
 
     Returns
     -------
     ndarray of shape (n_components, n_features, n_features)
-        Fresh memory, whatever form the model keeps.
+        A new array, whatever the form of the model's covariances.
 
     Examples
     --------
@@ -219,14 +224,15 @@ def full_covariances(model: BaseMixture) -> Floats:
 
 
 def _bin_edges(values: Floats) -> Floats:
-    # Half the width of Freedman and Diaconis, whose quartiles are far apart in
-    # data with several modes; bounded, as one far outlier would ask for millions.
+    """Edges (n_bins + 1,) of the bins of a histogram of values (n,)."""
+    # Half the width of Freedman and Diaconis, since quartiles are far apart in data with several modes.
+    # The width is bounded, since with one far outlier there would be millions of bins.
     quarter, three_quarters = np.quantile(values, [0.25, 0.75])
     low, span = values.min(), np.ptp(values)
     width = np.clip((three_quarters - quarter) / np.cbrt(len(values)), span / 120, span / 10)
     distinct = np.unique(values[:100_000])
     if len(distinct) > 1 and (step := np.diff(distinct).min()) > width / 20:
-        # Rounded data: bins that hold equally many of the possible values.
+        # Rounded data: each bin holds the same number of possible values.
         width = step * max(1.0, np.rint(width / step))
         low -= step / 2
     if width == 0:

@@ -1,4 +1,4 @@
-"""Display of how sure a fitted mixture is of the components of rows."""
+"""Display of how uncertain the components of rows are under a fitted mixture."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ SHADES = ("#C4C4C4", "#E69F00", "#C8500A", "#4A1500")
 
 
 class UncertaintyDisplay:
-    """Rows in the colour of how uncertain their component is.
+    """Rows coloured by the uncertainty of their component.
 
-    The uncertainty of a row is one minus the responsibility of its most probable component, as in mclust; the entropy
-    is that of all its responsibilities, as a share of its largest value, the logarithm of the number of components.
-    Rows of which the mixture is less sure are larger, and drawn last. Two columns are shown as they are, more along the
-    directions that separate the components best (`fastem.plotting.directions.separating_directions`), and a single one
-    with its uncertainty above it. Counts are jittered as `MixtureDisplay` does.
+    The uncertainty of a row is one minus the responsibility of its most probable component, as in mclust. The entropy
+    is that of all its responsibilities, divided by its largest value, the logarithm of the number of components. Rows
+    of larger uncertainty are larger, and drawn last. Two columns are shown as they are; more than two along the
+    directions that separate the components best (`fastem.plotting.directions.separating_directions`); a single one on
+    the horizontal axis, with the uncertainty on the vertical axis. Counts are jittered as in `MixtureDisplay`.
 
-    Make one by `from_estimator`.
+    Use `from_estimator` to make one.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ class UncertaintyDisplay:
     columns : list of str
         Labels of the coordinates.
     measure : {'uncertainty', 'entropy'}, default='uncertainty'
-        What it is.
+        Which of the two `uncertainty` holds.
 
     Attributes
     ----------
@@ -56,7 +56,7 @@ class UncertaintyDisplay:
     points_ : matplotlib PathCollection
         The scatter; its array holds the uncertainties.
     colorbar_ : matplotlib Colorbar or None
-        None for a single column, whose axis tells.
+        None if it was not wanted, or for a single column, where the vertical axis shows the uncertainty.
 
     Examples
     --------
@@ -104,13 +104,13 @@ class UncertaintyDisplay:
         model : GaussianMixture or another mixture
             A fitted model.
         X : array-like of shape (n_samples, n_features)
-            The data. Rows are not shown if they lack a value that their place depends on.
+            The data. Rows are not shown if a value that their position depends on is missing.
         ax : matplotlib Axes, default=None
             Where to draw; a new figure of pyplot by default.
         measure : {'uncertainty', 'entropy'}, default='uncertainty'
-            What colours rows.
+            The measure that rows are coloured by.
         columns : sequence of str, length n_features, default=None
-            Labels for the axes, see `MixtureDisplay.from_estimator`.
+            Labels of the axes, see `MixtureDisplay.from_estimator`.
         max_points : int, default=20000
             At most this many rows are shown, drawn at random.
         random_state : int, RandomState or None, default=0
@@ -125,7 +125,7 @@ class UncertaintyDisplay:
         Raises
         ------
         ValueError
-            If `X` or `columns` do not match the model's number of features, or `measure` is none of these.
+            If `X` or `columns` do not match the model's number of features, or `measure` has another value.
         ModuleNotFoundError
             If matplotlib is not installed.
         """
@@ -152,7 +152,7 @@ class UncertaintyDisplay:
         ax : matplotlib Axes, default=None
             Where to draw; a new figure of pyplot by default.
         colorbar : bool, default=True
-            Whether a bar tells what colours mean; with one column, the vertical axis does.
+            Whether to draw a colour bar; with one column there is none, since the vertical axis shows the uncertainty.
         **kwargs : dict
             Options for `matplotlib.axes.Axes.scatter`, such as `cmap`.
 
@@ -180,14 +180,14 @@ class UncertaintyDisplay:
 
 
 def _colours() -> Any:
-    """From grey to dark: what is certain recedes."""
+    """Colour map from light grey, for certain rows, to dark brown."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("uncertainty", SHADES)
 
 
 def uncertainty_of(responsibilities: Floats, measure: str) -> Floats:
-    """Uncertainty of rows, or the entropy of their responsibilities over its largest value.
+    """Uncertainty of rows, or the entropy of their responsibilities divided by its largest value.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def uncertainty_of(responsibilities: Floats, measure: str) -> Floats:
     Returns
     -------
     uncertainty : ndarray of shape (n_samples,)
-        0 where a component is certain.
+        0 for a row whose component is certain.
 
     Examples
     --------
