@@ -1,8 +1,8 @@
 """Claims on files that one process writes again and again.
 
-A claim is a lock of the system (`flock`) on the file itself, and then on each file that replaces it. So no separate lock
-file is needed, and a claim ends when its process ends, for whatever reason. Where the system or the file system has no
-such locks, several processes can claim a file; but none overwrites a file that another has put in place.
+A claim is a lock of the system (`flock`) on the file itself, and then on each file that replaces it. So there is no
+separate lock file, and a claim ends when its process ends, for whatever reason. Where the system or the file system has
+no such locks, several processes can claim a file; but none overwrites a file that another has put in place.
 """
 
 from __future__ import annotations
