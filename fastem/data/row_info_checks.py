@@ -120,9 +120,7 @@ def check_labels(
         return np.asarray(np.bincount(labels[present], minlength=n_components) > 0)
     assert plausibility is not None
     if plausibility.shape[1] != n_components:
-        raise ValueError(
-            f"labels has {plausibility.shape[1]} columns, where there are {n_components} components"
-        )
+        raise ValueError(f"labels has {plausibility.shape[1]} columns, where there are {n_components} components")
     present = np.ones(len(plausibility), dtype=bool) if weights is None else weights > 0.0
     wrong = ~(np.isfinite(plausibility) & (plausibility >= 0))
     if wrong.any():
