@@ -26,13 +26,13 @@ class ArraySource:
     weights : ndarray of shape (n_samples,), optional
         Weights of the rows; None counts each row once.
     origin : ndarray of shape (n_features,), optional
-        Subtracted from every row as it is read. If rows are projections, its projections have been subtracted before.
+        Subtracted from every row as it is read. If rows are projections, those of the origin were subtracted before.
     single : bool, default=False
         Whether rows are evaluated in float32, see `single_suffices`; sums over tiles are float64 in any case.
     whole : bool, default=False
         Whether all rows are one slab, see `Executor`.
     annotations : Annotations
-        What else is known of the rows.
+        Labels, noise, projections and the like.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class ArraySource:
         """Do nothing: only this process holds the rows."""
 
     def start_squares(self) -> Float:
-        """Mean squares (d,) of the features about the origin, as first variances, see `start_squares`."""
+        """Mean squares (d,) of the features about the origin, as initial variances, see `start_squares`."""
         return start_squares([self])
 
     def among(self, components: NDArray[np.intp]) -> "ArraySource":

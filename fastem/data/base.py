@@ -58,7 +58,7 @@ class RowSource(Sweepable, Protocol):
         """The same rows without labels and plausibilities."""
 
     def start_squares(self) -> Float:
-        """Mean squares (d,) of the features about the origin, as first variances, see `squares.start_squares`."""
+        """Mean squares (d,) of the features about the origin, as initial variances, see `squares.start_squares`."""
 
     def digest(self) -> str:
         """Fingerprint of all rows and weights, in their order."""

@@ -105,7 +105,7 @@ class ChunkSource:
         """Do nothing: only this process holds the rows."""
 
     def start_squares(self) -> Float:
-        """Mean squares (d,) of the features about the origin, as first variances, see `start_squares`."""
+        """Mean squares (d,) of the features about the origin, as initial variances, see `start_squares`."""
         with closing(self._read()) as blocks:
             return start_squares(block for _, block in blocks)
 

@@ -157,7 +157,7 @@ def _from_array(array: NDArray[Any], name: str, missing: bool, place: Place) -> 
         return _from_objects(array, name, missing, place)
     if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
         return array
-    with np.errstate(over="ignore"):  # long doubles become infinite, and are refused for that
+    with np.errstate(over="ignore"):  # large long doubles become infinite, and are refused later
         floats = array.astype(np.float64)
     long = array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size > 0
     if long and (int(array.max()) > EXACT or int(array.min()) < -EXACT):

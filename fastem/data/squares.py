@@ -1,4 +1,4 @@
-"""Mean squares of incomplete rows: first variances of a single component, in the units of the data."""
+"""Mean squares of incomplete rows: initial variances of a single component, in the units of the data."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Squares(NamedTuple):
         Sum over the rows of the mean squared entry of their projections, 0 if there are none.
     n_rows, n_features : int
     factor : float
-        Factor by which first variances are smaller than mean squares.
+        Ratio of initial variances to mean squares.
     """
 
     counts: Any
@@ -76,5 +76,5 @@ def squares_of(part: Part) -> Squares:
 
 
 def start_squares(parts: Iterable[Part]) -> Float:
-    """First variances (d,) of the features, from consecutive parts of the rows."""
+    """Initial variances (d,) of the features, from consecutive parts of the rows."""
     return functools.reduce(Squares.joined, map(squares_of, parts)).for_start()

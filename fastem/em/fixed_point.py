@@ -72,7 +72,7 @@ def fixed_point(
         Function that the iteration increases, such as the log-likelihood. With it, the iteration ends when the
         objective changes by less than `tol`; without it, when all parameters change by less. Extrapolations that lower
         the objective by more than 1 are rejected at once, and others if it does not recover within six evaluations. The
-        parameters with the largest objective are returned.
+        best parameters found are returned.
     acceleration : {'squarem', 'anderson'}, default=None
         Extrapolation of the iteration. Parameters should then be unconstrained, for instance logarithms: a point is
         rejected only if `step` raises ValueError or ArithmeticError there, or if a result is not finite.

@@ -143,7 +143,7 @@ class Problem:
         return replace(self, source=self.source.unrestricted()) if self.source.restricted else self
 
     def start_variances(self) -> NDArray[np.float64]:
-        """First variances (1, d) of a single component of incomplete rows, in the units of the data."""
+        """Initial variances (1, d) of a single component of incomplete rows, in the units of the data."""
         squares = self.source.start_squares()
         return np.where(squares > 0.0, squares, 1.0)[None]
 

@@ -37,7 +37,7 @@ def n_threads() -> int:
 
 
 def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-    """Yield results in the order of the tasks, which are taken one by one, and held `held_tasks` at a time at most.
+    """Yield results in the order of the tasks, which are taken one by one; at most `held_tasks` are held at a time.
 
     Threads do not wait for each other, unlike those of numba's parallel loops: this matters if threads that read the
     data need the processors too.
@@ -136,7 +136,7 @@ class _SharedLimit:
         shared = _libraries().shared
         least = min((user.n_threads for user in self._users.values()), default=None)
         numbers = self._before if least is None else [least] * len(shared)
-        with _libraries().none.limit(limits=1):  # threadpoolctl gives others back the control that this thread takes
+        with _libraries().none.limit(limits=1):  # on exit, threadpoolctl ends the control that this thread takes
             for library, number in zip(shared, numbers, strict=True):
                 library.set_num_threads(number)
 

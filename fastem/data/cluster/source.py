@@ -103,7 +103,7 @@ class PartitionSource:
         self.held.release()
 
     def start_squares(self) -> Float:
-        """Mean squares (d,) of the features about the origin, as first variances, see `start_squares`."""
+        """Mean squares (d,) of the features about the origin, as initial variances, see `start_squares`."""
         found: Float = self.held.fold(squares_partition, self.places, self.view, add_squares).for_start()
         return found
 

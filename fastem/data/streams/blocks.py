@@ -119,7 +119,7 @@ class Reader:
         self.dtype: Any = None
         self.kind = ""
         self.weighted = False
-        self.known = Annotations()  # what is known of the first rows
+        self.known = Annotations()  # annotations of the first rows
         self.header: Any = None
         self._settled = True  # whether it is known if noise is variances or covariances
         self._ledger: list[Entry] | None = None
@@ -243,7 +243,7 @@ class Reader:
         return values, buffer.weights(self.block_rows) if self.weighted else None
 
     def _admit(self, name: str, chunk: Chunk) -> Annotations:
-        """Check what can be checked of a chunk before its values are read; return annotations, a row for each row."""
+        """Check what can be checked of a chunk before its values are read; return annotations, one for each row."""
         first = not self.n_features
         if first:
             if not chunk.shape[1]:

@@ -149,7 +149,7 @@ def cluster_known(
         NaN where a value is missing; each column has an observed value.
     weights : ndarray of shape (n,), optional
     plausible : ndarray of shape (n, n_clusters), optional
-        Positive where a row may belong to a cluster. Rows with a single most plausible cluster give first centres;
+        Positive where a row may belong to a cluster. Rows with a single most plausible cluster give initial centres;
         k-means++ chooses the other centres among rows that may belong to their clusters.
     n_clusters : int
     random_state : RandomState
@@ -212,7 +212,7 @@ def choose_rows(
 def _first_centres(
     filled: Float, weights: Float | None, plausible: Float | None, n_clusters: int, random_state: np.random.RandomState
 ) -> Float:
-    """First centres (K, d): means of the rows with a single most plausible cluster, or rows chosen by k-means++."""
+    """Initial centres (K, d): means of the rows with a single most plausible cluster, or rows chosen by k-means++."""
     if plausible is None:
         return filled[seed_rows(filled, weights, n_clusters, random_state)]
     telling = tells(plausible)

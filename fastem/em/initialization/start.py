@@ -21,7 +21,7 @@ from fastem.families._contract import Float, Params, Prior, safe_ratio
 from fastem.families._host import StartRows
 
 BLOCK_ROWS = 16384  # rows whose responsibilities are in memory at once
-SMALLEST_SHARE = 1e-3  # least first variance of a component of incomplete rows, relative to the column's variance
+SMALLEST_SHARE = 1e-3  # least initial variance of a component of incomplete rows, relative to the column's variance
 REDRAWS = 2  # of a start with a background: a third would improve one in a hundred
 
 Blocks = Callable[[], Iterator[NDArray[Any]]]

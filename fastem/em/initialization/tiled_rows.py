@@ -112,7 +112,7 @@ def centres_for(n_centres: int, n_features: int, dtype: Any) -> Centres:
 
 
 def set_centres(held: Centres, points: NDArray[Any], offsets: NDArray[Any], *, rounding: bool) -> None:
-    """Set the first centres to points (L, d) and offsets (L,), also in float32 if `rounding`."""
+    """Set the first L centres to points (L, d) and offsets (L,), also in float32 if `rounding`."""
     n = len(points)
     held.points[:n], held.offsets[:n] = points, offsets
     if rounding:
