@@ -188,6 +188,7 @@ def _check_shape(name: str, array: NDArray[Any], shape: tuple[int, ...], frame: 
 
 
 def _check_domain(parameter: Parameter, array: Float, frame: Frame) -> None:
+    """Raise ValueError, which names the first such component, if values are outside the parameter's domain."""
     if parameter.domain.holds(array):
         return
     place = ""
@@ -198,6 +199,7 @@ def _check_domain(parameter: Parameter, array: Float, frame: Frame) -> None:
 
 
 def _check_weights(weights: Float, *, start: bool) -> None:
+    """Check that weights (K,) are not negative and sum to 1; those of a start may sum to less."""
     total = float(weights.sum())
     is_one = abs(total - 1.0) <= WEIGHTS_TOLERANCE
     if not (weights.min() >= 0.0 and (is_one or (start and 0.0 < total < 1.0))):

@@ -54,6 +54,7 @@ def blocks_of(start: NDArray[Any], n_components: int) -> Blocks:
 
 
 def _labels(array: NDArray[Any], n_components: int) -> NDArray[np.int64]:
+    """Check labels (n,), and return them as int64."""
     if array.dtype.kind not in "iu":
         raise ValueError(f"init_params must be integers where it has one for each row, not {array.dtype}")
     wrong = (array < 0) | (array >= n_components)
