@@ -90,7 +90,8 @@ def array_chunk(item: Any, name: str, *, lasting: bool = False) -> ArrayChunk:
         unknown = [repr(key) for key in item if key not in KEYS]
         if unknown or "X" not in item:
             raise ValueError(
-                f"{name} is a mapping {'with ' + unknown[0] if unknown else 'without X'}: its keys can be {KEYS}"
+                f"{name} is a mapping {'with ' + unknown[0] if unknown else 'without X'}: it has to hold 'X', and can "
+                f"hold no other keys than {KEYS}"
             )
         values, weights = item["X"], item.get("sample_weight")
         known = Known(*(item.get(key) for key in Known._fields))
