@@ -1,4 +1,4 @@
-"""Where rows come from, and the sweeps over them: an array, or chunks that are read anew in each pass."""
+"""Sources of rows, and the sweeps over them: arrays, and chunks that are read again in each pass."""
 
 from fastem.data.array import ArraySource
 from fastem.data.base import RowSource, Sweepable

@@ -26,13 +26,13 @@ class ArraySource:
     weights : ndarray of shape (n_samples,), optional
         Weights of the rows; None counts each row once.
     origin : ndarray of shape (n_features,), optional
-        Subtracted from every row as it is read; from projections, what they see of it has been.
+        Subtracted from every row as it is read. If rows are projections, those of the origin were subtracted before.
     single : bool, default=False
         Whether rows are evaluated in float32, see `single_suffices`; sums over tiles are float64 in any case.
     whole : bool, default=False
-        Whether all rows are one slab: they are for one thread, beside others that have rows of their own.
+        Whether all rows are one slab, see `Executor`.
     annotations : Annotations
-        What else is known of the rows.
+        Labels, noise, projections and the like.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class ArraySource:
         self.executor = Executor(single=single, whole=whole)  # parts share it
 
     def _hold(self, values: NDArray[Any], weights: Float | None, annotations: Annotations, origin: Float) -> None:
-        """Set the rows, and what is known of them."""
+        """Set the rows, their weights and their annotations."""
         annotations.check_rows(len(values))
         # Read-only views: kernels cannot write to the data, and both kinds of array share one compiled pass.
         given = np.empty(0) if weights is None else weights
@@ -71,11 +71,11 @@ class ArraySource:
 
     @property
     def most_blocks(self) -> int:
-        """Number of blocks that the rows can be cut into."""
+        """Largest number of blocks that the rows can be cut into."""
         return self.n_rows
 
     def digest(self) -> str:
-        """Fingerprint of all rows and of what is known of them, whatever their layout."""
+        """Fingerprint of all rows, weights and annotations, which does not depend on their layout in memory."""
         values, weights = self.rows.values, self._given_weights
         return fingerprint([("values", values), ("weights", weights), *self.annotations._asdict().items()])
 
@@ -86,18 +86,18 @@ class ArraySource:
         return source
 
     def unrestricted(self) -> "ArraySource":
-        """The same rows where nothing is known of their components."""
+        """The same rows without labels and plausibilities."""
         return self.holding(self.rows.values, self._given_weights, self.annotations.unrestricted)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: only this process holds the rows."""
 
     def start_squares(self) -> Float:
-        """Squares of each feature (d,) about the origin that a start may have, see `start_squares`."""
+        """Mean squares (d,) of the features about the origin, as initial variances, see `start_squares`."""
         return start_squares([self])
 
     def among(self, components: NDArray[np.intp]) -> "ArraySource":
-        """The same rows where these are all components."""
+        """The same rows for a mixture that has only these components."""
         return self.holding(self.rows.values, self._given_weights, self.annotations.among(components))
 
     @property
@@ -105,7 +105,7 @@ class ArraySource:
         return self.rows.weights if self.rows.weights.size else None
 
     def part(self, selection: slice, share: Float | None = None) -> "ArraySource":
-        """Some of the rows, in C order where they are not neighbours; `share` (n,) multiplies their weights."""
+        """Some of the rows, copied in C order if they are not adjacent; `share` (n,) multiplies their weights."""
         values, weights = self.rows.values[selection], self.rows.weights[selection]
         if selection.step not in (None, 1):
             values = np.ascontiguousarray(values)
@@ -120,13 +120,13 @@ class ArraySource:
         return self.holding(self.rows.values[order], weights, self.annotations.take(order))
 
     def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator["ArraySource"]:
-        """The rows in runs of equal length but for one row, in the given order."""
+        """Yield runs of adjacent rows in the given order; their lengths differ by at most one row."""
         bounds = np.linspace(0, self.n_rows, n_blocks + 1).astype(int)
         for b in order:
             yield self.part(slice(bounds[b], bounds[b + 1]))
 
     def batches(self, n_rows: int, random_state: np.random.RandomState) -> Iterator["ArraySource"]:
-        """The rows in batches of about `n_rows`, each taken at equal distances, in random order."""
+        """Yield batches of about `n_rows` rows in random order; the rows of a batch lie at equal distances."""
         n_batches = max(1, round(self.n_rows / n_rows))
         for b in random_state.permutation(n_batches):
             yield self.part(slice(b, None, n_batches))
@@ -146,7 +146,7 @@ class ArraySource:
         ), marks
 
     def given(self, passes: Passes, mixture: Mixture, n_stats: int, blocks: Iterable[NDArray[Any]]) -> Sweep:
-        """Statistics about `mixture` for given responsibilities: arrays (rows, K) that follow each other."""
+        """Statistics about the means of `mixture` for given responsibilities, in blocks (rows, K) of adjacent rows."""
         sweep: Sweep | None = None
         start = 0
         for block in blocks:

@@ -1,4 +1,4 @@
-"""What every source of rows can do."""
+"""Protocols of the sources of rows."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -11,7 +11,7 @@ from fastem.families._contract import Float
 
 
 class Sweepable(Protocol):
-    """Rows to be read once."""
+    """Rows that are swept once."""
 
     def sweep(
         self, passes: Passes, mixture: Mixture, n_stats: int, *, key: int = 0, parallel: bool | None = None
@@ -20,7 +20,7 @@ class Sweepable(Protocol):
 
 
 class RowSource(Sweepable, Protocol):
-    """Rows that can be read again and again."""
+    """Rows that can be read repeatedly."""
 
     @property
     def n_features(self) -> int:
@@ -28,7 +28,7 @@ class RowSource(Sweepable, Protocol):
 
     @property
     def restricted(self) -> bool:
-        """Whether anything is known of the rows' components."""
+        """Whether rows have labels or plausibilities."""
 
     @property
     def n_rows(self) -> int:
@@ -36,15 +36,15 @@ class RowSource(Sweepable, Protocol):
 
     @property
     def total_weight(self) -> float:
-        """Sum of their weights."""
+        """Sum of the rows' weights."""
 
     @property
     def origin(self) -> Float:
-        """What is subtracted from every row (d,)."""
+        """Origin that is subtracted from every row (d,)."""
 
     @property
     def most_blocks(self) -> int:
-        """Number of blocks that the rows can be cut into."""
+        """Largest number of blocks that the rows can be cut into."""
 
     def score(
         self, passes: Passes, mixture: Mixture, wanted: Wanted | None = None, *, parallel: bool | None = None
@@ -52,19 +52,19 @@ class RowSource(Sweepable, Protocol):
         """Evaluate every row at `mixture`."""
 
     def close(self) -> None:
-        """Let go of rows that others hold for this."""
+        """Release rows that other processes hold for this source."""
 
     def unrestricted(self) -> "RowSource":
-        """The same rows where nothing is known of their components."""
+        """The same rows without labels and plausibilities."""
 
     def start_squares(self) -> Float:
-        """Squares of each feature (d,) about the origin that a start may have, see `squares.start_squares`."""
+        """Mean squares (d,) of the features about the origin, as initial variances, see `squares.start_squares`."""
 
     def digest(self) -> str:
         """Fingerprint of all rows and weights, in their order."""
 
     def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterable["Sweepable"]:
-        """The rows in runs of about equal length, in the given order. Use each before the next is asked for."""
+        """Yield runs of rows of about equal length, in the given order. Use each before asking for the next."""
 
     def batches(self, n_rows: int, random_state: np.random.RandomState) -> Iterable["RowSource"]:
-        """The rows in batches of about `n_rows`, in as random an order as can be had. Use each before the next."""
+        """Yield batches of about `n_rows` rows, in an order as random as possible. Use each before the next."""

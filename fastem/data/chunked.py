@@ -1,4 +1,4 @@
-"""Rows that are read anew in each pass."""
+"""Rows that are read again in each pass."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ class View(NamedTuple):
     single : bool
         Whether rows are evaluated in float32, see `single_suffices`.
     kind : type
-        What each block is.
+        Class of the source that holds a block.
     log_widths : ndarray of shape (1, n_features), optional
-        Of a background's box, see `Annotations`.
+        Logarithms of the widths of a background's box, see `Annotations`.
     noisy : bool
-        Whether noise, if there is any, is more than zeros, or of projections.
+        Whether passes take the noise into account: not if all of it is zero and rows are no projections.
     restricted : bool
-        Whether anything is known of the rows' components.
+        Whether passes take labels or plausibilities into account.
     """
 
     origin: Float
@@ -49,20 +49,20 @@ class View(NamedTuple):
     restricted: bool = False
 
     def of(self, known: Annotations) -> Annotations:
-        """What passes are told of rows of which this is known."""
+        """Annotations that passes get for rows with the annotations `known`."""
         known = known._replace(log_widths=self.log_widths)
         known = known if self.restricted else known.unrestricted
         return known if self.noisy else known._replace(noise=None)
 
 
 class ChunkSource:
-    """Rows of a source, which has been read once.
+    """Rows of a `Source` that has been read once.
 
     Parameters
     ----------
     reader : Reader
     total_weight : float
-        Of all rows.
+        Sum of the rows' weights.
     view : View
         How rows are read.
     """
@@ -77,7 +77,7 @@ class ChunkSource:
 
     @property
     def restricted(self) -> bool:
-        """Whether anything is known of the rows' components."""
+        """Whether rows have labels or plausibilities."""
         return self.view.restricted
 
     @property
@@ -87,7 +87,7 @@ class ChunkSource:
 
     @property
     def origin(self) -> Float:
-        """What is subtracted from every row (d,)."""
+        """Origin that is subtracted from every row (d,)."""
         return self._block.origin
 
     @property
@@ -96,16 +96,16 @@ class ChunkSource:
         return -(-self.n_rows // self.reader.block_rows)
 
     def unrestricted(self) -> ChunkSource:
-        """The same rows where nothing is known of their components."""
+        """The same rows without labels and plausibilities."""
         source = copy.copy(self)
         source.view = self.view._replace(restricted=False)
         return source
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Do nothing: only this process holds the rows."""
 
     def start_squares(self) -> Float:
-        """Squares of each feature (d,) about the origin that a start may have, see `start_squares`."""
+        """Mean squares (d,) of the features about the origin, as initial variances, see `start_squares`."""
         with closing(self._read()) as blocks:
             return start_squares(block for _, block in blocks)
 
@@ -114,7 +114,7 @@ class ChunkSource:
         return self.reader.digest()
 
     def _read(self, held: int = 1) -> Generator[tuple[int, ArraySource]]:
-        """Blocks, each with the number of rows before it; so many are valid at the same time."""
+        """Yield blocks, each with the number of rows before it; `held` of them are valid at the same time."""
         with closing(self.reader.blocks(held)) as blocks:
             for block in blocks:
                 yield block.first, self._block.holding(block.values, block.weights, self.view.of(block.annotations))
@@ -138,7 +138,7 @@ class ChunkSource:
             return Scores.joined(list(pipelined(score, blocks)))
 
     def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator[_Run]:
-        """The rows in runs of blocks; their order must be that of the source."""
+        """Yield runs of consecutive blocks; `order` must be the order of the source."""
         assert list(order) == list(range(n_blocks))
         bounds = np.linspace(0, self.most_blocks, n_blocks + 1).astype(int)
         with closing(self._read(held_tasks())) as blocks:
@@ -146,14 +146,14 @@ class ChunkSource:
                 yield _Run(itertools.islice(blocks, last - first))
 
     def batches(self, n_rows: int, random_state: np.random.RandomState) -> Iterator[ArraySource]:
-        """The rows in batches: blocks in the order of the source, batches of each at random."""
+        """Yield batches: blocks come in the order of the source, and the batches of each block in random order."""
         with closing(self._read()) as blocks:
             for _, block in blocks:
                 yield from block.batches(n_rows, random_state)
 
 
 class _Run:
-    """Some blocks that follow each other, each with the number of rows before it, to be read once."""
+    """Consecutive blocks, each with the number of rows before it, that are read once."""
 
     def __init__(self, blocks: Iterator[tuple[int, ArraySource]]) -> None:
         self._blocks = blocks

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 
 class Columns(NamedTuple):
-    """Names of columns; None where nothing is said.
+    """Names of columns; None where no name is given.
 
     Attributes
     ----------
     features : sequence of str, optional
-        None for all columns that are nothing else.
+        None for all columns that are not named below.
     weight, label : str, optional
     noise : sequence of str, optional
         Variances of the features' errors, in the order of the features.
@@ -25,25 +25,25 @@ class Columns(NamedTuple):
 
     @property
     def others(self) -> list[str]:
-        """What is no feature."""
+        """Names of the columns that are not features."""
         return [name for name in (self.weight, self.label) if name is not None] + list(self.noise or ())
 
     def features_of(self, names: Iterable[Any]) -> list[Any]:
-        """Features of a table that has columns of these names."""
+        """Names of the features of a table with these columns."""
         if self.features is not None:
             return list(self.features)
         others = self.others
         return [name for name in names if name not in others]
 
     def check(self, names: Sequence[Any], table: str, check_type: Callable[[Any], None]) -> list[Any]:
-        """Names of all columns that are wanted, the features first.
+        """Check the names, and return those of all columns to read, the features first.
 
         Parameters
         ----------
         names : sequence
-            Of all columns that there are.
+            Names of all columns of the table.
         table : str
-            What has them, for messages.
+            What messages call the table.
         check_type : callable
             Raises an error for a column that does not hold numbers.
 
@@ -52,7 +52,7 @@ class Columns(NamedTuple):
         TypeError
             If a string is given where a list of names belongs.
         ValueError
-            If there are no features, no such column, or one is asked for twice.
+            If there are no features, or a column is missing, ambiguous or asked for twice.
         """
         for option, given in (("columns", self.features), ("noise", self.noise)):
             if isinstance(given, str):

@@ -1,4 +1,4 @@
-"""Data frames of pandas, polars, Arrow and whoever follows them, and the names of their columns."""
+"""Data frames of pandas, polars, Arrow and compatible libraries, and the names of their columns."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 
 def is_frame(given: Any) -> bool:
-    """Whether columns are what is given: by pandas, polars, Arrow and whoever follows them."""
+    """Whether a value is a data frame of pandas, polars, Arrow or a compatible library."""
     return not isinstance(given, np.ndarray) and nw.dependencies.is_into_dataframe(given)
 
 
 def tabular(given: Any) -> Any:
-    """A batch of Arrow's as a table, which has names for scikit-learn, and its array as a column; all else as it is."""
+    """An Arrow batch as a table, whose names scikit-learn reads, an Arrow array as a column, other values as given."""
     if type(given).__module__.partition(".")[0] != "pyarrow":
         return given
     import pyarrow
@@ -25,12 +25,12 @@ def tabular(given: Any) -> Any:
 
 
 def labels_of(frame: Any) -> list[Any]:
-    """What a frame calls its columns."""
+    """Labels of a frame's columns."""
     return list(nw.from_native(frame).columns)
 
 
 def feature_names(given: Any) -> list[str] | None:
-    """Names of a frame's columns, if all are strings, which is when scikit-learn takes them for names of features."""
+    """Names of a frame's columns if all are strings, as scikit-learn requires of feature names; else None."""
     if not is_frame(given):
         return None
     names = labels_of(given)
@@ -38,7 +38,7 @@ def feature_names(given: Any) -> list[str] | None:
 
 
 def same_names(given: Any, names: Any, what: str) -> None:
-    """Raise ValueError if a frame names other columns than these, or in another order."""
+    """Raise ValueError if the columns of a frame have other names than these, or another order."""
     here = None if names is None else feature_names(given)
     if here is not None and here != list(names):
         raise ValueError(

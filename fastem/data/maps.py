@@ -1,4 +1,4 @@
-"""Memory maps, which are read in place: whether they stay what they are."""
+"""Check that memory maps, which are read in place, do not change during a fit."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from fastem.data.base import RowSource
 
 @contextmanager
 def unchanged(source: RowSource) -> Iterator[None]:
-    """See that a source, some of which is mapped into memory, is the same afterwards.
+    """Check that a source with memory-mapped arrays is the same after the context as before.
 
     Raises
     ------
     ValueError
-        If it is not. Two fingerprints take two to three hundredths of the time of ten iterations.
+        If it has changed. The two fingerprints take 2 to 3 per cent of the time of ten iterations.
     """
     before = source.digest()
     yield

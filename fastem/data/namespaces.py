@@ -1,7 +1,7 @@
-"""Arrays of other libraries, by the array API standard: into numpy's memory, and back to where they were.
+"""Conversion of arrays of other libraries that follow the array API standard to numpy, and of results back.
 
-They are taken where scikit-learn's `array_api_dispatch` is on. Compiled code runs on the host, so arrays of a device
-are copied from it, and results go back to it.
+They are accepted if scikit-learn's `array_api_dispatch` is on. Compiled code runs on the host, so arrays are copied
+from their device, and results are copied back to it.
 """
 
 from __future__ import annotations
@@ -12,17 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn import config_context, get_config
 
-WITHOUT_A_MARK = ("torch", "cupy")  # libraries whose arrays follow the standard by way of scikit-learn's adapters
+WITHOUT_A_MARK = ("torch", "cupy")  # libraries that follow the standard only through scikit-learn's adapters
 
 
 class Namespace(NamedTuple):
-    """Where arrays live: their library's functions, and the device."""
+    """Library and device of arrays: the library's functions, and the device."""
 
     functions: Any
     device: Any
 
     def holding(self, values: Any) -> Any:
-        """An array of this library and device, from one of numpy; all else as it is."""
+        """A numpy array as an array of this library and device; other values as they are."""
         if self is HOST or not isinstance(values, np.ndarray):
             return values
         return self.functions.asarray(np.ascontiguousarray(values), device=self.device)
@@ -32,7 +32,7 @@ HOST = Namespace(np, "cpu")  # numpy's own memory
 
 
 def namespace_of(given: Any) -> Namespace:
-    """Where an array lives, if scikit-learn is told to care; else it is taken for one of numpy."""
+    """Library and device of an array if `array_api_dispatch` is on and the array is not numpy's; else numpy's."""
     if type(given) is np.ndarray or not get_config()["array_api_dispatch"] or not is_foreign(given):
         return HOST
     from sklearn.utils._array_api import get_namespace_and_device
@@ -49,7 +49,7 @@ def is_foreign(given: Any) -> bool:
 
 
 def on_host(given: Any) -> NDArray[Any]:
-    """A foreign array in numpy's memory."""
+    """An array of another library as a numpy array."""
     from sklearn.utils._array_api import move_to
 
     with config_context(array_api_dispatch=True):
@@ -58,7 +58,7 @@ def on_host(given: Any) -> NDArray[Any]:
 
 
 def check_same(given: Any, estimator: Any, method: str) -> None:
-    """Raise ValueError, in scikit-learn's words, if rows live elsewhere than what an estimator was fitted to."""
+    """Raise scikit-learn's ValueError if rows have another library or device than those an estimator was fitted to."""
     if type(given) is type(estimator.weights_) is np.ndarray or not get_config()["array_api_dispatch"]:
         return
     if not (is_foreign(given) or isinstance(given, np.ndarray)):

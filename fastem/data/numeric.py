@@ -1,12 +1,13 @@
-"""One gate for types: whatever a user gives becomes an array of real numbers, or an error that says what it is.
+"""Conversion of whatever a user gives to an array of real numbers, or an error that says what is wrong with it.
 
-Everything that a user gives as numbers passes here: rows, chunks, weights, noise, labels, projections, initial values,
+All numbers that a user gives are converted here: rows, chunks, weights, noise, labels, projections, initial values,
 priors. The rules:
 
 - Booleans, integers and floating-point numbers are real numbers; float32 and float64 stay as they are, others become
   float64. Dates, durations, strings, bytes, records and complex numbers are refused, in object arrays and columns of
   data frames too.
-- A value that is masked, None or NA is missing: NaN where missing values are allowed, else an error with its place.
+- A value that is masked, None or NA is missing: it becomes NaN where missing values are allowed, and else raises an
+  error that names its place.
 - An integer that float64 does not hold exactly is refused rather than rounded. Floating-point numbers are rounded.
 """
 
@@ -26,7 +27,7 @@ from scipy.sparse import issparse
 from fastem.data.frames import is_frame, tabular
 from fastem.data.namespaces import is_foreign, on_host
 
-EXACT = 2**53  # up to which float64 holds every integer
+EXACT = 2**53  # float64 holds every integer up to this one
 NO_NUMBERS = (str, bytes, complex, np.complexfloating, datetime.date, datetime.timedelta, np.datetime64, np.timedelta64)
 CONVERT = "Convert your data to numeric values explicitly instead."
 NO_MATRIX = (
@@ -38,7 +39,7 @@ Place = Callable[[tuple[int, ...]], str]
 
 
 def place_of(index: tuple[int, ...]) -> str:
-    """Where an entry of an array is, counted from 0."""
+    """Describe the place of an entry of an array, counted from 0."""
     if not index:
         return "its only entry"
     row, *rest = map(int, index)
@@ -47,7 +48,7 @@ def place_of(index: tuple[int, ...]) -> str:
 
 
 def real_array(given: Any, name: str, *, missing: bool = False, place: Place = place_of) -> NDArray[Any]:
-    """An array of float64 or float32, of any layout, that holds the numbers given.
+    """Convert numbers to an array of float64 or float32, of any layout.
 
     Parameters
     ----------
@@ -55,17 +56,17 @@ def real_array(given: Any, name: str, *, missing: bool = False, place: Place = p
     name : str
         What errors call it.
     missing : bool, default=False
-        Whether what is masked, None or NA becomes NaN.
+        Whether masked values, None and NA become NaN; otherwise they are errors.
     place : callable, default=place_of
-        Tells where an entry is from its index.
+        Describes the place of an entry, given its index.
 
     Raises
     ------
     TypeError
-        If it is sparse, a matrix, or no number at all.
+        If it is sparse, an `np.matrix`, or holds objects that are not numbers.
     ValueError
-        If it holds other things than real numbers, an integer that float64 would round, or a missing value where none
-        is allowed. The message has the place.
+        If it holds values that are not real numbers, an integer that float64 would round, or a missing value where
+        none is allowed. The message names the place.
     """
     if type(given) is np.ndarray and given.dtype in (np.float64, np.float32):
         return given
@@ -87,13 +88,13 @@ def real_array(given: Any, name: str, *, missing: bool = False, place: Place = p
         return _from_masked(given, name, missing, place)
     try:
         array = np.asarray(given)
-    except ValueError as error:  # of lists of several lengths
+    except ValueError as error:  # lists of different lengths
         raise ValueError(f"{error}: {name}") from None
     return _from_array(array, name, missing, place)
 
 
 def whole_numbers(given: Any, name: str, absent: int) -> NDArray[Any]:
-    """An array with `absent` in place of what is masked, None or NA, if the others are integers; else as it is."""
+    """Array of a value, with `absent` in place of masked values, None and NA if all other values are integers."""
     if type(given) is np.ndarray and given.dtype.kind != "O":
         return given
     given = on_host(given) if is_foreign(given) else tabular(given)
@@ -122,12 +123,12 @@ def whole_numbers(given: Any, name: str, absent: int) -> NDArray[Any]:
 
 
 def is_whole(value: Any, least: int) -> bool:
-    """Whether a value is an integer, Python's or numpy's but no truth value, and not below `least`."""
+    """Whether a value is an integer of Python or numpy, but no Boolean, and at least `least`."""
     return _is_integer(value) and int(value) >= least
 
 
 def is_real(value: Any) -> bool:
-    """Whether a value is a real number, Python's or numpy's; durations, which numpy takes for integers, are none."""
+    """Whether a value is a real number of Python or numpy; durations, which numpy takes for integers, are not."""
     return isinstance(value, numbers.Real) and not isinstance(value, np.timedelta64)
 
 
@@ -136,7 +137,7 @@ def _is_integer(value: Any) -> bool:
 
 
 def _refuse(kind: Any, name: str) -> None:
-    """Raise ValueError for what is no type of real numbers."""
+    """Raise ValueError for a dtype that does not hold real numbers."""
     kind = np.dtype(kind)
     if kind.kind == "c":
         raise ValueError(f"Complex data not supported: {name} holds {kind}")
@@ -150,13 +151,13 @@ def _absence(name: str, where: str, how: str) -> ValueError:
 
 
 def _from_array(array: NDArray[Any], name: str, missing: bool, place: Place) -> NDArray[Any]:
-    """Numbers of an array of any type."""
+    """Convert an array of any dtype."""
     _refuse(array.dtype, name)
     if array.dtype.kind == "O":
         return _from_objects(array, name, missing, place)
     if array.dtype.kind == "f" and array.dtype.itemsize in (4, 8):
         return array
-    with np.errstate(over="ignore"):  # of long doubles, which are infinite then, and refused as such
+    with np.errstate(over="ignore"):  # large long doubles become infinite, and are refused later
         floats = array.astype(np.float64)
     long = array.dtype.kind in "iu" and array.dtype.itemsize == 8 and array.size > 0
     if long and (int(array.max()) > EXACT or int(array.min()) < -EXACT):
@@ -165,7 +166,7 @@ def _from_array(array: NDArray[Any], name: str, missing: bool, place: Place) -> 
 
 
 def _check_exact(array: NDArray[Any], floats: NDArray[np.float64], name: str, place: Place) -> None:
-    """Raise ValueError for the first of some integers that is another number as float64."""
+    """Raise ValueError for the first integer of an array that is a different number in `floats`."""
     limit = float(2 ** (64 if array.dtype.kind == "u" else 63))
     with np.errstate(invalid="ignore"):
         wrong = (floats >= limit) | (floats.astype(array.dtype) != array)
@@ -182,7 +183,7 @@ def _inexact(value: Any, name: str, where: str) -> ValueError:
 
 
 def _from_masked(array: Any, name: str, missing: bool, place: Place) -> NDArray[Any]:
-    """Numbers of a masked array; a mask that masks nothing says nothing."""
+    """Convert a masked array; a mask without masked entries has no effect."""
     _refuse(array.dtype, name)
     mask = np.ma.getmaskarray(array)
     if not mask.any():
@@ -196,7 +197,7 @@ def _from_masked(array: Any, name: str, missing: bool, place: Place) -> NDArray[
 
 
 def _absent(array: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which of some objects stand for missing values: None, pandas' NA, numpy's masked."""
+    """Mask of the objects that stand for missing values: None, pandas' NA, numpy's masked."""
     absent = {kind for kind in set(map(type, array.flat)) if kind.__name__ in ("NoneType", "NAType", "MaskedConstant")}
     if not absent:
         return np.zeros(array.shape, dtype=bool)
@@ -204,13 +205,13 @@ def _absent(array: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _from_objects(array: NDArray[Any], name: str, missing: bool, place: Place) -> NDArray[Any]:
-    """Numbers of an array of Python objects."""
+    """Convert an array of Python objects."""
     wrong = tuple(kind for kind in set(map(type, array.flat)) if issubclass(kind, NO_NUMBERS))
     if wrong:
         index = next(index for index, value in np.ndenumerate(array) if isinstance(value, wrong))
         raise ValueError(f"{name} holds {array[index]!r} in {place(index)}, which is no real number. {CONVERT}")
     gone = _absent(array)
-    if gone.any() and not missing and array.ndim:  # that None is no array is told by who asks for a shape
+    if gone.any() and not missing and array.ndim:  # a single None is refused later, for its shape
         index = tuple(np.argwhere(gone)[0])
         raise _absence(name, place(index), repr(array[index]))
     floats = np.full(array.shape, np.nan)
@@ -218,7 +219,7 @@ def _from_objects(array: NDArray[Any], name: str, missing: bool, place: Place) -
         floats[~gone] = array[~gone].astype(np.float64)
     except (TypeError, ValueError, OverflowError):
         raise _no_number(array, gone, name, place) from None
-    large = np.abs(floats) >= EXACT  # as no NaN is
+    large = np.abs(floats) >= EXACT  # False for NaN
     for index, value in np.ndenumerate(array) if large.any() else ():
         if isinstance(value, numbers.Integral) and int(floats[index]) != value:
             raise _inexact(value, name, place(index))
@@ -226,7 +227,7 @@ def _from_objects(array: NDArray[Any], name: str, missing: bool, place: Place) -
 
 
 def _no_number(array: NDArray[Any], gone: NDArray[np.bool_], name: str, place: Place) -> Exception:
-    """The error of the first object that is no number, with its place."""
+    """Error for the first object that is not a number; it names the place."""
     for index, value in np.ndenumerate(array):
         try:
             if not gone[index]:
@@ -239,7 +240,7 @@ def _no_number(array: NDArray[Any], gone: NDArray[np.bool_], name: str, place: P
 
 
 def _with_mask(given: Any) -> Any:
-    """What is given, as a masked array if it is nested lists of such."""
+    """Convert nested lists of masked arrays to one masked array; return other values as they are."""
     if not isinstance(given, list | tuple) or not _holds_masks(given):
         return given
     data, mask = _data_and_mask(given)
@@ -254,7 +255,7 @@ def _holds_masks(given: Any) -> bool:
 
 
 def _data_and_mask(given: Any) -> tuple[Any, Any]:
-    """Nested lists of what masked arrays in them hold, and of what they mask."""
+    """Nested lists of the data of masked arrays, 0 where they are masked, and of their masks."""
     if isinstance(given, list | tuple):
         data, masks = zip(*map(_data_and_mask, given), strict=True)
         return list(data), list(masks)
@@ -265,7 +266,7 @@ def _data_and_mask(given: Any) -> tuple[Any, Any]:
 
 
 def _from_frame(given: Any, name: str, missing: bool) -> NDArray[Any]:
-    """Numbers (n, d) of a data frame, checked column by column."""
+    """Convert a data frame to an array (n, d), and check it column by column."""
     frame = nw.from_native(given)
     columns = frame.columns
     kinds = set(frame.schema.values())
@@ -283,12 +284,12 @@ def _from_frame(given: Any, name: str, missing: bool) -> NDArray[Any]:
 
 
 def _in_numpy(given: Any) -> bool:
-    """Whether a frame's columns are numpy's, in which NaN alone stands for what is missing."""
+    """Whether a frame's columns have numpy's dtypes, in which only NaN stands for a missing value."""
     return all(isinstance(kind, np.dtype) for kind in getattr(given, "dtypes", [None]))
 
 
 def _from_column(series: Any, name: str, missing: bool, at: Callable[[int], str], label: str) -> NDArray[Any]:
-    """Numbers (n,) of a column, in which nulls are missing values; `at` tells where a row is."""
+    """Convert a column to an array (n,); nulls are missing values, and `at` describes the place of a row."""
 
     def place(index: tuple[int, ...]) -> str:
         return at(int(index[0]))

@@ -20,10 +20,10 @@ from fastem.families._contract import Float, Params
 
 
 class PatternSource(ArraySource):
-    """Rows of an array for a family that has `Family.patterns`: parameters are as those of `ArraySource`.
+    """Rows of an array for a family that has `Family.patterns`; its parameters are those of `ArraySource`.
 
-    Rows are sorted by pattern when they are first swept, which copies the values that are there; rows of rare patterns
-    are swept as by any source.
+    The first sweep sorts the rows by pattern, which copies the observed values. Rows of rare patterns are swept as by
+    `ArraySource`.
     """
 
     def _hold(self, values: NDArray[Any], weights: Float | None, annotations: Annotations, origin: Float) -> None:
@@ -66,7 +66,7 @@ class PatternSource(ArraySource):
     def _sweep_group(
         self, group: Group, patterns: Params, passes: Passes, key: int, parallel: bool | None
     ) -> tuple[Float, Float, float]:
-        """Run one pass over the patterns of a group: masses (P, K), sums of each, and the log-likelihood."""
+        """Run one pass over the patterns of a group: masses (P, K), statistics (P, S) and the log-likelihood."""
         algebra = passes.family.patterns
         assert algebra is not None
         complete = get_passes(get_family(algebra.family), passes.policy, "ignore", passes.restrict).of(

@@ -1,7 +1,7 @@
-"""Rows with missing values, sorted by which values they have.
+"""Rows with missing values, sorted by pattern: by the columns whose values are observed.
 
-Rows that have the same values are complete rows of fewer features: the passes of complete data serve them, with
-marginal parameters that are made once for each pattern, not once for each row.
+Rows of one pattern are complete rows of fewer features. So the passes for complete data serve them, with marginal
+parameters that are computed once for each pattern, not once for each row.
 """
 
 from __future__ import annotations
@@ -14,25 +14,25 @@ from numpy.typing import NDArray
 from fastem.data.row_info import Annotations
 from fastem.families._contract import Float
 
-FEWEST_ROWS = 48  # of a pattern: marginal parameters cost as much as some rows
-SLAB_ROWS = 4096  # of a pattern at most, for threads to have equal shares
+FEWEST_ROWS = 48  # rows of a pattern that is not rare: its marginal parameters cost as much as some rows
+SLAB_ROWS = 4096  # rows of a slab at most, so that threads have equal shares
 
 
 class Group(NamedTuple):
-    """Patterns of as many values.
+    """Patterns with the same number of observed values.
 
     Attributes
     ----------
     columns : ndarray of shape (P, m)
-        Which values the rows of each pattern have.
+        Columns that are observed in each pattern.
     values : ndarray of shape (n, m)
-        A copy of them, pattern after pattern.
+        A copy of the observed values, pattern after pattern.
     weights : ndarray of shape (n,), optional
     annotations : Annotations
     which : ndarray of shape (S,)
         Pattern of each slab.
     bounds : ndarray of shape (S + 1,)
-        Where slabs begin, and the last one ends.
+        First row of each slab, and the end of the last.
     """
 
     columns: NDArray[np.int64]
@@ -44,7 +44,7 @@ class Group(NamedTuple):
 
 
 class Patterns(NamedTuple):
-    """Groups, and the indices of rows whose patterns are rare."""
+    """Groups, and the indices of the rows with rare patterns."""
 
     groups: list[Group]
     rest: NDArray[np.intp]
@@ -53,7 +53,7 @@ class Patterns(NamedTuple):
 def find_patterns(
     values: NDArray[Any], weights: Float | None, annotations: Annotations, origin: Float
 ) -> Patterns | None:
-    """Sort rows (n, d) by pattern, less an origin whose subtraction is exact; None if most patterns are rare."""
+    """Sort rows (n, d), less an origin whose subtraction is exact, by pattern; None if most have rare patterns."""
     missing = np.isnan(values)
     _, first, pattern_of, counts = np.unique(
         _codes(missing), return_index=True, return_inverse=True, return_counts=True
@@ -77,7 +77,7 @@ def find_patterns(
 
 
 def _codes(missing: NDArray[np.bool_]) -> NDArray[Any]:
-    """One sortable item for each row's pattern."""
+    """Code of each row's pattern (n,), a single item that can be sorted."""
     packed = np.packbits(missing, axis=1)
     width = -(-packed.shape[1] // 8) * 8
     words = np.zeros((len(packed), width), np.uint8)
@@ -95,6 +95,7 @@ def _group(
     columns: NDArray[np.int64],
     origin: NDArray[Any],
 ) -> Group:
+    """Group of patterns with observed `columns` (P, m), each with the rows of one of the `runs`."""
     order = np.concatenate(runs)
     parts = [values[np.ix_(run, mine)] - origin[mine] for run, mine in zip(runs, columns, strict=True)]
     which: list[int] = []

@@ -1,4 +1,4 @@
-"""Checks of what projections see: every feature, and values whose covariance is not singular."""
+"""Checks of projections: every feature is observed, and no row has values with a singular covariance."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from fastem.data.row_info import Annotations, Float
 
-CHECK_ROWS = 16384  # whose matrices exist at once
-SINGULAR = 1e-14  # squared distance of a unit vector from those before it, that rounding may be
+CHECK_ROWS = 16384  # rows whose matrices are in memory at once
+SINGULAR = 1e-14  # squared distance of a unit vector from the span of those before it that may be rounding
 
 
 def check_densities(
     values: NDArray[Any], annotations: Annotations, place: Callable[[int], str] = "row {}".format
 ) -> None:
-    """Raise ValueError for the first row (n, m) of projections whose values have no density, whatever the mixture.
+    """Raise ValueError for the first row of projections (n, m) whose values have no density under any mixture.
 
-    Such are values without noise whose projections are linearly dependent: more of them than features, or zeros. With
-    noise of positive variance a value has a density; the scale of the features does not matter.
+    That is a row with values without noise whose projections are linearly dependent: zeros, or more than there are
+    features. A value with noise of positive variance has a density. The scale of the features does not matter.
     """
     for start in range(0, len(values), CHECK_ROWS):
         part = slice(start, start + CHECK_ROWS)
@@ -34,7 +34,7 @@ def check_densities(
 
 
 def seen_features(values: NDArray[Any], weights: Float | None, annotations: Annotations) -> NDArray[np.bool_]:
-    """Features (d,) that some value of a row of positive weight depends on."""
+    """Mask of the features (d,) that an observed value of some row of positive weight depends on."""
     n_rows, m = values.shape
     assert annotations.projection is not None
     sees = annotations.projection.reshape(-1, m, annotations.n_features(m)) != 0.0
@@ -45,7 +45,7 @@ def seen_features(values: NDArray[Any], weights: Float | None, annotations: Anno
 
 
 def _exact_projections(values: NDArray[Any], annotations: Annotations) -> tuple[Float, NDArray[np.bool_]]:
-    """Projections (n, m, d) with features of comparable sizes, and which of them are of values without noise (n, m)."""
+    """Projections (n, m, d), with features of comparable sizes, and a mask (n, m) of observed values without noise."""
     n_rows, m = values.shape
     assert annotations.projection is not None
     projections = annotations.projection.reshape(-1, m, annotations.n_features(m))
@@ -59,7 +59,7 @@ def _exact_projections(values: NDArray[Any], annotations: Annotations) -> tuple[
 
 
 def _are_dependent(given: tuple[Float, NDArray[np.bool_]]) -> NDArray[np.bool_]:
-    """For which rows the chosen vectors (m, d) are linearly dependent: Gram and Schmidt, twice for orthogonality."""
+    """Mask of the rows (n,) whose chosen vectors (m, d) are linearly dependent, by Gram-Schmidt, repeated once."""
     vectors, chosen = given
     wrong = np.zeros(len(vectors), dtype=np.bool_)
     basis = np.zeros(vectors.shape)

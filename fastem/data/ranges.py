@@ -1,4 +1,4 @@
-"""What the range of the columns allows: an origin near the data, evaluation in float32."""
+"""Choices that the ranges of the columns allow: an origin near the data, and evaluation in float32."""
 
 import math
 from typing import Any, NamedTuple
@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from fastem.families._contract import Float
 
-LARGEST_SINGLE, SMALLEST_SINGLE = 1e9, 1e-9  # their ratio, squared and whitened, is still a float32
-SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15  # times such squares, likewise
-LARGEST_WHITE = 1e18  # whose square is a float32
-RUN = 16384  # numbers that are compared at once: numpy takes ten times as long to go down short columns
-BLOCK_ROWS = 65536  # rows that are copied at once where some have no weight
+LARGEST_SINGLE, SMALLEST_SINGLE = 1e9, 1e-9  # their squares, and that of their ratio, are in the range of float32
+SMALLEST_WEIGHT, LARGEST_WEIGHT = 1e-15, 1e15  # times such squares of residuals, likewise
+LARGEST_WHITE = 1e18  # whitened residual whose square is in the range of float32
+RUN = 16384  # numbers that are compared at once: numpy takes ten times as long for rows of a few columns
+BLOCK_ROWS = 65536  # rows that are copied at once if some have no weight
 
 
 class Range(NamedTuple):
@@ -22,12 +22,12 @@ class Range(NamedTuple):
     high: NDArray[Any]
 
     def __or__(self, other: "Range") -> "Range":
-        """Range of both."""
+        """Range of the rows of both."""
         return Range(np.fmin(self.low, other.low), np.fmax(self.high, other.high))
 
 
 def range_of(values: NDArray[Any], *, missing: bool = False) -> Range:
-    """Range of rows (n, d), of which there is at least one; of the values that are there, if some may be missing."""
+    """Range of rows (n, d), of which there is at least one; `missing` says that NaN is to be ignored."""
     least, largest = (np.fmin, np.fmax) if missing else (np.minimum, np.maximum)
     n_rows, n_features = values.shape
     rows_at_once = RUN // max(n_features, 1)
@@ -60,16 +60,16 @@ def range_of_present(values: NDArray[Any], weights: Float | None, *, missing: bo
 
 
 def log_widths(extent: Range) -> Float:
-    """Logarithms of the widths of a box (1, d)."""
+    """Logarithms of the widths of a range (1, d)."""
     with np.errstate(divide="ignore"):
         return np.asarray(np.log(extent.high.astype(np.float64) - extent.low))[None]
 
 
 def single_suffices(extent: Range, origin: Float, weights: Float | None = None) -> bool:
-    """Whether rows may be evaluated in float32: they are float32, and their squares neither overflow nor vanish.
+    """Whether rows may be evaluated in float32: rows and origin are float32, and squares neither overflow nor vanish.
 
-    Nor do these times a weight, and the origin is a float32. What float32 arithmetic adds to the error of a whitened
-    residual is then no more than the rounding of the data.
+    This holds for squares of residuals, and for these times a weight. Float32 arithmetic then adds no more to the error
+    of a whitened residual than the rounding of the data does.
     """
     low, high = extent
     if low.dtype != np.float32 or (origin != origin.astype(np.float32)).any():
@@ -81,23 +81,24 @@ def single_suffices(extent: Range, origin: Float, weights: Float | None = None) 
 
 
 def weights_suffice(weights: Float) -> bool:
-    """Whether weights allow an evaluation in float32."""
+    """Whether weights (n,) allow evaluation in float32."""
     present = weights[weights > 0.0]
     return not present.size or bool(present.min() > SMALLEST_WEIGHT and present.max() < LARGEST_WEIGHT)
 
 
 def reaches_single(extent: Range, origin: Float, means: Float, inverse_deviation: float) -> bool:
-    """Whether squares of whitened residuals of these rows from these means (K, d), about the origin, are float32."""
+    """Whether whitened residuals of rows from means (K, d), given about the origin, have squares within float32."""
     low, high = extent
     farthest = max(np.abs(low - origin).max(), np.abs(high - origin).max(), np.abs(means).max())
     return bool(2.0 * farthest * inverse_deviation * math.sqrt(len(low)) < LARGEST_WHITE)
 
 
 def common_origin(extent: Range, dtype: Any = None) -> Float:
-    """Origin near the data in each column where subtracting it is exact, else zero; a number of type `dtype`.
+    """Origin (d,) near the data in each column where subtracting it is exact, else zero; rounded to `dtype`.
 
-    A column on one side of zero within a factor of two loses no bit by the subtraction (Sterbenz), and densities far
-    from zero gain all that the data has: a mean of 1e9 with a standard deviation of 1 is as good as a mean of zero.
+    A column whose values have one sign and lie within a factor of two loses no bit by the subtraction (Sterbenz).
+    Densities of data far from zero are then as precise as the data: a mean of 1e9 with a standard deviation of 1 is as
+    good as a mean of zero.
     """
     low, high = (bound.astype(np.float64) for bound in extent)
     exact = (low > 0.0) & (0.5 * high <= low) | (high < 0.0) & (0.5 * low >= high)  # doubled they might overflow
@@ -106,7 +107,7 @@ def common_origin(extent: Range, dtype: Any = None) -> Float:
 
 
 def exact_origin(origin: Float, extent: Range) -> Float:
-    """The origin where subtracting it from all values of a range is exact, else zero."""
+    """The origin (d,) in the columns where subtracting it from all values of a range is exact, else zero."""
     low, high = (bound.astype(np.float64) for bound in extent)
     sign = np.sign(origin)
     nearest, farthest = np.minimum(sign * low, sign * high), np.maximum(sign * low, sign * high)

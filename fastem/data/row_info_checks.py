@@ -1,4 +1,4 @@
-"""Checks of what a user knows of rows beside their values: labels, errors, projections."""
+"""Checks of the labels, noise and projections that a user gives."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from numpy.typing import ArrayLike, NDArray
 from fastem.data.numeric import real_array, whole_numbers
 from fastem.data.row_info import Annotations, Float
 
-CHECK_ROWS = 16384  # whose covariances are checked at once
-SLACK = 1e-10  # of a correlation matrix, for rounding
+CHECK_ROWS = 16384  # rows whose covariances are checked at once
+SLACK = 1e-10  # tolerance for rounding in a correlation matrix
 
 
 class Known(NamedTuple):
-    """What a user gives beside X and its weights, see `GaussianMixture.fit`."""
+    """Labels, noise and projections as the user gives them, see `GaussianMixture.fit`."""
 
     labels: ArrayLike | None = None
     noise: ArrayLike | None = None
@@ -31,12 +31,14 @@ class Known(NamedTuple):
 def annotate(
     known: Known, shape: tuple[int, int], n_components: int, weights: Float | None = None, *, whole: bool = True
 ) -> Annotations:
-    """Annotations of rows (n, m), checked; those of a batch of a stream, if not `whole`, need no row for a component.
+    """Annotations of rows (n, m), checked.
+
+    `whole` requires that each component is possible for some row, which need not hold in a batch of a stream.
 
     Raises
     ------
     ValueError
-        If labels, noise or projections have the wrong shape, or values that mean nothing; with the first such row.
+        If labels, noise or projections have a wrong shape, or invalid values; names the first such row.
     """
     annotations = read(known, shape)
     if annotations.restricts:
@@ -54,10 +56,10 @@ def read(
     trusted: bool = False,
     variances: bool | None = None,
 ) -> Annotations:
-    """Annotations of rows (n, m), checked but for what depends on the number of components.
+    """Annotations of rows (n, m), checked except for what depends on the number of components.
 
-    `sparing` leaves out noise that is zero. What is `trusted` was checked before. `variances` tells whether noise of
-    shape (m, m) of m rows is their variances; None does not know.
+    `sparing` leaves out noise that is zero. `trusted` says that covariances were checked before. `variances` says
+    whether noise of shape (m, m) for m rows is their variances or one covariance; None if that is unknown.
     """
     hard, soft = _read_labels(known.labels, shape[0])
     projections = check_projection(known.projection, shape)
@@ -88,7 +90,7 @@ def _read_labels(labels: ArrayLike | None, n_rows: int) -> tuple[NDArray[np.int6
 
 
 def whole_labels(labels: NDArray[Any]) -> NDArray[Any]:
-    """Labels, -1 where they are NaN, as integers if they are whole."""
+    """Labels (n,) with -1 in place of NaN, as integers if all are whole numbers."""
     if labels.dtype.kind != "f":
         return labels
     whole = np.where(np.isnan(labels), -1.0, labels)
@@ -102,7 +104,7 @@ def check_labels(
     weights: Float | None = None,
     place: Callable[[int], str] = "row {}".format,
 ) -> NDArray[np.bool_]:
-    """Check what is known of components; returns which of them (K,) some row may be of."""
+    """Check labels or plausibilities; return a mask of the components (K,) that are possible for some row."""
     labels, plausibility = annotations.labels, annotations.plausibility
     if labels is not None:
         present = np.ones(len(labels), dtype=bool) if weights is None else weights > 0.0
@@ -118,9 +120,7 @@ def check_labels(
         return np.asarray(np.bincount(labels[present], minlength=n_components) > 0)
     assert plausibility is not None
     if plausibility.shape[1] != n_components:
-        raise ValueError(
-            f"labels has {plausibility.shape[1]} columns, where there are {n_components} components to be plausible"
-        )
+        raise ValueError(f"labels has {plausibility.shape[1]} columns, where there are {n_components} components")
     present = np.ones(len(plausibility), dtype=bool) if weights is None else weights > 0.0
     wrong = ~(np.isfinite(plausibility) & (plausibility >= 0))
     if wrong.any():
@@ -135,13 +135,13 @@ def check_labels(
 
 
 def check_possible(possible: NDArray[np.bool_]) -> None:
-    """Raise ValueError that names a component that no row may be of."""
+    """Raise ValueError that names a component that is possible for no row."""
     if not possible.all():
         raise ValueError(f"labels leaves no row for component {int(np.argmin(possible))}")
 
 
 def check_projection(projection: ArrayLike | None, shape: tuple[int, int]) -> Float | None:
-    """Projections as (n, m * d) or (1, m * d)."""
+    """Check projections, and return them as (n, m * d) or (1, m * d)."""
     if projection is None:
         return None
     array = real_array(projection, "projection")
@@ -161,7 +161,7 @@ def check_projection(projection: ArrayLike | None, shape: tuple[int, int]) -> Fl
 
 
 def is_ambiguous(noise: ArrayLike | None, shape: tuple[int, int]) -> bool:
-    """Whether noise of these rows (n, m) may be variances of each row or a covariance of all: both are (m, m)."""
+    """Whether noise of rows (n, m) may be variances of each row or one covariance for all: both are (m, m)."""
     n_rows, m = shape
     return noise is not None and n_rows == m > 1 and np.shape(noise) == (m, m)
 
@@ -169,7 +169,7 @@ def is_ambiguous(noise: ArrayLike | None, shape: tuple[int, int]) -> bool:
 def check_noise(
     noise: ArrayLike | None, shape: tuple[int, int], *, trusted: bool = False, variances: bool | None = None
 ) -> Float | None:
-    """Variances as (n, m), covariances as (n, m * m) or (1, m * m); see `read`."""
+    """Check noise, and return variances as (n, m), covariances as (n, m * m) or (1, m * m); see `read`."""
     if noise is None:
         return None
     array = real_array(noise, "noise")
@@ -201,13 +201,13 @@ def check_noise(
 
 
 def _flat(matrices: NDArray[Any]) -> Float:
-    """Matrices (n, a, b), or none, as rows (n, a * b)."""
+    """Matrices (n, a, b) as rows (n, a * b)."""
     n, a, b = matrices.shape
     return np.ascontiguousarray(matrices.reshape(n, a * b), dtype=np.float64)
 
 
 def _check_variances(variances: NDArray[Any], first: int) -> None:
-    """Raise ValueError for the first of the variances (n, m) that is negative; `first` is the number of rows before."""
+    """Raise ValueError for the first negative variance (n, m); `first` is the number of rows before these."""
     if (variances < 0.0).any():
         row, column = np.argwhere(variances < 0.0)[0]
         raise ValueError(f"noise holds the variance {variances[row, column]} in row {first + row}, column {column}")
@@ -216,14 +216,14 @@ def _check_variances(variances: NDArray[Any], first: int) -> None:
 def _check_semidefinite(matrices: Float, first: int) -> None:
     """Raise ValueError for the first of the matrices (n, m, m) that is not symmetric positive semi-definite.
 
-    Rounding is allowed for in units of each feature's own standard deviation: their sizes may differ by any factor.
+    The tolerance for rounding is in units of each feature's own standard deviation, as these may differ by any factor.
     """
     variances = np.diagonal(matrices, axis1=1, axis2=2)
     _check_variances(variances, first)
     deviations = np.sqrt(variances)
     unit = 1.0 / np.where(variances > 0.0, deviations, 1.0)
     scaled = matrices * unit[:, :, None] * unit[:, None, :]
-    # beside a variance of zero there are no covariances
+    # a feature with variance zero must have covariances of zero
     bound = np.where(deviations[:, :, None] * deviations[:, None, :] > 0.0, SLACK, 0.0)
     asymmetric = (np.abs(scaled - np.swapaxes(scaled, 1, 2)) > bound).any(axis=(1, 2))
     if asymmetric.any():
@@ -234,7 +234,7 @@ def _check_semidefinite(matrices: Float, first: int) -> None:
 
 
 def _is_indefinite(matrices: Float) -> NDArray[np.bool_]:
-    """Which of symmetric matrices (n, m, m), whose diagonals are 0 or 1, are not positive semi-definite."""
+    """Mask (n,) of the symmetric matrices (n, m, m), with diagonals of 0 and 1, that are not positive semi-definite."""
     m = matrices.shape[1]
     wrong = np.zeros(len(matrices), dtype=np.bool_)
     rest = np.moveaxis(matrices, 0, 2).copy()  # all matrices at once, entry by entry
@@ -243,7 +243,7 @@ def _is_indefinite(matrices: Float) -> NDArray[np.bool_]:
         zero = pivot <= SLACK
         wrong |= pivot < -SLACK
         column = rest[j + 1 :, j]
-        # beside a pivot of zero all entries are zero, up to what the others' roots allow
+        # in the column of a zero pivot all entries must be zero, up to the root of the tolerance
         wrong |= zero & (np.abs(column) > np.sqrt(SLACK)).any(axis=0)
         factor = np.where(zero, 0.0, column / np.where(zero, 1.0, pivot))
         for i in range(j + 1, m):

@@ -1,4 +1,4 @@
-"""Squares of incomplete rows, which a single component starts with whatever their units."""
+"""Mean squares of incomplete rows: initial variances of a single component, in the units of the data."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from fastem.data.row_info import Annotations
 from fastem.engine.records import Rows
 from fastem.families._contract import Float
 
-NEXT_TO_NOTHING = 2.0**-60  # of the squares
+NEXT_TO_NOTHING = 2.0**-60  # factor of the squares for rows without errors
 
 
 class Part(Protocol):
-    """Some rows."""
+    """Some rows of a source."""
 
     rows: Rows
     annotations: Annotations
@@ -30,12 +30,12 @@ class Squares(NamedTuple):
     Attributes
     ----------
     counts, sums : ndarray of shape (m,)
-        Of what is there in each column.
+        Number of observed values in each column, and sum of their squares.
     scale : float
-        Sum of the mean squares of projections, 0 if there are none.
+        Sum over the rows of the mean squared entry of their projections, 0 if there are none.
     n_rows, n_features : int
     factor : float
-        Of the squares that a start may have.
+        Ratio of initial variances to mean squares.
     """
 
     counts: Any
@@ -46,12 +46,12 @@ class Squares(NamedTuple):
     factor: float
 
     def joined(self, other: Squares) -> Squares:
-        """Of these rows and of others."""
+        """Sums over these rows and others."""
         counts, sums, n_rows = self.counts + other.counts, self.sums + other.sums, self.n_rows + other.n_rows
         return Squares(counts, sums, self.scale + other.scale, n_rows, self.n_features, self.factor)
 
     def for_start(self) -> Float:
-        """Mean squares (d,) of what is there; of all features alike if rows are projections."""
+        """Mean squares (d,) of observed values, times `factor`; one number for all features if rows are projections."""
         means: Float = self.factor * (self.sums / np.maximum(self.counts, 1))
         if self.scale > 0.0:
             return np.full(self.n_features, means.mean() * self.n_rows / (self.scale * self.n_features))
@@ -59,9 +59,10 @@ class Squares(NamedTuple):
 
 
 def squares_of(part: Part) -> Squares:
-    """Squares of rows about their origin; a start has next to nothing of them if rows have no errors.
+    """Squares of rows about their origin.
 
-    A first M-step then has what is there, and nothing else.
+    For rows without errors, `factor` is so small that missing values have next to no variance in the first E-step: the
+    first M-step then depends on the observed values only.
     """
     rows, annotations = part.rows, part.annotations
     present = rows.weights > 0.0 if rows.weights.size else slice(None)
@@ -75,5 +76,5 @@ def squares_of(part: Part) -> Squares:
 
 
 def start_squares(parts: Iterable[Part]) -> Float:
-    """Squares of each feature (d,) that a start may have, of rows that follow each other."""
+    """Initial variances (d,) of the features, from consecutive parts of the rows."""
     return functools.reduce(Squares.joined, map(squares_of, parts)).for_start()

@@ -1,4 +1,4 @@
-"""Checks of what a user gives: data, weights, initial parameters; in scikit-learn's words."""
+"""Checks of the data, weights and initial parameters that a user gives, with scikit-learn's messages."""
 
 import math
 from collections.abc import Mapping
@@ -17,28 +17,28 @@ from fastem.families._host import Initial
 
 Float = NDArray[np.float64]
 FLOATS = (np.float64, np.float32)
-LIGHTEST, HEAVIEST = 1e-200, 1e200  # of all rows together: sums of weighted squares stay within float64
+LIGHTEST, HEAVIEST = 1e-200, 1e200  # total weight of all rows: sums of weighted squares stay within float64
 
 
 def is_plain(X: Any, n_samples: int) -> bool:
-    """Whether X is an array (n, d) of floating-point numbers, all finite, with so many rows or more."""
+    """Whether X is an array (n, d) of finite floating-point numbers with at least `n_samples` rows."""
     if type(X) is not np.ndarray or X.dtype not in (np.float64, np.float32) or X.ndim != 2:
         return False
     if len(X) < n_samples or X.shape[1] == 0:
         return False
     with np.errstate(over="ignore", invalid="ignore"):
-        return math.isfinite(X.sum())  # an overflow is looked into by who is asked then
+        return math.isfinite(X.sum())  # False if the sum overflows: complete checks then decide
 
 
 def native(values: NDArray[Any]) -> NDArray[Any]:
-    """Copy only what compiled code cannot read: foreign byte order, unaligned memory."""
+    """The array, copied only if compiled code cannot read it: foreign byte order or unaligned memory."""
     if values.dtype.isnative and values.flags.aligned:
         return np.asarray(values)
     return np.ascontiguousarray(values, dtype=values.dtype.newbyteorder("="))
 
 
 def sample_weights(sample_weight: ArrayLike | None, values: NDArray[Any]) -> NDArray[np.float64] | None:
-    """Check weights; None stands for ones."""
+    """Check weights (n,); None stands for ones."""
     if sample_weight is None:
         return None
     given = real_array(sample_weight, "sample_weight")
@@ -51,16 +51,16 @@ def sample_weights(sample_weight: ArrayLike | None, values: NDArray[Any]) -> NDA
 
 
 def check_total(weight: float) -> None:
-    """Raise ValueError if rows are so light or heavy together that sums over them leave the range of float64."""
+    """Raise ValueError if the total weight is so small or large that sums over rows leave the range of float64."""
     if weight > 0.0 and not LIGHTEST <= weight <= HEAVIEST:
         raise ValueError(
-            f"sample_weight sums to {weight:.3g}, where sums over the rows need {LIGHTEST} to {HEAVIEST}: multiply all "
-            "weights by a number"
+            f"sample_weight sums to {weight:.3g}, but the total weight must be between {LIGHTEST} and {HEAVIEST}: "
+            "multiply all weights by the same number"
         )
 
 
 def check_errors(errors: bool, family: Family, name: str) -> None:
-    """Raise ValueError if rows have errors of measurement or projections, and the mixture's family knows none."""
+    """Raise ValueError if rows have errors of measurement or projections, and the family does not support them."""
     if errors and family.errors is None:
         raise ValueError(f"noise and projection are for Gaussian mixtures: {name} has none")
 
@@ -72,7 +72,7 @@ def no_source(X: Any) -> None:
 
 
 def nothing_beside(sample_weight: ArrayLike | None, known: Known) -> None:
-    """Raise ValueError if something is given of the rows of a source."""
+    """Raise ValueError if weights or annotations are given separately from a source."""
     if sample_weight is not None:
         raise ValueError(
             "sample_weight goes with an array: a source yields pairs of rows and weights, or names a column of weights"
@@ -83,15 +83,16 @@ def nothing_beside(sample_weight: ArrayLike | None, known: Known) -> None:
 
 
 def at_least_two(n_rows: int) -> None:
-    """Raise ValueError if a source has a single row, in scikit-learn's words."""
+    """Raise ValueError, with scikit-learn's message, if a source has fewer than two rows."""
     if n_rows < 2:
         raise ValueError(f"Found a source with {n_rows} sample(s) while a minimum of 2 is required.")
 
 
 def fixed_components(fixed: Any, sizes: Mapping[str, int]) -> dict[str, NDArray[np.bool_]]:
-    """Which components' parameters are fixed, by name, from a name, several, or a mapping to truth values.
+    """Masks (K,), by name, of the components whose parameter is fixed.
 
-    `sizes` tells how many components have the parameter.
+    `fixed` is a name, several names, or a mapping of names to truth values. `sizes` maps each parameter to its number
+    of components.
 
     Raises
     ------
@@ -124,9 +125,9 @@ def check_shape(parameter: NDArray[Any], shape: tuple[int, ...], name: str) -> N
 
 
 def floats(given: Any, shape: tuple[int, ...], name: str, called: str) -> Float:
-    """Finite numbers of a shape, as a new array; `name` is that of the constructor's parameter, `called` its contents.
+    """Check that numbers are finite and have a shape, and return them as a new array.
 
-    `called` is what scikit-learn calls them.
+    `name` is the constructor's parameter, and `called` is what scikit-learn's messages call its content.
     """
     values = real_array(given, name)
     check_shape(values, shape, called)
@@ -136,22 +137,22 @@ def floats(given: Any, shape: tuple[int, ...], name: str, called: str) -> Float:
 
 
 def check_weights(weights: ArrayLike, n_components: int) -> Float:
-    """Return mixing weights (K,), each in [0, 1] and normalised."""
+    """Check that mixing weights (K,) are in [0, 1] and normalised, and return them."""
     array = floats(weights, (n_components,), "weights_init", "weights")
     if (array < 0.0).any() or (array > 1.0).any():
         raise ValueError(
             "The parameter 'weights' should be in the range [0, 1], but got "
-            # scikit-learn's message has the two the wrong way round, and so have programs that read it
+            # minimum and maximum are exchanged as in scikit-learn's message, which programs may read
             f"max value {array.min():.5f}, min value {array.max():.5f}"
         )
-    tolerance = 1e-6 if (array == array.astype(np.float32)).all() else 1e-8  # as weights of float32 are
+    tolerance = 1e-6 if (array == array.astype(np.float32)).all() else 1e-8  # rounding of float32
     if abs(1.0 - float(array.sum())) > tolerance:
         raise ValueError(f"The parameter 'weights' should be normalized, but got sum(weights) = {array.sum():.5f}")
     return array
 
 
 def check_initial(given: ArrayLike, initial: Initial, n_components: int, n_features: int) -> Float:
-    """Return what a user gives of a parameter to start from."""
+    """Check the initial values of a parameter, and return them."""
     sizes = {"k": n_components, "d": n_features}
     values = floats(given, tuple(sizes[axis] for axis in initial.axes), initial.argument, initial.called)
     complaint = initial.complaint(values)
@@ -161,7 +162,7 @@ def check_initial(given: ArrayLike, initial: Initial, n_components: int, n_featu
 
 
 def in_type_of_data(parameters: Mapping[str, NDArray[np.float64]], dtype: Any) -> dict[str, NDArray[Any]]:
-    """Fitted parameters in the type of X; ValueError that names the first that has no room in it."""
+    """Fitted parameters in the dtype of X; ValueError that names the first one that overflows it."""
     with np.errstate(over="ignore"):
         narrow = {name: value.astype(dtype) for name, value in parameters.items()}
     if dtype == np.float32:

@@ -1,1 +1,1 @@
-"""Expectation-maximisation: problems, starts, algorithms, and the one loop."""
+"""Expectation-maximisation: problems, starts, algorithms, and the loop that runs them."""

@@ -1,4 +1,4 @@
-"""The loop's events as tasks of scikit-learn's callback protocol: fit, restarts in it, iterations in them."""
+"""The loop's events as tasks of scikit-learn's callback protocol: the fit, its restarts, and their iterations."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class CallbackBridge:
     publish : callable (Mixture) -> dict
         Fitted attributes of a mixture, evaluated only if a callback asks for a fitted estimator.
     n_rows : int
-        Of X.
+        Number of rows of X.
     X, y, sample_weight
-        As given to fit. Monitors score only where there is a y, which mixtures have no use for: they get zeros.
+        As given to fit. Monitors score only if there is a y, which mixtures do not use; without one they get zeros.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class CallbackBridge:
         return stop
 
     def _attributes(self, mixture: Mixture) -> dict[str, Any]:
-        """Fitted attributes of the mixture; `n_iter_` tells a start, whose weights may sum to less than 1."""
+        """Fitted attributes of the mixture; `n_iter_` is 0 for a start, whose weights may sum to less than 1."""
         return {**self.publish(mixture), "n_iter_": self.n_iter}
 
     def end_fit(self) -> None:

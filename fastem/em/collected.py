@@ -1,4 +1,4 @@
-"""From a collection in partitions to a problem: its first reading, and samples, where the partitions are."""
+"""Makes a problem from a collection: workers that hold the partitions read and sample them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from fastem.families._contract import Prior
 
 
 class Questions(NamedTuple):
-    """What a first reading is told: names of family and estimator, whether NaN is allowed, number of weights."""
+    """Arguments of a first reading: names of family and estimator, whether NaN is allowed, number of weights."""
 
     family: str
     name: str
@@ -32,13 +32,13 @@ class Questions(NamedTuple):
 
 
 class Answers(NamedTuple):
-    """What a first reading tells of a partition.
+    """Results of the first reading of a partition.
 
     Attributes
     ----------
     facts : Facts
     survey : Survey, optional
-        None if there is no row.
+        None if there are no rows.
     strata : list of int
         Sizes of the strata that samples are drawn from, see `strata_of`.
     """
@@ -55,7 +55,7 @@ class Collected(NamedTuple):
     ----------
     posed : Posed
     header : frame or ndarray
-        Without rows, for the names and the number of the columns.
+        A frame or an array without rows, which has the names and the number of the columns.
     projected : bool
         Whether columns are projections of features.
     """
@@ -73,12 +73,12 @@ def pose_collection(
     init_size: int,
     random_state: np.random.RandomState,
 ) -> Collected:
-    """Problem of a collection, which is read once for that; starts are drawn as from the same rows in one array.
+    """Problem of a collection, which is read once; starts are drawn as from the same rows in one array.
 
     Raises
     ------
     ValueError
-        If the collection is empty, a partition does not go with the others, or holds what the family does not allow.
+        If the collection is empty, a partition does not agree with the others, or the family does not allow its values.
     """
     questions = Questions(model.family.name, model.name, model.missing, n_components)
     held, answers = _read_first(collection, scheduler, questions)
@@ -114,7 +114,7 @@ def _posed(
 
 
 def _read_first(collection: Collection, scheduler: Scheduler, questions: Questions) -> tuple[Held, list[Answers]]:
-    """Partitions that have rows, and what a first reading tells of each."""
+    """Partitions that have rows, and the results of the first reading of each."""
     from dask import delayed
 
     load = delayed(load_partition, pure=False)
@@ -142,7 +142,7 @@ def _read_first(collection: Collection, scheduler: Scheduler, questions: Questio
 
 
 def survey_partition(partition: Partition, place: Place, request: Questions) -> Answers:
-    """What a first reading tells of a partition."""
+    """First reading of a partition."""
     block = partition.block
     if block is None:
         return Answers(partition.facts, None, [])
@@ -153,7 +153,7 @@ def survey_partition(partition: Partition, place: Place, request: Questions) -> 
 
 
 def base_partition(partition: Partition, place: Place, request: str) -> float:
-    """Sum of the terms that a family's densities leave out."""
+    """Sum of the terms that the family's `log_prob` leaves out."""
     partition.check(place.digest)
     block = partition.block
     assert block is not None
@@ -161,7 +161,7 @@ def base_partition(partition: Partition, place: Place, request: str) -> float:
 
 
 class Draws(NamedTuple):
-    """Which rows of a partition a sample takes, by stratum; None for all."""
+    """Fingerprint of a partition, and which of its rows a sample takes, by stratum; None for all."""
 
     digest: str
     chosen: list[NDArray[np.intp]] | None
@@ -185,7 +185,7 @@ def draw_from(
     init_size: int,
     random_state: np.random.RandomState,
 ) -> Sample:
-    """Rows as `draw_sample` draws them, of partitions whose strata have these sizes."""
+    """Draw rows of partitions as `draw_sample` does of an array; `strata` are the sizes of each partition's strata."""
     sizes = np.array(strata)  # (partitions, strata)
     chosen = draw_places(sizes.sum(axis=0).tolist(), init_size, random_state)
     draws = [Draws(place.digest, None) for place in places]
@@ -198,7 +198,7 @@ def draw_from(
         ]
     wanted = [i for i, draw in enumerate(draws) if draw.chosen is None or any(some.size for some in draw.chosen)]
     samples: list[Sample] = held.some(wanted).each(take_sample, [draws[i] for i in wanted], None)
-    while len(samples) > 1:  # in pairs, or rows would be copied as often as there are partitions
+    while len(samples) > 1:  # in pairs, because one by one each partition would copy all rows before it
         pairs = zip(samples[::2], samples[1::2], strict=False)
         samples = [*(here.joined(there) for here, there in pairs), *samples[len(samples) // 2 * 2 :]]
     return samples[0]

@@ -1,7 +1,7 @@
-"""When a run has converged: rules, each of which measures how far a run still is from its end.
+"""Rules of convergence, each of which measures how far a run is from convergence.
 
-A run ends when the measure is below `tol`, and the algorithm says that it may. Measures do not depend on the units of
-the data or on the order of the components.
+A run ends when the measure is below `tol` and the algorithm allows it. Measures do not depend on the units of the data
+or on the order of the components.
 
 References
 ----------
@@ -19,7 +19,7 @@ import numpy as np
 
 
 class Iteration(NamedTuple):
-    """What a rule sees of an iteration.
+    """The data of an iteration that a rule uses.
 
     Attributes
     ----------
@@ -27,9 +27,9 @@ class Iteration(NamedTuple):
     before, after : Mixture
         The parameters that it began and ended with.
     bounds : list of float
-        Lower bounds of this run so far, its own last.
+        Lower bounds of the run so far; the last is that of this iteration.
     change : float
-        Of the bound; or what the algorithm puts in its place.
+        Change of the bound, or the change that the algorithm reports in its place.
     """
 
     problem: Any
@@ -45,17 +45,17 @@ def by_bound(iteration: Iteration) -> float:
 
 
 def by_parameters(iteration: Iteration) -> float:
-    """Largest change of any parameter: of mixing weights as they are, of others as their family measures it."""
+    """Largest change of any parameter: absolute for mixing weights, in the family's units for the others."""
     before, after = iteration.before, iteration.after
     moved = float(np.abs(after.weights - before.weights).max())
     return max(moved, iteration.problem.family.change(before.params, after.params))
 
 
 def by_aitken(iteration: Iteration) -> float:
-    """What the lower bound is still to gain, if its gains go on to shrink as the last one did.
+    """Remaining gain of the lower bound, if its gains continue to shrink in the last ratio (Aitken).
 
-    Gains g and g' that follow each other in the ratio a = g' / g < 1 leave g' (a + a^2 + ...) = g' a / (1 - a). A bound
-    that no longer rises is as far as rounding lets it come.
+    After consecutive gains g and g' with the ratio a = g' / g < 1, there remains g' (a + a^2 + ...) = g' a / (1 - a).
+    A bound that no longer rises has reached its limit up to rounding: the measure is then the size of its fall.
     """
     if len(iteration.bounds) < 3:
         return math.inf

@@ -1,4 +1,4 @@
-"""Any EM that is not a mixture: a function that makes one iteration, run by the loop that runs mixtures."""
+"""EM for other models than mixtures: the user's function makes one iteration, and the loop for mixtures runs it."""
 
 import math
 from collections.abc import Callable
@@ -38,7 +38,7 @@ class FixedPoint:
         Estimated linear rate of convergence of the plain iteration: the ratio of the lengths of its last two steps, for
         EM the fraction of missing information. NaN if the iteration was accelerated or too short.
     history : list of HistoryRecord
-        One record an evaluation; `lower_bound` is the objective before it.
+        One record for each evaluation; `lower_bound` is the objective before it.
     """
 
     theta: Any
@@ -67,16 +67,18 @@ def fixed_point(
     step : callable
         One EM iteration: takes parameters and returns new ones of the same shape.
     theta : float or array-like
-        Where to begin.
+        Initial parameters.
     objective : callable, default=None
-        What the iteration increases, such as the log-likelihood. With it the iteration ends when the objective changes
-        by less than `tol`, without it when no parameter does. Extrapolations that lower it by more than 1 are taken
-        back at once, others if the loss is not made up for in six evaluations: what is returned is the best seen.
+        Function that the iteration increases, such as the log-likelihood. With it, the iteration ends when the
+        objective changes by less than `tol`; without it, when all parameters change by less. Extrapolations that lower
+        the objective by more than 1 are rejected at once, and others if it does not recover within six evaluations. The
+        best parameters found are returned.
     acceleration : {'squarem', 'anderson'}, default=None
-        Extrapolates the iteration. Parameters should then be unconstrained, for instance logarithms: points at which
-        `step` raises ValueError or ArithmeticError, or anything is not finite, are avoided, others are believed.
+        Extrapolation of the iteration. Parameters should then be unconstrained, for instance logarithms: a point is
+        rejected only if `step` raises ValueError or ArithmeticError there, or if a result is not finite.
     tol : float, default=1e-10
-        Tolerance, absolute: EM takes small steps long before it is near, so choose it well below the accuracy wanted.
+        Absolute tolerance. EM takes small steps long before it is near the limit, so choose a tolerance well below the
+        accuracy that you need.
     max_iter : int, default=1000
         Largest number of evaluations of `step`.
     callback : callable, default=None
@@ -90,13 +92,13 @@ def fixed_point(
     Raises
     ------
     ValueError
-        If the acceleration is unknown, theta is not finite, or `step` or `objective` return something else than finite
-        numbers of the right shape at a point that was not extrapolated.
+        If the acceleration is unknown, theta is not finite, or `step` or `objective` return anything but finite numbers
+        of the right shape at a point that was not extrapolated.
 
     Warns
     -----
     ConvergenceWarning
-        If `max_iter` evaluations did not suffice.
+        If the iteration did not converge in `max_iter` evaluations.
 
     Notes
     -----
@@ -107,8 +109,8 @@ def fixed_point(
 
     Examples
     --------
-    The genetic linkage of Rao that opens Dempster, Laird and Rubin's article: 125 of 197 animals are split, unseen,
-    into classes of probabilities 1/2 and t/4.
+    The genetic linkage data of Rao at the beginning of Dempster, Laird and Rubin's article: 125 of 197 animals belong
+    to two classes, of probabilities 1/2 and t/4, that are not observed separately.
 
     >>> from fastem import fixed_point
     >>> def step(t):
@@ -141,7 +143,7 @@ def fixed_point(
 
 
 class _Space:
-    """Points as vectors; the bound is the objective, or without one how little a step moves."""
+    """Points as vectors; the bound is the objective or, without one, minus the largest change of a parameter."""
 
     def __init__(self, step: Map, objective: Callable[[Any], float] | None, shape: tuple[int, ...]) -> None:
         self.step, self.objective, self.shape = step, objective, shape
@@ -161,7 +163,7 @@ class _Space:
         return value
 
     def evaluate(self, point: Vector) -> tuple[Vector, float]:
-        """Step and objective."""
+        """Image of a point, and the bound at the point."""
         # a copy: the step may return the same array each time
         image: NDArray[np.float64] = np.array(
             real_array(self.step(self.shaped(point)), "what step returned"), dtype=np.float64
@@ -187,7 +189,7 @@ class _Space:
         return last / before if before > 0.0 else math.nan
 
     def told(self, step: Step) -> Step:
-        """A step as the driver shall see it: without an objective, parameters decide."""
+        """The step for the loop; without an objective, the change of the parameters decides on convergence."""
         return step if self.objective is not None else step._replace(change=self.moved[1])
 
 
@@ -213,15 +215,15 @@ class _Callback(NamedTuple):
     space: _Space
 
     def begin_restart(self, restart: int, start: Any) -> None:
-        """Nothing to tell."""
+        """Do nothing."""
 
     def begin_iteration(self, mixture: Any) -> None:
-        """Nothing to tell."""
+        """Do nothing."""
 
     def end_iteration(self, record: HistoryRecord, mixture: Any) -> bool:
-        """Tell, and ask."""
+        """Call the user's function; a true result ends the iteration."""
         return bool(self.function(record, self.space.shaped(mixture)))
 
     def end_restart(self, run: loop.Run) -> bool:
-        """Nothing to tell."""
+        """Do nothing."""
         return False

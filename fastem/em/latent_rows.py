@@ -1,8 +1,9 @@
-"""What is behind rows that are seen incompletely: expectations and draws of their values, given a mixture.
+"""Latent values of incompletely observed rows: their expectations and draws, given a mixture.
 
-The same algebra as in the passes, see `fastem.kernels.incomplete`, in numpy: for each row and component
+The algebra is that of the passes, see `fastem.kernels.incomplete`, in numpy. A row is x = R v + e, with a projection R
+and errors e of covariance S; in a component, the latent values v have mean mu and covariance V. Then
 
-    q = x - R mu,  T = R V R' + S,  E[v] = mu + V R' T^-1 q,  cov[v] = V - V R' T^-1 R V.
+    q = x - R mu,  T = R V R' + S,  E[v | x] = mu + V R' T^-1 q,  cov[v | x] = V - V R' T^-1 R V.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from fastem.data.row_info import Annotations, Float
 from fastem.families._contract import Family, Params
 
-BLOCK_NUMBERS = 2**18  # of covariances that exist at once: they stay in a cache
+BLOCK_NUMBERS = 2**18  # numbers in the covariances of a block of rows, which then stay in a cache
 
 
 class Components(NamedTuple):
@@ -28,7 +29,7 @@ class Components(NamedTuple):
 
 
 def components_of(family: Family, params: Params) -> Components:
-    """Components whose columns depend on each other as those of normal vectors do."""
+    """Components of a family whose columns depend on each other like those of normal vectors."""
     hidden, tails = family.host.hidden, family.host.inverse_df
     assert hidden is not None
     centres, lower = hidden(params)
@@ -37,7 +38,7 @@ def components_of(family: Family, params: Params) -> Components:
 
 
 class Observed(NamedTuple):
-    """Some rows: values (n, m), where they are (n, m), projections (n, m, d) and covariances of errors (n, m, m)."""
+    """Rows: values (n, m), mask of observed values (n, m), projections (n, m, d), covariances of errors (n, m, m)."""
 
     values: Float
     there: Float
@@ -46,7 +47,7 @@ class Observed(NamedTuple):
 
 
 def observed(values: Float, annotations: Annotations) -> Observed:
-    """Rows with what was left out filled in; missing values have no part in any feature, and errors of their own."""
+    """Rows with all fields filled in; missing values get projections of zero, and independent errors of variance 1."""
     m = values.shape[1]
     d = annotations.n_features(m)
     there = (~np.isnan(values)).astype(np.float64)
@@ -58,7 +59,7 @@ def observed(values: Float, annotations: Annotations) -> Observed:
 
 
 def expectations(components: Components, rows: Observed) -> tuple[Float, Float]:
-    """Conditional means (n, K, d) and covariances (n, K, d, d) of the values behind rows, by component."""
+    """Conditional means (n, K, d) and covariances (n, K, d, d) of the latent values, by component."""
     gain, seen = gains(components, rows)
     means = conditional_means(components, rows, gain)
     covariances = components.covariances - np.einsum("nkdm,nkme->nkde", gain, seen)
@@ -66,12 +67,12 @@ def expectations(components: Components, rows: Observed) -> tuple[Float, Float]:
 
 
 def conditional_means(components: Components, rows: Observed, gain: Float) -> Float:
-    """Conditional means (n, K, d) of the values behind rows, by component."""
+    """Conditional means (n, K, d) of the latent values, by component."""
     return components.means + np.einsum("nkdm,nkm->nkd", gain, residuals(components, rows))
 
 
 def residuals(components: Components, rows: Observed) -> Float:
-    """What is seen less what is expected of it (n, K, m); zero where nothing is."""
+    """Observed minus expected values (n, K, m); zero for missing values."""
     expected = np.einsum("nmd,kd->nkm", rows.projection, components.means)
     return np.asarray((rows.values[:, None] - expected) * rows.there[:, None])
 
@@ -89,10 +90,10 @@ def seen_and_total(components: Components, rows: Observed) -> tuple[Float, Float
 
 
 def stretches(components: Components, rows: Observed) -> tuple[Float, Float]:
-    """Of t components: df + p and df + D (n, K), for p values seen at a squared distance D; infinite if normal.
+    """For t components, df + p and df + D (n, K), with p observed values at a squared distance D; infinite if normal.
 
-    Given these, what is missing has a t distribution with df + p degrees of freedom, and its scale matrix is that of a
-    normal component times the quotient of the two.
+    Given the observed values, the missing ones have a t distribution with df + p degrees of freedom. Its scale matrix
+    is the conditional covariance of a normal component times (df + D) / (df + p).
     """
     missed, total = residuals(components, rows), seen_and_total(components, rows)[1]
     distances = (missed * np.linalg.solve(total, missed[..., None])[..., 0]).sum(axis=2)
@@ -102,7 +103,7 @@ def stretches(components: Components, rows: Observed) -> tuple[Float, Float]:
 
 
 def blocks(components: Components, values: Float, annotations: Annotations) -> Iterator[tuple[slice, Observed]]:
-    """Rows in so small runs that their matrices fit into memory."""
+    """Yield runs of rows that are so short that their matrices stay in a cache."""
     n_components, d = components.means.shape
     n_rows = max(1, BLOCK_NUMBERS // (n_components * d * max(d, values.shape[1])))
     for start in range(0, len(values), n_rows):
@@ -113,7 +114,7 @@ def blocks(components: Components, values: Float, annotations: Annotations) -> I
 def mixed_expectations(
     components: Components, responsibilities: Float, values: Float, annotations: Annotations
 ) -> tuple[Float, Float]:
-    """Posterior means (n, d) and covariances (n, d, d) of the values behind rows."""
+    """Posterior means (n, d) and covariances (n, d, d) of the latent values of rows (n, m)."""
     d = components.means.shape[1]
     mean, covariance = np.empty((len(values), d)), np.empty((len(values), d, d))
     for part, rows in blocks(components, values, annotations):
@@ -127,7 +128,7 @@ def mixed_expectations(
 
 
 def mixed_means(components: Components, responsibilities: Float, values: Float, annotations: Annotations) -> Float:
-    """Posterior means (n, d) of the values behind rows, without their covariances: those would take d times as much."""
+    """Posterior means (n, d) of the latent values, without their covariances, which would take d times as much."""
     mean = np.empty((len(values), components.means.shape[1]))
     for part, rows in blocks(components, values, annotations):
         means = conditional_means(components, rows, gains(components, rows)[0])
@@ -143,11 +144,12 @@ def draws(
     n_draws: int,
     random_state: np.random.RandomState,
 ) -> Float:
-    """Draws (n_draws, n, d) of the values behind rows from their posterior.
+    """Draws (n_draws, n, d) of the latent values of rows (n, m) from their posterior.
 
-    A component is drawn first; then a value and an observation of it from the component, which is corrected for what
-    was seen instead (Hoffman and Ribak, 1991, Constrained realizations of Gaussian fields, Astrophysical Journal 380,
-    L5-L8): no covariance that may be singular is factored.
+    A component is drawn first, and then latent values and an observation of them from this component. The difference
+    between the row and this observation corrects the latent values (Hoffman and Ribak, 1991, Constrained realizations
+    of Gaussian fields, Astrophysical Journal 380, L5-L8): so no conditional covariance, which may be singular, has to
+    be factored.
     """
     d = components.means.shape[1]
     result = np.empty((n_draws, len(values), d))
@@ -182,7 +184,7 @@ class _Heavy(NamedTuple):
 
 
 def _stretched(found: Float, heavy: _Heavy, k: NDArray[np.int64], random_state: np.random.RandomState) -> Float:
-    """Draws of normal components k (n,), made those of t components: farther from their means, or nearer."""
+    """Turn draws (n, d) from normal components k (n,) into draws from t components, by scaling about their means."""
     index = np.arange(len(k))
     means, df, spread = (array[index, k] for array in heavy)
     finite = df < np.inf

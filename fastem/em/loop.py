@@ -1,4 +1,4 @@
-"""The only loop: restarts, convergence, interruption, warnings and reports."""
+"""The loop of all fits: restarts, convergence, interruption, warnings and reports."""
 
 import time
 import warnings
@@ -28,13 +28,13 @@ class HistoryRecord(NamedTuple):
         Restarts count from 0, iterations from 1.
     lower_bound : float
         Mean log-likelihood of a row at the parameters that the iteration began with; with a prior, the logarithm of
-        its density is added to the sum.
+        its density is added to the sum over the rows.
     change : float
-        Its difference from the iteration before; inf for the first.
+        Its difference from the iteration before, or another change that the algorithm reports; inf for the first.
     seconds : float
         Wall-clock time of the iteration.
     passes : float
-        How often the iteration read the data.
+        Number of passes over the data that the iteration took, which may be a fraction.
     """
 
     restart: int
@@ -73,54 +73,54 @@ class Run:
 
 @dataclass
 class Progress:
-    """How far a fit has come: all that it takes to go on."""
+    """Progress of a fit: all that is needed to continue it."""
 
-    restart: int = 0  # that runs, or is next
-    run: Run | None = None  # the one that runs
-    state: Any = None  # the scheme's, in it
+    restart: int = 0  # number of the current restart, or of the next
+    run: Run | None = None  # the current restart
+    state: Any = None  # the scheme's state in the current restart
     best: Run | None = None
     history: list[HistoryRecord] = field(default_factory=list)
     finished: bool = False
 
 
 class Journal(Protocol):
-    """Who remembers the progress of a fit."""
+    """Storage for the progress of a fit."""
 
     def recall(self) -> Progress:
-        """What is remembered; nothing if the fit begins."""
+        """Return the stored progress; that of a new fit if nothing is stored."""
 
     def keep(self, progress: Progress) -> None:
-        """Remember this; OSError if that fails, and what was remembered before still is."""
+        """Store the progress; OSError if that fails, and then the progress stored before is kept."""
 
 
 class Forgetful:
-    """A journal of nothing."""
+    """A journal that stores nothing."""
 
     def recall(self) -> Progress:
-        """Every fit begins."""
+        """Return the progress of a new fit."""
         return Progress()
 
     def keep(self, progress: Progress) -> None:
-        """Nothing is kept."""
+        """Do nothing."""
 
 
 FORGETFUL = Forgetful()
 
 
 class Observer(Protocol):
-    """Somebody who watches a fit, and may end it."""
+    """Methods that the loop calls during a fit, and that may end it."""
 
     def begin_restart(self, restart: int, start: Mixture) -> None:
-        """Before the first iteration."""
+        """Called before the first iteration of a restart."""
 
     def begin_iteration(self, mixture: Mixture) -> None:
-        """Before each iteration."""
+        """Called before each iteration."""
 
     def end_iteration(self, record: HistoryRecord, mixture: Mixture) -> bool:
-        """After each iteration; True ends this restart."""
+        """Called after each iteration; True ends this restart."""
 
     def end_restart(self, run: Run) -> bool:
-        """After the last iteration of a restart; True ends the fit."""
+        """Called after the last iteration of a restart; True ends the fit."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -145,15 +145,15 @@ def run_restarts(
     Parameters
     ----------
     problem : object
-        What the scheme works on: a `Problem`, whose `exact_bound` is asked for where a scheme's last bound is not
-        exact, or whatever an EM that is no mixture has.
+        What the scheme's functions get: a `Problem`, whose `exact_bound` is called if a scheme's last bound is not
+        exact, or any other object for an EM that is not of a mixture.
     starts : iterable of callables
         Each makes a start: a mixture, or a vector.
     control : Control
     observers : sequence of Observer
     scheme : Scheme
     journal : Journal
-        Where it recalls a fit that was broken off, that is where this one goes on.
+        If it recalls the progress of an interrupted fit, this fit continues from there.
 
     Raises
     ------
@@ -172,7 +172,7 @@ def run_restarts(
             _iterate(problem, progress, run, control, observers, scheme, journal)
             progress.best, progress.run, progress.state = _better(progress.best, run), None, None
             progress.restart += 1
-            stops = [observer.end_restart(run) for observer in observers]  # all of them hear of it
+            stops = [observer.end_restart(run) for observer in observers]  # every observer is called
             if any(stops):
                 break
             _keep(journal, progress)
@@ -200,7 +200,7 @@ def _iterate(
     scheme: Scheme,
     journal: Journal,
 ) -> None:
-    """Iterate one restart in place, until converged, told to stop or out of iterations."""
+    """Iterate one restart in place, until it converges, an observer stops it, or `max_iter` is reached."""
     for observer in observers:
         observer.begin_restart(run.restart, run.mixture)
     for iteration in range(len(run.bounds) + 1, control.max_iter + 1):
@@ -231,7 +231,7 @@ def _iterate(
 
 
 def _keep(journal: Journal, progress: Progress) -> None:
-    """Remember how far the fit has come; it goes on if that is not possible at the moment."""
+    """Store the progress of the fit; warn if that fails, and let the fit go on."""
     try:
         journal.keep(progress)
     except OSError as error:
@@ -243,7 +243,7 @@ def _better(best: Run | None, run: Run) -> Run:
 
 
 class ConsoleReport:
-    """Progress on standard output, in scikit-learn's words.
+    """Reports progress on standard output, with scikit-learn's messages.
 
     Parameters
     ----------
@@ -259,15 +259,15 @@ class ConsoleReport:
         self.begin = self.previous = time.perf_counter()
 
     def begin_restart(self, restart: int, start: Mixture) -> None:
-        """Name the restart."""
+        """Print the number of the restart."""
         print(f"Initialization {restart}")
         self.begin = self.previous = time.perf_counter()
 
     def begin_iteration(self, mixture: Mixture) -> None:
-        """Nothing to tell."""
+        """Do nothing."""
 
     def end_iteration(self, record: HistoryRecord, mixture: Mixture) -> bool:
-        """Tell the iteration's number, and how long it took since the last print."""
+        """Print the iteration's number, and the time since the last print."""
         if record.iteration % self.interval == 0:
             line = f"  Iteration {record.iteration}"
             if self.verbose >= 2:
@@ -278,7 +278,7 @@ class ConsoleReport:
         return False
 
     def end_restart(self, run: Run) -> bool:
-        """Tell whether it converged."""
+        """Print whether the restart converged."""
         line = f"Initialization {'converged' if run.converged else 'did not converge'}."
         if self.verbose >= 2:
             seconds = time.perf_counter() - self.begin

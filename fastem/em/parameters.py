@@ -1,6 +1,6 @@
-"""The gate: parameters that were not just fitted pass here on their way into compiled code, which checks nothing.
+"""Checks of all parameters that were not just fitted, before compiled code uses them, which checks nothing.
 
-Fitted attributes, which anybody may set, models from files and the streams of `partial_fit` are checked against the
+Fitted attributes, which users may set, models from files and the streams of `partial_fit` are checked against the
 family, the numbers of components and features, and each other.
 """
 
@@ -21,9 +21,9 @@ from fastem.families._parameters import Parameter
 
 Float = NDArray[np.float64]
 
-WEIGHTS_TOLERANCE = 2e-6  # of the sum of mixing weights, which may have been given as float32
-REMEMBERED_BYTES = 2**16  # of parameters that are remembered to be right: the checks take a third of a small prediction
-REMEMBERED = 16
+WEIGHTS_TOLERANCE = 2e-6  # tolerance for the sum of mixing weights, which may have been given as float32
+REMEMBERED_BYTES = 2**16  # largest parameters that are remembered: checks take a third of the time of small predictions
+REMEMBERED = 16  # number of mixtures
 _right: dict[tuple[Any, ...], Parameters] = {}
 
 
@@ -31,8 +31,8 @@ _right: dict[tuple[Any, ...], Parameters] = {}
 class Parameters:
     """Checked parameters of a mixture, complete, in float64 and the data's coordinates; its arrays are read-only.
 
-    They are remembered, and so is what small predictions would spend most of their time on: the mixture in coordinates
-    about an origin near the means.
+    Small parameters are remembered, and with them the mixture in coordinates about an origin near the means, which
+    would take most of the time of small predictions.
     """
 
     family: Family
@@ -46,14 +46,14 @@ class Parameters:
         return self.described[self.family.parameters[0].name]
 
     def about(self, origin: Float) -> Mixture:
-        """The mixture in coordinates about `origin`, which is zero for families that have no others."""
+        """The mixture in coordinates about `origin` (d,), which must be zero if densities change under translation."""
         own = {name: array.copy() for name, array in self.described.items()}  # which may be written to
         name = self.family.parameters[0].name
         posterior = None if self.family.posterior is None else self.family.posterior.restore(own)
         return Mixture(self.weights.copy(), self.family.restore({**own, name: self.locations - origin}), posterior)
 
     def nearby(self, dtype: Any = None) -> tuple[Float, Mixture]:
-        """An origin near the means, of numbers of a type, or zero without, and the mixture about it, to be read."""
+        """An origin near the means, rounded to `dtype`, or zero if it is None, and the mixture about it, read-only."""
         found = self._nearby.get(dtype)
         if found is None:
             locations = self.locations
@@ -63,7 +63,7 @@ class Parameters:
 
 
 class Frame(NamedTuple):
-    """Parameters as they were set, and what they must agree with.
+    """Parameters as they were set, and the numbers and settings that they must agree with.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Frame(NamedTuple):
     n_components : int
         Without the background.
     n_features : int or None
-        None if nothing tells but the parameters.
+        None if only the parameters determine it.
     settings : tuple of str
         Names of attributes that decide which parameters there are.
     """
@@ -84,17 +84,17 @@ class Frame(NamedTuple):
 
 
 def checked(family: Family, frame: Frame) -> Parameters:
-    """Check the parameters that a family has.
+    """Check the parameters of a family.
 
     Raises
     ------
     ValueError
-        If one is missing, is no array of finite real numbers in its domain, or has another shape than the frame and the
-        others ask for; if covariances and precisions contradict each other.
+        If one is missing, is not an array of finite real numbers in its domain, or has a shape that does not agree with
+        the frame and the others; if covariances and precisions contradict each other.
     """
     if not (frame.n_features is None or isinstance(frame.n_features, int | np.integer)):
         raise ValueError(f"n_features_in_ must be an integer, not {frame.n_features!r}")
-    start = frame.attributes.get("n_iter_") == 0  # which may leave rows unassigned: its weights sum to less than 1
+    start = frame.attributes.get("n_iter_") == 0  # it may leave rows unassigned: its weights then sum to less than 1
     arrays, key, size = {}, [family.name, frame.n_components, frame.n_features, start], 0
     for name in ("weights", *(parameter.name for parameter in family.parameters)):
         value = frame.attributes.get(name + "_")
@@ -115,7 +115,7 @@ def checked(family: Family, frame: Frame) -> Parameters:
 
 
 def _checked(family: Family, arrays: Mapping[str, NDArray[Any]], frame: Frame, *, start: bool) -> Parameters:
-    """Parameters that nothing is known of yet."""
+    """Check parameters that are not remembered."""
     _check_each(family, arrays, frame)
     described = {name: np.array(array, dtype=np.float64, order="C") for name, array in arrays.items()}
     weights = described.pop("weights")
@@ -177,7 +177,7 @@ AGAIN = (
 
 
 def _because(frame: Frame) -> str:
-    """What shapes follow from."""
+    """Name the settings from which shapes follow, for a message."""
     settings = [f"{name}={frame.attributes[name]!r}" for name in frame.settings]
     return f", where {' and '.join(settings)}. {AGAIN}" if settings else ""
 
@@ -188,6 +188,7 @@ def _check_shape(name: str, array: NDArray[Any], shape: tuple[int, ...], frame: 
 
 
 def _check_domain(parameter: Parameter, array: Float, frame: Frame) -> None:
+    """Raise ValueError, which names the first such component, if values are outside the parameter's domain."""
     if parameter.domain.holds(array):
         return
     place = ""
@@ -198,6 +199,7 @@ def _check_domain(parameter: Parameter, array: Float, frame: Frame) -> None:
 
 
 def _check_weights(weights: Float, *, start: bool) -> None:
+    """Check that weights (K,) are not negative and sum to 1; those of a start may sum to less."""
     total = float(weights.sum())
     is_one = abs(total - 1.0) <= WEIGHTS_TOLERANCE
     if not (weights.min() >= 0.0 and (is_one or (start and 0.0 < total < 1.0))):
@@ -205,7 +207,7 @@ def _check_weights(weights: Float, *, start: bool) -> None:
 
 
 def _completed(family: Family, described: dict[str, Float]) -> dict[str, Float]:
-    """With the parameters that follow from others."""
+    """Add the parameters that follow from others."""
     assert family.complete is not None
     try:
         return family.complete(described)

@@ -1,4 +1,4 @@
-"""Conjugate priors: what a user says of them, their defaults from the data, and what an M-step takes."""
+"""Conjugate priors: as the user gives them, their defaults from the data, and as the M-step takes them."""
 
 import math
 from dataclasses import replace
@@ -17,7 +17,7 @@ SINGULAR = (
     "the prior's scale is the covariance of the data by default, and that is not positive definite: give "
     "prior=NormalInverseWishart(scale=...), or a reg_covar above 0"
 )
-INCOMPLETE_STEPS = 20  # of EM, for the moments of data of which some are missing
+INCOMPLETE_STEPS = 20  # EM steps for the moments of incomplete data
 
 
 class NormalInverseWishart(NamedTuple):
@@ -29,30 +29,33 @@ class NormalInverseWishart(NamedTuple):
     is the same in one feature.
 
     A component of n rows then has the mean m = (sum of the rows + kappa `mean`) / (n + kappa). With S = `scale` + the
-    rows' squares about m + kappa (m - `mean`)(m - `mean`)', its covariance is S / (n + nu + d + 2); the one that all
-    share ('tied') has the squares of all and n + nu + d + n_components + 1, a variance has n + nu + 3 ('diag'), or the
-    sum of squares over n d + nu + d + 2 ('spherical'). None can be singular, however few rows there are.
+    rows' squares about m + kappa (m - `mean`)(m - `mean`)', its covariance is S / (n + nu + d + 2). The covariance that
+    all components share ('tied') has the squares of all in S, and the divisor n + nu + d + n_components + 1 for all n
+    rows. A variance has the divisor n + nu + 3 ('diag'), or is the sum of squares of all features over n d + nu + d + 2
+    ('spherical'). None can be singular, however few rows there are.
 
     Parameters
     ----------
     mean : array-like of shape (n_features,), default=None
-        Where means are drawn to. None takes the mean of the data.
+        Value to which the components' means are shrunk. None takes the mean of the data.
     mean_strength : float, default=0.01
-        Number of rows that this counts as; at 0 nothing is drawn, and the prior is the limit of small strengths.
+        Number of rows that `mean` counts as. With 0, means are not shrunk: the prior is the limit of small strengths.
     degrees_of_freedom : float, default=None
-        The larger, the more covariances are drawn to `scale`. Above n_features - 1, or above 0 for variances. None
-        takes n_features + 2.
+        Larger values shrink covariances more towards `scale`. Must be above n_features - 1, or above 0 for variances.
+        None takes n_features + 2.
     scale : array-like, default=None
         Of shape (n_features, n_features) for 'full' and 'tied', (n_features,) for 'diag', and one number for
         'spherical'; as `GaussianMixture` says for structures of three letters. None takes the covariance of the data,
-        or their variances, or the mean of these, divided by n_components ** (2 / n_features): the size of a part, where
-        so many make up the whole. It is what a single component without a prior has, `reg_covar` included.
+        or their variances, or the mean of these, divided by n_components ** (2 / n_features): the size of a component
+        if n_components of them fill the space of the data. The covariance of the data is that of a single component
+        without a prior, `reg_covar` included.
 
     Notes
     -----
-    Defaults are those of Fraley and Raftery, but for 'diag', where they have the mean of the variances for all columns;
-    with a scale for each column, its unit does not matter. Means and covariances of the data take one more reading of
-    them before a fit, and none if `mean` and `scale` are both given; `partial_fit` takes those of its first batch.
+    Defaults are those of Fraley and Raftery, except for 'diag', where they take the mean of the variances for all
+    columns; with a scale for each column, the units of the columns do not matter. The mean and covariance of the data
+    need one more reading of the data before a fit, but not if `mean` and `scale` are both given; `partial_fit` takes
+    those of its first batch.
 
     References
     ----------
@@ -93,7 +96,7 @@ def supplied(moments: Moments, prior: NormalInverseWishart, problem: Problem, co
 
 
 def _data_moments(problem: Problem, covariance_type: str, with_covariance: bool) -> Moments:
-    """Mean and perhaps covariance of rows: a single component of the same family has them, after one pass.
+    """Mean and, if wanted, covariance of rows: those of a single component of the same family after one pass.
 
     Raises
     ------
@@ -119,20 +122,20 @@ def _data_moments(problem: Problem, covariance_type: str, with_covariance: bool)
 
 
 def without_arrays(prior: Any) -> Any:
-    """The prior for other columns than those that its arrays are of: defaults in their place."""
+    """The prior with defaults in place of its arrays, for data with other columns."""
     return prior._replace(mean=None, scale=None) if isinstance(prior, NormalInverseWishart) else prior
 
 
 def checked(prior: Any, covariance_type: str, n_features: int) -> NormalInverseWishart:
-    """The prior that a user gives, perhaps by name, with arrays as such and with the degrees of freedom filled in.
+    """Check the prior that a user gives, perhaps by name; return it with numpy arrays and the degrees of freedom.
 
     Raises
     ------
     ValueError
-        If a shape is wrong, or a value is no parameter of such a distribution.
+        If a shape is wrong, or a value is invalid for such a distribution.
     """
     prior = NormalInverseWishart() if isinstance(prior, str) else prior
-    from fastem.families._gaussian_host import all_positive_definite  # late: it brings numba
+    from fastem.families._gaussian_host import all_positive_definite  # imported late, as it imports numba
 
     matrices = _scale_axes(covariance_type) == 2
     mean = _array(prior.mean, (n_features,), "mean")
@@ -152,7 +155,7 @@ def checked(prior: Any, covariance_type: str, n_features: int) -> NormalInverseW
 
 
 def conjugate(prior: NormalInverseWishart, n_components: int, origin: Float, moments: Moments) -> Conjugate:
-    """What the M-step takes of a checked prior: about the origin, with defaults from the data."""
+    """A checked prior as the M-step takes it: about the origin, with defaults from the data."""
     mean, scale = moments.mean, prior.scale
     if prior.mean is not None:
         mean = np.asarray(prior.mean) - origin
@@ -160,7 +163,7 @@ def conjugate(prior: NormalInverseWishart, n_components: int, origin: Float, mom
         assert moments.covariance is not None
         scale = moments.covariance / n_components ** (2.0 / len(origin))
     assert prior.degrees_of_freedom is not None
-    mean = np.zeros(len(origin)) if mean is None else mean  # which nothing is drawn to
+    mean = np.zeros(len(origin)) if mean is None else mean  # without effect: the strength is 0
     return Conjugate(mean, prior.mean_strength, prior.degrees_of_freedom, np.asarray(scale))
 
 
@@ -170,7 +173,7 @@ def concentration(weights_prior: Any, n_components: int) -> NDArray[np.float64] 
     Raises
     ------
     ValueError
-        If there is another number of them, or one is below 1.
+        If their number is wrong, or one is below 1.
     """
     if weights_prior is None:
         return None
@@ -185,14 +188,14 @@ def concentration(weights_prior: Any, n_components: int) -> NDArray[np.float64] 
 
 
 def _scale_axes(covariance_type: str) -> int:
-    """Number of axes of the scale that goes with the form of covariances: as many as their free numbers have."""
+    """Number of axes of the prior's scale: 2 for matrices, 1 for a variance of each feature, 0 for one variance."""
     if covariance_type in ("spherical", "EII", "VII"):
         return 0
     return 1 if covariance_type == "diag" or covariance_type.endswith("I") else 2
 
 
 def scale_shape(covariance_type: str, n_features: int) -> tuple[int, ...]:
-    """Shape of that scale."""
+    """Shape of the prior's scale."""
     return (n_features,) * _scale_axes(covariance_type)
 
 
@@ -201,7 +204,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _array(value: Any, shape: tuple[int, ...], name: str) -> Float | None:
-    """Finite numbers of a shape."""
+    """Check that numbers are finite and have a shape, and return them as an array."""
     if value is None:
         return None
     array = real_array(value, f"the prior's {name}").astype(np.float64)

@@ -1,4 +1,4 @@
-"""A family, its prior and a source of rows: what a scheme is run on."""
+"""Problems, on which schemes run: a family, its prior and a source of rows."""
 
 import functools
 import math
@@ -38,7 +38,7 @@ IMPOSSIBLE = (
     "The log-likelihood is not finite: at least one row of X has density zero under every component. Scale the input "
     "data or choose other initial parameters."
 )
-SINGULAR = " Or a row's values follow from each other, by its projections and its noise: then they have no density."
+SINGULAR = " Or a row's values follow from each other, given its projections and its noise: then they have no density."
 
 
 @dataclass(frozen=True)
@@ -81,17 +81,17 @@ class Problem:
         return self.family.n_stats(self.source.n_features, mixture.weights.size)
 
     def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator[Callable[[Mixture], Sweep]]:
-        """E-steps of each of so many runs of rows, to be made before the next is asked for."""
+        """Yield the E-step of each of `n_blocks` runs of rows; call each before asking for the next."""
         for rows in self.source.blocks(n_blocks, order):
             yield functools.partial(self._sweep, rows)
 
     def batches(self, n_rows: int, random_state: np.random.RandomState) -> Iterator["Problem"]:
-        """Problems of about `n_rows` rows, see `RowSource.batches`; without the base, which is that of all rows."""
+        """Yield problems of about `n_rows` rows, see `RowSource.batches`; without the base, which is of all rows."""
         for rows in self.source.batches(n_rows, random_state):
             yield replace(self, source=rows, base=0.0)
 
     def check_array(self, why: str) -> ArraySource:
-        """Return the source if it is an array; ValueError that tells `why` it should be if it is not."""
+        """Return the source if it is an array; otherwise raise ValueError, which says `why` it must be one."""
         if not isinstance(self.source, ArraySource):
             raise ValueError(f"{why}: it needs an array, not a source")
         return self.source
@@ -105,7 +105,7 @@ class Problem:
         return (self._score(mixture, Wanted()).log_likelihood + self.base) / self.source.total_weight
 
     def log_prior(self, mixture: Mixture) -> float:
-        """Logarithm of the prior density of a mixture; 0 if none is preferred."""
+        """Logarithm of the prior density of a mixture; 0 without an informative prior."""
         if not self.prior.informative:
             return 0.0
         log_density = self.prior.log_density(mixture.weights)
@@ -114,7 +114,7 @@ class Problem:
         return log_density + self.family.log_prior(mixture.params, self.prior.conjugate)
 
     def exact_bound(self, mixture: Mixture) -> float:
-        """`lower_bound` after a full E-step at `mixture`: log-likelihood and log-prior of a row."""
+        """`lower_bound` after a full E-step at `mixture`: log-likelihood and log-prior, per row."""
         return self.log_likelihood(mixture) + self.log_prior(mixture) / self.source.total_weight
 
     def marked(self, mixture: Mixture) -> tuple[Sweep, Marks]:
@@ -134,16 +134,16 @@ class Problem:
         return self.source.score(self._passes(), mixture, wanted)
 
     def among(self, components: NDArray[np.intp]) -> "Problem":
-        """The same where these are all components."""
+        """The same for a mixture that has only these components."""
         source = self.check_array("a selection of components")
         return replace(self, source=source.among(components)) if source.restricted else self
 
     def unrestricted(self) -> "Problem":
-        """The same where nothing is known of the rows' components."""
+        """The same without labels and plausibilities."""
         return replace(self, source=self.source.unrestricted()) if self.source.restricted else self
 
     def start_variances(self) -> NDArray[np.float64]:
-        """Variances (1, d) that a single component of incomplete rows can start with, whatever their units."""
+        """Initial variances (1, d) of a single component of incomplete rows, in the units of the data."""
         squares = self.source.start_squares()
         return np.where(squares > 0.0, squares, 1.0)[None]
 
@@ -158,7 +158,7 @@ class Problem:
         return mixture._replace(params=mixture.params._replace(means=means))
 
     def means(self, mixture: Mixture) -> Any:
-        """What the statistics of a sweep at `mixture` are about."""
+        """Means (K, d) that the statistics of a sweep at `mixture` are about; None if not translation-invariant."""
         return mixture.params.means if self.family.translation_invariant else None
 
     def shift(self, sweep: Sweep, means: Any, to: Any) -> Sweep:
@@ -199,11 +199,11 @@ class Problem:
             raise ValueError(IMPOSSIBLE + (SINGULAR if self.family.load_errors is not None else ""))
 
     def bound(self, sweep: Sweep, before: Mixture, after: Mixture) -> float:
-        """What an iteration of batch EM reports, whose E-step at `before` gave this sweep, and whose M-step `after`."""
+        """Bound that an iteration reports whose E-step at `before` gave `sweep`, and whose M-step gave `after`."""
         return self.lower_bound(sweep.log_likelihood, before)
 
     def lower_bound(self, log_likelihood: float, mixture: Mixture) -> float:
-        """What is climbed, for each row: a log-likelihood, or a bound of one, and the log-prior at `mixture`."""
+        """Objective of a fit, per row: a log-likelihood or a lower bound of it, plus the log-prior at `mixture`."""
         return (log_likelihood + self.base + self.log_prior(mixture)) / self.source.total_weight
 
 
@@ -215,8 +215,8 @@ def source_for(
     annotations: Annotations = NOTHING,
     at: Params = None,
 ) -> ArraySource:
-    """Rows about `origin` (d,), evaluated in float32 where family and data allow it, and parameters `at` hand."""
-    if annotations.projection is not None and origin.any():  # what the rows see of it
+    """Rows about `origin` (d,), evaluated in float32 if family, data and the parameters `at`, if given, allow it."""
+    if annotations.projection is not None and origin.any():  # subtract the origin's projections
         values = values - annotations.projection.reshape(-1, values.shape[1], len(origin)) @ origin
     missing = family.finish is not None
     single = False
@@ -228,7 +228,7 @@ def source_for(
 
 
 def kind_of_source(family: Family, annotations: Annotations) -> type[ArraySource]:
-    """What holds arrays of rows of which this is known: rows without errors may share what is missing."""
+    """Class of source for rows with these annotations: rows without errors may be sorted by their missing values."""
     return ArraySource if family.patterns is None or annotations.has_errors else PatternSource
 
 
@@ -239,7 +239,7 @@ def has_nan(values: NDArray[Any]) -> bool:
 
 
 def maximise_params(family: Family, sweep: Sweep, params: Params, prior: Prior) -> Params:
-    """Run the family's M-step; its errors learn the size of the components."""
+    """Run the family's M-step; add the mass of the components (K,) to its errors."""
     try:
         return family.m_step(sweep.mass, sweep.stats, params, prior)
     except ComponentError as error:
@@ -262,7 +262,7 @@ def sum_log_base(family: Family, values: NDArray[Any], weights: NDArray[np.float
 
 
 def exact_for(family: Family, values: NDArray[Any]) -> Family:
-    """The variation of a family whose log-densities of these values, some of which may be missing, lose no digits."""
+    """The variation of a family whose log-densities of these values, which may contain NaN, lose no digits."""
     return family if family.exact_below == math.inf else exact_family(family, largest_of(values))
 
 
@@ -286,7 +286,7 @@ def check_domain(
 ) -> None:
     """Raise ValueError naming the first value of `values` that the family does not allow.
 
-    `name` is the estimator's, and `place` says where a row is.
+    `name` is the estimator's name, and `place` describes where a row is.
     """
     if family.in_domain is None:
         return

@@ -1,4 +1,4 @@
-"""From data to a problem, and to the rows that its starts are made from."""
+"""Makes problems from data, and draws the rows from which their starts are made."""
 
 import functools
 from collections.abc import Callable
@@ -43,12 +43,12 @@ from fastem.em.survey import Model, Survey, seen_columns, survey
 from fastem.families import Family, exact_family, family_for
 from fastem.families._contract import Float, Prior
 
-SINGLE_STEPS = 20  # of EM with one component, for what clusters of projected rows are looked for in
-ORIGIN_ROWS = 1000  # of an array, that the origin is chosen by: near the data is near enough
+SINGLE_STEPS = 20  # EM steps with one component, which give the features by which projected rows are clustered
+ORIGIN_ROWS = 1000  # rows of an array from which the origin is chosen: it only has to be near the data
 
 
 class Posed(NamedTuple):
-    """What a fit runs on.
+    """Problem of a fit, and the data of its starts.
 
     Attributes
     ----------
@@ -58,9 +58,9 @@ class Posed(NamedTuple):
     sample : callable
         Draws the rows that a start is made from.
     dtype : dtype
-        Type of the data.
+        Dtype of the data.
     extent : Range, optional
-        Of the rows of positive weight, if the family has a background.
+        Range of the rows of positive weight, if the family has a background.
     given : ndarray of shape (n,) or (n, K), optional
         Labels or responsibilities of the sample's rows, where the user gave them to start from.
     """
@@ -73,12 +73,12 @@ class Posed(NamedTuple):
     given: NDArray[Any] | None = None
 
     def close(self) -> None:
-        """Let go of rows that others hold."""
+        """Release rows that other processes hold."""
         self.problem.source.close()
 
 
 def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.random.RandomState) -> Posed:
-    """Problem of an array; each start draws rows anew."""
+    """Problem of an array; each start draws new rows."""
     values, weights = rows.values, rows.weights
     missing = model.missing and has_nan(values)
     check_domain(family_for(model.family, missing=missing, errors=False), values, model.name)
@@ -104,7 +104,7 @@ def pose_array(model: Model, rows: Sample, init_size: int, random_state: np.rand
 
 
 def origin_of(values: NDArray[Any], weights: Float | None, *, missing: bool) -> Float:
-    """Origin near the rows of positive weight: some of them choose it, and it is exact for all."""
+    """Origin (d,) near the rows of positive weight, chosen from some of them; subtracting it is exact for all."""
     step = -(-len(values) // ORIGIN_ROWS)
     some = values[::step] if weights is None else values[::step][weights[::step] > 0.0]
     origin = common_origin(range_of(some, missing=missing)) if len(some) else np.zeros(values.shape[1])
@@ -114,7 +114,7 @@ def origin_of(values: NDArray[Any], weights: Float | None, *, missing: bool) -> 
 
 
 def problem_of(model: Model, rows: Sample, origin: Float) -> Problem:
-    """Rows about an origin, as a problem for the family or the variation of it that goes with them."""
+    """Problem of rows about an origin, for the family or the variation of it that the rows need."""
     missing = model.missing and has_nan(rows.values)
     if rows.annotations.projection is not None:
         check_densities(rows.values, rows.annotations)
@@ -125,7 +125,7 @@ def problem_of(model: Model, rows: Sample, origin: Float) -> Problem:
 
 
 def with_features(sample: Sample, problem: Problem) -> Sample:
-    """The sample with what clusters are looked for in, where it is not simply the values."""
+    """The sample with the features by which rows are clustered, if these are not the values."""
     if problem.family.finish is None:
         return sample
     if sample.annotations.projection is None:
@@ -134,7 +134,7 @@ def with_features(sample: Sample, problem: Problem) -> Sample:
 
 
 def single_component_means(problem: Problem, sample: Sample) -> Float:
-    """Expected values of the sample's rows under a mixture of one component, which is fitted to them."""
+    """Expected latent values (n, d) of the sample's rows under a single component that is fitted to them."""
     errors = sample.annotations.unrestricted
     source = sample.source(problem.source.origin)
     one = replace(problem, source=source, prior=Prior(problem.prior.reg_covar))
@@ -149,38 +149,38 @@ def single_component_means(problem: Problem, sample: Sample) -> Float:
 
 
 def check_columns(there: NDArray[np.bool_], names: Any) -> None:
-    """Raise ValueError that names columns of which all values are missing."""
+    """Raise ValueError that names columns in which all values are missing."""
     if there.all():
         return
     columns = [str(column) if names is None else repr(names[column]) for column in np.flatnonzero(~there)]
     raise ValueError(
         f"all values are missing in column{'s' * (len(columns) > 1)} {', '.join(columns)} of X: nothing can be "
-        "learned of what is never seen"
+        "learned of an unseen column"
     )
 
 
 def base_of(reader: Reader, family: Family) -> float:
-    """Sum of the terms that a family's densities leave out, by one more reading of all rows."""
+    """Sum of the terms that the family's `log_prob` leaves out, from one more reading of all rows."""
     with closing(reader.blocks()) as blocks:
         return sum(sum_log_base(family, block.values, block.weights) for block in blocks)
 
 
 def check_features(seen: NDArray[np.bool_]) -> None:
-    """Raise ValueError that names features that no projection sees."""
+    """Raise ValueError that names features on which no projection depends."""
     if not seen.all():
         features = ", ".join(map(str, np.flatnonzero(~seen)))
-        raise ValueError(f"no projection sees features {features}: nothing can be learned of what is never seen")
+        raise ValueError(f"no projection sees features {features}: nothing can be learned of an unseen feature")
 
 
 def pose_source(
     model: Model, reader: Reader, n_components: int, init_size: int, random_state: np.random.RandomState
 ) -> Posed:
-    """Problem of a source, which is read once for that; all starts are made from one sample.
+    """Problem of a source, which is read once; all starts are made from one sample.
 
     Raises
     ------
     ValueError
-        If the source is empty, a chunk does not go with the others, or holds what the family does not allow.
+        If the source is empty, a chunk does not agree with the others, or the family does not allow its values.
     """
     found: Survey | None = None
     reservoir = LabelledReservoir(init_size, random_state)
@@ -204,7 +204,7 @@ def pose_source(
 
 
 class Surveyed(NamedTuple):
-    """What a first reading tells of a source: of its rows, names of columns, what is known of rows, columns, type."""
+    """Results of a first reading: survey, names of columns, annotations of first rows, number of columns, dtype."""
 
     survey: Survey
     header: Any
@@ -227,9 +227,9 @@ def pose_surveyed(
     model : Model
     surveyed : Surveyed
     source : callable
-        Makes the source of rows that are read in this way.
+        Makes the source of rows that are read by a view.
     base_of : callable
-        Sum of the terms that a family's densities leave out.
+        Sum of the terms that a family's `log_prob` leaves out.
     drawn : callable
         Draws the rows that a start is made from.
     """

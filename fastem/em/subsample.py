@@ -1,4 +1,4 @@
-"""Rows with what is known of them, and samples that fits start from."""
+"""Rows with their annotations, and samples of rows from which starts are made."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from fastem.em.problem import has_nan
 from fastem.families import Family, family_for
 from fastem.families._contract import Float
 
-WITNESSES = 10  # rows that see a column, where a sample has none
+WITNESSES = 10  # rows with a value in a column, to be added to a sample that has none
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Rows that a fit starts from.
+    """Rows from which starts are made.
 
     Attributes
     ----------
     values : ndarray of shape (n, m)
     weights : ndarray of shape (n,), optional
     annotations : Annotations
-        What else is known of them.
+        Annotations of the rows.
     latent : ndarray of shape (n, d), optional
-        What clusters are looked for in, where it is not the values: NaN where nothing is known.
+        Features by which rows are clustered, if these are not the values; NaN where they are unknown.
     """
 
     values: NDArray[Any]
@@ -44,7 +44,7 @@ class Sample:
         return Sample(self.values[selection], weights, self.annotations.take(selection), latent)
 
     def joined(self, other: Sample) -> Sample:
-        """These rows and then others, of which the same is known."""
+        """These rows and then others, which have the same annotations."""
         weights = None
         if self.weights is not None and other.weights is not None:
             weights = np.concatenate([self.weights, other.weights])
@@ -53,18 +53,18 @@ class Sample:
         return Sample(values, weights, self.annotations.joined(other.annotations, sizes))
 
     def put(self, places: NDArray[np.intp], rows: Sample) -> None:
-        """Write rows over others."""
+        """Overwrite the rows at some places by others."""
         mine: Any = (self.values, self.weights, *self.annotations)
         for array, other in zip(mine, (rows.values, rows.weights, *rows.annotations), strict=True):
             if array is not None:
                 array[places] = other
 
     def source(self, origin: Float) -> ArraySource:
-        """Its rows with their errors, whatever is known of their components."""
+        """Source of its rows with noise and projections, without labels and plausibilities."""
         return ArraySource(self.values, self.weights, origin, annotations=self.annotations.unrestricted)
 
     def family(self, family: Family) -> Family:
-        """The variation of a family that goes with the rows."""
+        """The variation of a family that the rows need."""
         missing = self.latent is not None and has_nan(self.values)
         return family_for(family, missing=missing, errors=self.annotations.has_errors)
 
@@ -85,13 +85,13 @@ class Sample:
 
     @property
     def features(self) -> Float:
-        """What clusters are looked for in."""
+        """Features (n, d) by which rows are clustered."""
         return self.values if self.latent is None else self.latent
 
 
 def draw_sample(rows: Sample, init_size: int, random_state: np.random.RandomState) -> Sample:
-    """All rows of positive weight, or `init_size` of them where there are more: up to half of them labelled."""
-    if rows.annotations.telling is None and (rows.weights is None or rows.weights.all()):  # no places are written down
+    """All rows of positive weight, or `init_size` of them if there are more, of which up to half are labelled."""
+    if rows.annotations.telling is None and (rows.weights is None or rows.weights.all()):  # needs no array of indices
         drawn = draw_places([len(rows.values)], init_size, random_state)
         return rows if drawn is None else rows.take(drawn[0])
     strata = strata_of(rows)
@@ -102,7 +102,10 @@ def draw_sample(rows: Sample, init_size: int, random_state: np.random.RandomStat
 
 
 def strata_of(rows: Sample) -> list[NDArray[np.intp]]:
-    """Rows of positive weight: all of them; or those that tell something of their components, and the others."""
+    """Indices of the rows of positive weight; if some are labelled, indices of these and of the others.
+
+    Rows with unequal plausibilities count as labelled.
+    """
     telling = rows.annotations.telling
     present = np.arange(len(rows.values)) if rows.weights is None else np.flatnonzero(rows.weights)
     if telling is None:
@@ -113,7 +116,7 @@ def strata_of(rows: Sample) -> list[NDArray[np.intp]]:
 def draw_places(
     sizes: Sequence[int], init_size: int, random_state: np.random.RandomState
 ) -> list[NDArray[np.intp]] | None:
-    """Places in strata of these sizes that a sample takes, see `strata_of`; None if it takes all of them."""
+    """Draw the places in each stratum that a sample takes, see `strata_of`; None if it takes all of them."""
     if sum(sizes) <= init_size:
         return None
     chosen: list[NDArray[np.intp]] = []
@@ -130,7 +133,7 @@ def take_places(rows: Sample, strata: Sequence[NDArray[np.intp]], chosen: Sequen
 
 
 def witnesses(rows: Sample, columns: NDArray[np.bool_]) -> Sample:
-    """A few rows of positive weight that see each of these columns, at equal distances."""
+    """A few rows of positive weight that have a value in each of the columns of a mask (m,), at equal distances."""
     chosen = [np.zeros(0, dtype=np.intp)]
     for column in np.flatnonzero(columns):
         seen = ~np.isnan(rows.values[:, column])
@@ -140,7 +143,7 @@ def witnesses(rows: Sample, columns: NDArray[np.bool_]) -> Sample:
 
 
 def seeing_all(sample: Sample, rows: Sample) -> Sample:
-    """The sample, and witnesses of the columns that none of its rows sees: starts need a value of each."""
+    """The sample and `witnesses` of the columns in which it has no value: starts need a value of each column."""
     unseen = np.isnan(sample.values).all(axis=0)
     return sample.joined(witnesses(rows, unseen)) if unseen.any() else sample
 
@@ -159,7 +162,7 @@ class Reservoir:
         self._rows: Sample | None = None
 
     def add(self, rows: Sample) -> None:
-        """Take in more rows."""
+        """Add the next rows of the source."""
         if rows.weights is not None and not rows.weights.all():
             rows = rows.take(np.flatnonzero(rows.weights))
         n_rows = len(rows.values)
@@ -172,19 +175,19 @@ class Reservoir:
         if n_first < n_rows:
             drawn = self.random_state.randint(self.n_seen + 1 + np.arange(n_first, n_rows), dtype=np.int64)
             chosen = np.flatnonzero(drawn < self.size)
-            places, last = np.unique(drawn[chosen][::-1], return_index=True)  # of several for a place the last stays
+            places, last = np.unique(drawn[chosen][::-1], return_index=True)  # the last row for a place stays
             assert self._rows is not None
             self._rows.put(places, rows.take(n_first + chosen[::-1][last]))
         self.n_seen += n_rows
 
     def sample(self) -> Sample:
-        """The rows."""
+        """The rows of the sample."""
         assert self._rows is not None
         return self._rows
 
 
 class LabelledReservoir:
-    """The same where something is known of rows' components: up to half of the sample are rows that tell something."""
+    """The same if some rows are labelled, see `strata_of`: they are at most half of the sample."""
 
     def __init__(self, size: int, random_state: np.random.RandomState) -> None:
         self.size = size
@@ -193,7 +196,7 @@ class LabelledReservoir:
         self._others = Reservoir(size, random_state)
 
     def add(self, rows: Sample) -> None:
-        """Take in more rows."""
+        """Add the next rows of the source."""
         telling = rows.annotations.telling
         if telling is None:
             self._others.add(rows)
@@ -202,20 +205,20 @@ class LabelledReservoir:
             self._others.add(rows.take(np.flatnonzero(~telling)))
 
     def sample(self) -> Sample:
-        """The rows."""
+        """The rows of the sample."""
         parts = [reservoir.sample() for reservoir in (self._telling, self._others) if reservoir.n_seen]
         if len(parts) == 1:
             return parts[0]
         here = len(parts[1].values)
         n_others = min(self.size - len(parts[0].values), here)
         chosen = np.arange(n_others)
-        if n_others < here:  # places of a reservoir are not alike: the first rows stay near its beginning
+        if n_others < here:  # a reservoir is not in random order: the first rows stay near its beginning
             chosen = np.sort(self._random_state.choice(here, n_others, replace=False))
         return parts[0].joined(parts[1].take(chosen))
 
 
 def _one_of_each_run(n_rows: int, n_runs: int, random_state: np.random.RandomState) -> NDArray[np.int64]:
-    """Draw a row from each of `n_runs` runs of neighbours, of equal length but for one row.
+    """Draw a row from each of `n_runs` runs of adjacent rows, whose lengths differ by at most one; indices (n_runs,).
 
     Rows that are ordered in some way are sampled evenly, and memory maps are read from their beginning to their end.
     """

@@ -1,4 +1,4 @@
-"""What a model asks of rows before it is fitted to them, and a first reading of a source that finds it out."""
+"""Survey of rows before a fit: the properties that a model needs to know, from a first reading of a source."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ from fastem.families._contract import Prior
 
 
 class Model(NamedTuple):
-    """What posing needs to know of an estimator.
+    """Properties of an estimator from which a problem is made.
 
     Attributes
     ----------
     family : Family
-        Of components that are seen completely.
+        Family of the components for complete rows.
     prior : Prior
-        What the M-step takes.
+        Prior of the M-step.
     name : str
-        For messages.
+        What messages call the estimator.
     missing : bool
         Whether NaN stands for a missing value.
     names : sequence of str, optional
-        Of the columns.
+        Names of the columns.
     divisible : bool
-        Whether a background has a part for each column.
+        Whether a background can be marginalised over missing columns.
     """
 
     family: Family
@@ -47,7 +47,7 @@ class Model(NamedTuple):
 
 
 class Survey(NamedTuple):
-    """What a first reading tells of rows; that of more rows is `joined`.
+    """Results of a first reading of rows; `joined` gives those of more rows.
 
     Attributes
     ----------
@@ -58,21 +58,22 @@ class Survey(NamedTuple):
     missing : bool
         Whether there is a NaN that stands for a missing value.
     seen : ndarray of bool of shape (m,)
-        Columns that some row of positive weight sees.
+        Columns in which some row of positive weight has a value.
     features : ndarray of bool of shape (d,), optional
-        Features that some projection sees, if there are projections.
+        Features on which some projection depends, if there are projections.
     extent, present : Range, optional
-        Of all rows and of those of positive weight, if the family is translation-invariant.
+        Ranges of all rows and of those of positive weight, if the family is translation-invariant.
     possible : ndarray of bool of shape (K,), optional
-        Components that some row may be of, if anything is known of that.
+        Components that are possible for some row, if there are labels or plausibilities.
     light : bool
         Whether all weights allow an evaluation in float32.
     total_weight, base : float
-        Sums of weights, and of the terms that the family's densities leave out if they need not be exact.
+        Sums of weights, and of the terms that the `log_prob` of the family, without the variation for large values,
+        leaves out.
     n_present : int
         Number of rows of positive weight.
     witnesses : Sample, optional
-        The first rows that see a column, if values may be missing.
+        Some of the first rows with a value in each column, if values may be missing.
     """
 
     noisy: bool
@@ -90,7 +91,7 @@ class Survey(NamedTuple):
     witnesses: Sample | None
 
     def joined(self, other: Survey) -> Survey:
-        """What these rows and then others tell."""
+        """Results for these rows and then others."""
         new = other.seen & ~self.seen
         found = self.witnesses
         if other.witnesses is not None and new.any():
@@ -115,17 +116,17 @@ class Survey(NamedTuple):
         )
 
     def sparing(self, known: Annotations) -> Annotations:
-        """What is known of rows, without noise if it is zero in all of them."""
+        """Annotations without noise, if it is zero in all rows and they are no projections."""
         return known if self.noisy or known.projection is not None else known._replace(noise=None)
 
 
 def survey(model: Model, n_components: int, block: Block, before: Survey | None = None) -> Survey:
-    """What a first reading tells of a block, and of the rows that were read before it.
+    """Survey a block, and join the results with those of the rows that were read before it.
 
     Raises
     ------
     ValueError
-        If the block holds what the family does not allow, or labels of no component.
+        If the family does not allow values or annotations of the block, or a label is not the number of a component.
     """
     rows = Sample(block.values, block.weights, block.annotations)
     values, weights, annotations = rows.values, rows.weights, rows.annotations
@@ -166,14 +167,14 @@ def survey(model: Model, n_components: int, block: Block, before: Survey | None 
 
 
 def _either(here: Any, other: Any) -> Any:
-    """Both together, where there are both."""
+    """Both joined by |; one of them if the other is None."""
     if here is None or other is None:
         return other if here is None else here
     return here | other
 
 
 def seen_columns(rows: Sample) -> NDArray[np.bool_]:
-    """Columns (m,) of which some row of positive weight has a value."""
+    """Mask of the columns (m,) in which some row of positive weight has a value."""
     values = rows.values if rows.weights is None else rows.values[rows.weights > 0.0]
     seen: NDArray[np.bool_] = ~np.isnan(values).all(axis=0)
     return seen

@@ -1,4 +1,4 @@
-"""Variational Bayes by the loop of EM: posteriors in place of parameters, and the bound of the evidence."""
+"""Variational Bayes by the loop of EM: posteriors in place of parameters, and a lower bound of the log-evidence."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -22,39 +22,40 @@ class VariationalProblem(Problem):
     """The steps of variational Bayes for one family on one source; its mixtures are posteriors."""
 
     def maximise(self, sweep: Sweep, mixture: Mixture, *, kept: bool = False) -> Mixture:
-        """The posterior of the parameters that goes with the responsibilities of a sweep, see `Problem.maximise`."""
+        """M-step: the posterior of the parameters given the responsibilities of a sweep, see `Problem.maximise`."""
         self.check(sweep, mixture)
         return posterior_mixture(self.family, sweep, mixture.params, self.prior.conjugate)
 
     def bound(self, sweep: Sweep, before: Mixture, after: Mixture) -> float:
-        """Lower bound of the logarithm of the evidence after both steps, without what only the prior decides.
+        """Lower bound of the log-evidence after both steps, without terms that depend only on the prior.
 
-        The entropy of all that is not observed is what the log-density of the rows exceeds its expectation by.
+        The entropy of the latent variables is the log-density of the rows minus the expected complete log-density.
         """
         entropy = sweep.log_likelihood + self.base - self.complete(sweep, self.means(before), before)
         return entropy + log_normalisers(after.posterior, after.params)
 
 
 def posterior_mixture(family: Family, sweep: Sweep, params: Params, prior: Hyperparameters) -> Mixture:
-    """Mixture of the posterior for statistics about `params.means`."""
+    """Mixture with the posterior given statistics about `params.means`."""
     posterior, params = update(family, sweep.mass, sweep.stats, params, prior)
     return Mixture(mean_weights(posterior.concentration), params, posterior)
 
 
 def hyperparameters(given: Any, problem: Problem) -> Hyperparameters:
-    """The prior that an estimator's parameters say, with defaults from the data, in scikit-learn's words.
+    """The prior that the parameters of an estimator define, with defaults from the data.
 
     Parameters
     ----------
     given : object
-        With scikit-learn's parameters as attributes.
+        An object with scikit-learn's parameters as attributes.
     problem : Problem
-        Of the data; read once more for defaults of means and covariances.
+        Problem of the data, which are read once more for defaults of means and covariances.
 
     Raises
     ------
     ValueError
-        If a shape is wrong, a value is no parameter of such a distribution, or there is too little data for a default.
+        If a shape is wrong, a value is invalid for such a distribution, or there are too few data for a default; with
+        scikit-learn's messages where it has them.
     """
     n_features, form = problem.source.n_features, given.covariance_type
     concentration = given.weight_concentration_prior
@@ -90,11 +91,11 @@ def hyperparameters(given: Any, problem: Problem) -> Hyperparameters:
 
 
 def _unbiased(scatter: Float, total_weight: float) -> Float:
-    """Estimate of a covariance, whose weights are repetitions of rows."""
+    """Unbiased estimate of a covariance from its scatter; weights count repetitions of rows."""
     if not total_weight > 1.0:
         raise ValueError(
-            f"the default covariance_prior is the covariance of the data, of which sample_weight leaves "
-            f"{total_weight:.3g} rows, where it takes more than 1: give covariance_prior"
+            f"the default covariance_prior is the covariance of the data, which needs more than 1 row, but "
+            f"sample_weight leaves {total_weight:.3g} rows: give covariance_prior"
         )
     return scatter / (total_weight - 1.0)
 
@@ -102,7 +103,7 @@ def _unbiased(scatter: Float, total_weight: float) -> Float:
 def data_moments(problem: Problem, covariance_type: str) -> tuple[Float, Float]:
     """Mean of the rows about the origin, and their scatter in the shape of covariances.
 
-    Where rows are seen incompletely they are expectations under a single component, which EM finds.
+    For incomplete rows these are expectations under a single component that is fitted by EM.
     """
     family = problem.family
     plain = replace(problem.unrestricted(), prior=Prior())
@@ -124,7 +125,7 @@ def data_moments(problem: Problem, covariance_type: str) -> tuple[Float, Float]:
 
 
 def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: Hyperparameters) -> Mixture:
-    """Posterior for given responsibilities of a sample."""
+    """Mixture with the posterior given the responsibilities of a sample."""
     sweep, params = starting_statistics(family, sample, origin, blocks)
     partial = sweep.mass.sum() < (1.0 - 1e-12) * sample.total_weight
     if prior.covariance_type == "tied" and partial and sample.latent is None:

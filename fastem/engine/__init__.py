@@ -1,1 +1,1 @@
-"""What runs a pass: compiled code by family, threads, tiles and slabs."""
+"""Runs passes: compiled code of each family, threads, tiles and slabs."""

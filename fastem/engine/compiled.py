@@ -1,4 +1,4 @@
-"""Compiled passes of a family, made once a process."""
+"""Compiled passes of families, made once per process."""
 
 import functools
 from collections.abc import Callable
@@ -21,7 +21,7 @@ class Passes(NamedTuple):
     few: bool
 
     def of(self, n_columns: int) -> "Passes":
-        """The passes for rows of so many columns: themselves if the family has no kernels for few."""
+        """The passes for rows of `n_columns` columns; these passes if the family has no kernels for few columns."""
         if self.family.few is None:
             return self
         from fastem.kernels.small import LARGEST
@@ -31,9 +31,9 @@ class Passes(NamedTuple):
 
 
 def get_passes(family: Family, policy: str = "soft", record: str = "ignore", restrict: str = "all_allowed") -> Passes:
-    """Specialise the templates for a family, a posterior policy, and what is kept and known of each row.
+    """Specialise the pass templates for a family, a posterior policy, and what is recorded and known of each row.
 
-    Nothing is compiled until a pass is called. Imports numba, which takes longer than all else: so not before a fit.
+    A pass is compiled when it is first called. This function imports numba, which takes long: call it in a fit only.
 
     Parameters
     ----------
@@ -42,14 +42,14 @@ def get_passes(family: Family, policy: str = "soft", record: str = "ignore", res
     policy : str, default="soft"
         Name of a kernel in `fastem.kernels.posterior`.
     record : {"ignore", "mark"}, default="ignore"
-        Name of another.
+        Name of a kernel in the same module; "mark" records each row's most probable component and log-density.
     restrict : {"all_allowed", "restrict"}, default="all_allowed"
-        Name of another.
+        Name of a kernel in the same module; "restrict" applies labels or plausibilities of the rows.
 
     Returns
     -------
     Passes
-        For rows of many columns; `Passes.of` tells those for any number of them.
+        Passes for rows of many columns; `Passes.of` gives those for any number of columns.
     """
     return _passes(family, policy, record, restrict, few=False)
 
@@ -61,7 +61,7 @@ def _passes(family: Family, policy: str, record: str, restrict: str, *, few: boo
 
 @functools.cache
 def get_pattern_pass(kernel_key: str, policy: str, restrict: str, *, few: bool) -> Function:
-    """The pass over slabs with parameters of their own, see `Family.patterns`."""
+    """Pass in which each slab has its own parameters, see `Family.patterns`."""
     from fastem.kernels import jit, passes
 
     algebra = get_family(kernel_key).patterns
@@ -72,7 +72,7 @@ def get_pattern_pass(kernel_key: str, policy: str, restrict: str, *, few: bool) 
 
 @functools.cache
 def get_cluster_passes() -> tuple[Function, Function]:
-    """Distances and assignments of k-means, see `fastem.kernels.passes`."""
+    """Passes for the distances and the assignments of k-means, see `fastem.kernels.passes`."""
     from fastem.kernels import jit, passes
 
     distances, assign = (jit.specialise(loop, "k-means", {}) for loop in (passes.distance_pass, passes.assign_pass))
@@ -81,13 +81,13 @@ def get_cluster_passes() -> tuple[Function, Function]:
 
 @functools.cache
 def get_waiting() -> Function:
-    """`fastem.kernels.turns.await_change`."""
+    """Compiled `fastem.kernels.turns.await_change`."""
     from fastem.kernels import jit, turns
 
     return jit.specialise(turns.await_change, "int64", {})
 
 
-@functools.cache  # counts a default and the same value given as two calls
+@functools.cache  # not on `get_passes`: a default and the same value given would be two entries
 def _specialised(kernel_key: str, policy: str, record: str, restrict: str, *, few: bool) -> tuple[Function, Function]:
     """The fused pass and the score pass."""
     from fastem.kernels import jit, passes
@@ -99,7 +99,7 @@ def _specialised(kernel_key: str, policy: str, record: str, restrict: str, *, fe
 
 
 def _kernels(kernel_key: str, policy: str, record: str, restrict: str, *, few: bool) -> dict[str, Function]:
-    """What the templates' placeholders stand for, where slabs share their parameters."""
+    """Kernels for the placeholders of the templates, if all slabs have the same parameters."""
     from fastem.kernels import posterior, tiles
 
     family = get_family(kernel_key)

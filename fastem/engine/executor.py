@@ -1,6 +1,6 @@
 """Runs passes over the rows of an array: slabs, threads, memory, and the type in which rows are evaluated."""
 
-from __future__ import annotations  # of functions within functions, which would be evaluated in each pass
+from __future__ import annotations  # else those of inner functions would be evaluated in each pass
 
 import copy
 import math
@@ -30,23 +30,23 @@ Result = TypeVar("Result", Sweep, Scores)
 
 
 class Executor:
-    """Runs passes.
+    """Runs passes over the rows of arrays.
 
     Parameters
     ----------
     single : bool, default=False
         Whether rows are evaluated in float32; sums over tiles are float64 in any case.
     whole : bool, default=False
-        Whether all rows are one slab: they are for one thread, beside others that have rows of their own.
+        Whether all rows are one slab, for one thread; other threads then work on other rows.
     """
 
     def __init__(self, *, single: bool = False, whole: bool = False) -> None:
         self.precision = np.float32 if single else np.float64
         self._whole = whole
-        self._memory = threading.local()  # the last pass's workspaces
+        self._memory = threading.local()  # workspaces of the last pass of each calling thread
 
     def within_range(self, run: Callable[[Executor], Result]) -> Result:
-        """What a pass gives, in float64 if numbers leave the range of float32."""
+        """Result of a pass, which is repeated in float64 if numbers leave the range of float32."""
         if self.precision == np.float64:
             return run(self)
         try:
@@ -70,7 +70,7 @@ class Executor:
         parallel: bool | None = None,
         marks: Marks = NO_MARKS,
     ) -> Sweep:
-        """Statistics of rows, with their own responsibilities or given ones (n, K)."""
+        """Sum the statistics of rows, with responsibilities at `mixture` or given ones (n, K)."""
         passes, family, n_components = passes.of(rows.values.shape[1]), passes.family, mixture.weights.size
         given = np.empty((0, n_components), self.precision) if given is None else given
         n_sums = n_stats if family.n_raw is None else family.n_raw(rows.n_features, n_components)
@@ -87,14 +87,14 @@ class Executor:
             passes.fused(rows, params, which, given, marks, workspace, turns, bounds, mass, stats, log_likelihood)
 
         share_slabs(fold, n_slabs, list(workspaces), at_once(rows, n_sums))
-        one = n_slabs == 1  # a fit to a hundred rows spends more time in these sums than in a slab
+        one = n_slabs == 1  # for a hundred rows these sums would take longer than the slab
         total_mass, total = (mass[0], stats[0]) if one else (mass.sum(axis=0), stats.sum(axis=0))
         if family.finish is not None:
             total = family.finish(total_mass, total, mixture.params)
         return Sweep(total_mass, total, float(log_likelihood[0] if one else log_likelihood.sum()))
 
     def score(self, passes: Passes, rows: Rows, mixture: Mixture, wanted: Wanted, parallel: bool | None) -> Scores:
-        """Evaluate every row."""
+        """Compute the wanted scores of every row, and their weighted totals."""
         (n, m), n_components, dtype = rows.values.shape, mixture.weights.size, rows.values.dtype
         passes = passes.of(m)
         n_stats = n_components * rows.n_features
@@ -108,7 +108,7 @@ class Executor:
         sums = np.zeros((n_slabs, 2))
         n_workers = self.n_workers(rows, n_slabs, n_stats, parallel)
         workspaces = self.workspaces(passes, rows, n_components, n_workers)
-        log_weights = mixture._replace(posterior=None).log_weights  # of rows that no component allows
+        log_weights = mixture._replace(posterior=None).log_weights  # posterior of rows that no component allows
         fixed = (rows, self._weighted_params(passes, rows, mixture), log_weights)
 
         def evaluate(turns: NDArray[np.int64], workspace: NDArray[Any]) -> None:
@@ -118,13 +118,13 @@ class Executor:
         return Scores(by_row, *map(float, sums.sum(axis=0)))
 
     def n_workers(self, rows: Rows, n_slabs: int, n_stats: int, parallel: bool | None) -> int:
-        """Number of threads that share the slabs; `parallel` overrules what would pay."""
+        """Number of threads that share the slabs; None for `parallel` decides by the amount of work."""
         if parallel is None:
             parallel = n_slabs > 1 and _work(rows, n_stats) >= PARALLEL_WORK and n_threads() > 1
         return max(2, min(n_slabs, n_threads())) if parallel else 1
 
     def workspaces(self, passes: Passes, rows: Rows, n_components: int, n_workers: int) -> NDArray[Any]:
-        """Memory of each thread (W, R, b)."""
+        """Workspace of each thread (n_workers, n_rows, b), kept for the next pass of the same shape."""
         b, m, d = self.tile_rows(passes, rows, n_components), rows.values.shape[1], rows.n_features
         n_rows = workspace_rows(d, n_components)
         if passes.family.scratch_rows is not None:
@@ -136,35 +136,35 @@ class Executor:
         return kept
 
     def tile_rows(self, passes: Passes, rows: Rows, n_components: int) -> int:
-        """Rows of a tile."""
+        """Number of samples in a tile."""
         if passes.family.load_errors is not None:
             return FACTOR_TILE_ROWS
         return tile_rows(len(rows.values), rows.n_features, n_components, self.precision)
 
     def _bounds(self, passes: Passes, rows: Rows, n_components: int, n_stats: int) -> NDArray[np.int64]:
-        """Where slabs begin and the last one ends."""
+        """First row of each slab, and the end of the last (n_slabs + 1,)."""
         n = len(rows.values)
         return np.array([0, n]) if self._whole else slab_bounds(n, self.tile_rows(passes, rows, n_components), n_stats)
 
     def _weighted_params(self, passes: Passes, rows: Rows, mixture: Mixture) -> Params:
-        """Parameters with the weights in their constants, in the type that rows are evaluated in."""
+        """Parameters with the logarithms of the weights added to `log_constant`, in the dtype of the evaluation."""
         prepare, params = passes.family.prepare, mixture.params
         params = params if prepare is None else prepare(params, rows)
         return _cast(params._replace(log_constant=params.log_constant + mixture.log_weights), self.precision)
 
 
 def at_once(rows: Rows, n_stats: int) -> int | None:
-    """Slabs that a call may take: one where a pass takes long, as nobody waits longer before an interrupt is heard."""
+    """Number of slabs that a call may take: one if a pass takes long, as interrupts are handled between calls."""
     return 1 if _work(rows, n_stats) >= LONG_WORK else None
 
 
 def _work(rows: Rows, n_stats: int) -> int:
-    """Row-statistics of a pass."""
+    """Work of a pass: rows times statistics."""
     return len(rows.values) * (n_stats + 8)
 
 
 def _cast(params: Params, dtype: Any) -> Params:
-    """The same parameters in arrays of another type; FloatingPointError if one has no room in it."""
+    """The same parameters in arrays of another dtype; FloatingPointError if a value overflows."""
     if dtype == np.float64:
         return params
     with np.errstate(over="raise"):

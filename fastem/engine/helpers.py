@@ -1,4 +1,4 @@
-"""Threads that take slabs of a pass beside the one that fits, and wait for the next pass without sleeping at once."""
+"""Helper threads that share the slabs of a pass with the calling thread, and stay awake for a while between passes."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ from fastem.system.interrupts import undisturbed
 Memory = TypeVar("Memory")
 Turns = NDArray[np.int64]
 
-PATIENCE = 1e-3  # seconds that the thread which fits looks whether the others are done, before it sleeps in between
-NAP = 5e-5
+PATIENCE = 1e-3  # seconds for which the calling thread polls the helpers without sleeping
+NAP = 5e-5  # seconds of sleep between later polls
 
 
 def share_slabs(
     function: Callable[[Turns, Memory], object], n_slabs: int, memories: Sequence[Memory], at_once: int | None = None
 ) -> None:
-    """Call a function on as many threads as there are memories, of which each call has one.
+    """Call a function until all slabs are done, on one thread for each of the memories.
 
     Parameters
     ----------
     function : callable (turns, memory)
-        Compiled code that releases the interpreter, and takes slabs as `fastem.kernels.turns` tells.
+        Compiled code that releases the interpreter lock, and takes slabs as `fastem.kernels.turns` describes.
     n_slabs : int
     memories : sequence
+        Workspace of each thread.
     at_once : int, optional
-        Slabs that a call may take, as an interrupt waits for its end; None for all.
+        Number of slabs that a call may take, as interrupts are handled between calls; None for all.
     """
     from fastem.kernels.turns import AT_ONCE, DONE, SIZE, TAKEN
 
@@ -64,7 +65,7 @@ def share_slabs(
         _kept(len(memories), os.getpid()).start(help_out)
         work(memories[0])
         late = time.perf_counter() + PATIENCE
-        while turns[DONE] < n_slabs:  # but for helpers in their last slab nobody works
+        while turns[DONE] < n_slabs:  # only helpers in their last slab still work
             if failures:
                 raise failures[0]
             if time.perf_counter() > late:
@@ -77,11 +78,11 @@ def share_slabs(
 
 
 class Helpers:
-    """Threads with numbers from 1 on, who call what they are given.
+    """Threads, numbered from 1, that run the jobs they are given.
 
-    One that has finished waits for more for a part of a millisecond, awake: waking takes longer than some M-steps, and
-    threads that sleep often end up on one processor. Nobody waits for a thread that has not begun, as those of numba's
-    parallel loops do: beside busy processes half a millisecond becomes ten.
+    A thread that has finished stays awake for a fraction of a millisecond: waking a thread takes longer than some
+    M-steps, and threads that sleep often end up on one processor. Passes do not wait for threads that have not begun.
+    Numba's parallel loops do, and beside busy processes half a millisecond then becomes ten.
     """
 
     def __init__(self, n_threads: int) -> None:
@@ -95,18 +96,18 @@ class Helpers:
         self._await_change: Callable[..., Any] = get_waiting()
 
     def start(self, job: Callable[[int], None]) -> None:
-        """Have each call job(number) soon; an earlier job that a thread has not begun is forgotten."""
+        """Let each thread call job(number) soon, in place of an earlier job that it has not begun."""
         with self._lock:
             for number in range(1, len(self._jobs)):
                 self._jobs[number] = job
                 if not self._awake[number]:
-                    with undisturbed():  # or a thread might begin of which the pool does not know
+                    with undisturbed():  # an interrupt could start a thread that the pool does not record
                         self._pool.submit(self._serve, number)
                         self._awake[number] = True
             self._board[0] += 1
 
     def _serve(self, number: int) -> None:
-        """Do jobs as long as they come."""
+        """Run jobs as long as new ones arrive."""
         while True:
             with self._lock:
                 job, self._jobs[number] = self._jobs[number], None
@@ -115,11 +116,11 @@ class Helpers:
                     return
                 seen = int(self._board[0])
             job(number)
-            del job  # with the arrays that it holds
+            del job  # frees the arrays that it holds
             self._await_change(self._board, seen)
 
 
 @functools.cache
 def _kept(n_threads: int, process: int) -> Helpers:
-    """Threads of a process, which a forked child has not."""
+    """The helpers of a process, kept between passes; a forked child has none of its parent's threads."""
     return Helpers(n_threads)

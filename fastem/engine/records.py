@@ -1,4 +1,4 @@
-"""What passes take and give."""
+"""Arguments and results of passes."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fastem.families._contract import Float, Params
 
 
 class Mixture(NamedTuple):
-    """Mixing weights (K,) and the family's parameters, or what is expected of them by a posterior, see `Family`."""
+    """Mixing weights (K,) and the family's parameters, or their expected values under a posterior, see `Family`."""
 
     weights: Float
     params: Params
@@ -19,7 +19,7 @@ class Mixture(NamedTuple):
 
     @property
     def log_weights(self) -> Float:
-        """Logarithms of the weights, or what a posterior has in their place; -inf for a component without mass."""
+        """Logarithms of the weights (K,), or a posterior's own `log_weights`; -inf for a component without mass."""
         if self.posterior is not None:
             own: Float = self.posterior.log_weights
             return own
@@ -29,9 +29,9 @@ class Mixture(NamedTuple):
 
 
 class Rows(NamedTuple):
-    """What a pass reads: values (n, m), weights (n,) or (0,) where all are one, origin (m,), seed of what is drawn.
+    """Rows that a pass reads: values (n, m), weights (n,) or (0,) if all are one, origin (m,), and seed of draws.
 
-    The rest is that of `Annotations`, of length zero where nothing is known.
+    The other fields are those of `Annotations`, of length zero where nothing is known.
     """
 
     values: NDArray[Any]
@@ -46,25 +46,25 @@ class Rows(NamedTuple):
 
     @property
     def n_features(self) -> int:
-        """Of the values behind the columns, which are the columns where there are no projections."""
+        """Number of features: that of the columns, or of the vectors that the columns are projections of."""
         m = self.values.shape[1]
         return int(self.projection.shape[1]) // m if self.projection.shape[0] > 0 else m
 
     @property
     def has_errors(self) -> bool:
-        """Whether tiles hold covariances of errors."""
+        """Whether tiles hold covariances of errors: if rows have noise or projections."""
         return len(self.noise) + len(self.projection) > 0
 
     @property
     def width(self) -> int:
-        """Rows of a tile."""
+        """Number of rows of a tile: columns, distinct entries of the errors' covariances, and projections."""
         m = self.values.shape[1]
         return m + self.has_errors * (m * (m + 1) // 2) + int(self.projection.shape[1])
 
 
 @dataclass(frozen=True)
 class Sweep:
-    """Expected sufficient statistics of some rows; those of more rows are their sum."""
+    """Expected sufficient statistics of some rows, `mass` (K,) and `stats` (S,); those of more rows are their sum."""
 
     mass: Float
     stats: Float
@@ -80,7 +80,7 @@ class Sweep:
 
 
 class Wanted(NamedTuple):
-    """What a score pass computes."""
+    """Which results a score pass computes."""
 
     labels: bool = False
     posterior: bool = True
@@ -90,7 +90,7 @@ class Wanted(NamedTuple):
 
 
 class RowScores(NamedTuple):
-    """Arrays that a score pass fills where wanted; of length zero elsewhere."""
+    """Arrays that a score pass fills; of length zero if they are not wanted."""
 
     densities: Float  # (n,)
     labels: NDArray[np.int64]  # (n,)
@@ -98,7 +98,7 @@ class RowScores(NamedTuple):
 
 
 class Marks(NamedTuple):
-    """What a sweep keeps of each row where it is asked to; of length zero elsewhere."""
+    """Most probable component and log-density of each row; of length zero if a sweep need not record them."""
 
     labels: NDArray[np.int64]  # (n,)
     densities: Float  # (n,)
@@ -116,6 +116,6 @@ class Scores(NamedTuple):
 
     @classmethod
     def joined(cls, parts: Sequence["Scores"]) -> "Scores":
-        """Scores of rows that follow each other."""
+        """Concatenate the scores of consecutive rows."""
         rows = RowScores(*(np.concatenate(arrays) for arrays in zip(*(part.rows for part in parts), strict=True)))
         return cls(rows, sum(part.log_likelihood for part in parts), sum(part.entropy for part in parts))

@@ -1,4 +1,4 @@
-"""How many threads passes, and the libraries that a fit calls, may use."""
+"""Number of threads that passes, and the libraries that a fit calls, may use."""
 
 import collections
 import functools
@@ -30,17 +30,17 @@ def limit_threads(n_jobs: int | None) -> Iterator[None]:
 
 
 def n_threads() -> int:
-    """Number of threads that share what this thread begins now."""
+    """Number of threads that a pass may use if this thread starts it now."""
     from fastem.kernels import jit
 
     return jit.n_threads()
 
 
 def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iterator[Result]:
-    """Results in the tasks' order, of tasks that come as they are ready, at most `held_tasks` at a time.
+    """Yield results in the order of the tasks, which are taken one by one; at most `held_tasks` are held at a time.
 
-    Threads do not wait for each other as those of numba's parallel loops do, which matters where others, that read the
-    data, want the processors too.
+    Threads do not wait for each other, unlike those of numba's parallel loops: this matters if threads that read the
+    data need the processors too.
     """
     n = n_threads()
     if n < 2:
@@ -50,7 +50,7 @@ def pipelined(function: Callable[[Task], Result], tasks: Iterable[Task]) -> Iter
         pending: collections.deque[Future[Result]] = collections.deque()
         try:
             for task in tasks:
-                with undisturbed():  # or a thread might begin of which the pool does not know
+                with undisturbed():  # an interrupt could start a thread that the pool does not record
                     pending.append(pool.submit(function, task))
                 if len(pending) == held_tasks():
                     yield pending.popleft().result()
@@ -69,13 +69,16 @@ def held_tasks() -> int:
 
 @contextmanager
 def _limit_libraries(n_threads: int) -> Iterator[None]:
-    """Limit the threads of OpenMP and of linear algebra."""
+    """Limit the threads of OpenMP and of linear algebra libraries."""
     with _libraries().own.limit(limits=n_threads), _SHARED.limit(n_threads):
         yield
 
 
 class _Libraries(NamedTuple):
-    """Libraries loaded by now, by whether each thread of Python has a number of its own, or all have the same."""
+    """Loaded libraries whose number of threads belongs to each Python thread (`own`), or to the process (`shared`).
+
+    `none` controls no library.
+    """
 
     own: ThreadpoolController
     shared: list[Any]
@@ -84,7 +87,7 @@ class _Libraries(NamedTuple):
 
 @functools.cache
 def _libraries() -> _Libraries:
-    """Looking for them takes longer than a small fit."""
+    """Find the libraries once per process: this takes longer than a small fit."""
     libraries = ThreadpoolController()
     own = libraries.select(user_api="openmp", threading_layer="openmp", internal_api="mkl")
     shared = [library for library in libraries.lib_controllers if library not in own.lib_controllers]
@@ -92,16 +95,16 @@ def _libraries() -> _Libraries:
 
 
 class _User(NamedTuple):
-    """A thread of Python that wants to limit what is shared."""
+    """A Python thread that limits the shared libraries."""
 
     thread: int
     n_threads: int
 
 
 class _SharedLimit:
-    """A number of threads for the whole process, which several threads of Python want to limit at the same time.
+    """Limit on a process-wide number of threads that several Python threads may set at the same time.
 
-    While there are users, it is the least that any of them wants; when the last one leaves, it is what it was before.
+    While there are users, the limit is the smallest of theirs; when the last one leaves, the old number is restored.
     """
 
     def __init__(self) -> None:
@@ -115,7 +118,7 @@ class _SharedLimit:
 
     @contextmanager
     def limit(self, n_threads: int) -> Iterator[None]:
-        """Be a user."""
+        """Limit the shared libraries to `n_threads` inside the context."""
         token = object()
         try:
             with self._lock:
@@ -133,12 +136,12 @@ class _SharedLimit:
         shared = _libraries().shared
         least = min((user.n_threads for user in self._users.values()), default=None)
         numbers = self._before if least is None else [least] * len(shared)
-        with _libraries().none.limit(limits=1):  # threadpoolctl gives others back the control that this thread takes
+        with _libraries().none.limit(limits=1):  # on exit, threadpoolctl ends the control that this thread takes
             for library, number in zip(shared, numbers, strict=True):
                 library.set_num_threads(number)
 
     def _stay_alone(self) -> None:
-        """A forked child has none of its parent's threads but the one that forked."""
+        """Forget the other threads in a forked child, which has only the thread that forked."""
         here = threading.get_ident()
         lost = [token for token, user in self._users.items() if user.thread != here]
         for token in lost:

@@ -1,4 +1,4 @@
-"""How rows are cut into tiles and slabs: by the data's shape only, or results would depend on the machine."""
+"""Sizes of tiles and slabs, which depend only on the data's shape so that results do not depend on the machine."""
 
 import functools
 import math
@@ -9,25 +9,25 @@ from numpy.typing import NDArray
 
 TILE_BYTES = 40 * 1024  # most of a first-level cache
 MIN_TILE_BLOCKS, MAX_TILE_BLOCKS = 9, 13  # smaller tiles sum their lanes too often, larger ones gain nothing
-FACTOR_TILE_ROWS = 32  # where each row has matrices of its own: they stay in the second-level cache
+FACTOR_TILE_ROWS = 32  # if each row has its own matrices, which then stay in the second-level cache
 MAX_SLABS = 64  # enough for 64 threads; a power of two, so that 2, 4, 8 ... threads get equal shares
 CACHE_LINE = 64
-SLAB_BYTES = 2**25  # all slabs' statistics together, where their number can be chosen
-TILES_PER_SLAB = 8  # fewer, and adding up the slabs begins to cost
+SLAB_BYTES = 2**25  # limit on the statistics of all slabs together, if there are several
+TILES_PER_SLAB = 8  # with fewer tiles, adding up the slabs takes noticeable time
 PARALLEL_WORK = 5_000_000  # row-statistics, about a millisecond: a busy machine may take as long to wake a thread
-LONG_WORK = 100 * PARALLEL_WORK  # nobody waits longer before an interrupt is heard
+LONG_WORK = 100 * PARALLEL_WORK  # from here on a call takes one slab, so that interrupts are handled soon
 
 
 def workspace_rows(n_features: int, n_components: int) -> int:
-    """Rows of a workspace: tile, responsibilities, four of numbers of rows, and a family's scratch."""
+    """Number of rows of a workspace: tile, responsibilities, four with a number per sample, and a family's scratch."""
     return n_features + n_components + 4 + n_features + max(n_features, n_components) + 8
 
 
-@functools.lru_cache(maxsize=64)  # an iteration over a hundred rows is no longer than its tiles take to compute
+@functools.lru_cache(maxsize=64)  # this computation takes as long as an iteration over a hundred rows
 def tile_rows(n_rows: int, n_features: int, n_components: int, precision: Any) -> int:
-    """Rows of a tile: as many as fit into the first-level cache with their responsibilities, or all rows.
+    """Number of samples in a tile: as many as fit into the first-level cache with their responsibilities, or all.
 
-    An odd number of blocks of four cache lines: columns of the tile would otherwise compete for the same cache sets.
+    It is an odd multiple of four cache lines: otherwise rows of the tile would compete for the same cache sets.
     """
     block = 4 * CACHE_LINE // np.dtype(precision).itemsize
     fitting = TILE_BYTES // ((n_features + n_components) * np.dtype(precision).itemsize * block)
@@ -36,7 +36,7 @@ def tile_rows(n_rows: int, n_features: int, n_components: int, precision: Any) -
 
 
 def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
-    """Zeros that start where a cache line does: vectors that lie across two of them take twice as long."""
+    """Zeros of a shape that start at a cache line: vectors that cross two lines take twice as long."""
     n_bytes = math.prod(shape) * np.dtype(dtype).itemsize
     buffer = np.zeros(n_bytes + CACHE_LINE, np.uint8)
     first = -buffer.ctypes.data % CACHE_LINE
@@ -45,7 +45,7 @@ def aligned_zeros(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
 
 @functools.lru_cache(maxsize=64)
 def slab_bounds(n_rows: int, rows_of_tile: int, n_stats: int) -> NDArray[np.int64]:
-    """Where slabs begin: a function of shapes only, or results would depend on the machine."""
+    """First row of each slab and the end of the last (n_slabs + 1,): a function of shapes only."""
     n_tiles = -(-n_rows // rows_of_tile)
     limit = min(MAX_SLABS, n_tiles // TILES_PER_SLAB, SLAB_BYTES // (8 * max(n_stats, 1)))
     n_slabs = 1 << max(limit, 1).bit_length() - 1

@@ -1,1 +1,1 @@
-"""Files that are written whole or not at all, and signals meanwhile."""
+"""Atomic writes of files, claims on them, and signals that arrive meanwhile."""

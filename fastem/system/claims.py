@@ -1,8 +1,8 @@
-"""Files that belong to one process as long as it writes them again and again.
+"""Claims on files that one process writes again and again.
 
-The claim is a lock of the system (`flock`) on the file itself, and on each one that takes its place. So there is no
-file of locks beside it, and a process that ends, in whatever way, has no claim. Where the system or the file system has
-no such locks nobody is kept from claiming; but what another has put in place is still not written over.
+A claim is a lock of the system (`flock`) on the file itself, and then on each file that replaces it. So there is no
+separate lock file, and a claim ends when its process ends, for whatever reason. Where the system or the file system has
+no such locks, several processes can claim a file; but none overwrites a file that another has put in place.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _CLAIMS: weakref.WeakSet[Claim] = weakref.WeakSet()
 
 
 class InUse(OSError):
-    """A file that another process, or another fit in this one, has claimed."""
+    """Error for a file that another process, or another fit in this process, has claimed."""
 
 
 class Claim:
@@ -36,17 +36,17 @@ class Claim:
     Parameters
     ----------
     path : str or path-like
-        The file, which need not be there yet. Links are followed.
+        The file, which need not exist yet. Links are followed.
 
     Attributes
     ----------
     content : bytes or None
-        What it held when it was claimed; None if it was not there.
+        Content of the file when it was claimed; None if it did not exist.
 
     Raises
     ------
     OSError
-        If no file can be written there, or read at least; `InUse` if somebody else has claimed it.
+        If the file can be neither written nor read; `InUse` if somebody else has claimed it.
     """
 
     def __init__(self, path: Target) -> None:
@@ -59,7 +59,7 @@ class Claim:
                 raise
             self._refusal = error
         self.target = os.path.realpath(self.path)
-        # Those of a writer that was killed are found by their names, and removed by whoever claims the file next.
+        # Temporary files have the target in their names: the next claim removes those of a writer that was killed.
         name = os.path.basename(self.target)
         self._prefix = f".fastem-{xxhash.xxh3_64_hexdigest(os.fsencode(name))}-"
         self._descriptor: int | None = None
@@ -82,14 +82,14 @@ class Claim:
             except BaseException:
                 os.close(descriptor)
                 raise
-            os.close(descriptor)  # another took its place meanwhile
+            os.close(descriptor)  # another file has replaced it meanwhile
         self._descriptor = descriptor
         if locked:
             self._clear()
         return content
 
     def _lock(self, descriptor: int) -> bool:
-        """Lock a file, if that is possible; `InUse` if it is locked."""
+        """Lock a file; False if there are no locks, `InUse` if somebody else has locked it."""
         if fcntl is None:
             return False
         try:
@@ -114,7 +114,7 @@ class Claim:
                 os.unlink(os.path.join(folder, name))
 
     def check_writable(self) -> None:
-        """Raise PermissionError if the file may be read only."""
+        """Raise PermissionError if the file can only be read."""
         if self._refusal is not None:
             raise self._refusal
 
@@ -124,7 +124,7 @@ class Claim:
         Raises
         ------
         OSError
-            If that fails; the file is then as it was. `InUse` if another has put a file in its place.
+            If writing fails; the file then keeps its old content. `InUse` if somebody else has replaced the file.
         """
         self.check_writable()
         held: list[int] = []
@@ -160,7 +160,7 @@ class Claim:
             raise InUse(errno.EEXIST, "has been written by somebody else", self.path) from None
 
     def release(self) -> None:
-        """Let others have the file."""
+        """End the claim, so that others can claim the file."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -174,7 +174,7 @@ def _open(path: str) -> int:
 
 
 def _release_in_child() -> None:
-    """A child that outlives its parent must not keep the parent's claims."""
+    """Release all claims in a forked child: it could outlive its parent and keep the parent's claims."""
     for claim in _CLAIMS:
         with suppress(OSError):
             claim.release()

@@ -1,4 +1,4 @@
-"""Work that a signal must not tear apart."""
+"""Work that signals must not interrupt."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-# What asks a process to end, and may be answered by an exception.
+# Signals that ask a process to end; their handlers may raise exceptions.
 ENDING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Answer signals that ask the process to end only when the work inside is done: it must be short.
+    """Delay signals that ask the process to end until the work inside is done, which must be short.
 
-    Signals are answered in the main thread alone, so that in others there is nothing to do.
+    Python handles signals in the main thread only, so this does nothing in other threads.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Who may read and write a file: the same as another, and never more."""
+"""Copies the permissions of one file to another, and never grants more."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ PERMISSIONS = 0o777
 
 
 def take_over(descriptor: int, old: os.stat_result, target: str) -> None:
-    """Give a file the owner, group, access list and mode of another; where that is not permitted, less than them."""
+    """Give a file the owner, group, access list and mode of another; fewer rights where the system refuses one."""
     mode, own = old.st_mode & PERMISSIONS, os.fstat(descriptor)
     if own.st_uid != old.st_uid:
         with suppress(OSError):
@@ -29,11 +29,11 @@ def take_over(descriptor: int, old: os.stat_result, target: str) -> None:
         try:
             os.setxattr(descriptor, ACCESS_LIST, access_list)
         except OSError:
-            mode = _without_group(mode)  # with a list these are not the group's rights, but the limit of all
+            mode = _without_group(mode)  # with an access list the group bits are the limit of all its entries
     if mode != os.fstat(descriptor).st_mode & PERMISSIONS:
         os.fchmod(descriptor, mode)
 
 
 def _without_group(mode: int) -> int:
-    """A mode in which the group may do what all others may, and no more."""
+    """Mode in which the group has no more rights than all other users."""
     return mode & (~stat.S_IRWXG | (mode & stat.S_IRWXO) << 3)

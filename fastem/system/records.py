@@ -1,4 +1,4 @@
-"""Values of parameters and fitted attributes as JSON, exactly."""
+"""Exact encoding of parameters and fitted attributes as JSON."""
 
 import math
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ DTYPES = (
 
 
 class ModelFileError(ValueError):
-    """A file that is not an undamaged fastem model of a known format."""
+    """Error for a file that is damaged, or is not a fastem model of a known format."""
 
 
 def version() -> str:
@@ -29,7 +29,7 @@ def version() -> str:
 
 
 def encode_all(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Values by name as JSON can hold them; TypeError naming one that has no place there."""
+    """Encode named values for JSON; TypeError names the first that cannot be encoded."""
     encoded = {}
     for key, value in values.items():
         try:
@@ -40,7 +40,7 @@ def encode_all(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def decode_all(values: Any) -> dict[str, Any]:
-    """Inverse of `encode_all`; ModelFileError for what it never writes."""
+    """Inverse of `encode_all`; ModelFileError for values that it never writes."""
     if not isinstance(values, dict):
         raise ModelFileError(f"expected names and values, found {type(values).__name__}")
     decoded = {}
@@ -53,7 +53,7 @@ def decode_all(values: Any) -> dict[str, Any]:
 
 
 def _encode(value: Any) -> Any:
-    """Turn a value into what JSON can hold; whatever is not JSON's own becomes an object."""
+    """Encode a value for JSON; types that JSON does not have become objects."""
     if isinstance(value, str):
         return str(value)  # numpy's strings too
     if isinstance(value, np.ndarray):
@@ -76,7 +76,7 @@ def _encode(value: Any) -> Any:
     if value is None or isinstance(value, bool | int | float):
         return value
     hint = "; set it to None or an integer" if isinstance(value, np.random.RandomState) else ""
-    raise TypeError(f"the file format has no place for a {type(value).__name__}{hint}")
+    raise TypeError(f"the file format cannot hold a {type(value).__name__}{hint}")
 
 
 def _decode(value: Any) -> Any:
@@ -101,10 +101,10 @@ def _decode(value: Any) -> Any:
 
 
 def _encode_array(array: np.ndarray[Any, Any]) -> dict[str, Any]:
-    """A float prints as the shortest digits that read back the same; float32 widens exactly."""
+    """Encode an array of any shape; JSON writes floats with the fewest digits that read back as the same number."""
     data = array.ravel().tolist()
     if array.dtype.name not in DTYPES:
-        raise TypeError(f"the file format has no place for an array of {array.dtype.name}")
+        raise TypeError(f"the file format cannot hold an array of {array.dtype.name}")
     if array.dtype == object and not all(isinstance(item, str) for item in data):
         raise TypeError("an array of objects may only hold strings")
     if array.dtype.kind == "f":

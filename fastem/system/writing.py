@@ -1,16 +1,15 @@
-"""Files that are written whole or not at all: checked before the work, put in place when all is on disk.
+"""Writes files completely or not at all: targets are checked before the work, and replaced when all is on disk.
 
-What is written goes to a temporary file beside its target, `.fastem-*.tmp`, which then takes the target's place. So
+Content goes to a temporary file beside its target, `.fastem-*.tmp`, which then replaces the target. So
 
 - a reader sees the old content or the new, and a failure leaves the old;
-- the file has the mode, group, owner and access list of the one that it replaces, as far as the system permits, and
-  from its creation on no others can read it; where there was none it has the mode that the umask leaves;
-- a symbolic link stays, and what it points to is replaced; other hard links keep the old content;
-- a file that may not be written to is not replaced either, although its folder would permit that;
-- character devices, pipes and `/dev/stdout` stay what they are, and are written to; block devices are refused.
+- the file has the mode, group, owner and access list of the file that it replaces, as far as the system permits, and
+  never more readers than that file; a new file has the mode that the umask leaves;
+- a symbolic link stays, and the file that it points to is replaced; other hard links keep the old content;
+- a file without write permission is not replaced, although its folder would permit that;
+- character devices, pipes and `/dev/stdout` are written to and not replaced; block devices are refused.
 
-A process that is killed, or a system that refuses to remove it, may leave a temporary file: it is of no use, and in
-nobody's way.
+If the process is killed, or the system refuses to remove it, a temporary file may be left. It can be deleted.
 """
 
 from __future__ import annotations
@@ -36,15 +35,15 @@ def check_target(path: Target, *, special: bool = True) -> None:
     Parameters
     ----------
     path : str or path-like
-        Where a file is to be, or be replaced.
+        The file to write or to replace.
     special : bool, default=True
         Whether it may be a character device or a pipe.
 
     Raises
     ------
     OSError
-        Of the kind that writing would raise, with the path as its `filename`: if there is no such folder, or no
-        permission, if the path is of a folder, too long, or a loop of links.
+        The error that writing would raise, with the path as its `filename`: if the folder does not exist, if
+        permission is missing, or if the path is a folder, is too long or is a loop of links.
     """
     name = os.fsdecode(path)
     if not os.path.basename(name):
@@ -67,15 +66,15 @@ def write_whole(path: Target, content: Content) -> None:
 
 
 def write_together(contents: Mapping[Target, Content]) -> None:
-    """Write several files so that all are there, whole, or none is.
+    """Write several files: all of them completely, or none.
 
-    All are complete on disk before the first takes its place. If one cannot take its place, those before it are put
-    back, which needs a file system with hard links.
+    All contents are on disk before the first target is replaced. If a target cannot be replaced, those replaced before
+    get their old files back, which needs a file system with hard links.
 
     Parameters
     ----------
     contents : mapping of path to bytes or callable
-        What each file holds, or what writes it, given a binary file.
+        Content of each file, or a function that writes it to the binary file that it is given.
 
     Raises
     ------
@@ -83,7 +82,7 @@ def write_together(contents: Mapping[Target, Content]) -> None:
         If a file cannot be written; its `filename` is the path that was given.
     """
     drafts = [_Stream(path) if _is_written_through(os.fsdecode(path)) else Draft(path) for path in contents]
-    drafts.sort(key=lambda draft: isinstance(draft, _Stream))  # what cannot be taken back comes last
+    drafts.sort(key=lambda draft: isinstance(draft, _Stream))  # these cannot be undone, so they come last
     given = {os.fsdecode(path): content for path, content in contents.items()}
     try:
         for draft in drafts:
@@ -99,16 +98,16 @@ def write_together(contents: Mapping[Target, Content]) -> None:
 
 
 class Draft:
-    """A file's new content, in a temporary file beside it until that takes its place.
+    """New content of a file, in a temporary file beside it that later replaces it.
 
     Parameters
     ----------
     path : str or path-like
         The file. Links are followed.
     name : str, optional
-        What errors call it, if not by the path.
+        Name of the file in errors; the path by default.
     prefix : str
-        What names of temporary files begin with.
+        Beginning of the names of temporary files.
     """
 
     def __init__(self, path: Target, name: str | None = None, prefix: str = ".fastem-") -> None:
@@ -120,11 +119,11 @@ class Draft:
         self._made = self._backed_up = self._was_there = False
 
     def fill(self, content: Content) -> None:
-        """Write the temporary file, as far as the disk."""
+        """Write the temporary file and flush it to the disk."""
         with naming(self.path, self.temporary):
             old = _status(self.target)
             mode = 0o666 if old is None else 0o600
-            self._made = True  # before it is: an interrupt may come between
+            self._made = True  # set before the file exists, as an interrupt may come in between
             with open(self.temporary, "xb", opener=lambda path, flags: os.open(path, flags, mode)) as file:
                 if old is not None and os.name == "posix":
                     take_over(file.fileno(), old, self.target)
@@ -133,20 +132,20 @@ class Draft:
                 os.fsync(file.fileno())
 
     def back_up(self) -> None:
-        """Give the old file a second name, where that is possible."""
+        """Give the old file a second name, a hard link, where that is possible."""
         self._was_there = os.path.lexists(self.target)
         with suppress(OSError):
             os.link(self.target, self._backup)
             self._backed_up = True
 
     def place(self) -> None:
-        """Let the temporary file take the target's place."""
+        """Replace the target by the temporary file."""
         with naming(self.path, self.temporary):
             os.replace(self.temporary, self.target)
         self._made = False
 
     def place_new(self) -> None:
-        """The same where no file is; FileExistsError if one has come there meanwhile."""
+        """Make the temporary file the target, which must not exist; FileExistsError if it does by now."""
         with naming(self.path, self.temporary):
             try:
                 os.link(self.temporary, self.target)
@@ -163,7 +162,7 @@ class Draft:
             os.unlink(self.target)
 
     def discard(self) -> None:
-        """Remove what is temporary and still there."""
+        """Remove the temporary files that are left."""
         if self._made:
             _remove(self.temporary)
         if self._backed_up:
@@ -171,26 +170,26 @@ class Draft:
 
 
 class _Stream:
-    """A device or a pipe."""
+    """A device, a pipe or an open file, which is written to and not replaced."""
 
     def __init__(self, path: Target) -> None:
         self.path = os.fsdecode(path)
 
     def fill(self, content: Content) -> None:
-        """Write to it; what a pipe's reader has taken is gone."""
+        """Write the content, which cannot be undone."""
         with naming(self.path), open(self.path, "wb", opener=_existing) as file:
             _write(content, file)
 
     def discard(self) -> None:
-        """Nothing is temporary."""
+        """Do nothing: there is no temporary file."""
 
 
 def sync_folder(folder: str, path: str) -> None:
-    """Bring the names in a folder to the disk, where the system can do that, for the sake of a path."""
+    """Flush the entries of a folder to the disk, where the system can do that; errors name `path`."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
-        return  # a folder that may not be read; another kind of system
+        return  # a folder without read permission, or a system that does not open folders
     try:
         os.fsync(descriptor)
     except OSError as error:
@@ -201,7 +200,7 @@ def sync_folder(folder: str, path: str) -> None:
 
 
 def _place_all(drafts: list[Draft]) -> None:
-    """Put all in place, or none."""
+    """Replace all targets, or none."""
     begun: list[Draft] = []
     try:
         for draft in drafts:
@@ -226,7 +225,7 @@ def _write(content: Content, file: BinaryIO) -> None:
 
 
 def _status(name: str) -> os.stat_result | None:
-    """What is there, at the end of all links; None if nothing is."""
+    """Status of the file at the end of all links; None if there is none."""
     try:
         return os.stat(name)
     except FileNotFoundError:
@@ -238,15 +237,15 @@ def _is_stream(status: os.stat_result) -> bool:
 
 
 def _is_written_through(name: str) -> bool:
-    """Whether writing is into what is there: a device, a pipe, or an open file."""
+    """Whether the name is written to and not replaced: a device, a pipe, or an open file."""
     try:
         return _is_stream(os.stat(name)) or _open_file(name) is not None
     except OSError:
-        return False  # told by what writes or checks
+        return False  # the check or the write raises this error
 
 
 def _open_file(name: str) -> str | None:
-    """The link in /proc to an open file, such as standard output, that a name leads to."""
+    """The link in /proc to an open file, such as standard output, that a name leads to; None if there is none."""
     while os.path.islink(name):
         if os.path.realpath(os.path.dirname(name)).startswith("/proc/"):
             return name
@@ -255,7 +254,7 @@ def _open_file(name: str) -> str | None:
 
 
 def _existing(path: str, flags: int) -> int:
-    """Open what is there; an open file of this process where it has been written to so far."""
+    """Open an existing file to append to it; an open file of this process is continued at its present position."""
     link = _open_file(path)
     if link is not None and os.path.realpath(os.path.dirname(link)) == os.path.realpath("/proc/self/fd"):
         return os.dup(int(os.path.basename(link)))
@@ -263,7 +262,7 @@ def _existing(path: str, flags: int) -> int:
 
 
 def _check_folder(name: str, old: os.stat_result | None) -> None:
-    """Refuse a folder in which no file can be replaced."""
+    """Raise OSError if this user cannot create or replace the file in its folder."""
     folder = os.path.dirname(os.path.realpath(name))
     if not os.path.isdir(folder):
         raise OSError(errno.ENOENT, f"there is no folder {folder!r}", name)
@@ -283,7 +282,7 @@ def _remove(temporary: str) -> None:
 
 @contextmanager
 def naming(path: str, *ours: str) -> Iterator[None]:
-    """Let errors of the system name the path that the user gave, not our names nor none."""
+    """Make errors of the system name the user's path, in place of one of `ours` or no file."""
     try:
         yield
     except OSError as error:

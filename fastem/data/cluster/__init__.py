@@ -1,1 +1,1 @@
-"""Data of a cluster: collections of Dask, whose rows are read where they are."""
+"""Data of a cluster: collections of Dask, whose rows are read by the workers that hold them."""

@@ -1,4 +1,4 @@
-"""Collections of Dask as partitions: what of rows, weights and annotations belongs together."""
+"""Collections of Dask as partitions of rows with their weights and annotations."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class Collection(NamedTuple):
     pieces : tuple of Delayed
         A mapping for each partition: 'X', and any of 'sample_weight', 'labels', 'noise', 'projection'.
     sizes : tuple of int, optional
-        Numbers of rows, where they are known before the partitions are read.
+        Number of rows of each partition, if known before the partitions are read.
     n_columns : int
     n_bytes : int, optional
-        Of all rows as they will be held, likewise.
+        Size of all rows as they will be held in memory, if known before.
     variances : bool
         Whether noise of as many rows as columns is known to be variances.
     dtype : dtype
-        Of results for each row: float32 if the rows are of that.
+        Dtype of results for each row: float32 if the rows are float32, else float64.
     """
 
     pieces: tuple[Any, ...]
@@ -39,13 +39,13 @@ class Collection(NamedTuple):
 
 
 class Beside(NamedTuple):
-    """What is given of a collection's rows beside it: collections with the same partitions."""
+    """Weights and annotations given separately from a collection: collections with the same partitions."""
 
     sample_weight: Any = None
     known: Known = Known()
 
 
-UNKNOWN = "__UNKNOWN_CATEGORIES__"  # Dask's word for categories that only the partitions know
+UNKNOWN = "__UNKNOWN_CATEGORIES__"  # Dask's name for categories that only the partitions know
 NO_NAMES, NOTHING_BESIDE = Columns(), Beside()
 
 
@@ -54,18 +54,18 @@ def is_collection(given: Any) -> bool:
     library = type(given).__module__.partition(".")[0]
     if isinstance(given, np.ndarray) or library not in ("dask", "xarray") or not hasattr(given, "__dask_graph__"):
         return False
-    return library == "dask" or given.__dask_graph__() is not None  # which a data frame of Dask would have to make
+    return library == "dask" or given.__dask_graph__() is not None  # a data frame of Dask would have to build its graph
 
 
 def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BESIDE) -> Collection:
-    """Partitions of a collection, with what is given beside it.
+    """Partitions of a collection, with the weights and annotations in `beside`.
 
     Raises
     ------
     TypeError
-        If it is a collection of another kind, or what is given beside it is none.
+        If it is a collection of another kind, or something in `beside` is not a collection.
     ValueError
-        If it has the wrong number of dimensions, other partitions than what is given beside it, or lacks columns.
+        If it has the wrong number of dimensions, other partitions than something in `beside`, or lacks columns.
     """
     rows = _unwrapped(given, "X")
     also = {"sample_weight": beside.sample_weight, **beside.known._asdict()}
@@ -100,14 +100,14 @@ def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BES
 
 
 def _piece(part: Any, columns: Columns, others: Mapping[str, Any]) -> Any:
-    """A partition with what belongs to it."""
+    """Delayed rows, weights and annotations of a partition, as a mapping."""
     from dask import delayed
 
     return delayed(_assembled, pure=False)(part, tuple(columns), dict(others))
 
 
 def _assembled(rows: Any, columns: tuple[Any, ...], others: dict[str, Any]) -> dict[str, Any]:
-    """A chunk as sources have them, on the worker that reads it."""
+    """Rows, weights and annotations as a mapping that sources take, made on the worker that reads them."""
     named = Columns(*columns)
     found = {"X": rows, **others}
     if hasattr(rows, "columns"):
@@ -124,10 +124,10 @@ def _assembled(rows: Any, columns: tuple[Any, ...], others: dict[str, Any]) -> d
 
 
 def _unwrapped(given: Any, name: str) -> Any:
-    """What an array of xarray holds, all else as it is."""
+    """The array that an xarray.DataArray holds; other values as they are."""
     if type(given).__module__ == "dask.delayed":
         raise TypeError(
-            f"{name} is a {type(given).__name__}, whose type nobody knows: dask.array.from_delayed tells it"
+            f"{name} is a {type(given).__name__} of unknown shape and dtype: convert it by dask.array.from_delayed"
         )
     if type(given).__module__.partition(".")[0] != "xarray":
         return given
@@ -145,18 +145,18 @@ def _is_array(given: Any) -> bool:
 
 
 def _is_partitioned(given: Any) -> bool:
-    """Whether something is a data frame or a series."""
+    """Whether a value is a data frame or a series of Dask."""
     return hasattr(given, "to_delayed") and hasattr(given, "npartitions") and not _is_array(given)
 
 
 def _known_sizes(rows: Any) -> tuple[int, ...] | None:
-    """Numbers of rows of each chunk, if all are known."""
+    """Number of rows of each chunk, if all are known; else None."""
     sizes = rows.chunks[0]
     return None if np.isnan(sizes).any() else tuple(map(int, sizes))
 
 
 def _in_one_run(rows: Any) -> Any:
-    """An array whose chunks have all columns."""
+    """The array (n, d) with all columns in each chunk."""
     if rows.ndim != 2:
         raise ValueError(f"Expected 2D array, got {rows.ndim}D array instead: X needs shape (n_samples, n_features)")
     if rows.numblocks[1] > 1:
@@ -171,7 +171,7 @@ def _in_one_run(rows: Any) -> Any:
 
 
 def _aligned(given: Any, rows: Any, n_partitions: int, name: str) -> Sequence[Any]:
-    """What is given of the rows of each partition."""
+    """Parts of weights or of an annotation, one for each partition of `rows`."""
     if not is_collection(given):
         if name in ("noise", "projection") and np.ndim(given) == 2:  # one for all rows
             return [np.asarray(given)[None]] * n_partitions
@@ -194,7 +194,7 @@ def _aligned(given: Any, rows: Any, n_partitions: int, name: str) -> Sequence[An
 
 
 def _with_chunks_of(array: Any, rows: Any, name: str) -> Any:
-    """An array whose chunks along rows are those of others, where that can be told."""
+    """The array with the chunks of `rows` along its first axis, if the sizes of both are known."""
     sizes, own = _known_sizes(rows), _known_sizes(array)
     if sizes is None or own is None or sizes == own:
         return array
@@ -204,7 +204,7 @@ def _with_chunks_of(array: Any, rows: Any, name: str) -> Any:
 
 
 def _check_given_once(columns: Columns, also: Mapping[str, Any]) -> None:
-    """Raise ValueError if something is a column, and stands beside the frame too."""
+    """Raise ValueError if something is both a column of the frame and given separately."""
     for option, name in (("weight", "sample_weight"), ("label", "labels"), ("noise", "noise")):
         column = getattr(columns, option)
         if column is not None and also[name] is not None:
@@ -214,7 +214,7 @@ def _check_given_once(columns: Columns, also: Mapping[str, Any]) -> None:
 
 
 def _check_numbers(dtype: Any, name: str) -> None:
-    """Raise ValueError unless a column holds numbers; categories that are not known are checked where they are read."""
+    """Raise ValueError unless a column holds numbers; unknown categories are checked when they are read."""
     from pandas.api.types import CategoricalDtype, is_bool_dtype, is_numeric_dtype
 
     held, what = dtype, f"{dtype}"

@@ -1,4 +1,4 @@
-"""What runs where rows are held: a partition is read, checked and swept as one block, by one thread."""
+"""Functions that run on the workers that hold rows: one thread reads, checks and sweeps a partition as one block."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from fastem.families import get_family
 
 
 class Facts(NamedTuple):
-    """What partitions must have in common, and the fingerprint of one.
+    """Properties of a partition that must agree with those of the others, its number of rows and its fingerprint.
 
     Attributes
     ----------
     name : str
-        For messages.
+        What messages call it.
     n_rows, n_columns : int
-    header : frame or ndarray
-        Without rows: a frame that has the names of the columns, or an array.
+    header : frame, optional
+        A frame without rows that has the names of the columns; None if they have no names.
     kind : str
-        Type of the values.
+        Name of the values' dtype.
     dtype : dtype
-        Type in which they are held.
+        Dtype in which they are held.
     weighted : bool
     known : Annotations
-        Of no rows.
+        Annotations of no rows, which show the fields and their widths.
     digest : str
     """
 
@@ -51,7 +51,7 @@ class Facts(NamedTuple):
     digest: str
 
     def check_alike(self, first: Facts) -> None:
-        """Raise ValueError unless these are partitions of one collection."""
+        """Raise ValueError unless the columns, dtype and annotations are those of the first partition."""
         if self.n_columns != first.n_columns:
             raise ValueError(f"{self.name} has {self.n_columns} features, where {first.name} has {first.n_columns}")
         if self.header is not None or first.header is not None:
@@ -80,18 +80,18 @@ class Partition:
         self._source: tuple[View, ArraySource] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
-        """All but what can be made anew."""
+        """State without the source, which can be made again."""
         return {**vars(self), "_source": None}
 
     def __sizeof__(self) -> int:
-        """Bytes, by which a cluster knows what it holds."""
+        """Size in bytes, from which a cluster knows how much memory it uses."""
         if self.block is None:
             return object.__sizeof__(self)
         arrays = (self.block.values, self.block.weights, *self.block.annotations)
         return sum(array.nbytes for array in arrays if array is not None)
 
     def source(self, view: View) -> ArraySource:
-        """The rows as passes read them; kept, because rows of which values are missing are sorted when first swept."""
+        """Source of the rows; kept, because its first sweep sorts rows with missing values."""
         if self._source is None or not _same(self._source[0], view):
             block = self.block
             assert block is not None
@@ -103,13 +103,13 @@ class Partition:
         return self._source[1]
 
     def check(self, digest: str) -> None:
-        """Raise ValueError if the rows are others than those that were read first."""
+        """Raise ValueError if the rows differ from those of the first reading."""
         if self.facts.digest != digest:
             raise ValueError(f"the data have changed: {self.facts.name} holds other rows than when it was read before")
 
 
 def _same(view: View, other: View) -> bool:
-    """Whether rows are read in the same way."""
+    """Whether two views read rows in the same way."""
     pairs: Any = zip(view, other, strict=True)
     return all(
         np.array_equal(here, there) if isinstance(here, np.ndarray) else here is there or here == there
@@ -118,13 +118,13 @@ def _same(view: View, other: View) -> bool:
 
 
 def load_partition(index: int, piece: Mapping[str, Any], *, missing: bool, variances: bool) -> Partition:
-    """Read a partition and check it: values, weights, what is known of the rows.
+    """Read a partition, and check its values, weights and annotations.
 
     Parameters
     ----------
     index : int
     piece : mapping
-        As a source yields it.
+        Rows, weights and annotations, as a source yields them.
     missing : bool
         Whether NaN stands for a missing value.
     variances : bool
@@ -133,7 +133,7 @@ def load_partition(index: int, piece: Mapping[str, Any], *, missing: bool, varia
     name = f"partition {index} of X"
     chunk = array_chunk(piece, name, lasting=True)
     chunk.variances = variances
-    chunk.by_column = chunk.frame is not None  # as frames have them, whose partitions then need no copy
+    chunk.by_column = chunk.frame is not None  # as in frames, whose values then need no copy
     n_rows, n_columns = chunk.shape
     if not n_rows:
         nothing = Facts(name, 0, n_columns, chunk.frame, chunk.kind, None, False, Annotations(), "")
@@ -160,7 +160,7 @@ class _OneChunk:
 
 
 class Place(NamedTuple):
-    """Where a partition is among the others: number of rows before it, and its fingerprint."""
+    """Number of rows before a partition, its fingerprint, and which of its rows are selected."""
 
     first: int
     digest: str
@@ -168,19 +168,19 @@ class Place(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What a pass over partitions is told, the same for all of them.
+    """Arguments of a pass, the same for all partitions.
 
     Attributes
     ----------
     family, policy, record, restrict : str
-        Name the passes.
+        Names by which `get_passes` finds the passes.
     view : View
     mixture : Mixture
     n_stats : int
     key : int
-        Seeds a policy that draws.
+        Seed of a policy that draws.
     wanted : Wanted
-        What is computed of each row.
+        Scores to compute.
     """
 
     family: str
@@ -195,7 +195,7 @@ class Request(NamedTuple):
 
     @property
     def passes(self) -> Passes:
-        """Specialised passes of this process."""
+        """The passes, specialised in the process that runs them."""
         return get_passes(get_family(self.family), self.policy, self.record, self.restrict)
 
 
@@ -209,7 +209,7 @@ def sweep_partition(partition: Partition, place: Place, request: Request) -> Swe
 
 
 def score_partition(partition: Partition, place: Place, request: Request) -> Scores:
-    """What is wanted of the rows of a partition."""
+    """Wanted scores of the rows of a partition."""
     partition.check(place.digest)
     return partition.source(request.view).score(request.passes, request.mixture, request.wanted, parallel=False)
 
@@ -221,7 +221,7 @@ def squares_partition(partition: Partition, place: Place, request: View) -> Squa
 
 
 def weigh_parts(partition: Partition, place: Place, request: int) -> list[float]:
-    """Weights of so many parts of a partition, whose rows are at equal distances."""
+    """Total weight of each of `request` parts of a partition, whose rows lie at equal distances."""
     partition.check(place.digest)
     block = partition.block
     assert block is not None
@@ -231,15 +231,15 @@ def weigh_parts(partition: Partition, place: Place, request: int) -> list[float]
 
 
 def add_sweeps(sweeps: Sequence[Sweep]) -> Sweep:
-    """Statistics of partitions that follow each other."""
+    """Sum the statistics of partitions, in their order."""
     return functools.reduce(Sweep.__add__, sweeps)
 
 
 def join_scores(scores: Sequence[Scores]) -> Scores:
-    """Scores of partitions that follow each other."""
+    """Concatenate the scores of partitions, in their order."""
     return Scores.joined(scores)
 
 
 def add_squares(squares: Sequence[Squares]) -> Squares:
-    """Squares of partitions that follow each other."""
+    """Sum the squares of partitions, in their order."""
     return functools.reduce(Squares.joined, squares)

@@ -1,4 +1,4 @@
-"""Rows in partitions that others read."""
+"""Rows in partitions that a scheduler reads and sweeps."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ class PartitionSource:
     held : Held
         The partitions.
     places : sequence of Place
-        Where each is among the others.
+        Place of each partition among the others.
     sizes : sequence of int
-        Numbers of rows.
+        Number of rows of each partition.
     total_weight : float
     view : View
         How rows are read.
@@ -62,12 +62,12 @@ class PartitionSource:
 
     @property
     def restricted(self) -> bool:
-        """Whether anything is known of the rows' components."""
+        """Whether rows have labels or plausibilities."""
         return self.view.restricted
 
     @property
     def origin(self) -> Float:
-        """What is subtracted from every row (d,)."""
+        """Origin that is subtracted from every row (d,)."""
         return self.view.origin
 
     @property
@@ -95,15 +95,15 @@ class PartitionSource:
         return Request(passes.family.name, passes.policy, passes.record, passes.restrict, self.view, mixture)
 
     def unrestricted(self) -> PartitionSource:
-        """The same rows where nothing is known of their components."""
+        """The same rows without labels and plausibilities."""
         return dataclasses.replace(self, view=self.view._replace(restricted=False))
 
     def close(self) -> None:
-        """Let workers forget the partitions."""
+        """Release the partitions that workers hold."""
         self.held.release()
 
     def start_squares(self) -> Float:
-        """Squares of each feature (d,) about the origin that a start may have, see `start_squares`."""
+        """Mean squares (d,) of the features about the origin, as initial variances, see `start_squares`."""
         found: Float = self.held.fold(squares_partition, self.places, self.view, add_squares).for_start()
         return found
 
@@ -115,13 +115,13 @@ class PartitionSource:
         return found.digest()
 
     def blocks(self, n_blocks: int, order: Sequence[int]) -> Iterator[PartitionSource]:
-        """The rows in runs of partitions, in the given order."""
+        """Yield runs of consecutive partitions, in the given order."""
         bounds = np.linspace(0, self.most_blocks, n_blocks + 1).astype(int)
         for b in order:
             yield self._some(range(bounds[b], bounds[b + 1]))
 
     def batches(self, n_rows: int, random_state: np.random.RandomState) -> Iterator[PartitionSource]:
-        """The rows in batches: partitions in their order, batches of each at random."""
+        """Yield batches: partitions come in their order, and the batches of each in random order."""
         for i, size in enumerate(self.sizes):
             own = self._some([i])
             n_batches = max(1, round(size / n_rows))
@@ -132,13 +132,13 @@ class PartitionSource:
                 yield dataclasses.replace(own, places=[place], sizes=[n_selected], total_weight=weights[b])
 
     def _some(self, which: Sequence[int]) -> PartitionSource:
-        """Some of the partitions; their weight is not asked for."""
+        """Some of the partitions, without their total weight, which their callers do not need."""
         places, sizes = [self.places[i] for i in which], [self.sizes[i] for i in which]
         return dataclasses.replace(self, held=self.held.some(which), places=places, sizes=sizes, total_weight=np.nan)
 
 
 def places_of(facts: Sequence[Facts]) -> list[Place]:
-    """Places of partitions that follow each other."""
+    """Places of consecutive partitions."""
     places, first = [], 0
     for each in facts:
         places.append(Place(first, each.digest))

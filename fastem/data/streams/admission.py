@@ -12,7 +12,7 @@ from fastem.data.streams.chunks import Chunk
 
 
 def check_finite(values: NDArray[Any], name: str, start: int, *, missing: bool) -> None:
-    """Raise ValueError that tells where a value is not finite."""
+    """Raise ValueError that names the place of the first value that is not finite."""
     with np.errstate(over="ignore", invalid="ignore"):
         if np.isfinite(values.sum()):
             return
@@ -25,7 +25,7 @@ def check_finite(values: NDArray[Any], name: str, start: int, *, missing: bool) 
 
 
 def fill(values: NDArray[Any], chunk: Chunk, start: int, name: str) -> None:
-    """Copy rows of a chunk; an error names it."""
+    """Copy rows of a chunk, from `start` on, into `values` (n, d); errors name the chunk."""
     try:
         chunk.fill(values, start)
     except ValueError as error:
@@ -35,7 +35,7 @@ def fill(values: NDArray[Any], chunk: Chunk, start: int, name: str) -> None:
 def check_names(frame: Any, first: Any, name: str) -> None:
     """Raise ValueError if a chunk's columns are not those of the first, in the same order.
 
-    Names that are no strings are compared too, if both have some: they are no names of features, but tell an order.
+    Names that are not strings are compared too if both are frames: they do not name features, but they show the order.
     """
     names, before = (feature_names(given) for given in (frame, first))
     if is_frame(frame) and is_frame(first):
@@ -53,6 +53,7 @@ def check_names(frame: Any, first: Any, name: str) -> None:
 
 
 def check_weights(weights: NDArray[Any], n_rows: int, name: str) -> None:
+    """Raise ValueError unless weights have the shape (n_rows,) and are finite and not negative."""
     if weights.shape != (n_rows,):
         raise ValueError(f"{name} has weights of shape {weights.shape}, where its {n_rows} rows need ({n_rows},)")
     wrong = ~(np.isfinite(weights) & (weights >= 0))

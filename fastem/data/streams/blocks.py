@@ -1,4 +1,4 @@
-"""Chunks of any size into blocks of one size, in a thread of its own, with everything checked on the way."""
+"""Reading of chunks of any size as blocks of one size, in a separate thread, with all checks on the way."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from fastem.data.streams.chunks import Chunk
 from fastem.data.streams.source import Source
 from fastem.system.interrupts import undisturbed
 
-AHEAD = 2  # buffers beside those that are held: one is ready, one is filled
-PATIENCE = 1.0  # seconds that an abandoned reading is waited for
+AHEAD = 2  # buffers in addition to those that are held: one is ready, and one is being filled
+PATIENCE = 1.0  # seconds to wait for the end of a reading that was abandoned
 
 
 class Place(NamedTuple):
-    """Where rows of a block are from: from row `start` of the block on, rows of a chunk from `row` on."""
+    """Place of rows of a block in a chunk: row `start` of the block is row `row` of the chunk `name`, and so on."""
 
     start: int
     name: str
@@ -32,28 +32,28 @@ class Place(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Rows, one or all columns after the other, valid until more blocks are asked for than are held."""
+    """Rows in C order or by column, valid until more blocks are asked for than are held."""
 
     values: NDArray[Any]
     weights: NDArray[np.float64] | None
-    first: int  # number of rows before
+    first: int  # number of rows before the block
     places: list[Place]
     annotations: Annotations
 
     def part(self, start: int, stop: int) -> Block:
-        """Some of its rows, before it is told where they are from."""
+        """Views of some of its rows; the list of places is that of the block."""
         weights = None if self.weights is None else self.weights[start:stop]
         known = self.annotations.part(start, stop)
         return self._replace(values=self.values[start:stop], weights=weights, annotations=known)
 
     def place(self, row: int) -> str:
-        """Where a row of the block is from."""
+        """Name the chunk that a row of the block is from, and its row there."""
         place = max(place for place in self.places if place.start <= row)
         return f"row {place.row + row - place.start} of {place.name}"
 
 
 class Entry(NamedTuple):
-    """What a chunk held when it was read."""
+    """Number of rows and fingerprint of a chunk when it was read."""
 
     n_rows: int
     digest: str
@@ -68,7 +68,7 @@ class _Buffer:
         self._annotations: Annotations | None = None
 
     def values(self, shape: tuple[int, int], dtype: Any, *, by_column: bool) -> NDArray[Any]:
-        """Rows (n, d) in C order; or columns that never quite touch, so that blocks of all sizes are of one layout."""
+        """Memory of rows (n, d) in C order, or by column with gaps, so that blocks of all sizes have one layout."""
         if self._values is None:
             n_rows, n_features = shape
             columns = np.empty((n_features, n_rows + 8), dtype) if by_column else None
@@ -76,13 +76,13 @@ class _Buffer:
         return self._values
 
     def weights(self, n_rows: int) -> NDArray[np.float64]:
-        """Numbers (n,)."""
+        """Memory of weights (n,)."""
         if self._weights is None:
             self._weights = np.empty(n_rows)
         return self._weights
 
     def annotations(self, n_rows: int, like: Annotations) -> Annotations:
-        """What is known of so many rows, with the widths of `like`."""
+        """Memory of annotations of `n_rows` rows, with the widths of `like`."""
         if self._annotations is None:
             arrays = (None if array is None else np.empty((n_rows, *array.shape[1:]), array.dtype) for array in like)
             self._annotations = Annotations(*arrays)
@@ -90,11 +90,11 @@ class _Buffer:
 
 
 class _Abandoned(Exception):
-    """Nobody wants more blocks."""
+    """Signal to the reading thread that no more blocks are wanted."""
 
 
 class Reader:
-    """Reads a source as often as it is asked to, and sees that it yields the same rows each time.
+    """Reads a source repeatedly, and checks that it yields the same rows each time.
 
     Parameters
     ----------
@@ -105,10 +105,10 @@ class Reader:
     Attributes
     ----------
     n_features : int
-        Set by the first chunk, as are `dtype`, `weighted`, and `header`: a frame without rows that has its names, or an
-        array without rows.
+        Set by the first chunk, as are `dtype`, `weighted`, and `header`: a frame without rows that has the chunk's
+        names, or an array without rows.
     n_rows : int
-        Set by the first reading that came to the end.
+        Set by the first complete reading.
     """
 
     def __init__(self, source: Source, *, missing: bool = False) -> None:
@@ -119,18 +119,18 @@ class Reader:
         self.dtype: Any = None
         self.kind = ""
         self.weighted = False
-        self.known = Annotations()  # what is known of the first rows
+        self.known = Annotations()  # annotations of the first rows
         self.header: Any = None
-        self._settled = True  # whether it is certain that noise is variances, or that it is not
+        self._settled = True  # whether it is known if noise is variances or covariances
         self._ledger: list[Entry] | None = None
 
     @property
     def block_rows(self) -> int:
-        """Rows of every block but the last."""
+        """Number of rows of every block but the last."""
         return max(1, self.source.chunk_bytes // (self.n_features * self.dtype.itemsize))
 
     def digest(self) -> str:
-        """Fingerprint of all chunks and of how they are cut into blocks, after a reading that came to the end."""
+        """Fingerprint of all chunks and of their division into blocks, after a complete reading."""
         assert self._ledger is not None
         found = RunningFingerprint()
         found.add("ledger", np.frombuffer(repr((self.block_rows, self._ledger)).encode(), np.uint8))
@@ -142,13 +142,13 @@ class Reader:
         Parameters
         ----------
         held : int, default=1
-            How many blocks are valid at the same time: when one more is asked for, the first of them is written over.
+            Number of blocks that are valid at the same time: asking for one more overwrites the first of them.
 
         Raises
         ------
         ValueError
-            If there is no row; if a chunk differs from the first in width, type or having weights; if it holds what is
-            not finite; if it is not what it was in an earlier reading. The message names the chunk.
+            If there are no rows; if a chunk differs from the first in its columns, dtype, weights or annotations; if
+            values are not finite; if a chunk differs from an earlier reading. The message names the chunk.
         """
         free: queue.SimpleQueue[_Buffer] = queue.SimpleQueue()
         ready: queue.SimpleQueue[Any] = queue.SimpleQueue()
@@ -165,7 +165,7 @@ class Reader:
                 for buffer, block in self._fill(take):
                     ready.put((buffer, block))
                 ready.put(None)
-            except BaseException as error:  # whoever asks for the next block shall have it
+            except BaseException as error:  # raised where the next block is asked for
                 ready.put(error)
 
         for _ in range(held + AHEAD):
@@ -173,7 +173,7 @@ class Reader:
         thread = threading.Thread(target=produce, name="fastem-reader", daemon=True)
         used: collections.deque[_Buffer] = collections.deque()
         try:
-            with undisturbed():  # or it might begin, and nobody know of it
+            with undisturbed():  # an interrupt could leave a thread that runs but has no `ident` yet
                 thread.start()
             while (item := ready.get()) is not None:
                 if isinstance(item, BaseException):
@@ -190,12 +190,12 @@ class Reader:
                 thread.join(PATIENCE)
 
     def whole(self) -> Block:
-        """All rows of a source in one block, read by this thread; `blocks` tells what it raises."""
+        """All rows of a source in one block, read by this thread; raises the errors of `blocks`."""
         [(_, block)] = self._fill(_Buffer)
         return block
 
     def _fill(self, take: Callable[[], _Buffer]) -> Iterator[tuple[_Buffer, Block]]:
-        """Gather chunks into blocks, and write or compare the ledger."""
+        """Copy chunks into blocks, and write or compare the ledger, the list of the chunks' entries."""
         ledger: list[Entry] = []
         n_rows = filled = 0
         for name, chunk in self.source.chunks():
@@ -237,13 +237,13 @@ class Reader:
     def _memory(
         self, buffer: _Buffer, chunk: Chunk, view: NDArray[Any] | None
     ) -> tuple[NDArray[Any], NDArray[np.float64] | None]:
-        """Where a block's values and weights are."""
+        """Memory of a block's values (n, d) and weights (n,)."""
         shape = (self.block_rows, self.n_features)
         values = buffer.values(shape, self.dtype, by_column=chunk.by_column) if view is None else view
         return values, buffer.weights(self.block_rows) if self.weighted else None
 
     def _admit(self, name: str, chunk: Chunk) -> Annotations:
-        """Check what can be known of a chunk before it is read; returns what is known of its rows, row by row."""
+        """Check what can be checked of a chunk before its values are read; return annotations, one for each row."""
         first = not self.n_features
         if first:
             if not chunk.shape[1]:
@@ -265,12 +265,12 @@ class Reader:
         return self._admit_known(name, chunk, first)
 
     def _admit_known(self, name: str, chunk: Chunk, first: bool) -> Annotations:
-        """What is known of the rows of a chunk, which must be what is known of the first chunk's."""
+        """Annotations of a chunk, which must have the fields and widths of those of the first chunk."""
         doubtful = not chunk.variances and is_ambiguous(chunk.known.noise, chunk.shape)
         before = None if first or self.known.noise is None else self.known.noise.shape[1] == chunk.shape[1]
         variances = (before is not False) if doubtful else None if not chunk.variances else True
         try:
-            trusted = self._ledger is not None  # which tells if they are no longer what they were
+            trusted = self._ledger is not None  # the ledger detects later changes
             known = read(chunk.known, chunk.shape, sparing=False, trusted=trusted, variances=variances)
             known = known.by_row(chunk.shape[0])
         except ValueError as error:
@@ -285,7 +285,7 @@ class Reader:
         return known
 
     def _compare(self, index: int, entry: Entry, name: str) -> None:
-        """A later reading must find what the first one found."""
+        """Raise ValueError if a chunk differs from what the first reading found."""
         if self._ledger is None:
             return
         if index >= len(self._ledger):
@@ -296,6 +296,7 @@ class Reader:
             raise ValueError(f"the source has changed: {name} holds other rows than when it was read before")
 
     def _conclude(self, ledger: list[Entry], n_rows: int) -> None:
+        """Check that a reading is complete, and keep its ledger and number of rows."""
         if self._ledger is not None and len(ledger) < len(self._ledger):
             raise ValueError(
                 f"the source has changed: it ends before chunk {len(ledger)}, and had {len(self._ledger)} chunks before"

@@ -1,4 +1,4 @@
-"""What a source yields, one after the other: arrays, files of arrays, batches of a table's columns."""
+"""Chunks of rows that a source yields one after the other: from arrays, files of arrays, and collections."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ NOTHING = Known()
 
 
 class Chunk(Protocol):
-    """Rows that belong together, read as they are needed."""
+    """Rows that a source yields together, and that are read when they are needed."""
 
     shape: tuple[int, int]
-    kind: str  # what the values are: chunks of one source are of one kind
+    kind: str  # name of the values' dtype, which all chunks of a source have in common
     weights: NDArray[Any] | None
-    known: Known  # what else is known of the rows
-    by_column: bool  # whether it is columns that follow each other in memory, or rows
+    known: Known  # labels, noise and projections
+    by_column: bool  # whether columns, rather than rows, are contiguous in memory
     variances: bool  # whether noise of as many rows as columns is known to be variances
     frame: Any  # a frame of the same columns without rows, None if they have no names
 
     def view(self, start: int, stop: int) -> NDArray[Any] | None:
-        """The rows where they are, if they stay there and passes can read them; None if they must be copied."""
+        """The rows without a copy, if their memory lasts and passes can read it; None if they must be copied."""
 
     def fill(self, out: NDArray[Any], start: int) -> None:
         """Copy the rows from `start` on into `out` (n, d), as many as it has."""
 
 
 class ArrayChunk:
-    """Rows of anything that is sliced like an array (n, d); `lasting` if it does not change once it is yielded."""
+    """Rows of anything that is sliced like an array (n, d); `lasting` if its memory is not reused for other rows."""
 
     by_column = False
     variances = False
@@ -69,7 +69,7 @@ class ArrayChunk:
         return np.asarray(rows) if laid and rows.flags.aligned else None
 
     def fill(self, out: NDArray[Any], start: int) -> None:
-        """Copy rows, in the type of `out`; values that slices mask become NaN."""
+        """Copy rows in the dtype of `out`; masked values become NaN."""
 
         def place(index: tuple[int, ...]) -> str:
             return place_of((start + index[0], *index[1:]))
@@ -78,7 +78,7 @@ class ArrayChunk:
 
 
 def array_chunk(item: Any, name: str, *, lasting: bool = False) -> ArrayChunk:
-    """Chunk of an array-like (n, d), of a pair of one and its weights, or of a mapping; `lasting` if it stays as it is.
+    """Chunk of an array-like (n, d), of a pair of one and its weights, or of a mapping; see `ArrayChunk`.
 
     Raises
     ------
@@ -89,7 +89,10 @@ def array_chunk(item: Any, name: str, *, lasting: bool = False) -> ArrayChunk:
     if isinstance(item, Mapping):
         unknown = [repr(key) for key in item if key not in KEYS]
         if unknown or "X" not in item:
-            raise ValueError(f"{name} is a mapping {'with ' + unknown[0] if unknown else 'without X'}: it has {KEYS}")
+            raise ValueError(
+                f"{name} is a mapping {'with ' + unknown[0] if unknown else 'without X'}: it has to hold 'X', and can "
+                f"hold no other keys than {KEYS}"
+            )
         values, weights = item["X"], item.get("sample_weight")
         known = Known(*(item.get(key) for key in Known._fields))
     else:
@@ -110,7 +113,7 @@ def array_chunk(item: Any, name: str, *, lasting: bool = False) -> ArrayChunk:
 
 
 def _is_sliced_numbers(values: Any) -> bool:
-    """Whether slices of what is given are arrays of numbers, whatever it is: memory maps, HDF5 datasets."""
+    """Whether slices of an object are arrays of numbers, as those of memory maps and HDF5 datasets."""
     dtype = getattr(values, "dtype", None)
     if not isinstance(dtype, np.dtype) or not hasattr(values, "__getitem__") or issparse(values):
         return False
@@ -118,7 +121,7 @@ def _is_sliced_numbers(values: Any) -> bool:
 
 
 def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
-    """Chunks of an iterable of arrays or pairs. What is no list may yield the same memory again, with other rows."""
+    """Chunks of an iterable of arrays, pairs or mappings; only those of lists and tuples are lasting."""
     lasting = isinstance(items, list | tuple)
     for index, item in enumerate(items):
         name = f"chunk {index}"
@@ -126,7 +129,7 @@ def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
 
 
 def chunks_of_pieces(pieces: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
-    """One chunk for each partition of a collection, which is computed when it is asked for."""
+    """One chunk for each partition of a collection, computed when it is asked for."""
     for index, piece in enumerate(pieces):
         name = f"partition {index} of X"
         yield name, array_chunk(piece.compute(), name, lasting=True)

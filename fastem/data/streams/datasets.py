@@ -15,7 +15,7 @@ from fastem.data.streams.chunks import Chunk
 
 
 class TableChunk:
-    """Rows of a table's columns (n,)."""
+    """Rows of a table, given as columns (n,)."""
 
     by_column = True
     variances = True
@@ -31,7 +31,7 @@ class TableChunk:
         self.weights = weights
 
     def view(self, start: int, stop: int) -> NDArray[Any] | None:
-        """Columns lie here and there."""
+        """None: columns are not adjacent in memory."""
         return None
 
     def fill(self, out: NDArray[Any], start: int) -> None:
@@ -51,7 +51,7 @@ class DatasetChunks:
     ----------
     dataset : pyarrow.dataset.Dataset
     columns : list of str, optional
-        The features; None takes all columns but the weight.
+        The features; None takes all columns that are not named below.
     weight : str, optional
         Column of the weights.
     label : str, optional
@@ -86,7 +86,7 @@ class DatasetChunks:
         self.kind = "float32" if kinds == {"float"} else "float64"
 
     def header(self) -> Any:
-        """A table of the features without rows."""
+        """A table without rows that has the columns of the features."""
         return self.dataset.schema.empty_table().select(self.columns)
 
     def chunks(self, n_rows: int) -> Iterator[tuple[str, Chunk]]:
@@ -110,17 +110,17 @@ class DatasetChunks:
             yield name, TableChunk(columns, self.kind, weights, Known(labels, noise), frame)
 
     def _batches(self, scanner: Any) -> Iterator[Any]:
-        """Batches of a scan; what cannot be read is named."""
+        """Batches of a scan; errors name the file that cannot be read."""
         last = None
         try:
             for tagged in scanner.scan_batches():
                 last = getattr(tagged.fragment, "path", None)
                 yield tagged
-        except (ValueError, NotImplementedError) as error:  # Arrow's are of these
+        except (ValueError, NotImplementedError) as error:  # bases of Arrow's errors
             raise ValueError(f"{self._culprit(last)} cannot be read: {error}") from None
 
     def _culprit(self, last: str | None) -> str:
-        """The first file, from the one that was read last on, that is not read to its end."""
+        """The first file, from the one that was read last on, that cannot be read to its end."""
         from pyarrow import ArrowException
 
         paths = [(getattr(fragment, "path", None), fragment) for fragment in self.dataset.get_fragments()]
@@ -134,7 +134,7 @@ class DatasetChunks:
         return "the dataset"
 
     def _check_columns(self, fragment: Any, name: str) -> None:
-        """Raise ValueError if a file, with the names of its folders, lacks a column: Arrow would fill in nulls."""
+        """Raise ValueError if a column is neither in a file nor in its folders' names: Arrow would fill in nulls."""
         from pyarrow.dataset import get_partition_keys
 
         there = [*fragment.physical_schema.names, *get_partition_keys(fragment.partition_expression)]
@@ -144,7 +144,7 @@ class DatasetChunks:
 
 
 def _frugal(dataset: Any) -> dict[str, Any]:
-    """Options that keep Arrow from holding whole Parquet files of the local disk; what the user has set stays."""
+    """Options that keep Arrow from holding whole local Parquet files in memory; options that the user has set stay."""
     from pyarrow import dataset as datasets
     from pyarrow import fs
 
@@ -168,7 +168,7 @@ def _check_numeric(name: str, kind: Any) -> None:
 
 
 def _numbers(column: Any, name: str) -> NDArray[Any]:
-    """A column as an array; what is missing becomes NaN."""
+    """A column as an array (n,); nulls become NaN."""
     from pyarrow import types
 
     if types.is_integer(column.type) and column.null_count:

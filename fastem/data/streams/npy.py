@@ -1,4 +1,4 @@
-"""Arrays of .npy files, of whose headers nothing is believed."""
+"""Arrays of .npy files, whose headers are not trusted."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def map_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
     OSError
         If the file cannot be opened.
     ValueError
-        If it is no .npy file or damaged; says how, not in which file.
+        If it is not a .npy file or is damaged. The message gives the reason, but not the file's name.
 
     Examples
     --------
@@ -47,7 +47,7 @@ def map_npy(path: str | os.PathLike[str]) -> NDArray[Any]:
 
 
 def undamaged(parse: Callable[[], Any]) -> Any:
-    """Call numpy's parser, which makes errors of any class, and of any length, of a damaged header."""
+    """Call numpy's parser; turn the errors of any class and length that damaged headers cause into ValueError."""
     try:
         return parse()
     except (OSError, MemoryError):

@@ -1,4 +1,4 @@
-"""What can be given to `fit`, `score` and `predict` in place of an array."""
+"""Sources: data that `fit`, `score` and `predict` take in place of an array."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fastem.data.row_info_checks import Known
 from fastem.data.streams.chunks import Chunk, array_chunk, chunks_of_files, chunks_of_items, chunks_of_pieces
 from fastem.data.streams.datasets import DatasetChunks
 
-CHUNK_BYTES = 2**22  # milliseconds of work, and some of them stay in a cache
+CHUNK_BYTES = 2**22  # milliseconds of work, and several such blocks fit into a cache
 
 KINDS = (
     "an iterable of arrays, (array, weights) pairs or mappings, a pyarrow.dataset.Dataset, a list of .npy paths, or an "
@@ -26,24 +26,25 @@ KINDS = (
 
 
 class Source:
-    """Data that are read anew, in blocks of some bytes, whenever a method passes over them.
+    """Data that are read in blocks, again for each pass of a method over them.
 
-    Methods of mixtures that take an array of rows take a source too, and read it in a thread of its own while they
-    compute. Only the options need this class: an iterable of arrays, a dataset or a list of paths may be given as such.
+    Methods of mixtures that take an array of rows also take a source. They read it in a separate thread while they
+    compute. This class is needed only for its options: an iterable of arrays, a dataset or a list of paths can be given
+    to the methods directly.
 
     Parameters
     ----------
     data : iterable, pyarrow.dataset.Dataset, list of paths, sliceable array, data frame, or collection of Dask
-        Arrays of shape (n_samples, n_features), pairs of such an array and weights of shape (n_samples,), or mappings
-        with 'X' and any of 'sample_weight', 'labels', 'noise' and 'projection', see `GaussianMixture.fit`, from an
-        object that can be iterated over again and again, and then yields the same rows; a dataset of Parquet, CSV or
-        Feather files; .npy files; or whatever has a shape and a dtype and is sliced like an array: a memory map, an
-        HDF5 dataset; or a collection of Dask, whose partitions are read where they are, each as one block: a
-        dask.array.Array, a dask.dataframe.DataFrame, or an xarray.DataArray that holds an array of Dask. Chunks are
-        float32 all or float64; other numbers become float64. Chunks that are data frames or Arrow tables must have the
-        columns of the first, in the same order. `noise` of two dimensions is variances, a row for each row of the
-        chunk, or the covariance that all rows share; where it may be either, in a chunk of as many rows as columns, it
-        is what it is in the other chunks.
+        An iterable yields chunks: arrays of shape (n_samples, n_features), pairs of such an array and weights of shape
+        (n_samples,), or mappings with 'X' and any of 'sample_weight', 'labels', 'noise' and 'projection', see
+        `GaussianMixture.fit`. It must yield the same rows whenever it is iterated over. Other sources are a dataset of
+        Parquet, CSV or Feather files; paths of .npy files; an object with a shape and a dtype that is sliced like an
+        array, such as a memory map or an HDF5 dataset; a data frame; and a collection of Dask: a dask.array.Array, a
+        dask.dataframe.DataFrame, or an xarray.DataArray that holds an array of Dask. Partitions of a collection are
+        read by the workers that hold them, each as one block. All chunks must have the same dtype; dtypes other than
+        float32 become float64. Chunks that are data frames or Arrow tables must have the columns of the first, in the
+        same order. `noise` with two dimensions is variances, a row for each row of the chunk, or one covariance for all
+        rows; in a chunk with as many rows as columns, where it may be either, the other chunks decide.
     columns : list of str, default=None
         Columns of a dataset, or of a data frame of Dask, that are the features; None takes all but those named below.
     weight : str, default=None
@@ -54,10 +55,10 @@ class Source:
         Columns of a dataset that hold the variances of the features' errors, in the order of the features.
     client : distributed.Client, default=None
         Cluster on which a collection of Dask is read. None takes the client that is in scope, or Dask's scheduler in
-        this process where there is none.
+        this process if there is none.
     chunk_bytes : int, default=4194304
-        Size of the blocks that rows come in, whatever the sizes of the chunks; as many are kept as there are threads
-        and three more. Results are the same to the last bit for the same rows and `chunk_bytes`.
+        Size of the blocks of rows, whatever the sizes of the chunks. At most three more blocks are in memory than there
+        are threads. Results are the same to the last bit for the same rows and `chunk_bytes`.
 
     Raises
     ------
@@ -118,17 +119,17 @@ class Source:
             raise TypeError(f"a source is {KINDS}, not a {type(data).__name__}")
 
     def beside(self, sample_weight: Any, known: Known) -> Source:
-        """The same rows of a collection, with what is given beside it."""
+        """The same collection with weights and annotations that are given separately."""
         source = copy.copy(self)
         source._beside = Beside(sample_weight, known)
         return source
 
     def collection(self) -> Collection:
-        """Partitions of a collection, with all that belongs to their rows."""
+        """Partitions of a collection, with their weights and annotations."""
         return gather(self.data, self.columns, self._beside)
 
     def chunks(self) -> Iterator[tuple[str, Chunk]]:
-        """Names and chunks, from the first on; every call begins anew."""
+        """Yield names and chunks; every call begins with the first."""
         if self.partitioned:
             return chunks_of_pieces(self.collection().pieces)
         if self._dataset is not None:
@@ -147,13 +148,13 @@ def is_partitioned(X: Any) -> bool:
 
 
 def as_source(X: Any) -> Source | None:
-    """A source, if X is to be read as one; None if it is an array or what becomes one."""
+    """X as a source, if it is to be read as one; None if it is an array or can be converted to one."""
     if isinstance(X, Source):
         return X
     if is_collection(X):
         return Source(X)
     if isinstance(X, np.memmap) and X.ndim == 2:
-        in_place = X.dtype in (np.float32, np.float64) and X.dtype.isnative  # passes read it where it is
+        in_place = X.dtype in (np.float32, np.float64) and X.dtype.isnative  # passes read it without a copy
         return None if in_place else Source(X)
     if _is_dataset(X) or _is_paths(X) or isinstance(X, str | os.PathLike):
         return Source(X)

@@ -1,4 +1,4 @@
-"""Schemes: what is done with the statistics. Each is a pair of functions, see `fastem.em.algorithms.base`."""
+"""Schemes: how iterations use the statistics. Each is a pair of functions, see `fastem.em.algorithms.base`."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def make_scheme(algorithm: Any, acceleration: str | None, random_state: np.rando
     Raises
     ------
     ValueError
-        If options of the algorithm are out of range, or another algorithm than EM is to be accelerated.
+        If options of the algorithm are out of range, or acceleration is asked for another algorithm than EM.
     """
     algorithm = ALGORITHMS[algorithm] if isinstance(algorithm, str) else algorithm
     if acceleration is None:

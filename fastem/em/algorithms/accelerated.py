@@ -1,8 +1,8 @@
 """Accelerated EM: extrapolation of the parameters, guarded by the lower bound.
 
-The bound at an extrapolated point comes with the E-step that is made there anyway. Where it has fallen too far the
-point is given up: the fit goes on from where plain EM would have been, one pass later. What is reported is the best so
-far, which never falls.
+The E-step at an extrapolated point also gives the bound there. If the bound has fallen too far, the point is rejected:
+the fit continues from the point that plain EM would have reached, one pass later. Each step reports the best mixture so
+far, whose bound never falls.
 """
 
 from typing import Any, NamedTuple, Protocol
@@ -15,18 +15,18 @@ from fastem.em.algorithms.base import Scheme, Step
 from fastem.em.algorithms.extrapolation import METHODS, Extrapolation, Vector
 from fastem.em.problem import Problem
 
-PATIENCE = 6  # passes that an extrapolation is given to make up for a fall
+PATIENCE = 6  # passes in which extrapolations must recover from a fall of the bound
 
 
 class Space(Protocol):
-    """Points that an EM iteration moves among."""
+    """The points of an EM iteration."""
 
     @property
     def slack(self) -> float:
-        """A fall of the bound that is allowed for some passes."""
+        """Largest fall of the bound that is accepted for some passes."""
 
     def evaluate(self, point: Any) -> tuple[Any, float]:
-        """Image of a point and the bound at it; ValueError if it has none."""
+        """Image of a point under an EM step, and the bound at the point; ValueError if there is no image."""
 
     def pack(self, point: Any) -> Vector:
         """The point as unconstrained numbers."""
@@ -36,10 +36,10 @@ class Space(Protocol):
 
 
 class MixtureSpace(NamedTuple):
-    """Mixtures of a problem. Vectors hold logarithms of the weights, and what the family packs.
+    """Mixtures of a problem. Vectors hold the logarithms of the weights, and the numbers that the family packs.
 
-    A weight or rate of zero has the logarithm -inf, a probability of one infinite odds: they are at their boundary,
-    where EM leaves them.
+    A weight or rate of zero has the logarithm -inf, and a probability of one has infinite odds: these parameters are at
+    their boundary, and EM leaves them there.
     """
 
     problem: Problem
@@ -55,30 +55,30 @@ class MixtureSpace(NamedTuple):
         return after.mixture, after.lower_bound
 
     def pack(self, point: Mixture) -> Vector:
-        """Weights and parameters."""
+        """Logarithms of the weights, and the packed parameters."""
         return np.concatenate([point.log_weights, self.problem.family.pack(point.params)])
 
     def unpack(self, vector: Vector, like: Mixture) -> Mixture:
-        """Weights are normalised."""
+        """Inverse of `pack`; weights are normalised."""
         logarithms, rest = np.split(vector, [like.weights.size])
         weights = np.exp(logarithms - logarithms.max())
         mixture = Mixture(self.problem.prior.settle(weights), self.problem.family.unpack(rest, like.params))
         arrays: tuple[Any, ...] = tuple(mixture.params)
-        if not all((array < np.inf).all() for array in arrays):  # nor NaN
+        if not all((array < np.inf).all() for array in arrays):  # False for NaN, too
             raise ValueError("parameters overflow")
         return mixture
 
 
 class State(NamedTuple):
-    """Where to evaluate next, where to go back to, and the best that is known."""
+    """Point to evaluate next, point to return to, and the best point so far."""
 
     point: Any
     method: Extrapolation
-    fallback: Any  # set where `point` is extrapolated
+    fallback: Any  # the image that `point` was extrapolated from, if it was
     best: Any  # image of the point with the largest bound
-    bound: float  # the largest
-    behind: int  # passes since then
-    returned: bool = False  # whether `point` is the best, after extrapolations that were given up
+    bound: float  # the largest bound
+    behind: int  # passes since the largest bound
+    returned: bool = False  # whether `point` is the best, after extrapolations that were rejected
 
 
 def accelerate(name: str) -> Scheme:
@@ -90,12 +90,12 @@ def accelerate(name: str) -> Scheme:
 
 
 def begin(name: str, start: Any) -> State:
-    """State at a start."""
+    """State of a fit at its start."""
     return State(start, METHODS[name](), None, start, -np.inf, 0)
 
 
 def advance(space: Space, state: State) -> Step:
-    """One pass: an EM step from here, or the end of a bad extrapolation."""
+    """One pass: an EM step from the current point, or the rejection of a bad extrapolation."""
     try:
         image, bound = space.evaluate(state.point)
         failed = state.fallback is not None and not bound >= state.bound - space.slack
@@ -103,7 +103,7 @@ def advance(space: Space, state: State) -> Step:
         if state.fallback is None:
             if state.point is state.best:
                 raise
-            return _go_back(state)  # plain steps that began at an extrapolation may end where there are none
+            return _go_back(state)  # plain steps after an extrapolation may reach a point without image
         failed = True
     if failed:
         state.method.reject()
@@ -116,23 +116,23 @@ def advance(space: Space, state: State) -> Step:
     candidate = _extrapolate(space, state, image)
     point, fallback = (image, None) if candidate is None else (candidate, image)
     after = _report(state._replace(point=point, fallback=fallback, behind=state.behind + 1, returned=False))
-    # A plain step from the best does not lower the bound but by rounding: then there is nothing left to gain.
+    # A plain step from the best point lowers the bound by rounding only: then there is nothing left to gain.
     return after._replace(settled=True, change=bound - highest) if settled else after
 
 
 def _go_back(state: State) -> Step:
-    """Give up the extrapolations since the best point."""
+    """Reject the extrapolations since the best point."""
     state.method.reject()
     return _report(state._replace(point=state.best, fallback=None, behind=1, returned=True))
 
 
 def _report(state: State) -> Step:
-    """The best that is known; a fit ends only where the last pass has made it."""
+    """Step that reports the best mixture so far; a fit may end only if the last pass found it."""
     return Step(state, state.best, state.bound, 1.0, settled=state.behind == 0)
 
 
 def _extrapolate(space: Space, state: State, image: Any) -> Any:
-    """Next point beyond the image, if the method has one; a parameter at its boundary stays there."""
+    """Next point beyond the image, or None if the method proposes none; parameters at their boundary stay there."""
     with np.errstate(all="ignore"):
         before, after = space.pack(state.point), space.pack(image)
         held = np.isinf(after)

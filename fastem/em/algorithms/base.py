@@ -1,22 +1,22 @@
-"""What a scheme is: the state it makes from a start, and the step that moves it on."""
+"""The form of a scheme: it makes a state from a start, and a step advances the state."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 
 class Step(NamedTuple):
-    """What a step reports.
+    """Result of a step.
 
     Attributes
     ----------
     state : object
         The scheme's state after it.
     mixture : Mixture
-        The parameters after it; a vector where the EM is of no mixture.
+        The parameters after it; a vector if the EM is not of a mixture.
     lower_bound : float
-        F per row at the parameters before it, for the responsibilities of its E-step.
+        Lower bound F per row at the parameters before it, for the responsibilities of its E-step.
     passes : float
-        How much of the data it read, in E-steps of all components on all rows.
+        Work of the step, in E-steps of all components on all rows.
     settled : bool
         Whether a fit may end here if the bound no longer changes.
     exact : bool
@@ -24,7 +24,7 @@ class Step(NamedTuple):
     portable : bool
         Whether the state is small and free of rows, so that it can be kept in a file.
     change : float, optional
-        What convergence is judged by; None takes the change of the bound.
+        Change that decides on convergence; None takes the change of the bound.
     """
 
     state: Any
@@ -38,7 +38,7 @@ class Step(NamedTuple):
 
 
 class Scheme(NamedTuple):
-    """A scheme as a value: `init` makes its state from a start, `step` moves it on."""
+    """A scheme as a value: `init` makes its state from a start, and `step` advances it."""
 
     init: Callable[[Any, Any], Any]  # of a problem and a start
     step: Callable[[Any, Any], Step]  # of a problem and a state

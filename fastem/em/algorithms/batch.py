@@ -1,4 +1,4 @@
-"""Batch EM and its relatives of one E-step over all rows and one M-step (Dempster, Laird and Rubin, 1977)."""
+"""Batch EM (Dempster, Laird and Rubin, 1977) and variants whose steps are one E-step over all rows and one M-step."""
 
 from typing import NamedTuple
 
@@ -12,12 +12,12 @@ KEYS = 2**62
 
 
 def init(problem: Problem, start: Mixture) -> Mixture:
-    """Batch EM carries nothing but the mixture."""
+    """The state of batch EM is the mixture."""
     return start
 
 
 def step(problem: Problem, state: Mixture, *, key: int = 0) -> Step:
-    """One iteration, which never lowers the bound; `key` seeds a policy that draws, and so may."""
+    """One iteration. It never lowers the bound, except under a policy that draws components, which `key` seeds."""
     sweep = problem.expect(state, key=key)
     mixture = problem.maximise(sweep, state)
     return Step(mixture, mixture, problem.bound(sweep, state, mixture), 1.0)
@@ -49,8 +49,8 @@ class Hard(NamedTuple):
 class Stochastic(NamedTuple):
     """Stochastic EM: every row belongs wholly to one component, drawn anew from its posterior in each iteration.
 
-    Guarantee: none; parameters wander about a maximum of the likelihood, and leave saddles and small local maxima.
-    `lower_bounds_` holds F of each draw, which goes up and down: choose `max_iter` rather than `tol`. The final
+    Guarantee: none; parameters fluctuate around a maximum of the likelihood, and leave saddle points and small local
+    maxima. `lower_bounds_` holds F of each draw, which rises and falls: choose `max_iter` rather than `tol`. The final
     `lower_bound_` is the mean log-likelihood of a row. Memory: that of batch EM. Use it where batch EM ends in poor
     maxima.
 
@@ -71,9 +71,9 @@ class Stochastic(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """EM as Dempster, Laird and Rubin had it: an E-step over all rows, then an M-step.
+    """Batch EM: an E-step over all rows, then an M-step.
 
-    Guarantee: the likelihood never falls. Memory: some hundred kilobytes a thread, whatever the number of rows.
+    Guarantee: the likelihood never falls. Memory: some hundred kilobytes per thread, whatever the number of rows.
 
     References
     ----------

@@ -1,7 +1,7 @@
 """Extrapolation of fixed-point iterations x -> g(x) of vectors: SQUAREM and Anderson acceleration.
 
-A method sees each point together with its image and proposes the next point, or nothing: then the image is next.
-Whether a proposal was any good the caller finds out there, and says so.
+A method gets each point with its image, and proposes the next point, or None, which stands for the image. The caller
+evaluates the proposal, and calls `reject` if it is bad.
 """
 
 from collections.abc import Callable
@@ -22,15 +22,15 @@ class Extrapolation(Protocol):
         """Next point from the last point and its image; None for the image itself."""
 
     def reject(self) -> None:
-        """The last proposal was worse than what it started from; the next point is the image before it."""
+        """Learn that the last proposal was bad; the next point is the image from which it was made."""
 
     def forget(self) -> None:
-        """Points from now on have other coordinates than those before."""
+        """Forget earlier points, as later ones have other coordinates."""
 
 
 @dataclass(eq=False)
 class Squarem:
-    """Squared extrapolation: after two steps x0 -> x1 -> x2 a long one along both, then a plain one.
+    """Squared extrapolation: after two steps x0 -> x1 -> x2, a long step along both, then a plain step.
 
     Varadhan and Roland (2008), Simple and globally convergent methods for accelerating the convergence of any EM
     algorithm, Scandinavian Journal of Statistics 35, 335-353, with their third step length -|r| / |v|.
@@ -43,7 +43,7 @@ class Squarem:
 
     def propose(self, point: Vector, image: Vector) -> Vector | None:
         """Extrapolate from every second point."""
-        if self.stabilise:  # the image of a proposal is where the next cycle begins
+        if self.stabilise:  # the next cycle begins at the image of the proposal
             self.stabilise = False
             self.longest = 4.0 * self.longest if self.length == self.longest else self.longest
             return None
@@ -63,23 +63,23 @@ class Squarem:
         return first + 2.0 * self.length * r + self.length**2 * v
 
     def reject(self) -> None:
-        """Be less bold."""
+        """Shorten the longest step."""
         self.stabilise = False
         self.longest = max(self.longest / 4.0, 2.0)
 
     def forget(self) -> None:
-        """Begin a cycle."""
+        """Begin a new cycle."""
         self.points, self.stabilise = [], False
 
 
 @dataclass(eq=False)
 class Anderson:
-    """Anderson acceleration: the combination of the last images whose step, were the map linear, would be smallest.
+    """Anderson acceleration: the combination of the last images whose step would be smallest if the map were linear.
 
     Walker and Ni (2011), Anderson acceleration for fixed-point iterations, SIAM Journal on Numerical Analysis 49,
-    1715-1735. That a bad step makes the next ones more cautious follows Henderson and Varadhan (2019), Damped Anderson
-    acceleration with restarts and monotonicity control for accelerating EM and EM-like algorithms, Journal of
-    Computational and Graphical Statistics 28, 834-846.
+    1715-1735. A rejected proposal clears the memory; on restarts and the control of monotonicity see Henderson and
+    Varadhan (2019), Damped Anderson acceleration with restarts and monotonicity control for accelerating EM and EM-like
+    algorithms, Journal of Computational and Graphical Statistics 28, 834-846.
     """
 
     memory: int = 5
@@ -107,7 +107,7 @@ class Anderson:
         return proposal
 
     def reject(self) -> None:
-        """Begin anew."""
+        """Clear the memory."""
         self.points, self.images = [], []
 
     forget = reject

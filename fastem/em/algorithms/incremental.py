@@ -1,4 +1,4 @@
-"""Incremental EM: the M-step follows each block of rows, whose old statistics the new ones replace."""
+"""Incremental EM: new statistics of each block of rows replace its old ones, and an M-step follows."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -10,9 +10,9 @@ from fastem.data.numeric import is_whole
 from fastem.em.algorithms.base import Scheme, Step
 from fastem.em.problem import Problem
 
-BLOCK_WORK = 500_000  # row-statistics of a block at least: fewer take less time than the M-step that follows
-FEW = 8  # blocks save most of the passes that can be saved
-MEMORY = 2**25  # bytes of all blocks' statistics at most
+BLOCK_WORK = 500_000  # rows times statistics of a block at least: less takes less time than the M-step that follows
+FEW = 8  # number of blocks that saves most of the passes that can be saved
+MEMORY = 2**25  # largest size of all blocks' statistics in bytes
 
 
 class Incremental(NamedTuple):
@@ -25,8 +25,8 @@ class Incremental(NamedTuple):
     Parameters
     ----------
     n_blocks : int, default=None
-        Number of blocks. None takes n_samples ** 0.4, as Ng and McLachlan advise, but blocks that take longer than an
-        M-step, and that are large enough for all threads where the data are.
+        Number of blocks. None takes n_samples ** 0.4, as Ng and McLachlan advise, or fewer, so that a block takes
+        longer than an M-step and, if the data are large enough, gives work to all threads.
     order : {'cyclic', 'random'}, default='cyclic'
         Blocks one after the other, or in a new random order in each pass, which needs an array. Blocks are runs of
         rows: shuffle data that are sorted.
@@ -74,7 +74,7 @@ class Incremental(NamedTuple):
 
 
 class _State(NamedTuple):
-    """How many blocks there are, their statistics about common means, and the entropies of their responsibilities."""
+    """Mixture, number of blocks, their statistics about common means, and entropies of their responsibilities."""
 
     mixture: Mixture
     n_blocks: int
@@ -84,19 +84,19 @@ class _State(NamedTuple):
 
 
 def default_blocks(problem: Problem, mixture: Mixture) -> int:
-    """Number of blocks where the user gives none."""
+    """Number of blocks if the user gives none."""
     n_rows = problem.source.n_rows
     n_stats = problem.n_stats(mixture)
     work = n_rows * (n_stats + 8)
     if work < 2 * PARALLEL_WORK:
         by_work = min(work // BLOCK_WORK, FEW)
-    else:  # blocks are for all threads
+    else:  # each block gives work to all threads
         by_work = max(work // (8 * PARALLEL_WORK), min(work // PARALLEL_WORK, FEW))
     return max(1, min(round(n_rows**0.4), by_work, MEMORY // (8 * n_stats)))
 
 
 def _first_pass(problem: Problem, state: _State) -> Step:
-    """An iteration of batch EM that keeps what each block adds."""
+    """An iteration of batch EM that keeps the statistics of each block."""
     mixture = state.mixture
     means = problem.means(mixture)
     sweeps = tuple(expect(mixture) for expect in problem.blocks(state.n_blocks, range(state.n_blocks)))
@@ -112,10 +112,10 @@ def _first_pass(problem: Problem, state: _State) -> Step:
 
 
 def _pass(problem: Problem, state: _State, order: list[int]) -> Step:
-    """Each block once: its E-step, then the M-step of all blocks."""
+    """One pass: for each block its E-step, then an M-step on the statistics of all blocks."""
     mixture, means = state.mixture, problem.means(state.mixture)
-    sweeps = [problem.shift(sweep, state.means, means) for sweep in state.sweeps]  # where second moments do not cancel
-    total = _total(sweeps)  # anew in each pass: differences drift
+    sweeps = [problem.shift(sweep, state.means, means) for sweep in state.sweeps]  # to avoid cancellation
+    total = _total(sweeps)  # summed again in each pass, as rounding errors of differences add up
     entropies = list(state.entropies)
     bound, at = -np.inf, mixture
     for b, expect in zip(order, problem.blocks(state.n_blocks, order), strict=True):
@@ -141,7 +141,7 @@ def _total(sweeps: Sequence[Sweep]) -> Sweep:
 
 
 def _exchanged(total: Sweep, old: Sweep, new: Sweep) -> Sweep:
-    """The total with one block's statistics replaced; rounding makes no mass negative."""
+    """The total with one block's statistics replaced; masses that rounding makes negative become zero."""
     return Sweep(
         np.maximum(total.mass - old.mass, 0.0) + new.mass,
         (total.stats - old.stats) + new.stats,

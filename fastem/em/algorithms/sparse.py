@@ -1,9 +1,9 @@
 """Sparse EM: most responsibilities are frozen for many iterations (Neal and Hinton, 1998, section 5).
 
 A full E-step sorts the rows by their most probable component into segments, and chooses for each segment the
-components that its rows find plausible. Until the next one an E-step visits those only: a segment's rows go
-through the same pass as ever, with the parameters of its components and, as weights, the share of each row that they
-hold. What the rows give to other components is a constant part of the statistics.
+components that are plausible for its rows. Until the next full E-step, E-steps visit only these components: a segment's
+rows go through the usual pass, with the parameters of its components. As weight, each row has the sum of its
+responsibilities for them. The responsibilities for other components make up a constant part of the statistics.
 """
 
 import itertools
@@ -19,29 +19,29 @@ from fastem.em.algorithms.base import Scheme, Step
 from fastem.em.problem import Problem
 from fastem.engine.threads import Result, Task, pipelined
 
-SEGMENT_ROWS = 4096  # at most: their responsibilities are held at once
-SAMPLE_ROWS = 100  # for each component, that the sets are chosen by
+SEGMENT_ROWS = 4096  # rows of a segment at most
+SAMPLE_ROWS = 100  # rows for each component, on average, by which plausible components are chosen
 TASK_WORK = 20_000  # responsibilities of a segment, on average: with fewer, threads wait for Python
-LARGEST = 1e6  # log-likelihood of a row, above or below zero, beside which a bound that is a difference has no digits
-PRECISE = 1e-9  # rounding of variances, from moments about other means
-FIRST_STEPS, MOST_STEPS = 4, 64  # sparse steps after the first full one, and at most; twice as many each time
+LARGEST = 1e6  # absolute log-likelihood of a row beyond which a bound computed by differences loses its digits
+PRECISE = 1e-9  # largest relative rounding error of variances from moments about other means
+FIRST_STEPS, MOST_STEPS = 4, 64  # sparse steps after the first full one, and at most; their number doubles each time
 
 
 class Sparse(NamedTuple):
     """Sparse EM: responsibilities of implausible components are frozen between occasional full E-steps.
 
     Guarantee: F never falls, and the final `lower_bound_` is the mean log-likelihood of a row, from a full E-step.
-    Memory: a copy of the rows, sorted, and two numbers a row. Use it for tens to hundreds of components, of which few
-    matter to a row: nothing is gained where half of them do.
+    Memory: a copy of the rows, sorted, and two numbers per row. Use it for tens to hundreds of components, of which few
+    are plausible for a row: it saves nothing if half of them are.
 
     Parameters
     ----------
     threshold : float, default=3e-3
-        A component is plausible for the rows of which another is the most probable, if it is responsible for more than
-        this part of them. The larger, the faster is an iteration, and the more are needed. At 0 iterations are those of
-        batch EM.
+        A component is plausible for the rows whose most probable component is another one if its mean responsibility
+        for them is above this threshold. A larger threshold makes iterations faster, but more of them are needed. With
+        0, iterations are those of batch EM.
     n_steps : int, default=None
-        Sparse steps between full ones. None begins with 4 and doubles them up to 64.
+        Number of sparse steps between full ones. None begins with 4, and doubles the number each time, up to 64.
 
     References
     ----------
@@ -85,24 +85,24 @@ class Sparse(NamedTuple):
 
 
 class _Segment(NamedTuple):
-    """Rows, weighted by the share of each that `components` hold."""
+    """Rows, each weighted by the sum of its responsibilities for `components`."""
 
     problem: Problem
     components: NDArray[np.intp]
 
 
 class _Frozen(NamedTuple):
-    """What a full E-step leaves behind."""
+    """Results of a full E-step that sparse steps use."""
 
     segments: list[_Segment]
-    outside: Sweep  # statistics about `means` of what rows give to components that are not their segment's
+    outside: Sweep  # statistics about `means` of the responsibilities for components outside each row's segment
     means: Any
-    constant: float  # part of the bound: entropies of frozen responsibilities and of shares
-    work: int  # responsibilities of a sparse step
+    constant: float  # part of the bound: entropies of frozen responsibilities and of the segments' shares
+    work: int  # number of responsibilities that a sparse step computes
 
 
 class _State(NamedTuple):
-    """Parameters, and how many sparse steps of how many have been made since the last full one."""
+    """Parameters, and how many of `n_steps` sparse steps are done since the last full one."""
 
     mixture: Mixture
     frozen: _Frozen | None
@@ -111,7 +111,7 @@ class _State(NamedTuple):
 
 
 def _full_step(problem: Problem, mixture: Mixture, threshold: float, n_steps: int) -> Step:
-    """A batch EM step that also chooses what to freeze."""
+    """A batch EM step that also chooses the responsibilities to freeze."""
     sweep, marks = problem.marked(mixture)
     after = problem.maximise(sweep, mixture, kept=True)
     bound = problem.lower_bound(sweep.log_likelihood, mixture)
@@ -123,7 +123,7 @@ def _full_step(problem: Problem, mixture: Mixture, threshold: float, n_steps: in
 
 
 def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step | None:
-    """An E-step of plausible components, and an M-step of all; None if that would lose digits."""
+    """An E-step of plausible components, and an M-step of all; None if the statistics lose too many digits."""
     inside = _visit(problem, state.mixture, frozen.segments, frozen.means, frozen.work)
     total = inside + frozen.outside
     frozen_part = problem.complete(frozen.outside, frozen.means, state.mixture) + frozen.constant
@@ -137,7 +137,7 @@ def _sparse_step(problem: Problem, state: _State, frozen: _Frozen) -> Step | Non
 
 
 def _cancels(problem: Problem, means: Any, mixture: Mixture) -> bool:
-    """Whether a component is so narrow, and so far from the means that moments are about, that they do not tell it."""
+    """Whether a component is so narrow, and so far from the means of its moments, that its variances lose digits."""
     if problem.family.single is None or not problem.family.translation_invariant:
         return False
     moved = float(np.abs(mixture.params.means - means).max()) * problem.family.single(mixture.params)
@@ -145,12 +145,12 @@ def _cancels(problem: Problem, means: Any, mixture: Mixture) -> bool:
 
 
 def _passes(problem: Problem, mixture: Mixture, work: int) -> float:
-    """So many responsibilities as a part of all."""
+    """Work, in responsibilities, as a fraction of a full E-step."""
     return float(work / (problem.source.n_rows * mixture.weights.size))
 
 
 def _freeze(problem: Problem, mixture: Mixture, sweep: Sweep, marks: Marks, threshold: float) -> _Frozen:
-    """Sort rows into segments, choose their components, and take apart what is inside and outside."""
+    """Sort rows into segments, choose their components, and separate the statistics inside and outside these."""
     means = problem.means(mixture)
     order = np.argsort(marks.labels, kind="stable")
     ordered, densities = problem.reordered(order), marks.densities[order]
@@ -181,7 +181,7 @@ def _freeze(problem: Problem, mixture: Mixture, sweep: Sweep, marks: Marks, thre
 def _plausible(
     problem: Problem, mixture: Mixture, labels: NDArray[np.int64], threshold: float
 ) -> list[NDArray[np.intp]]:
-    """Components that matter to the rows of each label, as far as a part of the rows tells."""
+    """Components that are plausible for the rows of each label, chosen from a sample of the rows."""
     n_components = mixture.weights.size
     everything = np.arange(n_components)
     always = everything[-1:] if problem.family.background else everything[:0]
@@ -206,7 +206,7 @@ def _selected(problem: Problem, mixture: Mixture, components: NDArray[np.intp]) 
 
 
 def _each(function: Callable[[Task], Result], tasks: list[Task], work: int) -> list[Result]:
-    """Results for all segments; on all threads where there is enough to do, `work` responsibilities in all."""
+    """Results for all segments, on all threads if there is enough work: `work` is the number of responsibilities."""
     return list(map(function, tasks) if work < TASK_WORK * len(tasks) else pipelined(function, tasks))
 
 

@@ -12,32 +12,32 @@ from fastem.em.algorithms.base import Scheme, Step
 from fastem.em.algorithms.extrapolation import Vector
 from fastem.em.problem import Problem
 
-BATCH_ROWS = 2048  # of a batch at least, where the user does not say
-BATCH_ROWS_A_MEAN = 10  # and for each number in the means
+BATCH_ROWS = 2048  # rows of a batch at least, if the user gives none
+BATCH_ROWS_A_MEAN = 10  # the same for each of the numbers in the means and weights
 
 
 class Stepwise(NamedTuple):
     """Stepwise (online) EM: an M-step after each batch of rows, on statistics that forget old batches slowly.
 
-    They are s <- (1 - eta) s + eta s_batch with eta = (number of batches + offset) ** -exponent.
+    The statistics are s <- (1 - eta) s + eta s_batch with eta = (number of batches + offset) ** -exponent.
 
     Guarantee: none for a step; for exponents above 0.5 and rows in random order the parameters converge to a maximum
-    of the likelihood. `lower_bounds_` holds, for each pass, the mean log-likelihood that rows had when they were read;
-    the final `lower_bound_` is that of the last parameters. Memory: one batch and one pass's statistics. Use it on
-    samples so large that one or two passes are all you can afford, and for streams (`partial_fit`).
+    of the likelihood. `lower_bounds_` holds, for each pass, the mean log-likelihood of the rows at the parameters with
+    which each was read; the final `lower_bound_` is that of the last parameters. Memory: one batch and one pass's
+    statistics. Use it on samples so large that you can afford only one or two passes, and for streams (`partial_fit`).
 
     Parameters
     ----------
     batch_size : int, default=None
-        Rows of a batch; None takes 10 n_components (n_features + 1), at least 2048. A batch takes rows at equal
-        distances, so that sorted data are no harm; from a source, rows of one block.
+        Rows of a batch; None takes 10 n_components (n_features + 1), at least 2048. Rows of a batch lie at equal
+        distances in the data, so sorted data do no harm; those from a source lie in one block.
     exponent : float, default=0.6
         Between 0.5, which forgets fast, and 1, which weighs all batches alike. 0 forgets all but the last batch.
     offset : float, default=2
-        The larger, the smaller are the first steps.
+        A larger offset makes the first steps smaller.
     averaging : bool, default=False
         Whether the result is the average of the parameters after all batches from the second pass on (Polyak and
-        Ruppert), rather than the last ones. `partial_fit` knows of no passes, and averages nothing.
+        Ruppert), rather than the last ones. `partial_fit` has no passes, so it does not average.
 
     References
     ----------
@@ -90,7 +90,7 @@ class Stepwise(NamedTuple):
         return Scheme(lambda problem, start: begin(start), step)
 
     def rows(self, problem: Problem, mixture: Mixture) -> int:
-        """Rows of a batch."""
+        """Number of rows of a batch."""
         if self.batch_size is not None:
             return self.batch_size
         return max(BATCH_ROWS, BATCH_ROWS_A_MEAN * mixture.weights.size * (problem.source.n_features + 1))
@@ -100,9 +100,10 @@ class Stepwise(NamedTuple):
         return float((n_batches + self.offset) ** -self.exponent)
 
     def update(self, problem: Problem, state: "State", at_most: float = math.inf) -> tuple["State", float]:
-        """Take in a batch; also its log-likelihood at the parameters before.
+        """State after a batch, and the batch's log-likelihood at the parameters before it.
 
-        A prior is one beside the rows that were seen so far, but `at_most` so many: passes do not make more of them.
+        A prior is combined with the total weight of the rows seen so far, but no more than `at_most`: rows that are
+        read again do not count again.
         """
         mixture = state.mixture
         means = problem.means(mixture)
@@ -128,7 +129,7 @@ class Stepwise(NamedTuple):
 
 
 class State(NamedTuple):
-    """Parameters, running statistics of a unit of weight about `means`, and what was seen so far."""
+    """Parameters, running statistics per unit of weight about `means`, numbers of batches and passes, and averages."""
 
     mixture: Mixture
     statistics: Sweep | None
@@ -147,7 +148,7 @@ class State(NamedTuple):
 
 
 def begin(start: Mixture) -> State:
-    """Nothing seen yet."""
+    """State before the first batch."""
     return State(start, None, None, 0, 0, 0.0, None, 0)
 
 
@@ -159,5 +160,5 @@ def _averaged(average: Vector, vector: Vector, count: int) -> Vector:
 
 
 def _scaled(sweep: Sweep, factor: float) -> Sweep:
-    """Statistics of so many times the rows."""
+    """Statistics multiplied by a factor."""
     return Sweep(sweep.mass * factor, sweep.stats * factor, sweep.log_likelihood * factor)

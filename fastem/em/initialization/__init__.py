@@ -1,1 +1,1 @@
-"""Where fits start from: k-means, responsibilities, and the mixtures that they give."""
+"""Starts of fits: k-means, responsibilities, and the mixtures made from them."""

@@ -1,4 +1,4 @@
-"""k-means: of complete rows, as scikit-learn does it, and of rows with missing values or known labels."""
+"""k-means for complete rows, as in scikit-learn, and for rows with missing values or known labels."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from fastem.em.initialization.partition import Partition
 Float = NDArray[np.float64]
 
 MAX_ITER, TOL = 300, 1e-4  # scikit-learn's
-SUMMED_ANEW = 64  # iterations after which sums forget the rows that have left a cluster
-NEGLIGIBLE = 1e-9  # of all weight, that a cluster may have kept from rows that have left it
+SUMMED_ANEW = 64  # iterations after which sums are taken again, free of rounding errors from rows that left a cluster
+NEGLIGIBLE = 1e-9  # fraction of the total weight that an empty cluster may have by such rounding errors
 DUPLICATES = (
     "Number of distinct clusters ({}) found smaller than n_clusters ({}). Possibly due to duplicate points in X."
 )
 
 
 class Space(Protocol):
-    """How centres and rows become what a `Partition` multiplies, and sums of such rows become centres."""
+    """How centres become factors that a `Partition` multiplies rows by, and sums of rows become centres."""
 
     def lifted(self, centres: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Factors and offsets whose products with a row are largest for the nearest centre."""
+        """Factors (K, m) and offsets (K,): factor times row, plus offset, is largest for the nearest centre."""
 
     def moved(self, partition: Partition, centres: NDArray[Any]) -> NDArray[Any]:
-        """Means of the clusters; where there is none, the centre as it is."""
+        """Means of the clusters (K, d); where a cluster has no values, its old centre."""
 
 
 def cluster(
@@ -62,12 +62,12 @@ def cluster(
 def seed_rows(
     values: NDArray[Any], weights: Float | None, n_clusters: int, random_state: np.random.RandomState
 ) -> NDArray[np.int64]:
-    """Rows chosen by k-means++, those of scikit-learn's `kmeans_plusplus`."""
+    """Indices (n_clusters,) of rows chosen by k-means++, the same as those of scikit-learn's `kmeans_plusplus`."""
     return Partition(values, weights, n_clusters).seeds(random_state)
 
 
 def _lloyd(partition: Partition, centres: NDArray[Any], space: Space, tolerance: float) -> NDArray[np.int64]:
-    """Labels by Lloyd's algorithm: until no label changes, or the centres move by no more than the tolerance."""
+    """Labels (n,) by Lloyd's algorithm, until no label changes, or the centres move by no more than the tolerance."""
     for i in range(MAX_ITER):
         changed = partition.assign(*space.lifted(centres), anew=i % SUMMED_ANEW == 0)
         moved = space.moved(partition, centres)
@@ -81,14 +81,14 @@ def _lloyd(partition: Partition, centres: NDArray[Any], space: Space, tolerance:
 
 
 class Complete:
-    """Rows as they are: the nearest centre c has the largest c . x - |c|^2 / 2."""
+    """Complete rows x: the nearest centre c has the largest c . x - |c|^2 / 2."""
 
     def lifted(self, centres: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
         """Centres, and minus half of their squared lengths."""
         return centres, -0.5 * (centres**2).sum(axis=1)
 
     def moved(self, partition: Partition, centres: NDArray[Any]) -> NDArray[Any]:
-        """Means of the clusters; an empty one takes the row that is farthest from its own centre."""
+        """Means of the clusters; an empty cluster gets the row that is farthest from the centre of its cluster."""
         sums, mass = partition.totals()
         if mass.min() <= NEGLIGIBLE * mass.sum():
             partition.assign(*self.lifted(centres), anew=True)
@@ -99,7 +99,7 @@ class Complete:
 
 
 def _fill_empty(partition: Partition, centres: NDArray[Any], sums: Float, mass: Float) -> None:
-    """Give empty clusters the rows that are farthest from their centres, if any row is not at its centre."""
+    """Give empty clusters the rows that are farthest from their centres, unless all rows are at their centres."""
     empty = np.flatnonzero(mass == 0.0)
     if not empty.size:
         return
@@ -115,9 +115,9 @@ def _fill_empty(partition: Partition, centres: NDArray[Any], sums: Float, mass: 
 
 
 class Incomplete:
-    """Rows (x, m, f) of values, zero where there is none, whether there are, and whether clusters are forbidden.
+    """Rows (x, m, f): values, zero where missing; mask of the observed values; mask of the forbidden clusters.
 
-    The nearest centre c among those allowed, on the values that are there, has the largest c . x - c^2 . m / 2.
+    The centre c that is nearest on the observed values, among the allowed centres, has the largest c . x - c^2 . m / 2.
     """
 
     def __init__(self, n_features: int, n_clusters: int) -> None:
@@ -125,11 +125,11 @@ class Incomplete:
         self._forbidding = np.eye(n_clusters) * -np.sqrt(np.finfo(np.float64).max)
 
     def lifted(self, centres: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
-        """Factors of the three parts."""
+        """Factors of the three parts; offsets are zero."""
         return np.hstack([centres, -0.5 * centres**2, self._forbidding]), np.zeros(len(centres))
 
     def moved(self, partition: Partition, centres: NDArray[Any]) -> NDArray[Any]:
-        """Means of the values that are there."""
+        """Means of the observed values of each cluster."""
         sums, _ = partition.totals()
         totals, counts = sums[:, : self._n_features], sums[:, self._n_features : 2 * self._n_features]
         there = counts > NEGLIGIBLE * counts.sum(axis=0)
@@ -139,18 +139,18 @@ class Incomplete:
 def cluster_known(
     values: Float, weights: Float | None, plausible: Float | None, n_clusters: int, random_state: np.random.RandomState
 ) -> NDArray[np.int64]:
-    """Label rows by Lloyd's algorithm, on the values that are there and among the clusters that are allowed.
+    """Label rows by Lloyd's algorithm, on the observed values and among the allowed clusters.
 
-    Each step lowers the sum, over the values that are there, of squared distances to the centre.
+    Each step lowers the sum of squared distances of the observed values from their cluster's centre.
 
     Parameters
     ----------
     values : ndarray of shape (n, d)
-        NaN where a value is missing; no column is missing wholly.
+        NaN where a value is missing; each column has an observed value.
     weights : ndarray of shape (n,), optional
     plausible : ndarray of shape (n, n_clusters), optional
-        Positive where a row may be of a cluster. Rows of which one cluster is the most plausible give the clusters'
-        first centres; k-means++ gives the others, among rows that may be of them.
+        Positive where a row may belong to a cluster. Rows with a single most plausible cluster give initial centres;
+        k-means++ chooses the other centres among rows that may belong to their clusters.
     n_clusters : int
     random_state : RandomState
 
@@ -180,7 +180,10 @@ def choose_rows(
     random_state: np.random.RandomState,
     spread: bool,
 ) -> NDArray[np.int64]:
-    """A row for each cluster: one that is known to belong to it if there is any, others far apart or anyhow."""
+    """Choose a row for each cluster, one that is known to belong to it if there is any.
+
+    The others are drawn at random, far from rows that are already chosen if `spread`. Returns indices (n_clusters,).
+    """
     there = ~np.isnan(values)
     filled = np.where(there, values, np.nanmean(values, axis=0))
     share = np.full(len(values), 1.0 / len(values)) if weights is None else weights / weights.sum()
@@ -190,7 +193,7 @@ def choose_rows(
         for k in range(n_clusters):
             belongs = np.where(telling, plausible[:, k] * share, 0.0)
             rivals = chosen[:k][chosen[:k] >= 0]
-            rivals = rivals[plausible[rivals, k] > 0.0]  # which might be of this cluster, too
+            rivals = rivals[plausible[rivals, k] > 0.0]  # they might belong to this cluster, too
             if spread and rivals.size:
                 belongs *= _nearest(filled, filled[rivals])
             belongs[rivals] = 0.0
@@ -209,7 +212,7 @@ def choose_rows(
 def _first_centres(
     filled: Float, weights: Float | None, plausible: Float | None, n_clusters: int, random_state: np.random.RandomState
 ) -> Float:
-    """Means of the rows of which a cluster is the most plausible, and rows chosen by k-means++ for other clusters."""
+    """Initial centres (K, d): means of the rows with a single most plausible cluster, or rows chosen by k-means++."""
     if plausible is None:
         return filled[seed_rows(filled, weights, n_clusters, random_state)]
     telling = tells(plausible)
@@ -222,7 +225,7 @@ def _first_centres(
     centres[seeded] = (shares.T @ filled[sure])[seeded] / totals[seeded, None]
     for k in np.flatnonzero(~seeded):
         possible = plausible[:, k] > 0.0
-        for rows in (possible & telling & ~sure, possible & ~telling, possible):  # those that tell most, if any
+        for rows in (possible & telling & ~sure, possible & ~telling, possible):  # the most informative rows that exist
             if rows.any():
                 break
         chance = _nearest(filled, centres[seeded]) * np.where(rows, share, 0.0)
@@ -234,7 +237,7 @@ def _first_centres(
 
 
 def _nearest(values: Float, centres: Float) -> Float:
-    """Squared distances (n,) to the nearest of some centres; one if there is none."""
+    """Squared distances (n,) to the nearest of some centres; ones if there are no centres."""
     nearest = np.full(len(values), np.inf)
     for centre in centres:
         nearest = np.minimum(nearest, ((values - centre) ** 2).sum(axis=1))

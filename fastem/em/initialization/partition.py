@@ -1,7 +1,7 @@
-"""Rows in feature-major tiles, and the clusters that they belong to: what k-means asks of them.
+"""Rows in feature-major tiles, the clusters that they belong to, and the operations of k-means on them.
 
-Many rows are read by compiled passes (`fastem.kernels.clusters`), few by the same arithmetic in numpy, where nothing
-has to be compiled. Which of them, and the order of all sums, follows from shapes only.
+Large data are read by compiled passes (`fastem.kernels.clusters`), small data by the same arithmetic in numpy, where
+nothing has to be compiled. The choice between them, and the order of all sums, depends on shapes only.
 """
 
 from collections.abc import Callable
@@ -28,27 +28,27 @@ from fastem.engine.tiling import slab_bounds
 Float = NDArray[np.float64]
 Pass = Callable[..., None]
 
-SMALL = 2**17  # rows x features x clusters that numpy goes through in a tenth of a millisecond
-SHARED = 2**23  # that one thread goes through in half a millisecond: less is not worth waking another
-TILE_ROWS = 64  # of float32, as many as one block of any processor has: it reads a tile from end to end
-MOST_AGAIN = 0.4  # of tiles, that float32 leaves to float64: more cost what it saves
-CENTRES = 4  # that passes take at once
+SMALL = 2**17  # rows x features x clusters that numpy processes in a tenth of a millisecond
+SHARED = 2**23  # the same for a compiled thread in half a millisecond: less is not worth waking another thread
+TILE_ROWS = 64  # rows of a register block of float32 on any processor, which reads a tile from end to end
+MOST_AGAIN = 0.4  # fraction of tiles that float32 may leave to float64: with more, float32 saves no time
+CENTRES = 4  # centres that passes process at once
 NO_TURNS = np.zeros(0, np.int64)  # for the passes in numpy
-ORIGIN_ROWS = 1000  # near the mean is near enough
+ORIGIN_ROWS = 1000  # rows whose mean is the origin: it only has to be near the mean of all
 
 
 class Partition:
-    """Rows less an origin near their mean, and to which of some clusters each belongs.
+    """Rows less an origin near their mean, and the cluster of each row.
 
     Parameters
     ----------
     values : ndarray of shape (n, d), float64 or float32
         Any strides. Sums over rows are float64.
     weights : ndarray of shape (n,), optional
-        Taken in the type of the values.
+        Converted to the dtype of the values.
     n_clusters : int
     origin : ndarray of shape (d,), optional
-        Given where values are no coordinates.
+        To be given if values are not coordinates.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Partition:
         self._bounds = slab_bounds(n_tiles, 1, n_clusters * n_features)
         n_slabs, n_centres = len(self._bounds) - 1, n_clusters if small else -(-n_clusters // CENTRES) * CENTRES
         self._centres = centres_for(n_centres, n_features, self.dtype)
-        shape = n_slabs, n_centres + (not small)  # compiled passes take new rows from a cluster that is none
+        shape = n_slabs, n_centres + (not small)  # in compiled passes, rows without a label are in one more cluster
         self._sums, self._mass = np.zeros((*shape, n_features)), np.zeros(shape)
         self._changed, self._again = np.zeros(n_slabs, np.bool_), np.zeros(n_slabs, np.int64)
         n_workers = min(n_threads(), n_slabs) if work >= SHARED else 1
@@ -102,7 +102,7 @@ class Partition:
         return float((squares - (sums**2).sum() / self.n_rows) / (self.n_rows * sums.size))
 
     def seeds(self, random_state: np.random.RandomState) -> NDArray[np.int64]:
-        """A row for each cluster, far from each other: greedy k-means++, which draws as scikit-learn does.
+        """Indices (K,) of a row for each cluster, far from each other: greedy k-means++ with scikit-learn's draws.
 
         References
         ----------
@@ -127,7 +127,7 @@ class Partition:
         return chosen
 
     def _limited(self, chosen: NDArray[np.int64], closest: NDArray[Any], out: NDArray[Any]) -> Float:
-        """Squared distances to some rows, at most those in `closest`, into `out`; sums of each tile (T, L)."""
+        """Write squared distances to `chosen` rows (L,), at most `closest` (T, b), into `out`; sums of tiles (T, L)."""
         sums = np.empty((len(closest), len(chosen)))
         distances, points = out.reshape(-1, out.shape[2]), self.points(chosen)
         tiles, weights = self._rows.tiles, self._rows.weights
@@ -139,7 +139,7 @@ class Partition:
         return sums
 
     def _reached(self, closest: NDArray[Any], sums: Float, targets: Float) -> NDArray[np.int64]:
-        """Rows with which the running sum of weighted distances reaches some targets."""
+        """Indices (L,) of the rows at which the running sum of weighted distances reaches the targets (L,)."""
         running = np.cumsum(sums)
         tile = np.minimum(np.searchsorted(running, targets), len(sums) - 1)
         inside = np.cumsum(self._rows.weights[tile] * closest[tile], axis=1, dtype=np.float64)
@@ -148,9 +148,10 @@ class Partition:
         return np.minimum(row, self.n_rows - 1)
 
     def assign(self, centres: NDArray[Any], offsets: NDArray[Any], *, anew: bool = False) -> bool:
-        """Give each row x to the first cluster k with the largest offsets[k] + centres[k] . x; whether a label changed.
+        """Assign each row x to the first cluster k with the largest offsets[k] + centres[k] . x.
 
-        Sums change by the rows whose label does; with `anew` they are added from the beginning, as they must be first.
+        Sums are updated by the rows whose label changes; with `anew`, which the first call needs, they are taken over
+        all rows. Returns whether a label changed.
         """
         rows, held = self._rows, self._centres
         copying = rows.doubts.size > 0 and self._copy_decides is None
@@ -171,7 +172,7 @@ class Partition:
         return bool(self._changed.any())
 
     def _share(self, read: Callable[[Turns, Scratch], None]) -> None:
-        """Go through all slabs, on several threads where there is enough to do."""
+        """Process all slabs, on several threads if there is enough work."""
         if self._small:
             read(NO_TURNS, self._scratch[0])
         else:
@@ -202,7 +203,7 @@ def _compiled() -> tuple[Pass, Pass]:
 def _distances(
     tiles: Any, weights: Any, points: Any, closest: Any, turns: Any, bounds: Any, distances: Any, sums: Any
 ) -> None:
-    """`fastem.kernels.passes.distance_pass`."""
+    """`fastem.kernels.passes.distance_pass` in numpy."""
     residuals = tiles - points[:, :, None]
     np.minimum(np.einsum("ldc,ldc->lc", residuals, residuals), closest, out=distances)
     sums[0] = (distances * weights).sum(axis=1, dtype=np.float64)
@@ -221,7 +222,7 @@ def _assign(
     changed: Any,
     again: Any,
 ) -> None:
-    """`fastem.kernels.passes.assign_pass`; sums are always anew."""
+    """`fastem.kernels.passes.assign_pass` in numpy; sums are always taken over all rows."""
     n_centres, n_features = centres.points.shape
     nearest = (np.einsum("kd,dc->kc", centres.points, rows.tiles) + centres.offsets[:, None]).argmax(axis=0)
     changed[0] = (nearest != labels[0]).any()

@@ -1,4 +1,4 @@
-"""Starting responsibilities, and the mixture that they give.
+"""Starting responsibilities, and the mixture made from them.
 
 With the same random state and data the responsibilities are those of scikit-learn's mixtures: the same draws in the
 same order.
@@ -20,9 +20,9 @@ from fastem.families import Family
 from fastem.families._contract import Float, Params, Prior, safe_ratio
 from fastem.families._host import StartRows
 
-BLOCK_ROWS = 16384  # rows whose responsibilities exist at once
-SMALLEST_SHARE = 1e-3  # of a column's variance, that a component starts with where rows are incomplete
-REDRAWS = 2  # of a start beside a background: a third mends one in a hundred
+BLOCK_ROWS = 16384  # rows whose responsibilities are in memory at once
+SMALLEST_SHARE = 1e-3  # least initial variance of a component of incomplete rows, relative to the column's variance
+REDRAWS = 2  # of a start with a background: a third would improve one in a hundred
 
 Blocks = Callable[[], Iterator[NDArray[Any]]]
 
@@ -39,7 +39,7 @@ def draw_responsibilities(
     sample : Sample
     n_components : int
     random_state : RandomState
-        Moved on by the draw.
+        Advanced by the draw.
     """
     values, weights = sample.values, _in_range(sample.weights, sample.values.dtype)
     plausible = _plausible(sample.annotations, n_components)
@@ -62,14 +62,14 @@ def draw_responsibilities(
 
 
 def _in_range(weights: Float | None, dtype: Any) -> Float | None:
-    """Weights that scikit-learn's starts can take in the type of the rows: if not as they are, times a power of two."""
+    """Weights (n,) that are safe in the dtype of the rows, multiplied by a power of two if they are not so yet."""
     if weights is None or dtype != np.float32 or weights_suffice(weights):
         return weights
     return weights * np.ldexp(1.0, -np.frexp(weights.max())[1])
 
 
 def _plausible(annotations: Annotations, n_components: int) -> Float | None:
-    """Plausibilities of the components (n, K); of all alike where only a background is plausible."""
+    """Plausibilities of the components (n, K); equal for rows for which only a background is plausible."""
     if annotations.labels is None and annotations.plausibility is None:
         return None
     largest = 0 if annotations.labels is None else int(annotations.labels.max())
@@ -92,7 +92,7 @@ def given_blocks(responsibilities: NDArray[Any]) -> Blocks:
 def starting_statistics(family: Family, sample: Sample, origin: Float, blocks: Blocks) -> tuple[Sweep, Params]:
     """Statistics of `sample` under given responsibilities, and the parameters whose means they are about.
 
-    Means come first, then second moments about them, so that nothing cancels.
+    Means are computed first, and then second moments about them, which avoids cancellation.
     """
     family, source = sample.family(family), sample.source(origin)
     if sample.latent is None:
@@ -108,7 +108,7 @@ def starting_statistics(family: Family, sample: Sample, origin: Float, blocks: B
 def start_from(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: Prior) -> Mixture:
     """Mixture that maximises the likelihood of `sample` under given responsibilities.
 
-    Weights are the mass per unit of weight, which is below one in total where not every row is assigned.
+    Weights are the components' mass over the total weight; they sum to less than one if not every row is assigned.
     """
     sweep, params = starting_statistics(family, sample, origin, blocks)
     family = sample.family(family)
@@ -123,11 +123,11 @@ class Started(NamedTuple):
 
 
 def begin(family: Family, sample: Sample, origin: Float, blocks: Blocks, prior: Prior, *, beside: bool) -> Started:
-    """`start_from` as the family's users expect it; `beside` a background it has seen all rows."""
+    """`start_from` with the family's adjustments; `beside` a background, an EM step takes all rows into account."""
     mixture = start_from(family, sample, origin, blocks, prior)
     few = mixture.weights.sum() < 1.0 - 1e-12
     if beside and few:
-        # Components of a row each, all but points, would leave every other row to the background.
+        # Components made from one row each are so narrow that they would leave all other rows to the background.
         mixture = improved(family, sample, origin, mixture, prior)
         few = mixture.weights.sum() < 1.0 - 1e-12
     described, adjust = family.describe(mixture.params), family.host.adjust_start
@@ -151,10 +151,10 @@ def improved(family: Family, sample: Sample, origin: Float, mixture: Mixture, pr
 def start_beside_background(
     family: Family, sample: Sample, origin: Float, draw: Callable[[Sample], Mixture]
 ) -> Mixture:
-    """A start from rows that are not the background's, which are found by making starts.
+    """A start from the rows that do not belong to the background, which earlier starts identify.
 
-    k-means gives clusters of their own to outliers that are far out, and EM does not leave them. So a start is drawn
-    from all rows, anew from those that it does not label background, and so on until the labels stay.
+    k-means gives distant outliers clusters of their own, which EM does not leave. So one start is drawn from all rows,
+    the next from the rows that this start does not label as background, and so on until the labels do not change.
 
     Parameters
     ----------
@@ -197,7 +197,7 @@ def _weighted_means(source: ArraySource, blocks: Blocks) -> Float:
 
 
 def _known_moments(values: Float, weights: Float | None, blocks: Blocks) -> tuple[Float, Float]:
-    """Means and variances (K, d) of each component, of the values that are not NaN; of all where it has none."""
+    """Means and variances (K, d) of each component's observed values; of all observed values where it has none."""
     there = ~np.isnan(values)
     known = np.where(there, values, 0.0)
     mass = there * 1.0 if weights is None else there * weights[:, None]
@@ -220,7 +220,7 @@ def _known_moments(values: Float, weights: Float | None, blocks: Blocks) -> tupl
 
 
 def labelled(labels: NDArray[Any], n_components: int) -> Blocks:
-    """Responsibility one for the component that each row is labelled with."""
+    """Responsibilities that are one for the component of each row's label, in blocks (rows, K)."""
     identity = np.eye(n_components)
 
     def blocks() -> Iterator[NDArray[Any]]:
@@ -246,7 +246,7 @@ def _one_row_each(chosen: NDArray[Any], n_rows: int) -> Blocks:
 def _uniform(
     n_rows: int, n_components: int, random_state: np.random.RandomState, plausible: Float | None = None
 ) -> Blocks:
-    """Uniform noise, normalised, times plausibilities; drawn anew from the same state each time rather than kept."""
+    """Uniform noise times plausibilities, normalised; drawn again from the same state each time, to save memory."""
     before = random_state.get_state()
     for start in range(0, n_rows, BLOCK_ROWS):  # leave the state as one large draw would
         random_state.uniform(size=(min(BLOCK_ROWS, n_rows - start), n_components))

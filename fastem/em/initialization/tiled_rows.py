@@ -1,4 +1,4 @@
-"""What the passes of k-means read: rows in feature-major tiles, in float32 beside float64, and centres for both."""
+"""Data of the k-means passes: rows in feature-major tiles, with a copy in float32, and centres in both precisions."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from fastem.engine.tiling import aligned_zeros
 
 Float = NDArray[np.float64]
 
-FLOAT32_UNIT = 2.0**-24  # of rounding
-LARGEST_ERROR = 0.01  # of products in float32, relative: what bounds them takes it for small
-LEAST_SQUARE, LARGEST_SQUARE = 1e-20, 1e30  # of the longest row's length: float32 then loses nothing but digits
-MOVES = 512  # that a thread collects before it goes for the rows
+FLOAT32_UNIT = 2.0**-24  # unit of rounding
+LARGEST_ERROR = 0.01  # largest relative error of products in float32: their bounds hold for small errors
+LEAST_SQUARE, LARGEST_SQUARE = 1e-20, 1e30  # limits of the longest row's squared length, within float32's range
+MOVES = 512  # rows with a new label that a thread collects before it reads them
 LARGE_PART = 2**19  # numbers that are worth a thread: numpy moves them in a millisecond
 
 
 class Rows(NamedTuple):
-    """Rows less their origin in tiles of b rows, and where rows are found one by one.
+    """Rows less their origin in tiles of b rows, and the array `flat` from which single rows are read.
 
     Value j of row c of tile t, before the origin is subtracted, is `flat[t tile_step + c row_step + j column_step]`.
-    Where there is no float32 copy, `rounded` and `doubts` have no rows.
+    Without a float32 copy, `rounded` and `doubts` have no rows.
     """
 
     n_rows: int
@@ -40,14 +40,14 @@ class Rows(NamedTuple):
 
 
 class Centres(NamedTuple):
-    """Points and offsets, of which offsets[k] + points[k] . x is largest for the centre that x belongs to.
+    """Points and offsets: x belongs to the centre k with the largest product offsets[k] + points[k] . x.
 
-    `rounded` and `raised` are both in float32, where the points are coordinates and the offsets -|c|^2 / 2. With the
-    unit u of float32's rounding, g = (d + 8) u bounds the error of a product in float32 by g (2 |offset| + |x|^2 / 2):
-    d multiply-adds of rounded numbers, and |c| |x| <= (|c|^2 + |x|^2) / 2. Raised are offsets by 2 g |offset|. So the
-    largest product t is that of the nearest centre a if the second is smaller by more than 4 g |offset of a| + g |x|^2.
-    That is less than 11 g |x|^2 - 9 g t, because |c|^2 <= 2 |x|^2 + 2 |x - c|^2 = 4 (|x|^2 - t) for a. `slack` is 9 g,
-    and `Rows.doubt` is 11 g.
+    If points are coordinates and offsets are -|c|^2 / 2, `rounded` and `raised` are both in float32. Let u be float32's
+    unit of rounding and g = (d + 8) u. Then the error of a product in float32 is at most g (2 |offset| + |x|^2 / 2), as
+    it is d multiply-adds of rounded numbers, and |c| |x| <= (|c|^2 + |x|^2) / 2. `raised` are offsets plus
+    2 g |offset|. So the largest product t is that of the nearest centre a if the second largest is smaller by more than
+    4 g |offset of a| + g |x|^2. That is less than 11 g |x|^2 - 9 g t, because |c|^2 <= 2 |x|^2 + 2 |x - c|^2 =
+    4 (|x|^2 - t) for a. `slack` is 9 g, and `Rows.doubt` is 11 g.
     """
 
     points: NDArray[Any]  # (K, d)
@@ -58,7 +58,7 @@ class Centres(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What a pass does: sum all rows, rather than those whose label changes; make the float32 copy; decide by it."""
+    """Options of a pass: sum all rows, not only those whose label changes; make the float32 copy; assign rows by it."""
 
     anew: bool
     copying: bool
@@ -66,7 +66,7 @@ class Reading(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory of one thread: numbers of the rows of a tile (b,), and rows that change their cluster (MOVES, 4)."""
+    """Memory of one thread: numbers for each row of a tile (b,), and rows that change their cluster (MOVES, 4)."""
 
     nearest: NDArray[np.float32]
     lead: NDArray[np.float32]
@@ -74,7 +74,7 @@ class Scratch(NamedTuple):
 
 
 def tiled(values: NDArray[Any], weights: NDArray[Any], origin: NDArray[Any], b: int, *, rounding: bool) -> Rows:
-    """Rows in tiles, with room for a float32 copy where that is wanted and helps."""
+    """Rows (n, d) in tiles of b rows, with memory for a float32 copy if that is wanted and useful."""
     n_rows, d = values.shape
     tiles = _in_tiles(values, origin, b)
     n_tiles = len(tiles)
@@ -93,7 +93,7 @@ def tiled(values: NDArray[Any], weights: NDArray[Any], origin: NDArray[Any], b: 
 
 
 def can_round(rows: Rows) -> bool:
-    """Whether the float32 copy, which has been made, is one to decide by."""
+    """Whether rows can be assigned by the float32 copy, which has been made."""
     if not rows.doubts.size:
         return False
     return bool(LEAST_SQUARE < rows.doubts.max() / rows.doubt < LARGEST_SQUARE)
@@ -105,14 +105,14 @@ def float32_error(n_features: int) -> float:
 
 
 def centres_for(n_centres: int, n_features: int, dtype: Any) -> Centres:
-    """Room for centres; those of which none is set are never the nearest."""
+    """Memory for centres; centres that are not set are never the nearest."""
     rounded, raised = np.zeros((n_centres, n_features), np.float32), np.full(n_centres, -np.inf, np.float32)
     slack = np.array([9.0 * float32_error(n_features)], np.float32)
     return Centres(rounded.astype(dtype), raised.astype(dtype), rounded, raised, slack)
 
 
 def set_centres(held: Centres, points: NDArray[Any], offsets: NDArray[Any], *, rounding: bool) -> None:
-    """Set the first centres, those in float32 too if they are wanted."""
+    """Set the first L centres to points (L, d) and offsets (L,), also in float32 if `rounding`."""
     n = len(points)
     held.points[:n], held.offsets[:n] = points, offsets
     if rounding:
@@ -127,7 +127,7 @@ def scratch_for(b: int) -> Scratch:
 
 
 def _in_tiles(values: NDArray[Any], origin: NDArray[Any], b: int) -> NDArray[Any]:
-    """Rows less an origin (T, d, b), zero beyond the last."""
+    """Rows (n, d) less an origin in tiles (T, d, b), zero beyond the last row."""
     n_rows, n_features = values.shape
     n_whole, rest = divmod(n_rows, b)
     tiles = aligned_zeros((n_whole + (rest > 0), n_features, b), values.dtype)
