@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -85,7 +86,7 @@ def memory(results: dict[str, Any]) -> Figure:
 
 
 def history() -> Figure:
-    """Milliseconds of a few benchmarks by commit, from the oldest."""
+    """Times of a few benchmarks by commit, over those of the oldest."""
     commits = [json.loads(path.read_text()) for path in HISTORY.glob("*/*-*.json")]
     commits.sort(key=lambda commit: commit["date"])
     figure, axes = _axes(4.6, 9.0)
@@ -97,9 +98,11 @@ def history() -> Figure:
         found = [commit["results"][f"history.{name}"] for commit in commits]
         shapes = found[0][1][0] if found[0][1] else [""]
         for place, shape in enumerate(shapes):
-            times = [1e3 * result[0][place] for result in found]
-            axes.plot(range(len(commits)), times, style, markersize=4, label=f"{label} {shape.strip(chr(39))}")
-    axes.set(yscale="log", ylabel="milliseconds", xlabel="commits, from the oldest")
+            times = np.array([result[0][place] for result in found])
+            full_label = f"{label} {shape}".replace("'", "").strip()
+            axes.plot(times / times[0], style, markersize=4, label=f"{full_label}: {_digits(1e3 * times[-1])} ms")
+    axes.set(ylabel="time over that of the first", xlabel="commits, from the oldest")
+    axes.set_ylim(bottom=0.0)
     axes.set_xticks(range(len(commits)), [commit["commit_hash"][:7] for commit in commits], rotation=60, fontsize=7)
     figure.legend(loc="outside lower center", frameon=False, fontsize=8, ncols=2)
     return figure
