@@ -20,7 +20,7 @@ from fastem.kernels.uniform import claimed, log_density, log_density_of_parts
 
 VOLUME = (
     "a background whose volume is a number cannot be divided between the values that a row has and those that are "
-    "missing: only the box of background=True can"
+    "missing: use background=True, whose box has a width for each column"
 )
 __placeholders__ = ("log_prob_of_others", "accumulate_others")
 
@@ -119,9 +119,7 @@ def _log_widths(rows: Any) -> Float:
     They are zeros if no value is missing: then only the powers of 2 pi matter that the other components leave out.
     """
     if rows.projection.shape[0] > 0:
-        raise ValueError(
-            "a background takes no projections: its density is that of features, which are not the columns"
-        )
+        raise ValueError("a background takes no projections: its density is that of features, not of their projections")
     if rows.log_widths.size:
         return np.array(rows.log_widths[0], dtype=np.float64)
     if np.isnan(rows.values).any():

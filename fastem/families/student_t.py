@@ -24,11 +24,11 @@ from fastem.families._student_t import components_of
 from fastem.families._student_t_kernels import kernels_from
 
 TIED = (
-    "components of covariance_type='tied' have scale matrices that are not the same, given values; fit with "
+    "given values of some columns, components of covariance_type='tied' no longer share one scale matrix; fit with "
     "covariance_type='full', or use regress"
 )
 KEPT = (
-    "it keeps sums of rows whose weights were expected at other degrees of freedom than those that are estimated next; "
+    "it keeps statistics whose latent weights were computed at earlier degrees of freedom than the current ones; "
     "give df as a number"
 )
 

@@ -106,7 +106,7 @@ class _CheckedFiles:
             return None
         digest, rest = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
         if digest != _digest(rest):
-            raise ValueError("it is not as it was written")
+            raise ValueError("its content is not what was written")
         try:
             saved, data = pickle.loads(rest)
         except (AttributeError, ModuleNotFoundError):
