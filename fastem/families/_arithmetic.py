@@ -42,6 +42,7 @@ def triangular_inverses(lower: Float) -> Float:
 
 
 def _inverses(matrices: Float, *, are_factors: bool) -> tuple[Float, int]:
+    """Inverses (..., d, d) of factors of matrices (..., d, d), or of given factors, and the first bad index or -1."""
     d = matrices.shape[-1]
     given = np.ascontiguousarray(matrices).reshape(-1, d, d)
     inverses = np.empty_like(given)

@@ -77,6 +77,7 @@ def log_normalisers(inverse_df: Float, n_features: int | NDArray[np.int64]) -> F
 
 
 def _normalisers(inverse_df: Float, n_features: NDArray[np.int64]) -> Float:
+    """`log_normalisers` (J,) for arrays (J,)."""
     found = np.empty(len(inverse_df))
     _compiled()(NONE, NO_SUMS, inverse_df, n_features, NO_GROUP, NO_GROUP, NONE, NONE, found)
     return found

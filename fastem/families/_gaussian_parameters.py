@@ -101,6 +101,7 @@ def contradiction_of_variances(described: dict[str, Float], eps: float) -> str |
 
 
 def _words(agree: NDArray[np.bool_], *, shared: bool) -> str | None:
+    """Message on the first component whose row of `agree` (K, ...) is not all true, or None."""
     if agree.all():
         return None
     place = "" if shared else f" in component {np.flatnonzero(~agree.all(axis=1))[0]}"

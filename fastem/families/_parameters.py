@@ -89,6 +89,7 @@ def count_free(parameters: Sequence[Parameter], sizes: tuple[int, int], n_free: 
 
 
 def _triangular(matrices: Float) -> bool:
+    """Whether matrices (..., d, d) are finite and upper-triangular, with a positive diagonal."""
     rows, columns = _below_diagonal(matrices.shape[-1])
     upper = not matrices[..., rows, columns].any()
     return upper and matrices.diagonal(0, -2, -1).min() > 0.0 and bool(np.isfinite(matrices).all())

@@ -49,7 +49,7 @@ SWEEPS = 20, 1e-9  # largest number of sweeps of rotations, and the sine that en
 
 
 def pooled(shares: Float, averages: Float) -> Float:
-    """Weighted mean over the components."""
+    """Weighted mean (...) of `averages` (K, ...) over the components."""
     return np.einsum("k,k...->...", shares, averages)
 
 
@@ -177,6 +177,7 @@ def along(frame: Float, matrices: Float) -> Float:
 
 
 def _eigenvectors(matrix: Float) -> Float:
+    """Eigenvectors (d, d), in columns, of a matrix (d, d)."""
     return np.ascontiguousarray(eigen(matrix[None])[1][0])
 
 

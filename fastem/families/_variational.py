@@ -215,6 +215,7 @@ def _halves(degrees: Float, n_features: int) -> Float:
 
 
 def _log_normaliser_of_weights(concentration: Float) -> float:
+    """Logarithm of the normalising constant of the weights' posterior, for `concentration` (K,) or (2, K)."""
     if concentration.ndim == 2:
         return float(betaln(concentration[0], concentration[1]).sum())
     return float(gammaln(concentration).sum() - gammaln(concentration.sum()))

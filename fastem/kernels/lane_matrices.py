@@ -15,7 +15,7 @@ SMALLEST = 2.2250738585072014e-308  # normal number: pivots are positive
 
 @kernel
 def padded(n):
-    """The next even number."""
+    """The smallest even number that is not below n."""
     return n + n % 2
 
 
