@@ -1,8 +1,9 @@
-"""Families of component distributions, by name.
+"""Families of component distributions, looked up by name.
 
-A family is a value, and its name spells it: the kind, which is a module here, and options for the module's function
-`family`, as in "gaussian-full". Modules are imported when they are first used, because their kernels need numba. What
-follows a point is a variation, such as `BACKGROUND`, whose module makes it from the family before the point.
+A name consists of the kind of family, which is a module of this package, and of options for the function `family` of
+that module: "gaussian-full" is `gaussian.family("full")`. After a point follows a variation, such as `BACKGROUND`: the
+function `vary` of its module makes it from the family before the point. Modules are imported at first use, because
+their kernels need numba.
 """
 
 import functools
@@ -18,12 +19,12 @@ __all__ = ["BACKGROUND", "ComponentError", "Family", "exact_family", "family_for
 
 @functools.cache
 def get_family(name: str) -> Family:
-    """Return the family called `name`: a kind with its options, such as "poisson" or "gaussian-full", or a variation.
+    """Return the family with this name, such as "poisson", "gaussian-full" or "gaussian-full.background".
 
     Raises
     ------
     KeyError
-        If there is none.
+        If there is no such family.
     """
     basic, _, variation = name.rpartition(".")
     family: Family
@@ -38,7 +39,7 @@ def get_family(name: str) -> Family:
 
 
 def family_for(family: Family, *, missing: bool, errors: bool) -> Family:
-    """Variation of a family for rows with missing values, with errors or projections, or both."""
+    """Variation of a family for rows with missing values, with measurement errors or projections, or with both."""
     if not (missing or errors):
         return family
     name = family.name.removesuffix(BACKGROUND)
@@ -49,5 +50,5 @@ def family_for(family: Family, *, missing: bool, errors: bool) -> Family:
 
 
 def exact_family(family: Family, largest: float) -> Family:
-    """Variation of a family whose log-densities lose no digits of values that are at most so large."""
+    """Return the family, or its variation "deviance" if log-densities of values up to `largest` would lose digits."""
     return get_family(f"{family.name}.deviance") if largest > family.exact_below else family

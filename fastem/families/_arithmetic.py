@@ -1,6 +1,6 @@
 """Factors of covariances and logarithms of parameters, with the same bits on every processor.
 
-See `fastem.kernels.factors`: numpy's logarithm and LAPACK have other code for other processors.
+See `fastem.kernels.factors`: numpy's logarithm and LAPACK run different code on different processors.
 """
 
 import functools
@@ -23,7 +23,7 @@ def _compiled() -> Callable[..., int]:
 
 
 def inverse_factors(covariances: Float) -> Float:
-    """Inverses (..., d, d) of the lower Cholesky factors of covariances, of which the lower triangles are read.
+    """Inverses (..., d, d) of the lower Cholesky factors of covariances (..., d, d); their lower triangles are read.
 
     Raises
     ------
@@ -42,6 +42,7 @@ def triangular_inverses(lower: Float) -> Float:
 
 
 def _inverses(matrices: Float, *, are_factors: bool) -> tuple[Float, int]:
+    """Inverses (..., d, d) of factors of matrices (..., d, d), or of given factors, and the first bad index or -1."""
     d = matrices.shape[-1]
     given = np.ascontiguousarray(matrices).reshape(-1, d, d)
     inverses = np.empty_like(given)
@@ -50,7 +51,7 @@ def _inverses(matrices: Float, *, are_factors: bool) -> tuple[Float, int]:
 
 
 def product(first: Float, *others: Float) -> Float:
-    """Product of matrices (..., i, j), from left to right; BLAS has other code for other processors."""
+    """Product of matrices (..., i, j), from left to right, without BLAS, whose code depends on the processor."""
     for other in others:
         first = np.einsum("...ij,...jk->...ik", first, other)
     return first
@@ -63,7 +64,7 @@ def log_determinants(lower: Float) -> Float:
 
 
 def logarithm(values: NDArray[Any]) -> Float:
-    """Natural logarithm of each number; -inf of zero, NaN below."""
+    """Natural logarithm of each number: -inf for zero, NaN for negative numbers."""
     given = np.asarray(values, dtype=np.float64, order="C")
     found = np.empty(given.shape)
     _compiled()(NO_MATRICES, False, NO_MATRICES, given.ravel(), found.reshape(-1), NO_VALUES)

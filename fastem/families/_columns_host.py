@@ -1,4 +1,4 @@
-"""What can be asked of fitted components of independent columns, which are told by the columns' means."""
+"""Host functions of components with independent columns whose only parameters are the columns' means."""
 
 from collections.abc import Callable
 from typing import Any
@@ -15,13 +15,13 @@ Draw = Callable[[Float, np.random.RandomState], NDArray[Any]]
 def host(
     parameter: Parameter, complaint: Callable[[Float], str | None], variances: Callable[[Float], Float], draw: Draw
 ) -> Host:
-    """Of components whose only parameter is the means (K, d) of whole numbers.
+    """Host functions of components whose only parameters are the means (K, d) of whole numbers.
 
     Parameters
     ----------
     parameter : Parameter
     complaint : callable (means) -> str or None
-        In words, what is wrong with means to start from.
+        Error message if the means are not valid as initial values.
     variances : callable (means) -> variances
     draw : callable (means (...), random_state) -> values (...)
     """
@@ -38,7 +38,7 @@ def host(
         return {parameter.name: means_of(described)[:, columns]}
 
     def conditional(described: Described, rest: Columns, given: Columns, values: Float) -> dict[str, Float]:
-        return marginal(described, rest)  # which values of the others tell nothing about
+        return marginal(described, rest)  # columns are independent: the given values do not matter
 
     def regression(described: Described, target: Columns, given: Columns) -> Regression:
         means = means_of(described)[:, target]

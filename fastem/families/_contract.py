@@ -1,7 +1,8 @@
-"""What a family of component distributions provides, written once.
+"""The interface of a family of component distributions.
 
-Kernels work on tiles, (n_features, b), see `fastem.kernels`; host functions are plain numpy. Rows arrive shifted by an
-origin near the data, and parameters live in the shifted coordinates.
+Kernels work on tiles, arrays (d, b) of b rows, see `fastem.kernels`; host functions are plain numpy. An origin near the
+data is subtracted from the rows before they reach a family, and parameters refer to these shifted coordinates. Shapes
+are given with K components, d features and S statistics. The mass of a component is the sum of its responsibilities.
 """
 
 import math
@@ -26,11 +27,11 @@ class Conjugate(NamedTuple):
     Attributes
     ----------
     mean : ndarray of shape (d,)
-        About the origin.
+        Mean of the components' means, relative to the origin.
     strength, degrees : float
-        How many rows the mean stands for, and the degrees of freedom of the covariance.
+        Number of rows that `mean` counts as, and the degrees of freedom of the covariance's prior.
     scale : ndarray
-        Of the covariance: (d, d), (d,) or () as the family has matrices, a variance a feature, or one variance.
+        Scale of the covariance's prior: (d, d) for matrices, (d,) for a variance per feature, () for one variance.
     """
 
     mean: Float
@@ -40,25 +41,25 @@ class Conjugate(NamedTuple):
 
 
 class Prior(NamedTuple):
-    """What an M-step knows beside the data.
+    """Priors, fixed parameters and regularisation of an M-step.
 
     Attributes
     ----------
     reg_covar : float
         Added to the diagonal of covariances.
     weights : ndarray of shape (K,), optional
-        Mixing weights that are fixed; NaN for those that are not.
+        Fixed mixing weights; NaN for weights that are estimated.
     means : ndarray of shape (K, d), optional
-        Means, about the origin, or rates that are fixed; NaN for components whose are not.
+        Fixed means, relative to the origin, or fixed rates; NaN for components whose means are estimated.
     kept : dict of str to ndarray of bool of shape (K,)
-        Components that keep another parameter that they have, by its name.
+        For other parameters, by name: the components in which the parameter keeps its current value.
     concentration : ndarray of shape (K,), optional
-        Of the weights' Dirichlet prior, at least 1; None if none is preferred.
-    conjugate : Conjugate, or another that the family's `m_step` and `log_prior` know, optional
+        Concentration of the weights' Dirichlet prior, at least 1; None for no prior.
+    conjugate : Conjugate, or another prior that the family's `m_step` and `log_prior` know, optional
         Prior of the components' parameters; None for maximum likelihood.
     statistics_kept : bool
-        Whether those of some rows were taken at other parameters than the current ones: then an M-step must do with
-        what `Family.expected` says of them.
+        Whether the statistics of some rows were computed at earlier parameters than the current ones. Then an M-step
+        may only maximise the expected log-density that `Family.expected` computes.
     """
 
     reg_covar: float = 0.0
@@ -71,11 +72,11 @@ class Prior(NamedTuple):
 
     @property
     def informative(self) -> bool:
-        """Whether some parameters are more probable than others before there are data."""
+        """Whether weights or parameters have a prior density."""
         return self.concentration is not None or self.conjugate is not None
 
     def weigh(self, mass: Float) -> Float:
-        """Weights of greatest posterior density, given the mass of each component."""
+        """Mixing weights (K,) of greatest posterior density, given the mass (K,) of each component."""
         return self.settle(mass if self.concentration is None else mass + (self.concentration - 1.0))
 
     def log_density(self, weights: Float) -> float:
@@ -86,7 +87,7 @@ class Prior(NamedTuple):
         return float(constant + xlogy(self.concentration - 1.0, weights).sum())
 
     def settle(self, weights: Float) -> Float:
-        """Weights of unit sum: the fixed ones, and the others in their proportions."""
+        """Scale weights (K,) to unit sum: fixed weights keep their values, the others their proportions."""
         if self.weights is None:
             return weights / weights.sum()
         free = np.isnan(self.weights)
@@ -95,13 +96,13 @@ class Prior(NamedTuple):
         return np.where(free, others, self.weights)
 
     def centre(self, means: Float) -> Float:
-        """The means with the fixed ones in their places."""
+        """Means (K, d), with fixed means put in place of the given ones."""
         return means if self.means is None else np.where(np.isnan(self.means), means, self.means)
 
     def step(self, sums: Float, mass: Float, means: Float) -> Float:
-        """How far `means` move, which lie where `centre` puts them; zero if fixed.
+        """Change of the means (K, d) in an M-step: sums of residuals (K, d) over mass (K,), zero for fixed means.
 
-        That is sums of residuals over mass, where the prior's mean counts as so many rows as its strength is.
+        `means` (K, d) must come from `centre`. The mean of a conjugate prior counts as `strength` further rows.
         """
         if self.conjugate is not None:
             sums = sums + self.conjugate.strength * (self.conjugate.mean - means)
@@ -109,7 +110,7 @@ class Prior(NamedTuple):
         return self.hold(safe_ratio(sums, mass))
 
     def hold(self, step: Float) -> Float:
-        """The step of the means that are not fixed, zero for the others."""
+        """The step (K, d), set to zero for fixed means."""
         return step if self.means is None else np.where(np.isnan(self.means), step, 0.0)
 
     def keeps(self, name: str, component: int) -> bool:
@@ -118,7 +119,7 @@ class Prior(NamedTuple):
 
 
 class Kernels(NamedTuple):
-    """Kernels of a family that take the place of its `log_prob` and `accumulate`."""
+    """Kernels that replace a family's `log_prob` and `accumulate`."""
 
     log_prob: Callable[..., None]
     accumulate: Callable[..., None]
@@ -132,98 +133,100 @@ class Family(NamedTuple):
     name : str
         Kind and options, such as "gaussian-full": `fastem.families.get_family` makes the family from it.
     kernels_of : str, optional
-        Name of the family whose kernels it has, if they are not its own: then only host functions differ.
+        Name of another family whose kernels this family uses: the two differ in host functions only.
     log_prob : kernel (params, tile (d, b), scratch, out (K, b))
-        Component log-densities without terms common to all components. Each is a sum that begins with
-        `params.log_constant[k]`, to which a pass has added the logarithm of the mixing weight.
+        Compute component log-densities, without terms that all components have in common. Each sum begins with
+        `params.log_constant[k]`, to which the pass has added the logarithm of the mixing weight.
     accumulate : kernel (params, tile (d, b), weight (b,), resp (K, b), mass (K,), scratch, stats (S,))
-        Add the tile's expected sufficient statistics. Second moments are about the component's current mean: never
-        E[x^2] - mu^2. `resp` carries the rows' weights; `mass` is its sum up to and with this tile, so that negligible
-        rows can be left out. `weight` is the sum of `resp` over the components; both may be written over. `scratch` has
-        d + max(d, K) + 8 rows of b, or `scratch_rows`, and holds what `log_prob` has left there.
+        Add the tile's expected sufficient statistics. Second moments are about the component's current mean, never
+        E[x^2] - mu^2. `resp` are responsibilities times the rows' weights. `mass` is the sum of `resp` over the tiles
+        so far, this one included, so that rows with a negligible share can be skipped. `weight` is the sum of `resp`
+        over the components. The kernel may overwrite `resp` and `weight`. `scratch` has d + max(d, K) + 8 rows of b
+        numbers, or as many as `scratch_rows` says, and still holds what `log_prob` wrote there.
     n_stats : (d, K) -> S
-        A variation may have more, behind those of the family: zeros for complete rows, which `partial_fit` drops.
+        A variation may append further statistics: they are zero for complete rows, and `partial_fit` drops them.
     params_at : (means (K, d), variances (K, d) or None) -> Params
-        Some parameters with these means, and variances where they have any: the first statistics of a fit are taken
-        about them.
+        Parameters with these means, and with these variances if the family has any. The first statistics of a fit are
+        about these means.
     shift : (mass (K,), stats (S,), means (K, d), to (K, d)) -> stats (S,)
-        Statistics about the means `means`, taken about `to` instead. The `accumulate` and `m_step` read
-        `params.means`, and `log_prob` does not: a scheme that keeps statistics while parameters move gives other means.
+        Convert statistics about `means` into statistics about `to`. `accumulate` and `m_step` read `params.means`, and
+        `log_prob` does not: so a scheme that keeps statistics while parameters move can replace `params.means`.
     expected : (mass (K,), stats (S,), params) -> float
-        Expected log-density of the rows, each in its component, from statistics about `params.means`.
+        Sum of the components' log-densities times responsibilities, from statistics about `params.means`.
     select : (params, components) -> Params
         The parameters of some components.
     embed : (stats of some components, components, stats (S,), d, K) -> None
-        Add statistics that were taken with parameters of `select` to those of all components.
+        Add statistics computed with the parameters from `select` to the statistics of all components.
     pack : (params) -> vector
-        The parameters as numbers that may have any value.
+        The parameters as unconstrained numbers.
     unpack : (vector, params) -> Params
-        The inverse of `pack`; `params` are some of the same shape.
+        The inverse of `pack`; `params` are parameters of the same shapes.
     change : (before, after) -> float
-        The largest change of any parameter, in units that make it the same whatever the data's.
+        The largest change of any parameter, in units that do not depend on the units of the data.
     m_step : (mass (K,), stats (S,), params, Prior) -> Params
-        Maximise; sees all components, so tied parameters are no special case. Free of scale without a prior. Raises
+        Maximise the expected log-density plus the log-prior, or at least do not lower it. It sees all components, so
+        that tied parameters are no special case. Without a prior, its result scales with the units of the data. Raises
         `ComponentError` for a component that has no valid maximum.
     describe : (params) -> dict of str to array
-        The parameters by name, as a user knows them. "means" are about the origin.
+        The parameters by the names that users know. "means" are relative to the origin.
     restore : (described) -> Params
         The inverse of `describe`.
     parameters : tuple of Parameter
-        What `restore` takes: shapes, domains, and how many numbers of them are free. The first has a row for each
-        component, and is what "means" fixes: where the component is.
+        The parameters that `restore` takes: their shapes, domains and numbers of free values. The first has one row per
+        component and is its location, which `Prior.means` can fix.
     complete : (described) -> described, or None
-        Add the parameters that follow from others; `ComponentError` for a component whose others are invalid.
+        Compute the parameters that follow from others; `ComponentError` for a component whose parameters are invalid.
     contradiction : (described, eps) -> str or None
-        In words, the first contradiction between parameters that were rounded to a precision `eps`.
+        Message on the first contradiction between parameters that were rounded to the precision `eps`.
     log_prior : (params, Prior.conjugate) -> float, or None
-        Logarithm of the prior density of the parameters, which `m_step` maximises too; None if there is no such prior.
+        Logarithm of the parameters' prior density, which `m_step` takes into account; None if there is no such prior.
     background : bool
         Whether the last component is a background, see `fastem.families.background`: it has a weight and a constant
-        density, no other parameters, and belongs to every selection.
+        density, no other parameters, and every selection of components contains it.
     translation_invariant : bool
         Whether densities do not change when data and parameters are shifted together.
     single : (params) -> float, or None
-        The largest inverse deviation, if float32 data may be evaluated in float32: errors grow with residuals, not with
-        values.
+        The largest inverse deviation, if float32 data may be evaluated in float32, because rounding errors grow with
+        the residuals and not with the values; None if they may not.
     log_base : (values (n, d)) -> (n,), or None
         The terms that `log_prob` leaves out. They do not depend on parameters, so a fit sums them once.
     in_domain : (values (n, d)) -> mask (n, d), or None
-        Which values the family allows; None if any finite number.
+        Which values the family allows; None if it allows any finite number.
     domain : str
-        The same in words.
+        Description of these values for error messages.
     exact_below : float
-        Values up to which log-densities lose no digits that matter; larger ones need the variation "deviance".
+        Largest value whose log-densities lose no relevant digits; larger values need the variation "deviance".
 
     missing : str, optional
-        The variation of the family for rows with missing values, a module of `fastem.families`; None if it has none,
-        and `unsupported` says why.
+        Variation of the family for rows with missing values, a module of `fastem.families`; None if there is none.
     errors : str, optional
-        The same for rows with errors of measurement or projections.
+        The same for rows with measurement errors or projections.
     unsupported : tuple of (str, str)
-        Other features that the family refuses, in the words of a call, such as "algorithm='sparse'", and why.
+        Features that the family refuses, written as in a call, such as "algorithm='sparse'", each with the reason.
     host : Host
-        What users' methods ask of fitted components.
+        Functions of fitted components that users' methods call.
     linear : (params) -> LinearColumns, or None
-        If log-densities are sums over columns of x times a number, and a number.
+        Given if a log-density is a sum over columns of terms that are linear in x.
     arrange : (first moments (K, d), second moments (K, d, d)) -> stats (S,), or None
-        Moments as statistics, if these are moments of normal vectors.
+        Convert moments to statistics, if the statistics are moments of normal vectors.
     few : Kernels, optional
-        For rows of at most `fastem.kernels.small.LARGEST` columns. They are chosen before anything is compiled, so that
-        no pass holds both kinds.
+        Kernels for rows of at most `fastem.kernels.small.LARGEST` columns. They are chosen before compilation, so that
+        no pass contains both kinds.
 
-    What follows is for families whose passes do not see, or do not sum, what the M-step takes; None for the others.
+    The next attributes are for families whose kernels take other parameters, or compute other sums, than the M-step.
+    They are None for other families.
 
     load_errors : kernel (rows, start, stop, part (p, b))
-        Fill the part of the tile behind the values.
-    prepare : (params, Rows) -> parameters that kernels take, for rows of a kind
+        Fill the part of the tile after the values: covariances of the errors, and projections.
+    prepare : (params, Rows) -> parameters that kernels take for such rows
     n_raw : (d, K) -> number of sums of a pass
     singular : (params) -> int or None
-        The component whose covariance is so near to singular that rows may have been given no density.
+        A component whose covariance is so close to singular that the density of some rows may not have been computed.
     finish : (mass (K,), sums of a pass, params) -> stats (S,)
     scratch_rows : (m, d, K, b) -> rows of scratch memory, for m observed columns and d features
-    patterns : PatternAlgebra, for rows that share which values are missing
+    patterns : PatternAlgebra, for groups of rows with the same missing values
 
-    And for mixtures that are posterior distributions of a mixture:
+    The last attribute is for variational Bayes, where parameters have a posterior distribution:
 
     posterior : PosteriorAlgebra
     """
@@ -273,7 +276,7 @@ class Family(NamedTuple):
 
     @property
     def kernel_key(self) -> str:
-        """Name of the family whose kernels compiled passes hold."""
+        """Name of the family whose kernels are in the compiled passes."""
         return self.kernels_of or self.name
 
     def refuse(self, features: Iterable[str], who: str) -> None:
@@ -285,7 +288,7 @@ class Family(NamedTuple):
 
 
 class LinearColumns(NamedTuple):
-    """Log-densities x `natural` - `normaliser` of each column, up to what all components share, and `means` of x."""
+    """Columns with log-density x * `natural` - `normaliser`, up to terms common to all components, and mean `means`."""
 
     natural: Float  # (K, d)
     normaliser: Float  # (K, d)
@@ -293,13 +296,13 @@ class LinearColumns(NamedTuple):
 
 
 class PosteriorAlgebra(NamedTuple):
-    """How what a posterior has beside the parameters of passes is described, as part of the family's `parameters`.
+    """The parameters that a variational posterior has beside those of the passes, and their description by name.
 
     Attributes
     ----------
     kind : type
-        Of such a posterior, a NamedTuple of arrays, one of which is `log_weights` (K,): what passes add to the
-        components' log-densities, in place of the logarithms of the weights.
+        Class of the posterior, a NamedTuple of arrays. One of them is `log_weights` (K,), which passes add to the
+        components' log-densities in place of the logarithms of the weights.
     describe : (posterior) -> dict of str to array
     restore : (described) -> posterior
     """
@@ -310,17 +313,19 @@ class PosteriorAlgebra(NamedTuple):
 
 
 class PatternAlgebra(NamedTuple):
-    """How rows with the same values missing are served by the passes of another family, of complete rows.
+    """Functions to evaluate rows with the same missing values by the passes of another family, for complete rows.
+
+    A pattern is the set of columns that a row observes; P patterns of m observed columns are evaluated together.
 
     Attributes
     ----------
     family : str
-        Name of that family.
-    factors : (params) -> what the others need of the parameters
-    marginal : (factors, log_weights (K,), columns (P, m)) -> that family's parameters of P patterns
-    pick : kernel (parameters, p) -> those of pattern p
-    expand : (masses (P, K), its statistics (P, S'), parameters) -> tuple of arrays
-        Expected moments of all features and the like, which are summed over patterns.
+        Name of the other family.
+    factors : (params) -> factors of the covariances that `marginal` and `collect` take
+    marginal : (factors, log_weights (K,), columns (P, m)) -> the other family's parameters for the P patterns
+    pick : kernel (parameters, p) -> parameters of pattern p
+    expand : (masses (P, K), statistics (P, S') of the other family, parameters) -> tuple of arrays
+        Expected moments of all features, and further sums, added up over the patterns.
     collect : (mass (K,), these sums, factors, params) -> stats (S,)
     """
 
@@ -333,12 +338,12 @@ class PatternAlgebra(NamedTuple):
 
 
 def select_rows(params: Params, components: Any) -> Params:
-    """Parameters of some components, where all arrays have a row for each."""
+    """Parameters of some components, for families whose arrays all have one row per component."""
     return type(params)(*(array[components] for array in params))
 
 
 def embed_rows(some: Float, components: Any, stats: Float, n_features: int, n_components: int) -> None:
-    """Add statistics of some components, where each component has as many of its own."""
+    """Add statistics of some components, for families whose components all have the same number of statistics."""
     stats.reshape(n_components, -1)[components] += some.reshape(len(components), -1)
 
 
@@ -348,9 +353,9 @@ class ComponentError(ValueError):
     Parameters
     ----------
     component : int or None
-        Index of the component; None if all share what failed.
-    mass : ndarray (K,), optional
-        Of all components; added where it is known.
+        Index of the component; None if the components share the invalid parameter.
+    mass : ndarray of shape (K,), optional
+        Mass of all components, added by a caller that knows it.
     """
 
     def __init__(self, component: int | None, mass: Float | None = None) -> None:
@@ -360,7 +365,7 @@ class ComponentError(ValueError):
 
 
 def safe_ratio(sums: Float, mass: Float) -> Float:
-    """Sums / mass along the leading axis, zero where a component has no mass at all."""
+    """Sums (K, ...) over mass (K,), zero for components without mass."""
     shape = (-1,) + (1,) * (sums.ndim - 1)
     if mass.min() > 0.0:
         return sums / mass.reshape(shape)

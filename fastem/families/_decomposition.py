@@ -1,4 +1,4 @@
-"""Volumes, shapes and orientations of covariances, and whether these have the structure that three letters name.
+"""Volumes, shapes and orientations of covariances, and a check that covariances have a structure named by 3 letters.
 
 See `fastem.families._structures`.
 """
@@ -23,10 +23,10 @@ class Decomposition(NamedTuple):
     volumes : ndarray of shape (K,)
         det ** (1 / d).
     shapes : ndarray of shape (K, d)
-        Eigenvalues over the volume, of product 1. They descend, but where orientations are those of all components:
-        then their means over the components do; and where they are the axes, in the order of the features.
+        Eigenvalues divided by the volume; their product is 1. They are in descending order. If all components share the
+        orientation, the order is that of their means over the components; if it is the axes, that of the features.
     orientations : ndarray of shape (K, d, d)
-        Eigenvectors in columns, in the order of the shapes; the largest entry of each is positive.
+        Eigenvectors in columns, in the order of the shapes; the entry of largest absolute value in each is positive.
     """
 
     volumes: Float
@@ -35,7 +35,7 @@ class Decomposition(NamedTuple):
 
 
 def decompose(name: str, covariances: Float, factors: Float) -> Decomposition:
-    """Volumes, shapes and orientations of covariances (K, d, d) of a structure, and Cholesky factors of precisions."""
+    """Decompose covariances (K, d, d) of the structure `name`, given the precisions' Cholesky factors (K, d, d)."""
     values, frames = _eigen(name, covariances)
     volumes = np.exp(_log_volumes(factors))
     if name[0] == "E":
@@ -49,7 +49,7 @@ def decompose(name: str, covariances: Float, factors: Float) -> Decomposition:
 
 
 def _log_volumes(factors: Float) -> Float:
-    """Logarithms of det ** (1 / d), from triangular factors of the precisions."""
+    """Logarithms (K,) of det ** (1 / d), from triangular factors (K, d, d) of the precisions."""
     return np.asarray(-2.0 * log_determinants(factors) / factors.shape[-1])
 
 
@@ -68,18 +68,18 @@ def _eigen(name: str, covariances: Float) -> tuple[Float, Float]:
 
 
 def _signed(frames: Float) -> Float:
-    """Eigenvectors (..., d, d) whose largest entries are positive."""
+    """Eigenvectors (..., d, d), with signs that make the entry of largest absolute value positive."""
     largest = np.abs(frames).argmax(axis=-2)[..., None, :]
     return frames * np.sign(np.take_along_axis(frames, largest, axis=-2))
 
 
 def violation(name: str, factors: Float, eps: float) -> str | None:
-    """In words, what keeps covariances from being of a structure.
+    """Message on the first component whose covariance does not have the structure `name`, or None.
 
-    They are told by Cholesky factors (K, d, d) of the precisions, which were rounded to a precision `eps`, and keep
-    more digits of small eigenvalues than covariances do. Rounding of features with deviations s changes an eigenvalue,
-    in proportion, and a product with two eigenvectors by less than a small multiple of eps d and the sum of the
-    variance inflation factors.
+    The covariances are given by the Cholesky factors (K, d, d) of their precisions, rounded to the precision `eps`:
+    these keep more digits of small eigenvalues than covariances do. Relative to the features' deviations, rounding
+    changes an eigenvalue, or a product with two eigenvectors, by less than a small multiple of eps * d times the sum of
+    the variance inflation factors.
     """
     lower = np.ascontiguousarray(np.swapaxes(factors, 1, 2))
     covariances = covariance_from(lower)
@@ -96,7 +96,7 @@ def violation(name: str, factors: Float, eps: float) -> str | None:
 
 
 def _differences(name: str, covariances: Float, lower: Float) -> tuple[Float, Float, Float]:
-    """How far from each other volumes, shapes and orientations (K,) are that should be the same, in proportion."""
+    """Relative differences (K,) of volumes, shapes and orientations; zero for those that the structure lets vary."""
     none, volumes = np.zeros(len(covariances)), _log_volumes(lower)
     values, frames = _eigen(name, covariances)
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -110,7 +110,7 @@ def _differences(name: str, covariances: Float, lower: Float) -> tuple[Float, Fl
 
 
 def _largest_correlations(frames: Float, covariances: Float) -> Float:
-    """The largest correlation (K,) of features in other coordinates, which is zero if these are eigenvectors."""
+    """Largest correlation (K,) of the coordinates along `frames` (K, d, d), which is zero for eigenvectors."""
     rotated = np.swapaxes(frames, 1, 2) @ covariances @ frames
     deviations = np.sqrt(np.abs(rotated.diagonal(0, -2, -1)))
     correlations = rotated / (deviations[:, :, None] * deviations[:, None, :])

@@ -22,14 +22,14 @@ def _compiled() -> Callable[..., float]:
 
 
 class Incomplete(NamedTuple):
-    """What is known of rows with missing values beside the sums over all rows, see `fastem.kernels.student_t_missing`.
+    """Sums over rows with missing values beside the sums over all rows, see `fastem.kernels.student_t_missing`.
 
     Attributes
     ----------
     none : ndarray of shape (K, 5)
-        Parts of the sums from the second to the sixth that count as rows without any value.
+        Shares of rows without any value in the second to the sixth of the seven sums.
     counts : ndarray of shape (K, d)
-        Masses of rows that show 0, 1 ... d - 1 values.
+        Masses of rows with 0, 1, ..., d - 1 observed values.
     """
 
     none: Float
@@ -37,20 +37,20 @@ class Incomplete(NamedTuple):
 
     @property
     def hidden(self) -> Float:
-        """How many values are missing (K,)."""
+        """Number of missing values (K,), weighted by responsibilities."""
         n_features = self.counts.shape[1]
         return np.asarray((self.counts * np.arange(n_features, 0, -1)).sum(axis=1))
 
     def squares(self, sums: Float, inverse_df: Float) -> Float:
-        """Expected squared distances (K,) of all values, those that are missing included, times the rows' weights."""
+        """Sums (K,) of expected squared distances of complete rows, missing values included, times latent weights."""
         whole = sums[:, 1] - self.none[:, 0]
         return (1.0 + inverse_df * self.counts.shape[1]) * whole + self.none[:, 0] + self.hidden
 
     def by_number(self, mass: Float, sums: Float) -> tuple[Float, Float]:
-        """Masses (K, d) of rows that show 1, 2 ... d values, and sums (K, d, 7) that stand for theirs.
+        """Masses (K, d) of rows with 1, 2, ..., d observed values, and sums (K, d, 7) to use for them.
 
-        A likelihood needs of these how many rows and values they have: they stand with the rows that show the fewest
-        and the most values.
+        The likelihood depends on the sums only through their totals, and their totals times the numbers of values. So
+        all of them are assigned to the smallest and the largest number of values that occurs.
         """
         n_components, n_features = self.counts.shape
         complete = np.maximum(mass - self.counts.sum(axis=1), 0.0)
@@ -69,7 +69,7 @@ class Incomplete(NamedTuple):
 
 
 def log_normalisers(inverse_df: Float, n_features: int | NDArray[np.int64]) -> Float:
-    """What log-densities of t components have beside those of normal ones, at their centres: of the shape of these."""
+    """Log-densities of t components less those of normal ones, at the centres, broadcast over both arguments."""
     if not isinstance(n_features, int):
         at, numbers = np.broadcast_arrays(inverse_df, n_features)
         return _normalisers(at.flatten(), numbers.flatten()).reshape(at.shape)
@@ -77,6 +77,7 @@ def log_normalisers(inverse_df: Float, n_features: int | NDArray[np.int64]) -> F
 
 
 def _normalisers(inverse_df: Float, n_features: NDArray[np.int64]) -> Float:
+    """`log_normalisers` (J,) for arrays (J,)."""
     found = np.empty(len(inverse_df))
     _compiled()(NONE, NO_SUMS, inverse_df, n_features, NO_GROUP, NO_GROUP, NONE, NONE, found)
     return found
@@ -90,9 +91,10 @@ def climb(
     groups: tuple[NDArray[np.int64], NDArray[np.int64]],
     incomplete: Incomplete | None = None,
 ) -> tuple[Float, Float, float]:
-    """Inverse degrees of freedom (K,), factors of the scale matrices (K,), and by how much they raise the likelihood.
+    """Inverse degrees of freedom (K,), factors of the scale matrices (K,), and a bound of the likelihood's gain.
 
-    `groups` are numbers of those that share degrees of freedom, and a factor, which is 1 where the number is -1.
+    `mass` is (K,), `sums` (K, 7). `groups` are two arrays (K,) of group numbers: components with the same number share
+    degrees of freedom, or the factor of the scale matrix. The factor is 1 where the number is -1.
     """
     if incomplete is None:
         return _climb(mass, sums, inverse_df, np.full(len(mass), n_features), groups)
@@ -112,7 +114,7 @@ def _climb(
     n_features: NDArray[np.int64],
     groups: tuple[NDArray[np.int64], NDArray[np.int64]],
 ) -> tuple[Float, Float, float]:
-    """The same of components, or of components and numbers of values (J,)."""
+    """The same with J entries in all arrays: components, or pairs of a component and a number of observed values."""
     least = sums[:, 3] ** 2 / np.where(sums[:, 1] > 0.0, 3.0 * sums[:, 1], 1.0)  # of q^3 / 3, given q and q^2
     sums = np.column_stack([sums[:, :4], np.maximum(sums[:, 4], least), sums[:, 5]])
     found, scale, normalisers = (np.empty(len(mass)) for _ in range(3))
@@ -121,9 +123,10 @@ def _climb(
 
 
 def degrees_from(deficit: Float) -> Float:
-    """Degrees of freedom df whose weights have log(df / 2) - digamma(df / 2) = `deficit`, above 0.
+    """Solve log(df / 2) - digamma(df / 2) = deficit for the degrees of freedom df (K,), where `deficit` (K,) > 0.
 
-    That is the mean of w - 1 - log(w). By Newton's method for the logarithm, within the bounds of estimates.
+    `deficit` is the mean of w - 1 - log(w) over the latent weights w. Newton's method in log(df), within the bounds of
+    estimates.
     """
     least, most = 0.5 / degrees.LARGEST, 0.5 / degrees.SMALLEST
     half = np.clip(1.0 / np.maximum(deficit, 1.0 / most), least, most)  # 1 / (2 z) < log(z) - digamma(z) < 1 / z

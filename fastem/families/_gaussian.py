@@ -1,4 +1,4 @@
-"""Host algebra that the Gaussian families share."""
+"""Host functions that the Gaussian families share."""
 
 import math
 from typing import Any, TypeAlias
@@ -15,7 +15,7 @@ LOG_2_PI = math.log(2.0 * math.pi)
 
 
 def lower_inverse(covariance: Float, component: int | None) -> Float:
-    """Inverse of the lower Cholesky factor of `covariance` (d, d), of which the lower triangle is read.
+    """Inverse (d, d) of the lower Cholesky factor of `covariance` (d, d), whose lower triangle is read.
 
     Raises
     ------
@@ -30,20 +30,20 @@ def lower_inverse(covariance: Float, component: int | None) -> Float:
 
 
 def log_base(values: NDArray[Any]) -> Float:
-    """The powers of 2 pi in the density of rows with missing values: one half for each value that is there."""
+    """Logarithms (n,) of the powers of 2 pi in the densities of rows (n, d): one half for each observed value."""
     base: Float = -0.5 * LOG_2_PI * (~np.isnan(values)).sum(axis=1)
     return base
 
 
 def columns_of(params: Any) -> tuple[Float, Float]:
-    """Means (K, d) of densities of independent columns, whatever statistics are about, and inverse deviations."""
+    """Means (K, d) of the densities, which may differ from `params.means`, and inverse deviations (K, d)."""
     inverse = params.inverse_deviation
     by_column = inverse if inverse.ndim == 2 else np.repeat(inverse[:, None], params.means.shape[1], axis=1)
     return params.centres if hasattr(params, "centres") else params.offset / by_column, by_column
 
 
 def factors_of(params: Any) -> Factors:
-    """Means (K, d) that densities have, whatever their statistics are about, and factors L of V = L L' (K, d, d)."""
+    """Means (K, d) of the densities, which may differ from `params.means`, and factors L of V = L L' (K, d, d)."""
     n_components, n_features = params.means.shape
     if hasattr(params, "lower"):
         inverses = params.lower.reshape(-1, n_features, n_features)
@@ -55,13 +55,13 @@ def factors_of(params: Any) -> Factors:
 
 
 def largest_inverse_deviation(params: Any) -> float:
-    """How much a residual may grow when it is whitened."""
+    """Largest absolute entry of the matrices that whiten residuals."""
     inverse = params.lower if hasattr(params, "lower") else params.inverse_deviation
     return float(np.abs(inverse).max())
 
 
 def change_of_matrices(before: Any, after: Any) -> float:
-    """Largest change of means and covariances, whitened by the covariances before; these may be shared."""
+    """Largest change of means and of covariances (own or shared), whitened by the covariances before."""
     lower, n_features = before.lower, before.means.shape[1]
     means = np.matmul(lower, (after.means - before.means)[:, :, None])
     covariances = lower @ symmetric(after.covariances) @ np.swapaxes(lower, -1, -2) - np.eye(n_features)
@@ -69,7 +69,7 @@ def change_of_matrices(before: Any, after: Any) -> float:
 
 
 def change_of_variances(before: Any, after: Any) -> float:
-    """Largest change of means in deviations, and of variances in proportion; all columns may have one variance."""
+    """Largest change of means, in standard deviations, and of variances (one per column or component), relative."""
     inverse = before.inverse_deviation
     by_column = inverse if inverse.ndim == 2 else inverse[:, None]
     means = (after.means - before.means) * by_column
@@ -84,7 +84,7 @@ def covariance_from(lower: Float) -> Float:
 
 
 def inverse_deviations(variances: Float) -> Float:
-    """1 / sqrt(variances), component by component (leading axis); positive or ComponentError."""
+    """1 / sqrt(variances) for variances (K, ...); ComponentError for a component with one that is not positive."""
     by_component = variances.reshape(len(variances), -1)
     with np.errstate(divide="ignore", invalid="ignore"):
         inverse = 1.0 / np.sqrt(variances)
@@ -98,9 +98,9 @@ def inverse_deviations(variances: Float) -> Float:
 def lift_singletons(variances: Float, means: Float, mass: Float) -> Float:
     """Give components that hold a single row the variance that scikit-learn gives them.
 
-    There 10 eps is added to every mass, so that the variance of one row comes out as 10 eps mean^2 rather than zero; so
-    it does here, and a fit that passes through such a component goes on. Where this is zero too, or more rows than one
-    have collapsed, `inverse_deviations` raises.
+    scikit-learn adds 10 eps to every mass, so that the variance of one row becomes 10 eps mean^2 rather than zero. The
+    same value here lets a fit continue through such a component. `inverse_deviations` raises if this value is zero too,
+    or if a component of several rows has collapsed. All arrays have the shape of `variances`, or broadcast to it.
     """
     eps = np.finfo(np.float64).eps
     squares = means**2
@@ -109,7 +109,7 @@ def lift_singletons(variances: Float, means: Float, mass: Float) -> Float:
 
 
 def shift_squares(mass: Float, stats: Float, means: Float, to: Float) -> Float:
-    """Move first and second moments of each feature by itself from about `means` to about `to`."""
+    """Convert moments (2 K d,) of single features about `means` (K, d) into moments about `to` (K, d)."""
     moments = stats.reshape(len(means), 2, means.shape[1])
     difference, weight = to - means, mass[:, None]
     first = moments[:, 0] - weight * difference
@@ -118,21 +118,21 @@ def shift_squares(mass: Float, stats: Float, means: Float, to: Float) -> Float:
 
 
 def arrange_diagonal(first: Float, second: Float) -> Float:
-    """Moments (K, d) and (K, d, d) as statistics of columns by themselves."""
+    """Statistics (2 K d,) of single columns from moments (K, d) and (K, d, d)."""
     return np.stack([first, np.einsum("kii->ki", second)], axis=1).ravel()
 
 
 def squares_with_prior(mass: Float, stats: Float, means: Float, to: Float, conjugate: Conjugate) -> Float:
-    """Squared residuals (K, d) from `to`: of the rows, from moments about `means`, and of the prior's mean."""
+    """Squared residuals (K, d) about `to` (K, d): those of the rows, from moments about `means`, plus the prior's."""
     second = shift_squares(mass, stats, means, to).reshape(len(means), 2, -1)[:, 1]
     return second + conjugate.strength * (to - conjugate.mean) ** 2
 
 
 def log_normal(white: Float, log_determinant: Float, strength: float) -> float:
-    """Log-density of means whose covariance is that of their component over `strength`, summed over components.
+    """Log-density of means, summed over components, if their covariance is their component's divided by `strength`.
 
-    `white` (K, d) are their whitened distances to the prior's mean, `log_determinant` (K,) are those of the whitening.
-    Strength 0 leaves out what no strength could normalise.
+    `white` (K, d) are the whitened differences to the prior's mean, `log_determinant` (K,) those of the whitening
+    matrices. With strength 0 the prior is improper, and its normalising constant is left out.
     """
     constant = 0.5 * white.shape[1] * (math.log(strength) - LOG_2_PI) if strength > 0.0 else 0.0
     return float((constant + log_determinant).sum() - 0.5 * strength * (white**2).sum())
@@ -148,7 +148,7 @@ def log_inverse_wishart(lower: Float, conjugate: Conjugate) -> float:
 
 
 def log_inverse_gamma(inverse_deviation: Float, conjugate: Conjugate) -> float:
-    """Log-density of variances, each an inverse-Wishart of one feature, summed over them."""
+    """Log-density of variances, summed over them; each has an inverse-Wishart prior of one feature."""
     degrees = conjugate.degrees
     constant = 0.5 * degrees * np.log(0.5 * conjugate.scale) - gammaln(0.5 * degrees)
     logarithms = constant + (degrees + 2.0) * logarithm(inverse_deviation)
@@ -156,24 +156,24 @@ def log_inverse_gamma(inverse_deviation: Float, conjugate: Conjugate) -> float:
 
 
 def expected_diagonal(mass: Float, stats: Float, params: Any) -> float:
-    """Expected log-density from moments of each feature: constants, and squared residuals in units of the variances."""
+    """Expected log-density from moments (2 K d,): constants, and squared residuals divided by the variances."""
     n_components = len(mass)
     squares = stats.reshape(n_components, 2, -1)[:, 1] * params.inverse_deviation.reshape(n_components, -1) ** 2
     return float(mass @ params.log_constant - 0.5 * squares.sum())
 
 
 def pack_diagonal(params: Any) -> Float:
-    """Means and logarithms of the inverse deviations."""
+    """Means and logarithms of the inverse deviations, as a vector."""
     return np.concatenate([params.means.ravel(), logarithm(params.inverse_deviation).ravel()])
 
 
 def pack_matrices(params: Any) -> Float:
-    """Means and inverse Cholesky factors."""
+    """Means and inverse Cholesky factors, as a vector."""
     return np.concatenate([params.means.ravel(), pack_lower(params.lower).ravel()])
 
 
 def pack_lower(lower: Float) -> Float:
-    """Lower-triangular matrices (..., d, d) of positive diagonal as unconstrained numbers."""
+    """Unconstrained numbers (..., d (d + 1) / 2) from lower-triangular matrices (..., d, d) of positive diagonal."""
     rows, columns = np.tril_indices(lower.shape[-1])
     packed: Float = lower[..., rows, columns].copy()
     packed[..., rows == columns] = logarithm(packed[..., rows == columns])
@@ -191,7 +191,7 @@ def unpack_lower(packed: Float, n_features: int) -> Float:
 
 
 def describe_diagonal(params: Any) -> dict[str, Float]:
-    """Means, variances and inverse standard deviations, by the names that users know them by."""
+    """Means, variances and inverse standard deviations, by the names that users know."""
     return {
         "means": params.means,
         "covariances": params.covariances,

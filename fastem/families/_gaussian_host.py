@@ -1,4 +1,4 @@
-"""What fitted Gaussian components can be asked, whatever form their covariances have."""
+"""Host functions of Gaussian components, for every form of covariances."""
 
 import functools
 from typing import Any
@@ -29,7 +29,7 @@ DEGENERATE = (
 
 
 def host(form: str, axes: str) -> Host:
-    """Of components whose covariances have a form, and these axes."""
+    """Host functions of components whose covariances have the form `form` and the axes `axes`, see `Parameter`."""
     matrices = axes.endswith("dd")
     return Host(
         initial=(initial_locations(MEANS, nothing_wrong), _initial_precisions(form, axes)),
@@ -64,7 +64,7 @@ def _initial_precisions(form: str, axes: str) -> Initial:
 
 
 def improper(values: Float, called: str, *, matrices: bool) -> str | None:
-    """In scikit-learn's words, that precisions, or what else is `called` so, are not positive definite."""
+    """Error message, in scikit-learn's words, if the parameter `called` is not positive definite; None if it is."""
     if not matrices and (values <= 0.0).any():
         return f"'{called}' should be positive"
     if matrices and not all_positive_definite(values.reshape(-1, *values.shape[-2:])):
@@ -77,10 +77,10 @@ def all_positive_definite(matrices: NDArray[Any]) -> bool:
     diagonal = np.diagonal(matrices, axis1=1, axis2=2)
     if not (diagonal > 0.0).all():
         return False
-    unit = 1.0 / np.sqrt(diagonal)  # the features' units do not matter
+    unit = 1.0 / np.sqrt(diagonal)  # so that the features' units do not matter
     scaled = matrices * unit[:, :, None] * unit[:, None, :]
     asymmetry = np.abs(scaled - np.swapaxes(scaled, 1, 2))
-    symmetric = (asymmetry <= 1e-8 + 1e-5 * np.abs(scaled)).all()  # np.allclose, without its ceremony
+    symmetric = (asymmetry <= 1e-8 + 1e-5 * np.abs(scaled)).all()  # as np.allclose, but faster
     try:  # from the last feature to the first, as `factors_of_precisions` does
         np.linalg.cholesky(scaled[:, ::-1, ::-1])
     except np.linalg.LinAlgError:
@@ -89,18 +89,18 @@ def all_positive_definite(matrices: NDArray[Any]) -> bool:
 
 
 def factors_of_precisions(precisions: Float) -> Float:
-    """Upper-triangular U with precision = U U', by the Cholesky factor of the matrix with rows and columns reversed."""
+    """Upper-triangular U (..., d, d) with precision = U U', from the Cholesky factor in reversed order of features."""
     factor = np.linalg.cholesky(precisions[..., ::-1, ::-1])
     return np.ascontiguousarray(factor[..., ::-1, ::-1])
 
 
 def precisions_of(factors: NDArray[Any]) -> NDArray[Any]:
-    """Precisions (..., d, d) from their Cholesky factors."""
+    """Precisions (..., d, d) from their Cholesky factors (..., d, d)."""
     return factors @ np.swapaxes(factors, -1, -2)
 
 
 def attributes(axes: str, described: Described) -> dict[str, Float]:
-    """Precisions, of the shape of the covariances."""
+    """Precisions, in the shape of the covariances."""
     factors = described["precisions_cholesky"]
     return {"precisions": precisions_of(factors) if axes.endswith("dd") else factors**2}
 
@@ -108,7 +108,7 @@ def attributes(axes: str, described: Described) -> dict[str, Float]:
 def sample(
     axes: str, described: Described, component: int, n_samples: int, random_state: np.random.RandomState
 ) -> NDArray[Any]:
-    """Rows of one component, drawn as scikit-learn draws them."""
+    """Draw rows (n_samples, d) of one component as scikit-learn does."""
     mean, covariances = described["means"][component], described["covariances"]
     covariance = covariances[component] if axes.startswith("k") else covariances
     if axes.endswith("dd"):
@@ -119,7 +119,7 @@ def sample(
 
 
 def marginal(axes: str, described: Described, columns: Columns) -> dict[str, Float]:
-    """Some columns: parts of means and covariances."""
+    """Means and covariances of some columns."""
     covariances = described["covariances"]
     if axes.endswith("dd"):
         covariances = covariances[..., columns, :][..., columns]
@@ -129,7 +129,7 @@ def marginal(axes: str, described: Described, columns: Columns) -> dict[str, Flo
 
 
 def conditional(described: Described, rest: Columns, given: Columns, values: Float) -> dict[str, Float]:
-    """The other columns, given values of some: their block of the precisions stays."""
+    """Parameters of columns `rest` given `values` (g,) of the columns `given`: a block of the joint precisions."""
     parts = regression(described, rest, given)
     precisions = precisions_of(described["precisions_cholesky"])[..., rest, :][..., rest]
     means = parts.intercept + parts.slope @ values
@@ -137,7 +137,7 @@ def conditional(described: Described, rest: Columns, given: Columns, values: Flo
 
 
 def regression(described: Described, target: Columns, given: Columns) -> Regression:
-    """How all other columns depend on the given ones."""
+    """Linear regression of the target columns on the given ones, which are all the others."""
     means = described["means"]
     shape = (len(means), len(target), len(given))
     rows = precisions_of(described["precisions_cholesky"])[..., target, :]
@@ -148,12 +148,12 @@ def regression(described: Described, target: Columns, given: Columns) -> Regress
 
 
 def independent(described: Described, rest: Columns, given: Columns, values: Float) -> dict[str, Float]:
-    """The other columns, which values of some tell nothing about."""
+    """Parameters of the other columns, which do not depend on the given values."""
     return {name: array[:, rest] if array.ndim == 2 else array for name, array in described.items()}
 
 
 def regression_of_independent(described: Described, target: Columns, given: Columns) -> Regression:
-    """Means and variances, whatever is given."""
+    """Means and variances of the target columns, which do not depend on the given columns."""
     means = described["means"]
     variances = described["covariances"].reshape(len(means), -1)
     variances = np.broadcast_to(variances, means.shape)[:, target]
@@ -161,7 +161,7 @@ def regression_of_independent(described: Described, target: Columns, given: Colu
 
 
 def scatter(axes: str, described: Described) -> Float:
-    """Covariances of all components, as matrices."""
+    """Covariances of all components as matrices (K, d, d)."""
     (n_components, n_features), covariances = described["means"].shape, described["covariances"]
     if not axes.endswith("dd"):
         covariances = covariances.reshape(n_components, -1)[:, :, None] * np.eye(n_features)
@@ -169,7 +169,7 @@ def scatter(axes: str, described: Described) -> Float:
 
 
 def _total_scatter(described: dict[str, Float], rows: StartRows) -> dict[str, Float]:
-    """Shared covariance of a start that assigns one row to each component, as scikit-learn has it."""
+    """Replace the shared covariance of a start that assigns one row to each component, as scikit-learn does."""
     if not (rows.few and rows.plain):
         return described
     mass, means = rows.shares * rows.weights.sum(), described["means"] + rows.origin
@@ -180,10 +180,10 @@ def _total_scatter(described: dict[str, Float], rows: StartRows) -> dict[str, Fl
 
 
 def total_scatter(values: NDArray[Any], weights: Float, mass: Float, means: Float) -> Float:
-    """Scatter (d, d) of which scikit-learn makes a shared covariance where not every row is assigned.
+    """Scatter (d, d) from which scikit-learn computes a shared covariance if only some rows are assigned.
 
-    It takes all rows' second moments about zero, not only those of the assigned rows. That is no estimate of anything,
-    but a start like any other, and the same seed shall give the same start.
+    It takes the second moments about zero of all rows, not only of the assigned ones. The result estimates no parameter
+    of the model, but it serves as a start, and the same seed must give the same start as in scikit-learn.
     """
     values = values.astype(np.float64, copy=False)
     return np.asarray((values * weights[:, None]).T @ values - (means * mass[:, None]).T @ means)

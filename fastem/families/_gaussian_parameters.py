@@ -1,4 +1,4 @@
-"""What the parameters of Gaussian components must look like, and whether covariances and precisions are the same."""
+"""Parameters of Gaussian components, and checks that their covariances and precisions agree."""
 
 import functools
 import math
@@ -22,9 +22,9 @@ from fastem.families._parameters import (
 )
 
 MEANS = Parameter("means", "kd", FINITE, free=vectors)
-# Times the precision of numbers, and the sum of the variance inflation factors: 70 is the largest that was seen of
-# 40 000 covariances of 1 to 100 features, of condition up to 1e16, whose factors were computed in the ways of a fit, of
-# scikit-learn's and of `precisions_init`; rounded to float32 they differ by 3.
+# Tolerances of the checks, as multiples of the precision of numbers times the sum of the variance inflation factors. 70
+# is the largest multiple observed for 40 000 covariances of 1 to 100 features, of condition up to 1e16, whose factors
+# were computed as in a fit, by scikit-learn and from `precisions_init`; for rounding to float32 it is 3.
 COMPUTED, ROUNDED = 2.0**12, 2.0**8
 EPS = float(np.finfo(np.float64).eps)
 SMALLEST_NORMAL = tuple(float(np.finfo(dtype).tiny) for dtype in (np.float64, np.float32))
@@ -32,7 +32,7 @@ SMALLEST = tuple(float(np.finfo(dtype).smallest_subnormal) for dtype in (np.floa
 
 
 def of_matrices(axes: str) -> tuple[Parameter, ...]:
-    """Means, and matrices of all components ("kdd") or one ("dd")."""
+    """Means, and covariance matrices with axes "kdd" (one per component) or "dd" (shared)."""
     shared = axes == "dd"
     free = one_symmetric_matrix if shared else symmetric_matrices
     return (
@@ -43,7 +43,7 @@ def of_matrices(axes: str) -> tuple[Parameter, ...]:
 
 
 def of_variances(axes: str) -> tuple[Parameter, ...]:
-    """Means, and variances of all columns ("kd") or components ("k"); in float32 a variance may be rounded to zero."""
+    """Means, and variances per column ("kd") or component ("k"); a variance in float32 may be rounded to zero."""
     free = vectors if axes == "kd" else numbers
     return (
         MEANS,
@@ -53,7 +53,7 @@ def of_variances(axes: str) -> tuple[Parameter, ...]:
 
 
 def complete_matrices(described: dict[str, Float]) -> dict[str, Float]:
-    """Covariances from factors of the precisions, or these from those."""
+    """Add covariances computed from factors of the precisions, or these factors computed from covariances."""
     if "precisions_cholesky" not in described:
         covariances = described["covariances"]
         matrices = covariances.reshape(-1, *covariances.shape[-2:])
@@ -64,7 +64,7 @@ def complete_matrices(described: dict[str, Float]) -> dict[str, Float]:
 
 
 def complete_variances(described: dict[str, Float]) -> dict[str, Float]:
-    """Variances from inverse deviations, or these from those."""
+    """Add variances computed from inverse deviations, or inverse deviations computed from variances."""
     if "precisions_cholesky" not in described:
         return {**described, "precisions_cholesky": _gaussian.inverse_deviations(described["covariances"])}
     with np.errstate(over="ignore", under="ignore"):
@@ -72,11 +72,11 @@ def complete_variances(described: dict[str, Float]) -> dict[str, Float]:
 
 
 def contradiction_of_matrices(described: dict[str, Float], eps: float) -> str | None:
-    """Whether covariance times precision is not the identity, tried on one vector v (Freivalds, 1979).
+    """Message if covariance times precision is not the identity, checked by one vector v (Freivalds, 1979).
 
-    In units of each feature's deviation s, so that these do not matter. Rounding to `eps` changes S P v by less than a
-    small multiple of eps s (s' |U| |U'| s), which the trace of the inverse correlation matrix bounds: the sum of the
-    features' variance inflation factors.
+    Differences are measured in units of each feature's deviation s, so that the units of features do not matter.
+    Rounding to `eps` changes S P v by less than a small multiple of eps s (s' |U| |U'| s). The trace of the inverse
+    correlation matrix, which is the sum of the features' variance inflation factors, bounds the factor in parentheses.
     """
     covariances, factors = described["covariances"], described["precisions_cholesky"]
     tiny = SMALLEST_NORMAL[eps > EPS]  # variances below it have fewer digits
@@ -91,7 +91,7 @@ def contradiction_of_matrices(described: dict[str, Float], eps: float) -> str | 
 
 
 def contradiction_of_variances(described: dict[str, Float], eps: float) -> str | None:
-    """Whether variances are not those of the inverse deviations."""
+    """Message if variances and inverse deviations do not agree."""
     variances = described["covariances"]
     smallest = SMALLEST[eps > EPS]
     with np.errstate(all="ignore"):
@@ -101,6 +101,7 @@ def contradiction_of_variances(described: dict[str, Float], eps: float) -> str |
 
 
 def _words(agree: NDArray[np.bool_], *, shared: bool) -> str | None:
+    """Message on the first component whose row of `agree` (K, ...) is not all true, or None."""
     if agree.all():
         return None
     place = "" if shared else f" in component {np.flatnonzero(~agree.all(axis=1))[0]}"
@@ -112,6 +113,6 @@ def _words(agree: NDArray[np.bool_], *, shared: bool) -> str | None:
 
 @functools.lru_cache(16)
 def _vector(n_features: int) -> Float:
-    """Numbers of size 1 to 2 (d, 1), of either sign."""
+    """Random vector (d, 1) of numbers with absolute values from 1 to 2 and either sign."""
     random = np.random.default_rng(n_features)
     return np.asarray(random.choice([-1.0, 1.0], (n_features, 1)) * random.uniform(1.0, 2.0, (n_features, 1)))

@@ -1,6 +1,6 @@
-"""What a family can say of fitted components, as functions that users' methods call.
+"""The interface of a family's functions on fitted components, which users' methods call.
 
-Parameters are given as `Family.describe` has them: by name, in float64, in the coordinates of the data.
+Parameters are given as `Family.describe` returns them, by name and in float64, but in the coordinates of the data.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,9 +18,9 @@ NO_OTHERS: Mapping[str, Any] = {}
 
 
 class Regression(NamedTuple):
-    """How each component's targets depend on the columns that are given: mean intercept + slope x, and variances.
+    """Regression of each component's target columns on given columns: mean intercept + slope x, and variances.
 
-    `inflation` (values (n, g)) -> (n, K) is what variances are multiplied by where they depend on the given values too.
+    `inflation` (values (n, g)) -> (n, K) gives factors of the variances, if these depend on the given values.
     """
 
     intercept: Float  # (K, t)
@@ -30,22 +30,22 @@ class Regression(NamedTuple):
 
 
 class Initial(NamedTuple):
-    """How a user gives a parameter to start from, and to fix.
+    """An argument by which a user gives initial values of a parameter, which `fixed` can keep.
 
     Attributes
     ----------
     fixes : str
-        What it is called in `fixed`: the name of a parameter of the family.
+        Name of the parameter in `fixed` and in the family.
     argument : str
-        The parameter of the constructor.
+        Name of the constructor's parameter.
     called : str
-        What messages call its values.
+        Name of the values in messages.
     axes : str
         See `Parameter`.
     complaint : callable (values) -> str or None
-        In words, what is wrong with values of the right shape.
+        Error message for values of the right shape that are not valid.
     described : callable (values) -> dict
-        Described parameters of these values; others follow from them.
+        Converts the values to described parameters, from which the others follow.
     """
 
     fixes: str
@@ -57,22 +57,22 @@ class Initial(NamedTuple):
 
 
 class StartRows(NamedTuple):
-    """What the estimates of a start were made from.
+    """The rows and settings from which a start was estimated.
 
     Attributes
     ----------
     values : ndarray of shape (n, d)
-        In the coordinates and the type of the data; NaN where something is missing.
+        In the coordinates and the type of the data; missing values are NaN.
     weights : ndarray of shape (n,)
     origin : ndarray of shape (d,)
-        Which described locations are about.
+        Origin to which described locations are relative.
     shares : ndarray of shape (K,)
-        Mixing weights that were estimated.
+        Estimated mixing weights.
     few : bool
-        Whether only some of the rows, one for each component, were assigned to components.
+        Whether only one row for each component was assigned to it.
     reg_covar : float
     plain : bool
-        Whether nothing is missing and no prior was taken.
+        Whether no value is missing and no prior was used.
     """
 
     values: NDArray[Any]
@@ -85,39 +85,39 @@ class StartRows(NamedTuple):
 
 
 class Host(NamedTuple):
-    """What can be asked of fitted components.
+    """Functions of fitted components.
 
     Attributes
     ----------
     initial : tuple of Initial
-        What a user may start from.
+        Arguments for initial values.
     sample : (described, component, n_samples, random_state) -> rows (n_samples, d)
     marginal : (described, columns) -> described
         Parameters of some columns; those that follow from others may be left out.
     conditional : (described, rest, given, values (g,)) -> described
-        Those of the other columns, given values of some.
+        Parameters of the columns `rest`, given values of the columns `given`.
     regression : (described, target, given) -> Regression
     hidden : (params) -> (means (K, d), factors (K, d, d) of covariances), or None
-        By which the missing values of a row depend on the others, as those of a normal vector do; None if columns are
-        independent: then `cells` is used.
+        Means and covariances by which the missing values of a row depend on the observed ones, as in a normal vector.
+        None if columns are independent: then `cells` is used.
     inverse_df : (params) -> (K,), or None
-        Of components that are `hidden`: 1 / df, 0 for normal ones, by which missing values of far rows spread more;
-        None if all are normal.
+        For components with `hidden`: 1 / df, by which missing values of distant rows vary more; 0 for normal
+        components. None if all are normal.
     cells : (described, components (...), random_state or None) -> values (..., d)
-        Draws of all columns from some components, or their expectations.
+        Draws of all columns from the given components; without a random state, their means.
     attributes : (described) -> dict
         Further fitted attributes, without their trailing underscore, which no method reads.
     adjust_start : (described, StartRows) -> described, or None
-        What a fit starts with in place of the estimates of a start, where these would not do; locations are about
+        Replaces the estimates of a start where EM could not start from them. Locations are relative to
         `StartRows.origin`.
     degenerate : str
-        What an error says of components that have no valid parameters, and what to do.
-    scatter : (described) -> ndarray (K, d, d)
-        Covariances of the components, or what plots and tables show in their place.
+        Error message for components without valid parameters, with advice.
+    scatter : (described) -> ndarray of shape (K, d, d)
+        Covariances of the components, or scale matrices that plots and tables show instead.
     of_columns : mapping of str to object
-        Parameters of the constructor that mixtures of some of the columns have, if not those of all columns.
+        Parameters of the constructor that differ between a mixture of all columns and a mixture of some columns.
     unit : str
-        What plots call the root of a variance of these.
+        Name in plots of the square root of a diagonal entry of `scatter`.
     discrete : bool
         Whether values are whole numbers, which plots show as bars.
     """
@@ -140,10 +140,10 @@ class Host(NamedTuple):
 
 
 def initial_locations(parameter: Parameter, complaint: Callable[[Float], str | None]) -> Initial:
-    """How means, rates and so on are given: as they are."""
+    """Argument for initial means, rates or probabilities, which needs no conversion."""
     name = parameter.name
     return Initial(name, f"{name}_init", name, parameter.axes, complaint, lambda values: {name: values})
 
 
 def nothing_wrong(values: Float) -> None:
-    """Any finite numbers will do."""
+    """Accept any finite numbers."""

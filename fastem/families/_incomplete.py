@@ -1,4 +1,4 @@
-"""Host algebra of vectors that are seen incompletely, as normal components have it, and those made from them."""
+"""Host functions of incompletely observed vectors, for Gaussian components and for t components."""
 
 import math
 from typing import Any, NamedTuple
@@ -12,12 +12,12 @@ from fastem.families._contract import Float, Params
 from fastem.families._gaussian import Factors, factors_of
 from fastem.kernels.incomplete import APART, LANES
 
-SINGULAR = 1e-6  # singular value of the factor of a correlation matrix, whose square is near to its rounding
-PROJECTIONS = 64  # of an array, that their sizes are told by
+SINGULAR = 1e-6  # singular value of the factor of a correlation matrix; its square is near the rounding error
+PROJECTIONS = 64  # number of projections from which the size of their entries is estimated
 
 
 class IncompleteParams(NamedTuple):
-    """What passes read; matrices are padded to an even size."""
+    """Parameters that passes read; matrices are padded to an even size."""
 
     centres: Float  # (K, d)
     covariances: Float  # (K, d, d), in the columns' units; not read if there are projections
@@ -25,12 +25,12 @@ class IncompleteParams(NamedTuple):
     units: Float  # (K, m), powers of two that observed columns are multiplied by
     log_units: Float  # (K, m), their logarithms
     log_constant: Float  # (K,)
-    log_widths: Float  # (m,), of a background, see `fastem.families.background`
+    log_widths: Float  # (m,), of a background's box, see `fastem.families.background`
     layout: NDArray[np.int64]  # observed columns, features, whether there are errors, whether there are projections
 
 
 def prepare(params: Params, rows: Any) -> IncompleteParams:
-    """Parameters for rows of a kind."""
+    """Parameters of the passes for rows like `rows`, a `Rows`: with or without errors and projections."""
     centres, lower = factors_of(params)
     n_components, n_features = centres.shape
     m, projected = rows.values.shape[1], rows.projection.shape[0] > 0
@@ -49,20 +49,20 @@ def prepare(params: Params, rows: Any) -> IncompleteParams:
 
 
 def _lengths(matrices: Float) -> Float:
-    """Lengths of rows (..., d, d), whose squares may overflow."""
+    """Euclidean norms (..., d) of the rows of matrices (..., d, d), without overflow of squares."""
     largest = np.abs(matrices).max(axis=-1, keepdims=True)
     largest = np.where(largest > 0.0, largest, 1.0)
     return np.asarray(largest[..., 0] * np.sqrt(((matrices / largest) ** 2).sum(axis=-1)))
 
 
 def _largest(projection: Float) -> Float:
-    """Largest absolute entries (m * d,) of projections: of some rows, as their sizes tell."""
+    """Largest absolute entries (m * d,) of projections (n, m * d), from some of them where all these are positive."""
     some = np.abs(projection[:: -(-len(projection) // PROJECTIONS)]).max(axis=0)
     return some if some.all() else np.asarray(np.abs(projection).max(axis=0))
 
 
 def singular(params: Params) -> int | None:
-    """The component whose covariance is nearest to singular, if factors of parts of it may have failed."""
+    """The component whose covariance is nearest to singular, if factorisations of blocks of it may have failed."""
     lower = factors_of(params)[1]
     scaled = lower / _lengths(lower)[:, :, None]  # of correlation matrices
     smallest = np.linalg.svd(scaled, compute_uv=False)[:, -1]
@@ -71,13 +71,13 @@ def singular(params: Params) -> int | None:
 
 
 def n_raw(n_features: int, n_components: int) -> int:
-    """Numbers that a pass sums: each lane by itself."""
+    """Number of sums of a pass, which keeps those of each lane apart."""
     size = _even(n_features)
     return n_components * (size + size**2) * LANES
 
 
 def expand_sums(lower: Float, raw: Float) -> tuple[Float, Float]:
-    """First moments (K, d), and what second ones exceed the covariances times the mass by, from what a pass sums."""
+    """First moments (K, d), and second moments (K, d, d) less covariances times mass, from the sums of a pass."""
     n_components, n_features = lower.shape[:2]
     size = _even(n_features)
     sums = raw.reshape(n_components, size + size**2, LANES).sum(axis=2)
@@ -87,9 +87,10 @@ def expand_sums(lower: Float, raw: Float) -> tuple[Float, Float]:
 
 
 class PatternParams(NamedTuple):
-    """Complete rows' parameters of P patterns with m values each, by the names that full covariances have.
+    """Parameters of P patterns of m observed values each, by the names of `gaussian_full.FullParams`.
 
-    `lower` are the inverse Cholesky factors L of their covariances V, and `loading` is what V L' of all features is.
+    `lower` are the inverse Cholesky factors L of the observed values' covariances. `loading` is C L', with the
+    covariances C (d, m) of all features with the observed ones.
     """
 
     means: Float  # (P, K, m)
@@ -100,7 +101,10 @@ class PatternParams(NamedTuple):
 
 
 def marginal(factors: Factors, log_weights: Float, columns: NDArray[np.int64]) -> PatternParams:
-    """Parameters of the values that rows of each pattern have, with the weights, without powers of 2 pi."""
+    """Parameters of the observed values of each pattern, given by its columns (P, m).
+
+    Their constants contain the logarithms of the weights (K,), and no powers of 2 pi.
+    """
     centres, lower = factors
     covariances = product(lower, np.swapaxes(lower, 1, 2))
     across = np.moveaxis(covariances[:, :, columns], 2, 0)

@@ -1,4 +1,4 @@
-"""What the parameters of a family must look like: each family declares it, `fastem.em.parameters` checks it."""
+"""Declarations of a family's parameters: shapes, domains and free numbers; `fastem.em.parameters` checks values."""
 
 import functools
 import math
@@ -12,7 +12,7 @@ Float = NDArray[np.float64]
 
 
 class Domain(NamedTuple):
-    """Values that a parameter may have: in words, and as a test of an array, or of the part of one component."""
+    """Values that a parameter may have: in words, and as a test of an array or of one component's part of it."""
 
     words: str
     holds: Callable[[Float], bool]
@@ -24,14 +24,14 @@ class Parameter(NamedTuple):
     Attributes
     ----------
     name : str
-        As `Family.describe` calls it.
+        Name in the result of `Family.describe`.
     axes : str
         A letter for each axis: "k" for components, "d" for features, or a digit. Without "k" all components share it.
     domain : Domain
     follows_from : str, optional
-        Another parameter that it is computed from where it is not given.
+        Another parameter from which it is computed if it is not given.
     free : callable (n_free, n_components, n_features) -> int
-        How many numbers a fit is free to choose, if the parameter is not fixed in `n_free` of the components.
+        Number of values that a fit estimates, if the parameter is estimated in `n_free` of the components.
     together : bool
         Whether it is fixed in all components or in none.
     """
@@ -44,7 +44,7 @@ class Parameter(NamedTuple):
     together: bool = False
 
     def shape(self, n_components: int, n_features: int) -> tuple[int, ...]:
-        """The shape that it must have."""
+        """Shape of its array."""
         sizes = {"k": n_components, "d": n_features}
         return tuple(sizes[axis] if axis in sizes else int(axis) for axis in self.axes)
 
@@ -55,22 +55,22 @@ class Parameter(NamedTuple):
 
     @property
     def shared(self) -> bool:
-        """Whether all components have the same."""
+        """Whether all components have the same value."""
         return "k" not in self.axes
 
 
 def vectors(n_free: int, n_components: int, n_features: int) -> int:
-    """Free numbers of a vector a component."""
+    """Free numbers of one vector per component."""
     return n_free * n_features
 
 
 def numbers(n_free: int, n_components: int, n_features: int) -> int:
-    """Free numbers of a number a component."""
+    """Free numbers of one number per component."""
     return n_free
 
 
 def symmetric_matrices(n_free: int, n_components: int, n_features: int) -> int:
-    """Free numbers of a symmetric matrix a component."""
+    """Free numbers of one symmetric matrix per component."""
     return n_free * n_features * (n_features + 1) // 2
 
 
@@ -80,15 +80,16 @@ def one_symmetric_matrix(n_free: int, n_components: int, n_features: int) -> int
 
 
 def count_free(parameters: Sequence[Parameter], sizes: tuple[int, int], n_free: Mapping[str, int]) -> int:
-    """Number of free parameters beside the weights.
+    """Number of free parameters without the weights.
 
-    `sizes` are the numbers of components and features, `n_free` the components in which a parameter is not fixed, by
-    name: all if it is not named.
+    `sizes` are the numbers of components and features. `n_free` gives, by the parameter's name, the number of
+    components in which it is estimated: all components for a name that is not there.
     """
     return sum(parameter.free(n_free.get(parameter.name, sizes[0]), *sizes) for parameter in parameters)
 
 
 def _triangular(matrices: Float) -> bool:
+    """Whether matrices (..., d, d) are finite and upper-triangular, with a positive diagonal."""
     rows, columns = _below_diagonal(matrices.shape[-1])
     upper = not matrices[..., rows, columns].any()
     return upper and matrices.diagonal(0, -2, -1).min() > 0.0 and bool(np.isfinite(matrices).all())

@@ -1,4 +1,4 @@
-"""What users see of covariances of a structure: their parameters, and what these can be asked."""
+"""Parameters and host functions of Gaussian components whose covariances have a structure such as "VEV"."""
 
 import functools
 
@@ -10,13 +10,13 @@ from fastem.families._decomposition import decompose, violation
 from fastem.families._host import Described, Host, StartRows
 from fastem.families._parameters import FINITE, TRIANGULAR, Parameter
 
-BY_COMPONENT = ("VII", "VVI", "VVV")  # that share nothing
-# Structures that some of the columns need not have, and what they have.
+BY_COMPONENT = ("VII", "VVI", "VVV")  # structures in which components share nothing
+# Structures that the covariances of some of the columns may not have, and the structure that these have instead.
 OF_COLUMNS = {"EVI": "VVI", **dict.fromkeys(("EVE", "VVE", "EEV", "VEV", "EVV"), "VVV")}
 
 
 def parameters(name: str) -> tuple[Parameter, ...]:
-    """Means and matrices; unless components share nothing, these are fixed together."""
+    """Means and matrices; if components share anything, `fixed` keeps the matrices of all components or of none."""
     free = functools.partial(n_free_numbers, name)
     return (
         _gaussian_parameters.MEANS,
@@ -26,20 +26,20 @@ def parameters(name: str) -> tuple[Parameter, ...]:
 
 
 def n_free_numbers(name: str, n_free: int, n_components: int, n_features: int) -> int:
-    """Volumes, shapes and orientations that are free; a letter says whether there is one for each component."""
+    """Number of free volumes, shapes and orientations: for each letter one (E), one per component (V) or none (I)."""
     sizes = (1, n_features - 1, n_features * (n_features - 1) // 2)
     counts = {"E": min(n_free, 1), "V": n_free, "I": 0}
     return sum(counts[letter] * size for letter, size in zip(name, sizes, strict=True))
 
 
 def contradiction(name: str, described: dict[str, Float], eps: float) -> str | None:
-    """Whether covariances are not those of the precisions, or not of the structure."""
+    """Message if covariances and precisions do not agree, or if the covariances do not have the structure."""
     contradicts = _gaussian_parameters.contradiction_of_matrices(described, eps)
     return contradicts or violation(name, described["precisions_cholesky"], eps)
 
 
 def host(name: str, base: Host) -> Host:
-    """What can be asked of components of a structure; `base` is that of the family with the same passes."""
+    """Host functions of components with the structure `name`; `base` are those of the family with the same passes."""
     of_matrices = _gaussian_host.host(name, "kdd")
     locations, precisions = of_matrices.initial
 
@@ -61,7 +61,7 @@ def _structure_complaint(name: str, described: dict[str, Float]) -> str | None:
 
 
 def adjust_start(base: Host, described: dict[str, Float], rows: StartRows) -> dict[str, Float]:
-    """What the other family starts with, with what all components share for each of them."""
+    """Adjust a start as the family with the same passes does, and repeat shared matrices for each component."""
     assert base.adjust_start is not None
     adjusted = base.adjust_start(described, rows)
     n_components = len(described["means"])

@@ -1,24 +1,25 @@
 """Covariances of Gaussian components that share their volume, shape or orientation: maximum likelihood.
 
-A covariance is lambda D A D': its volume lambda = det ** (1 / d), its shape, a diagonal matrix A of determinant 1, and
-its orientation, a rotation D. Each may be the same for all components (E) or vary (V), shape and orientation may be
-those of the identity (I): three letters name a structure (Banfield and Raftery, 1993). Estimates are those of Celeux
-and Govaert (1995).
+A covariance is lambda D A D'. Its volume is lambda = det ** (1 / d), its shape is A, a diagonal matrix of determinant
+1, and its orientation is D, a rotation. Each may be equal for all components (E) or vary (V), and shape and orientation
+may be the identity (I): three letters name a structure (Banfield and Raftery, 1993). Estimates are those of Celeux and
+Govaert (1995).
 
-Each function takes the share of each component in the mass (K,), its average scatter S_k about its mean, and the
-covariances before, of the same structure; it returns covariances for which
+Each function takes the shares (K,) of the components in the mass, their average scatters S_k about their means, and the
+covariances before the M-step, of the same structure. Covariances and scatters are (K, d, d), or (K, d) or (K,) where
+they are diagonal. The function returns covariances for which
 
     - sum_k share_k (log det C_k + trace(S_k inv(C_k)))
 
-is no smaller than before: its maximum for EII, EEI, EVI, EEV and EVV. The others iterate, from the covariances before.
-VEI, VEE and VEV alternate between volumes and what is shared, which leads to the one maximum there is: the objective is
-convex in logarithms, for VEE along geodesics. For EVE and VVE shapes alternate with rotations in one plane after the
-other, each to its exact minimum, as Flury and Gautschi (1986) do. A sweep over all planes costs K d^3 operations; near
-the structure five arrive, where the majorisation-minimisation of Browne and McNicholas (2014), which decomposes a
-matrix in every step, takes hundreds of steps.
+is no smaller than before: its maximum for EII, EEI, EVI, EEV and EVV. The others iterate from the covariances before.
+VEI, VEE and VEV alternate between volumes and the shared part. That leads to the only maximum, because the negative
+objective is convex in logarithms, for VEE along geodesics. EVE and VVE alternate between shapes and rotations in one
+plane after the other, each to its exact minimum (Flury and Gautschi, 1986). A sweep over all planes costs K d^3
+operations. Near the structure five sweeps converge, where the majorisation-minimisation of Browne and McNicholas
+(2014), which decomposes a matrix in every step, takes hundreds of steps.
 
-Where a scale does not matter it does not enter: volumes are proportions of another's, so that a change of the data's
-unit by a power of two changes no bit of the result but its exponents.
+Computations use ratios of volumes only, so that a change of the data's unit by a power of two changes only the
+exponents of the result.
 
 References
 ----------
@@ -43,17 +44,17 @@ from fastem.kernels.jit import specialise
 
 Estimate = Callable[[Float, Float, Float], Float]
 
-ALTERNATIONS = 50, 1e-10  # of proportions and what is shared, and the change that ends them
-SWEEPS = 20, 1e-9  # of rotations, and the largest sine after which they end: else EM goes on from there
+ALTERNATIONS = 50, 1e-10  # largest number of alternations, and the relative change that ends them
+SWEEPS = 20, 1e-9  # largest number of sweeps of rotations, and the sine that ends them; EM continues from the result
 
 
 def pooled(shares: Float, averages: Float) -> Float:
-    """Weighted mean over the components."""
+    """Weighted mean (...) of `averages` (K, ...) over the components."""
     return np.einsum("k,k...->...", shares, averages)
 
 
 def shared(shares: Float, averages: Float, before: Float) -> Float:
-    """EII, EEI: variances that all components share."""
+    """EII, EEI: variances that all components share, in the shape of `averages`."""
     return np.broadcast_to(pooled(shares, averages), averages.shape).copy()
 
 
@@ -113,39 +114,39 @@ def vve(shares: Float, averages: Float, before: Float) -> Float:
 
 DIAGONAL: dict[str, Estimate] = {"VEI": vei, "EVI": evi}
 FULL: dict[str, Estimate] = {"VEE": vee, "EVE": eve, "VVE": vve, "EEV": eev, "VEV": vev, "EVV": evv}
-ONE = ("EII", "EEI")  # which have one covariance, that is averaged
+ONE = ("EII", "EEI")  # structures with one covariance, the average over the components
 ESTIMATES = {"EII": shared, "EEI": shared, **DIAGONAL, **FULL}
 
 
 def relative_volumes(scales: Float) -> Float:
-    """Geometric means of positive numbers (K, d), over that of the first component."""
+    """Geometric means (K,) of positive numbers (K, d), divided by that of the first component."""
     relative = np.empty(len(scales))
     _relative_volumes()(np.ascontiguousarray(_positive(scales)), relative)
     return relative
 
 
 def eigen(matrices: Float) -> tuple[Float, Float]:
-    """Eigenvalues (K, d), ascending and not negative, and eigenvectors (K, d, d) of positive semidefinite matrices."""
+    """Eigenvalues (K, d), ascending and not negative, and eigenvectors (K, d, d) of semidefinite matrices (K, d, d)."""
     exponents = np.frexp(matrices.diagonal(0, -2, -1).max(axis=-1))[1]
     values, frames = np.linalg.eigh(np.ldexp(matrices, -exponents[..., None, None]))
     return np.maximum(np.ldexp(values, exponents[..., None]), 0.0), frames
 
 
 def compose(frames: Float, values: Float) -> Float:
-    """Matrices (..., d, d) of these eigenvectors and eigenvalues (..., d)."""
+    """Matrices (..., d, d) from eigenvectors (..., d, d) and eigenvalues (..., d)."""
     matrices = product(frames * values[..., None, :], np.swapaxes(frames, -1, -2))
     return 0.5 * (matrices + np.swapaxes(matrices, -1, -2))
 
 
 def common_frame(covariances: Float) -> Float:
     """Eigenvectors (d, d) of covariances (K, d, d) that commute."""
-    shares = np.linspace(1.0, 2.0, len(covariances))  # eigenvalues that differ should not do so by the same
+    shares = np.linspace(1.0, 2.0, len(covariances))  # unequal, so that different eigenvalues do not average out
     pool = pooled(shares / covariances.trace(axis1=1, axis2=2), covariances)
     return _aligned(covariances, shares, _eigenvectors(pool), equal_volumes=False)[0]
 
 
 def _proportional(shares: Float, averages: Float, shape: Float) -> Float:
-    """Variances (K, d) that are proportional, from averages and any multiple of their shape (d,)."""
+    """Proportional variances (K, d), from averages (K, d) and any multiple of a first shape (d,)."""
     for _ in range(ALTERNATIONS[0]):
         volumes = _positive((averages / _shared_positive(shape)).mean(axis=1))
         before, shape = shape, pooled(shares / volumes, averages)
@@ -157,8 +158,8 @@ def _proportional(shares: Float, averages: Float, shape: Float) -> Float:
 def _common_components(shares: Float, averages: Float, before: Float, *, equal_volumes: bool) -> tuple[Float, Float]:
     """Eigenvectors (d, d) that the components share, and variances along them (K, d).
 
-    From those before, or from those of the pooled scatter where covariances before are all the same, as at the start of
-    a fit, and have no better ones.
+    The iteration starts at the eigenvectors of the covariances before. If these are all the same, as at the start of a
+    fit, it starts at the eigenvectors of the pooled scatter where these are better.
     """
     frame = common_frame(before)
     if (before == before[0]).all():
@@ -171,16 +172,17 @@ def _common_components(shares: Float, averages: Float, before: Float, *, equal_v
 
 
 def along(frame: Float, matrices: Float) -> Float:
-    """What matrices (K, d, d) are along the columns of a frame (K, d)."""
+    """Quadratic forms (K, d) of matrices (K, d, d) in the columns of a frame (d, d)."""
     return np.einsum("ji,kjl,li->ki", frame, matrices, frame)
 
 
 def _eigenvectors(matrix: Float) -> Float:
+    """Eigenvectors (d, d), in columns, of a matrix (d, d)."""
     return np.ascontiguousarray(eigen(matrix[None])[1][0])
 
 
 def _inverse_factor(matrix: Float) -> Float:
-    """Inverse of the Cholesky factor of a matrix that all components share."""
+    """Inverse of the Cholesky factor of a matrix (d, d) that all components share."""
     try:
         return inverse_factors(matrix[None])[0]
     except ComponentError:
@@ -188,7 +190,7 @@ def _inverse_factor(matrix: Float) -> Float:
 
 
 def _positive(scales: Float) -> Float:
-    """Scales (K, ...), none of which may have collapsed."""
+    """Return scales (K, ...); raise ComponentError for the first component with one that has collapsed."""
     by_component = scales.reshape(len(scales), -1)
     collapsed = ~((by_component > 0.0) & (by_component < math.inf)).all(axis=1)
     if collapsed.any():
@@ -197,7 +199,7 @@ def _positive(scales: Float) -> Float:
 
 
 def _shared_positive(scales: Float) -> Float:
-    """Scales (d,) that all components share, none of which may have collapsed."""
+    """Return scales (d,) that all components share; raise ComponentError if one has collapsed."""
     if not (scales > 0.0).all():
         raise ComponentError(None)
     return scales

@@ -1,4 +1,4 @@
-"""Parameters and M-steps of t components of any form, made from those of normal ones."""
+"""Parameters and M-steps of t components of any form, made from those of normal components."""
 
 from collections.abc import Callable
 from importlib import import_module
@@ -16,12 +16,12 @@ from fastem.families._student_t_kernels import OWN, SHAPES, Shape, params_of
 from fastem.kernels.student_t import N_SUMS
 
 DEGREES = ("shared", "component", "fixed")
-START = 30.0  # degrees of freedom of a start
-UNKNOWN = -1.0  # degrees of freedom before there are rows to tell: components are normal
+START = 30.0  # initial degrees of freedom
+UNKNOWN = -1.0  # degrees of freedom before the first M-step: components are evaluated as normal
 
 
 class Components(NamedTuple):
-    """A form of t components: what it is made from, and how it treats degrees of freedom."""
+    """Functions of t components of one form, with degrees of freedom that are 'shared', by 'component' or 'fixed'."""
 
     shape: Shape
     normal: Family
@@ -34,7 +34,7 @@ class Components(NamedTuple):
         return self.normal.parameters[1].shared
 
     def make(self, normal: Params, degrees: Float) -> Params:
-        """Parameters from those of normal components, and degrees of freedom, 0 for infinite ones."""
+        """Parameters from those of normal components and degrees of freedom (K,), where 0 stands for infinite ones."""
         n_components, n_features = normal.means.shape
         finite = degrees > 0.0
         inverse = np.where(finite, 1.0 / np.where(finite, degrees, 1.0), 0.0)
@@ -46,27 +46,27 @@ class Components(NamedTuple):
         return self.shape.params(*normal._replace(log_constant=constant), *own)
 
     def normal_of(self, params: Params) -> Params:
-        """Normal components with these means, and scale matrices for covariances."""
+        """Normal components with the same means, and the scale matrices as covariances."""
         normal = self.normal_params(*params[: -len(OWN)])
         return normal._replace(log_constant=params.normal_constant)
 
     def split(self, stats: Float, n_components: int) -> tuple[Float, Float]:
-        """Weighted moments, and the sums (K, 7) of `fastem.kernels.student_t.weigh`."""
+        """Split statistics (S,) into weighted moments and the sums (K, 7) of `fastem.kernels.student_t.weigh`."""
         first = len(stats) - N_SUMS * n_components
         return stats[:first], stats[first:].reshape(n_components, N_SUMS)
 
     def n_stats(self, n_features: int, n_components: int) -> int:
-        """Moments and seven sums of each component."""
+        """Number of moments, and of seven sums for each component."""
         return self.normal.n_stats(n_features, n_components) + N_SUMS * n_components
 
     def params_at(self, means: Float, variances: Float | None = None) -> Params:
-        """Normal components, whose rows weigh the same."""
+        """Components that are evaluated as normal, so that all rows have weight 1."""
         return self.make(self.normal.params_at(means, variances), np.full(len(means), UNKNOWN))
 
     def m_step(
         self, mass: Float, stats: Float, params: Params, prior: Prior, incomplete: Incomplete | None = None
     ) -> Params:
-        """Means and scale matrices, or degrees of freedom and sizes of these."""
+        """Update means and scale matrices, or degrees of freedom and sizes of the scale matrices: what gains more."""
         moments, sums = self.split(stats, len(mass))
         kept = prior.kept.get("scales")
         of_normal = prior if kept is None else prior._replace(kept={"covariances": kept})
@@ -90,7 +90,7 @@ class Components(NamedTuple):
         return self.make(moved, params.degrees)
 
     def _plain(self, mass: Float, sums: Float, params: Params, moved: Params, kept: Any) -> Params:
-        """The M-step of EM: scatters over numbers of rows, degrees of freedom by expected weights and logarithms."""
+        """M-step of plain EM: scatters divided by numbers of rows, and df from expected weights and logarithms."""
         weights, deficit, total = sums[:, 0], -sums[:, 6], mass
         factor = _ratio(weights.sum(), mass.sum(), len(mass)) if self.is_tied else _ratio(weights, mass, len(mass))
         moved = self._scaled(moved, factor if kept is None else np.where(kept, 1.0, factor))
@@ -104,7 +104,7 @@ class Components(NamedTuple):
     def _climb(
         self, mass: Float, sums: Float, params: Params, kept: Any, incomplete: Incomplete | None
     ) -> tuple[Float, Float, float]:
-        """Inverse degrees of freedom, factors of the scale matrices, and what they gain."""
+        """Inverse degrees of freedom (K,), factors of the scale matrices (K,), and their gain in log-likelihood."""
         each, together = np.arange(len(mass)), np.zeros(len(mass), dtype=np.int64)
         scales = together if self.is_tied else each
         if kept is not None:
@@ -123,9 +123,10 @@ class Components(NamedTuple):
         return self.normal.restore(after)
 
     def _gain(self, mass: Float, stats: Float, params: Params, moved: Params, incomplete: Incomplete | None) -> float:
-        """By how much the likelihood rises at least where normal parameters have moved.
+        """Lower bound of the gain in log-likelihood when means and scale matrices change from `params` to `moved`.
 
-        That is the larger of two bounds: of the model itself, and of the one that has a mean weight of its own.
+        It is the larger of two bounds: one of the model itself, and one of the extended model with a mean weight, see
+        `fastem.families.student_t`.
         """
         moments, sums = self.split(stats, len(mass))
         n_features, weights, before = params.means.shape[1], sums[:, 0], self.normal_of(params)
@@ -144,7 +145,7 @@ class Components(NamedTuple):
         return float((fixed + 0.5 * np.maximum(-squares, own - squares / mean)).sum())
 
     def _squares(self, moments: Float, normal: Params) -> Float:
-        """Sums of squared distances from moments about the means: (K,), or (1,) where they are pooled."""
+        """Sums of squared distances, (K,) or (1,) for pooled moments, from moments about the means."""
         n_components, n_features = normal.means.shape
         if self.is_tied:
             return np.array([-2.0 * self.normal.expected(np.zeros(n_components), moments, normal)])
@@ -156,7 +157,8 @@ class Components(NamedTuple):
     def _mean_weights(self, mass: Float, weights: Float, params: Params) -> Float:
         """Mean weights (K,) of the extended model: 1 for normal components.
 
-        Components that share a scale matrix have one, in which the mean of each counts as its degrees of freedom do.
+        Components that share a scale matrix have one mean weight, in which each counts in proportion to its degrees of
+        freedom.
         """
         there = mass > 0.0
         if self.is_tied:
@@ -167,13 +169,13 @@ class Components(NamedTuple):
         return np.where((params.degrees > 0.0) & (mean > 0.0), mean, 1.0)
 
     def shift(self, mass: Float, stats: Float, means: Float, to: Float) -> Float:
-        """Move moments from about `means` to about `to`."""
+        """Convert statistics about `means` into statistics about `to`."""
         moments, sums = self.split(stats, len(mass))
         moved = self.normal.shift(sums[:, 0].copy(), moments, means, to)
         return np.concatenate([moved, sums.ravel()])
 
     def expected(self, mass: Float, stats: Float, params: Params) -> float:
-        """Expected log-density of rows and their weights, and the entropy of these, which were taken at the same df."""
+        """Expected log-density of rows and latent weights, plus the entropy of the weights, at unchanged df."""
         moments, sums = self.split(stats, len(mass))
         distances = self.normal.expected(np.zeros(len(mass)), moments, self.normal_of(params))
         factor = 1.0 + params.inverse_df * params.means.shape[1]
@@ -181,19 +183,19 @@ class Components(NamedTuple):
         return float(mass @ params.log_constant) + distances + 0.5 * float(rest.sum())
 
     def select(self, params: Params, components: Any) -> Params:
-        """Some of the components, and what all share."""
+        """Parameters of some components, with those that all components share."""
         normal = self.normal.select(self.normal_params(*params[: -len(OWN)]), components)
         return self.shape.params(*normal, *(array[components] for array in params[-len(OWN) :]))
 
     def embed(self, some: Float, components: Any, stats: Float, n_features: int, n_components: int) -> None:
-        """Add moments and sums in their places."""
+        """Add moments and sums of some components to those of all."""
         few, sums = self.split(some, len(components))
         all_moments, all_sums = self.split(stats, n_components)
         self.normal.embed(few, components, all_moments, n_features, n_components)
         all_sums[components] += sums
 
     def pack(self, params: Params) -> Float:
-        """What normal components pack, and logarithms of 1 / df where they are estimated."""
+        """The packed normal parameters, and logarithms of 1 / df if df is estimated."""
         packed = self.normal.pack(self.normal_of(params))
         if self.degrees == "fixed":
             return packed
@@ -211,7 +213,7 @@ class Components(NamedTuple):
         return self.make(normal, np.array(np.broadcast_to(degrees, n_components)))
 
     def change(self, before: Params, after: Params) -> float:
-        """Largest change of normal components, or of d / df."""
+        """Largest change of the normal parameters, or of d / df."""
         degrees = np.abs(after.inverse_df - before.inverse_df).max() * before.means.shape[1]
         return max(self.normal.change(self.normal_of(before), self.normal_of(after)), float(degrees))
 
@@ -224,14 +226,14 @@ class Components(NamedTuple):
         }
 
     def restore(self, described: dict[str, Float]) -> Params:
-        """Inverse of `describe`; what follows from others is computed where it is not given."""
+        """Inverse of `describe`; parameters that are not given are computed from the others."""
         normal = self.normal.restore(named(complete(self.normal, described)))
         degrees = described.get("df", np.full(len(described["means"]), START))
         return self.make(normal, np.where(degrees < np.inf, degrees, 0.0))
 
 
 def components_of(form: str, degrees: str) -> Components:
-    """What a form of t components is made from; KeyError if there is none."""
+    """The `Components` of a form and a treatment of degrees of freedom; KeyError if there are none."""
     if form not in SHAPES or degrees not in DEGREES:
         raise KeyError(f"{form}-{degrees}")
     normal: Family = import_module(f"fastem.families.gaussian_{form}").FAMILY
@@ -239,7 +241,7 @@ def components_of(form: str, degrees: str) -> Components:
 
 
 def _ratio(sums: Any, mass: Any, n_components: int) -> Float:
-    """Sums over mass (K,); 1 without mass."""
+    """Sums over mass (K,), and 1 for components without mass."""
     sums, mass = np.broadcast_to(sums, n_components), np.broadcast_to(mass, n_components)
     there = mass > 0.0
     return np.where(there, sums, 1.0) / np.where(there, mass, 1.0)

@@ -1,4 +1,4 @@
-"""What t components are made of, and what can be asked of them."""
+"""Parameters and host functions of t components."""
 
 import functools
 from typing import Any
@@ -42,12 +42,12 @@ def parameters(normal: Family, degrees: str) -> tuple[Parameter, ...]:
 
 
 def named(described: Described) -> dict[str, Float]:
-    """Parameters of normal components, by their names."""
+    """The parameters under the names that normal components use, without df."""
     return {"covariances" if name == "scales" else name: array for name, array in described.items() if name != "df"}
 
 
 def complete(normal: Family, described: dict[str, Float]) -> dict[str, Float]:
-    """Scale matrices from the factors of their inverses, or these from those."""
+    """Add scale matrices computed from the factors of their inverses, or factors computed from scale matrices."""
     if "scales" in described and "precisions_cholesky" in described:
         return described
     assert normal.complete is not None
@@ -56,14 +56,14 @@ def complete(normal: Family, described: dict[str, Float]) -> dict[str, Float]:
 
 
 def contradiction(normal: Family, described: dict[str, Float], eps: float) -> str | None:
-    """Whether scale matrices and factors of their inverses are not the same."""
+    """Message if scale matrices and the factors of their inverses do not agree."""
     assert normal.contradiction is not None
     words = normal.contradiction(named(described), eps)
     return None if words is None else words.replace("covariances_", "scales_")
 
 
 def host(form: str, normal: Family) -> Host:
-    """Of components whose scale matrices have a form."""
+    """Host functions of components whose scale matrices have the form `form`."""
     axes = normal.parameters[1].axes
     return Host(
         initial=(initial_locations(MEANS, nothing_wrong), _initial_scales(form, axes)),
@@ -88,7 +88,7 @@ def _initial_scales(form: str, axes: str) -> Initial:
 def sample(
     normal: Family, described: Described, component: int, n_samples: int, random_state: np.random.RandomState
 ) -> NDArray[Any]:
-    """Rows of one component: those of a normal one, about its mean, over the roots of their weights."""
+    """Draw rows (n_samples, d) of one component: deviations of a normal one, divided by the roots of latent weights."""
     rows = normal.host.sample(named(described), component, n_samples, random_state)
     df = described["df"][component]
     if df == np.inf:
@@ -99,13 +99,13 @@ def sample(
 
 
 def marginal(normal: Family, described: Described, columns: Columns) -> dict[str, Float]:
-    """Some columns: parts of means and scale matrices, and the same degrees of freedom."""
+    """Means and scale matrices of some columns, with the same degrees of freedom."""
     found = normal.host.marginal(named(described), columns)
     return {"means": found["means"], "scales": found["covariances"], "df": described["df"]}
 
 
 def conditional(normal: Family, described: Described, rest: Columns, given: Columns, values: Float) -> dict[str, Float]:
-    """The other columns, given values of some: more degrees of freedom, and larger scales far from the means."""
+    """Parameters of columns `rest` given `values` (g,): more degrees of freedom, larger scales far from the means."""
     factor = inflation(normal, described, given, values[None])[0]
     found = normal.host.conditional(named(described), rest, given, values)
     inverse = found["precisions_cholesky"]
@@ -114,9 +114,9 @@ def conditional(normal: Family, described: Described, rest: Columns, given: Colu
 
 
 def regression(normal: Family, described: Described, target: Columns, given: Columns) -> Regression:
-    """Means of normal components, and variances that grow with the distance of what is given.
+    """The means of normal components, and variances that grow with the distance of the given values.
 
-    They are infinite where the degrees of freedom and the number of given columns are together at most 2.
+    Variances are infinite if the degrees of freedom plus the number of given columns are at most 2.
     """
     parts = normal.host.regression(named(described), target, given)
     df = described["df"] + len(given)
@@ -129,7 +129,7 @@ def regression(normal: Family, described: Described, target: Columns, given: Col
 
 
 def inflation(normal: Family, described: Described, given: Columns, values: Float) -> Float:
-    """What scale matrices of the other columns are multiplied by (n, K), given values of some (n, g)."""
+    """Factors (n, K) of the other columns' scale matrices, given `values` (n, g) of the columns `given`."""
     part = normal.host.marginal(named(described), given)
     assert normal.complete is not None
     factors = normal.complete({name: np.ascontiguousarray(array) for name, array in part.items()})

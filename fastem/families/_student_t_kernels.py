@@ -1,4 +1,4 @@
-"""Kernels and parameters of t components, made from those of Gaussian ones: their squared distances and moments."""
+"""Kernels and parameters of t components, made from those of Gaussian components."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -13,9 +13,9 @@ from fastem.kernels.uniform import claimed
 
 __placeholders__ = ("NormalParams", "normal", "log_prob_of_normal", "accumulate_normal", "reweigh")
 
-# degrees (K,), 0 if infinite, -1 before there are any; 1 / df, or 0; the power of the densities; expected logarithm of
-# the weight of a row at the centre; log_constant of the normal components; zeros, which take its place where only
-# distances are wanted
+# Parameters (K,) beside those of normal components: degrees of freedom, 0 if infinite and -1 before the first M-step;
+# 1 / df, or 0; the exponent of the densities; expected logarithm of the latent weight of a row at the centre;
+# log_constant of the normal components; zeros in place of log_constant, for kernels that compute distances only
 OWN = ("degrees", "inverse_df", "exponent", "log_weight", "normal_constant", "nothing")
 FULL = ("means", "covariances", "lower", "offset", "log_constant")  # of normal components
 TIED = ("means", "covariances", "lower", "offset", "unit", "log_constant")
@@ -28,29 +28,30 @@ SphericalStudent = NamedTuple("SphericalStudent", [(name, Float) for name in (*S
 
 
 def full(p):  # type: ignore[no-untyped-def]
-    """Normal components without constants."""
+    """Parameters of normal components with full covariances, without constants."""
     return NormalParams(p.means, p.covariances, p.lower, p.offset, p.nothing)  # type: ignore[name-defined]  # noqa: F821
 
 
 def tied(p):  # type: ignore[no-untyped-def]
-    """The same."""
+    """The same with a tied covariance."""
     return NormalParams(p.means, p.covariances, p.lower, p.offset, p.unit, p.nothing)  # type: ignore[name-defined]  # noqa: F821
 
 
 def diag(p):  # type: ignore[no-untyped-def]
-    """The same."""
+    """The same with diagonal covariances."""
     return NormalParams(p.means, p.covariances, p.inverse_deviation, p.offset, p.nothing)  # type: ignore[name-defined]  # noqa: F821
 
 
 def spherical(p):  # type: ignore[no-untyped-def]
-    """The same."""
+    """The same with spherical covariances."""
     return NormalParams(p.means, p.centres, p.covariances, p.inverse_deviation, p.nothing)  # type: ignore[name-defined]  # noqa: F821
 
 
 class Shape(NamedTuple):
-    """Of a form: parameters of t components, and templates of kernels.
+    """Class of the parameters of t components of one form, and templates of its kernels.
 
-    `normal` makes parameters of normal components of them, `reweigh` has rows weigh what components leave of them.
+    `normal` converts them to parameters of normal components. `reweigh` updates the rows' weights (b,) after the
+    responsibilities have been multiplied by latent weights.
     """
 
     params: Callable[..., Any]
@@ -60,7 +61,7 @@ class Shape(NamedTuple):
 
 @inlined
 def not_read(resp, weight):  # type: ignore[no-untyped-def]
-    """Leave the weights of rows, which normal components of a form do without."""
+    """Do not update the rows' weights, because normal components of this form do not read them."""
 
 
 SHAPES = {
@@ -80,7 +81,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 
 
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
-    """The statistics of normal components of rows with weights, and seven sums of each component."""
+    """Moments of normal components with latent weights of the rows, then seven sums for each component."""
     n_components = resp.shape[0]
     halves, logarithms = scratch[:n_components], scratch[n_components : 2 * n_components]
     rest = scratch[2 * n_components :]
@@ -95,7 +96,7 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
 
 
 def kernels_from(shape: Shape, normal: Family) -> tuple[Kernels, Kernels | None]:
-    """Kernels of t components from those of normal ones, and those for few columns, if there are such."""
+    """Kernels of t components from those of normal components, and those for few columns or None."""
     params = bound(shape.normal, {"NormalParams": params_of(normal)})
 
     def of(kernels: Kernels | Family) -> Kernels:

@@ -1,9 +1,10 @@
-"""Statistics and M-steps of t components where rows show only some of their values.
+"""Statistics and M-steps of t components for rows with missing values.
 
-Statistics are those of complete rows in expectation. Behind them stands what an estimate of degrees of freedom needs
-beside these, which is zero for complete rows: see `fastem.families._degrees.Incomplete`. Given the values that are
-there, a missing one has the conditional mean and, over the row's weight, the conditional covariance of a normal
-component. So means enter the weighted moments with the row's weight, and covariances without it.
+The statistics are those of complete rows, in expectation. After them follow sums for the estimate of degrees of
+freedom, which are zero for complete rows, see `fastem.families._degrees.Incomplete`. Given the observed values and the
+row's latent weight u, missing values have the conditional mean of a normal component, and its conditional covariance
+divided by u. So in the moments, which are weighted by u, conditional means have the weight u and conditional
+covariances the weight 1.
 """
 
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from fastem.families._incomplete import marginal as normal_marginal
 from fastem.families._student_t import Components
 from fastem.kernels.student_t import N_SUMS
 
-N_OTHERS = 5  # sums of rows without any value that are kept: from the second to the sixth
+N_OTHERS = 5  # sums that are kept apart for rows without any value: the second to the sixth
 
 
 class Partial(NamedTuple):
@@ -30,11 +31,11 @@ class Partial(NamedTuple):
     base: Family
 
     def n_stats(self, n_features: int, n_components: int) -> int:
-        """Those of complete rows, five sums of each component, and masses of rows by their number of values."""
+        """Number of statistics of complete rows, five sums for each component, and masses by number of values."""
         return self.base.n_stats(n_features, n_components) + (N_OTHERS + n_features) * n_components
 
     def split(self, stats: Float, n_components: int, n_features: int) -> tuple[Float, Incomplete]:
-        """Statistics of complete rows, and what there is beside them."""
+        """Split statistics (S,) into those of complete rows and the further sums."""
         first = self.base.n_stats(n_features, n_components)
         none, counts = np.split(stats[first:], [N_OTHERS * n_components])
         return stats[:first], Incomplete(none.reshape(n_components, -1), counts.reshape(n_components, -1))
@@ -44,21 +45,21 @@ class Partial(NamedTuple):
         return np.concatenate([moments, sums.ravel(), none[:, 1 : 1 + N_OTHERS].ravel(), counts.ravel()])
 
     def m_step(self, mass: Float, stats: Float, params: Params, prior: Prior) -> Params:
-        """That of complete rows, with the likelihood of degrees of freedom that the values that are there have."""
+        """M-step of complete rows, but with the likelihood of the observed values for the degrees of freedom."""
         plain, incomplete = self.split(stats, *params.means.shape)
         return self.components.m_step(mass, plain, params, prior, incomplete)
 
     def shift(self, mass: Float, stats: Float, means: Float, to: Float) -> Float:
-        """Move moments from about `means` to about `to`."""
+        """Convert statistics about `means` into statistics about `to`."""
         plain, _ = self.split(stats, *means.shape)
         return np.concatenate([self.base.shift(mass, plain, means, to), stats[plain.size :]])
 
     def expected(self, mass: Float, stats: Float, params: Params) -> float:
-        """What of the expected log-density depends on means and scale matrices, and a constant."""
+        """Expected log-density, up to terms that do not depend on means and scale matrices."""
         return self.base.expected(mass, self.split(stats, *params.means.shape)[0], params)
 
     def embed(self, some: Float, components: Any, stats: Float, n_features: int, n_components: int) -> None:
-        """Add statistics in their places."""
+        """Add statistics of some components to those of all."""
         plain, own = self.split(some, len(components), n_features)
         all_plain, all_own = self.split(stats, n_components, n_features)
         self.base.embed(plain, components, all_plain, n_features, n_components)
@@ -66,7 +67,10 @@ class Partial(NamedTuple):
             whole[components] += part
 
     def complete(self, raw: Float, params: Params) -> tuple[Float, Float, Float]:
-        """Sums of all rows and of rows without any value, and masses by numbers of values, from those of a pass."""
+        """Sums (K, 7) of all rows and of rows without any value, and masses (K, d) by number of values.
+
+        They are computed from the sums `raw` of a pass, see `fastem.kernels.student_t_missing`.
+        """
         n_components, n_features = params.means.shape
         sums = raw.reshape(n_components, -1)
         none, counts = sums[:, N_SUMS : 2 * N_SUMS], sums[:, 2 * N_SUMS : -1]
@@ -77,26 +81,26 @@ class Partial(NamedTuple):
 
 
 def log_weights(params: Params, n_values: Any) -> Float:
-    """Expected logarithms (K, ...) of the weights of rows at the centres that show so many values."""
+    """Expected logarithms (K, p) of the latent weights of rows at the centres with `n_values` (p,) observed values."""
     finite = params.degrees > 0.0
     half = 0.5 * np.where(finite, params.degrees, 1.0)[:, None]
     return np.where(finite[:, None], digamma(half + 0.5 * n_values) - np.log(half), 0.0)
 
 
 def normalisers(params: Params) -> Float:
-    """What log-densities of rows that show 0, 1 ... d values have beside those of normal ones (K, d + 1)."""
+    """Log-densities (K, d + 1) at the centres, of rows with 0, 1, ..., d observed values, less the normal ones."""
     return log_normalisers(params.inverse_df[:, None], np.arange(params.means.shape[1] + 1))
 
 
 class PatternFactors(NamedTuple):
-    """Of normal components, and the parameters."""
+    """Factors of the normal components' covariances, and the parameters of t components."""
 
     normal: Factors
     params: Params
 
 
 class PatternParams(NamedTuple):
-    """Complete rows' parameters of P patterns with m values each, see `fastem.families._incomplete.PatternParams`."""
+    """Parameters of P patterns of m observed values each, see `fastem.families._incomplete.PatternParams`."""
 
     means: Float  # (P, K, m)
     lower: Float  # (P, K, m, m)
@@ -110,7 +114,7 @@ class PatternParams(NamedTuple):
 
 
 class OnePattern(NamedTuple):
-    """Those of one of them; `covariances` are not read."""
+    """Parameters of one pattern; `covariances` are not read."""
 
     means: Float
     covariances: Float
@@ -124,12 +128,12 @@ class OnePattern(NamedTuple):
 
 
 def factors(params: Params) -> PatternFactors:
-    """What parameters of patterns are made from."""
+    """The factors from which `marginal` computes parameters of patterns."""
     return PatternFactors(factors_of(params), params)
 
 
 def marginal(given: PatternFactors, log_weights_of_components: Float, columns: Any) -> PatternParams:
-    """Parameters of the values that rows of each pattern have, with the weights, without powers of 2 pi."""
+    """Parameters of the observed values of each pattern, as `fastem.families._incomplete.marginal`."""
     params, m = given.params, columns.shape[1]
     normal = normal_marginal(given.normal, log_weights_of_components, columns)
     log_constant = normal.log_constant + log_normalisers(params.inverse_df, m)
@@ -141,7 +145,7 @@ def marginal(given: PatternFactors, log_weights_of_components: Float, columns: A
 
 
 def expand(masses: Float, stats: Float, patterns: PatternParams) -> tuple[Float, ...]:
-    """Weighted first moments (K, d), second ones less the scales times the mass, and the sums that are beside them."""
+    """Weighted first moments (K, d), second moments (K, d, d) less the scales times the mass, and the further sums."""
     n_patterns, n_components, m = patterns.means.shape
     n_features = patterns.loading.shape[2]
     own = N_SUMS * n_components

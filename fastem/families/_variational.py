@@ -1,12 +1,14 @@
 """Posteriors of the parameters of Gaussian mixtures by variational Bayes: their updates and the lower bound.
 
-The posterior of weights, means and precisions factors. With m_k and beta_k rows' worth of a component's mean, and nu_k
-degrees of freedom and scale W_k of its precision, S_k = inverse(nu_k W_k), a row's unnormalised responsibility is
+The posterior of weights, means and precisions is a product of factors. The mean mu_k of a component has the posterior
+mean m_k, which counts as beta_k rows. Its precision Lambda_k has a Wishart distribution with nu_k degrees of freedom
+and scale W_k. With S_k = inverse(nu_k W_k), the logarithm of a row's unnormalised responsibility is
 
     E[log pi_k] + E[log N(x | mu_k, Lambda_k)] = E[log pi_k] + c_k + log N(x | m_k, S_k)
 
-so passes run on m_k and S_k, parameters of the usual family, and all that differs from maximum likelihood is a number
-for each component in place of the logarithm of its weight. This holds for parts of rows too, and for rows with errors.
+So passes run on m_k and S_k, which are parameters of the usual family. The only difference from maximum likelihood is
+a number for each component in place of the logarithm of its weight. This also holds for rows with missing values or
+errors.
 
 References
 ----------
@@ -33,19 +35,19 @@ class Hyperparameters(NamedTuple):
     Attributes
     ----------
     covariance_type : {'full', 'tied', 'diag', 'spherical'}
-        Of the components.
+        Form of the components' covariances.
     stick_breaking : bool
-        Whether weights have a Dirichlet process that ends with the last component, or a Dirichlet distribution.
+        Whether weights have a Dirichlet process, truncated at the last component, or a Dirichlet distribution.
     concentration : float
-        Of the weights.
+        Concentration of the weights' prior.
     mean : ndarray of shape (d,)
-        About the origin.
+        Prior mean of the components' means, relative to the origin.
     mean_precision : float
-        How many rows the mean stands for.
+        Number of rows that `mean` counts as.
     degrees_of_freedom : float
-        Of the Wishart distribution of precisions.
+        Degrees of freedom of the precisions' Wishart distribution.
     covariance : ndarray of shape (d, d), (d,) or ()
-        Inverse of its scale: a matrix, a variance for each feature, or one for all.
+        Inverse of this distribution's scale: a matrix, a variance for each feature, or one variance for all features.
     reg_covar : float
         Added to the diagonal of each component's scatter, times its number of rows.
     """
@@ -61,18 +63,18 @@ class Hyperparameters(NamedTuple):
 
 
 class Posterior(NamedTuple):
-    """What posteriors have beside means and expected covariances, which are parameters of the family.
+    """Parameters of the posterior beside means and expected covariances, which are parameters of the family.
 
     Attributes
     ----------
     concentration : ndarray of shape (K,) or (2, K)
-        Of the weights' Dirichlet distribution, or of the beta distributions of the sticks.
+        Parameters of the weights' Dirichlet distribution, or of the sticks' beta distributions.
     mean_precision : ndarray of shape (K,)
-        How many rows each mean stands for.
+        Number of rows that each mean counts as.
     degrees_of_freedom : ndarray of shape (K,) or ()
-        Of the precisions, or of the one that all components share.
+        Degrees of freedom of each precision, or of the precision that all components share.
     log_weights : ndarray of shape (K,)
-        E[log pi_k] + c_k, which follow from the others.
+        E[log pi_k] + c_k, computed from the other parameters.
     """
 
     concentration: Float
@@ -84,16 +86,16 @@ class Posterior(NamedTuple):
 def update(
     family: Family, mass: Float, stats: Float, params: Params, prior: Hyperparameters
 ) -> tuple[Posterior, Params]:
-    """Posterior for expected statistics that were taken about `params.means`, and the family's parameters in it.
+    """Posterior given expected statistics about `params.means`, and the family's parameters m_k and S_k.
 
     Raises
     ------
     ComponentError
-        For a component whose covariance is not numerically positive definite.
+        If the covariance of a component is not numerically positive definite.
     """
     n_components, n_features = params.means.shape
     tied = prior.covariance_type == "tied"
-    rows = np.asarray(mass.sum() / n_components) if tied else mass  # that each precision is learned from
+    rows = np.asarray(mass.sum() / n_components) if tied else mass  # number of rows for each precision
     mean_precision = prior.mean_precision + mass
     first = _first_moments(stats, n_components, n_features, tied=tied)
     step = (first + prior.mean_precision * (prior.mean - params.means)) / mean_precision[:, None]
@@ -111,14 +113,14 @@ def update(
 
 
 def make_posterior(concentration: Float, mean_precision: Float, degrees: Float, n_features: int) -> Posterior:
-    """Complete a posterior: expected log-densities exceed those at the expected parameters by c_k."""
+    """Complete a posterior: c_k is the expected log-density less the log-density at the expected parameters."""
     excess = digamma(_halves(degrees, n_features)).sum(axis=-1) + n_features * (math.log(2.0) - logarithm(degrees))
     excess = 0.5 * (excess - n_features / mean_precision)
     return Posterior(concentration, mean_precision, degrees, expected_log_weights(concentration) + excess)
 
 
 def moments(family: Family, covariance_type: str, mass: Float, stats: Float, params: Params) -> tuple[Float, Float]:
-    """Mean (d,) of rows that are all of one component, and their scatter about it in the shape of covariances."""
+    """Mean (d,) of rows that all belong to one component, and their scatter about it in the shape of covariances."""
     tied = covariance_type == "tied"
     means = params.means + _first_moments(stats, *params.means.shape, tied=tied) / mass
     about = family.shift(mass, stats, params.means, means)
@@ -127,22 +129,22 @@ def moments(family: Family, covariance_type: str, mass: Float, stats: Float, par
 
 
 def _first_moments(stats: Float, n_components: int, n_features: int, *, tied: bool) -> Float:
-    """Sums (K, d) of residuals."""
+    """Sums (K, d) of residuals, from statistics (S,)."""
     if tied:
         return stats[: n_components * n_features].reshape(n_components, n_features)
     return stats.reshape(n_components, -1, n_features)[:, 0]
 
 
 def _concentration(mass: Float, prior: Hyperparameters) -> Float:
-    """Posterior of the weights; a stick is what the components before it leave."""
+    """Concentration of the weights' posterior; a stick breaks what the components before it have left."""
     if not prior.stick_breaking:
         return prior.concentration + mass
     after = np.append(np.cumsum(mass[:0:-1])[::-1], 0.0)
     return np.stack([1.0 + mass, prior.concentration + after])
 
 
-# Scatter in the shape of the covariances: of statistics about the posterior means, and of the prior's mean, whose
-# distances (K, d) from these carry the root of its weight.
+# Scatter in the shape of the covariances, from statistics about the posterior means plus the term of the prior's mean:
+# `pull` (K, d) are its differences from the posterior means, times the square root of its weight.
 
 
 def _scatter_full(stats: Float, pull: Float) -> Float:
@@ -153,7 +155,7 @@ def _scatter_full(stats: Float, pull: Float) -> Float:
 
 def _scatter_tied(stats: Float, pull: Float) -> Float:
     n_components, n_features = pull.shape
-    pooled = stats[-(n_features**2) :].reshape(n_features, n_features)  # `shift` has left it all there
+    pooled = stats[-(n_features**2) :].reshape(n_features, n_features)  # after `shift` all of the scatter is there
     return np.asarray((pooled + np.einsum("ki,kj->ij", pull, pull)) / n_components)
 
 
@@ -185,7 +187,7 @@ def mean_weights(concentration: Float) -> Float:
 
 
 def expected_log_weights(concentration: Float) -> Float:
-    """E[log pi] (K,); their exponentials do not sum to one."""
+    """E[log pi] (K,); the exponentials do not sum to one."""
     if concentration.ndim == 1:
         return np.asarray(digamma(concentration) - digamma(concentration.sum()))
     total = digamma(concentration.sum(axis=0))
@@ -194,9 +196,9 @@ def expected_log_weights(concentration: Float) -> Float:
 
 
 def log_normalisers(posterior: Posterior, params: Params) -> float:
-    """Logarithms of the posteriors' normalising constants, summed, without terms that only the prior decides.
+    """Sum of the logarithms of the posterior's normalising constants, without terms that depend on the prior only.
 
-    Added to the entropy of the responsibilities that the posterior was made from, they are the lower bound.
+    This sum plus the entropy of the responsibilities from which the posterior was computed is the lower bound.
     """
     n_components, n_features = params.means.shape
     degrees = np.broadcast_to(posterior.degrees_of_freedom, n_components)
@@ -208,18 +210,19 @@ def log_normalisers(posterior: Posterior, params: Params) -> float:
 
 
 def _halves(degrees: Float, n_features: int) -> Float:
-    """(degrees - j) / 2 (..., d), where a Wishart distribution's gamma functions are taken."""
+    """(degrees - j) / 2 (..., d), the arguments of the gamma functions of a Wishart distribution."""
     return np.asarray(0.5 * (degrees[..., None] - np.arange(n_features)))
 
 
 def _log_normaliser_of_weights(concentration: Float) -> float:
+    """Logarithm of the normalising constant of the weights' posterior, for `concentration` (K,) or (2, K)."""
     if concentration.ndim == 2:
         return float(betaln(concentration[0], concentration[1]).sum())
     return float(gammaln(concentration).sum() - gammaln(concentration.sum()))
 
 
 def describe(posterior: Posterior) -> dict[str, Float]:
-    """Its parameters by the names that users know them by."""
+    """The posterior's parameters by the names that users know."""
     return {
         "weight_concentration": posterior.concentration,
         "mean_precision": posterior.mean_precision,
@@ -228,6 +231,6 @@ def describe(posterior: Posterior) -> dict[str, Float]:
 
 
 def restore(described: dict[str, Float]) -> Posterior:
-    """Inverse of `describe`, of parameters that have means too."""
+    """Inverse of `describe`; `described` must contain the means too."""
     concentration, mean_precision = described["weight_concentration"], described["mean_precision"]
     return make_posterior(concentration, mean_precision, described["degrees_of_freedom"], described["means"].shape[1])

@@ -1,11 +1,11 @@
-"""A family and a background: one more component, the last, whose density is the same everywhere.
+"""A family with a background: one more component, the last, whose density is the same everywhere.
 
-J. D. Banfield and A. E. Raftery (1993), Model-based Gaussian and non-Gaussian clustering, Biometrics 49, 803-821, have
-outliers in a mixture as a Poisson process of constant intensity; C. Fraley and A. E. Raftery (2002), Model-based
+It models outliers as a Poisson process of constant intensity: J. D. Banfield and A. E. Raftery (1993), Model-based
+Gaussian and non-Gaussian clustering, Biometrics 49, 803-821; C. Fraley and A. E. Raftery (2002), Model-based
 clustering, discriminant analysis, and density estimation, Journal of the American Statistical Association 97, 611-631.
 
-Parameters are those of the family, and `log_constant` (K + 1,) has the background's log-density as its last entry: so
-passes fold its weight into it as into any other's. It has no statistics beside its mass.
+Parameters are those of the family, except that `log_constant` (K + 1,) has the background's log-density as its last
+entry. So passes add the logarithm of its weight there, as for any component. It has no statistics beside its mass.
 """
 
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from fastem.kernels.uniform import claimed, log_density, log_density_of_parts
 
 VOLUME = (
     "a background whose volume is a number cannot be divided between the values that a row has and those that are "
-    "missing: only the box of background=True can"
+    "missing: use background=True, whose box has a width for each column"
 )
 __placeholders__ = ("log_prob_of_others", "accumulate_others")
 
@@ -33,21 +33,21 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 
 
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
-    """The statistics of the others, for which a row counts as much as they have of it."""
+    """Statistics of the other components; the weight of a row is the sum of their responsibilities for it."""
     last = resp.shape[0] - 1
     claimed(resp[:last], weight)
     accumulate_others(params, tile, weight, resp[:last], mass[:last], scratch, stats)  # type: ignore[name-defined]  # noqa: F821
 
 
 def log_prob_of_parts(params, tile, scratch, out):  # type: ignore[no-untyped-def]
-    """The same for rows of which parts are seen."""
+    """`log_prob` for rows with missing values or errors."""
     last = out.shape[0] - 1
     log_prob_of_others(params, tile, scratch, out[:last])  # type: ignore[name-defined]  # noqa: F821
     log_density_of_parts(params.log_constant, params.log_widths, last, tile, out)
 
 
 def surround(params: Params, log_density: Any) -> Params:
-    """Parameters of a family, or of a family and a background, with a background of this log-density."""
+    """Parameters with a background of this log-density, from parameters with or without a background."""
     others = params.log_constant[: len(params.means)]
     return params._replace(log_constant=np.append(others, log_density))
 
@@ -58,9 +58,9 @@ def others_of(params: Params) -> Params:
 
 
 def vary(family: Family) -> Family:
-    """A family of K + 1 components, of which the first K are of `family` and the last is a background.
+    """A family of K + 1 components: the first K are of `family`, and the last is a background.
 
-    Numbers of components count it, and selections hold it as their last.
+    Numbers of components include the background, and it is the last component of every selection.
     """
     evaluate = log_prob if family.prepare is None else log_prob_of_parts
     return family._replace(
@@ -94,7 +94,7 @@ def vary(family: Family) -> Family:
 
 
 def _beside(others: Kernels, evaluate: Callable[..., None]) -> Kernels:
-    """Kernels of the background and of others."""
+    """Kernels of the background together with those of the other components."""
     return Kernels(
         bound(evaluate, {"log_prob_of_others": others.log_prob}),
         bound(accumulate, {"accumulate_others": others.accumulate}),
@@ -114,11 +114,12 @@ def _prepare(family: Family) -> Callable[[Params, Any], Params]:
 
 
 def _log_widths(rows: Any) -> Float:
-    """Of each value's part in the box; zeros if none is missing, of the powers of 2 pi that others leave out anyway."""
+    """Logarithms (m,) of the widths of the box, to marginalise the background over missing values.
+
+    They are zeros if no value is missing: then only the powers of 2 pi matter that the other components leave out.
+    """
     if rows.projection.shape[0] > 0:
-        raise ValueError(
-            "a background takes no projections: its density is that of features, which are not the columns"
-        )
+        raise ValueError("a background takes no projections: its density is that of features, not of their projections")
     if rows.log_widths.size:
         return np.array(rows.log_widths[0], dtype=np.float64)
     if np.isnan(rows.values).any():
@@ -148,7 +149,7 @@ def _expected(family: Family) -> Callable[[Float, Float, Params], float]:
 
 def _m_step(family: Family) -> Callable[[Float, Float, Params, Prior], Params]:
     def m_step(mass: Float, stats: Float, params: Params, prior: Prior) -> Params:
-        with np.errstate(invalid="ignore", divide="ignore"):  # where the background has all rows
+        with np.errstate(invalid="ignore", divide="ignore"):  # if all rows belong to the background
             others = family.m_step(mass[:-1], stats, others_of(params), prior)
         return surround(others, params.log_constant[-1])
 

@@ -1,4 +1,4 @@
-"""Gaussian components whose parameters have a posterior, and all the kernels of those that have none."""
+"""Gaussian components whose parameters have a variational posterior; the kernels are those of Gaussian families."""
 
 import functools
 from importlib import import_module
@@ -9,7 +9,7 @@ from fastem.families._variational import SCATTERS, Posterior, describe, restore
 
 
 def _contradiction(base: Family, described: dict[str, Float], eps: float) -> str | None:
-    """That of the means and covariances, or degrees of freedom that are too few for the features."""
+    """Message if degrees of freedom are too few for the features, or if means and covariances contradict each other."""
     least = described["means"].shape[1] - 1
     if not described["degrees_of_freedom"].min() > least:
         return f"degrees_of_freedom_ must be above {least}, the number of features less one"
@@ -19,9 +19,9 @@ def _contradiction(base: Family, described: dict[str, Float], eps: float) -> str
 
 @functools.cache
 def family(form: str, weights: str) -> Family:
-    """The family whose covariances have a form and whose weights have a Dirichlet 'process' or 'distribution'.
+    """The family whose covariances have the form `form` and whose weights have a Dirichlet 'process' or 'distribution'.
 
-    KeyError if there is none.
+    Raises KeyError if there is no such family.
     """
     if form not in SCATTERS or weights not in ("process", "distribution"):
         raise KeyError(f"{form}-{weights}")

@@ -14,7 +14,7 @@ from fastem.families._parameters import PROBABILITIES, Parameter, vectors
 from fastem.kernels.binary import log_probabilities, weighted_sums
 from fastem.kernels.jit import inlined
 
-CERTAIN = 1e300  # in place of the logarithm of infinite odds: see `fastem.kernels.cells`
+CERTAIN = 1e300  # stands for the logarithm of infinite odds, see `fastem.kernels.cells`
 
 
 class Beta(NamedTuple):
@@ -25,12 +25,12 @@ class Beta(NamedTuple):
 
 
 class BernoulliParams(NamedTuple):
-    """Probabilities of ones, which are the means; logarithms are of these and of those of zeros."""
+    """Probabilities of ones, which are the means, and logarithms of probabilities."""
 
     means: Float  # (K, d)
-    present: Float  # (K, d), what the logarithm of a one's probability is above that of a zero
-    absent: Float  # (K, d), the logarithm of a zero's probability
-    log_constant: Float  # (K,), the sum of those that are finite
+    present: Float  # (K, d), log odds of a one, or its log-probability if a zero is impossible
+    absent: Float  # (K, d), log-probability of a zero
+    log_constant: Float  # (K,), sum of the finite entries of `absent`
 
 
 def make_params(probabilities: Float) -> BernoulliParams:
@@ -53,19 +53,19 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
 
 
 def n_stats(n_features: int, n_components: int) -> int:
-    """Numbers of ones of each component."""
+    """Number of sums: the numbers of ones in each column of each component."""
     return n_components * n_features
 
 
 def params_at(means: Float, variances: Float | None = None) -> BernoulliParams:
-    """Components with these probabilities of ones; variances follow from them."""
+    """Components with the means as probabilities of ones, which determine the variances."""
     return make_params(np.clip(means, 0.0, 1.0))
 
 
 def m_step(mass: Float, stats: Float, params: BernoulliParams, prior: Prior) -> BernoulliParams:
-    """Probabilities are shares of ones; a component without mass keeps its own.
+    """Probabilities are shares of ones; a component without mass keeps its probabilities.
 
-    Numbers that were added and taken away again, as incremental EM does, may leave a rounding error beyond 0 or 1.
+    Incremental EM adds and subtracts numbers of ones, so that rounding may leave shares below 0 or above 1.
     """
     ones, size = stats.reshape(params.means.shape), mass
     if prior.conjugate is not None:
@@ -82,12 +82,12 @@ def log_prior(params: BernoulliParams, conjugate: Any) -> float:
 
 
 def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
-    """Numbers of ones are about zero."""
+    """Return the statistics: numbers of ones are not relative to any means."""
     return stats
 
 
 def expected(mass: Float, stats: Float, params: BernoulliParams) -> float:
-    """Expected numbers of ones and zeros times the logarithms of their probabilities."""
+    """Expected numbers of ones and zeros, times the logarithms of their probabilities, summed."""
     ones = stats.reshape(params.means.shape)
     zeros = np.maximum(mass[:, None] - ones, 0.0)
     present = np.where(ones > 0.0, ones * np.where(ones > 0.0, logarithm(params.means), 0.0), 0.0)
@@ -96,7 +96,7 @@ def expected(mass: Float, stats: Float, params: BernoulliParams) -> float:
 
 
 def pack(params: BernoulliParams) -> Float:
-    """Logarithms of odds."""
+    """Logarithms of odds, as a vector."""
     return (logarithm(params.means) - params.absent).ravel()
 
 
@@ -117,9 +117,10 @@ def in_domain(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def linear(params: BernoulliParams) -> LinearColumns:
-    """Ones times logarithms of odds, and logarithms of the probabilities of zeros.
+    """Ones times log odds, plus log-probabilities of zeros.
 
-    Where a one is certain both would be infinite; they are finite and cancel, and what a zero gives is below all else.
+    Where a one is certain both would be infinite. Large finite numbers stand for them: they cancel for a one, and the
+    sum for a zero is so low that `fastem.kernels.cells` makes it -inf.
     """
     certain = params.absent == -np.inf
     natural, normaliser = np.where(certain, CERTAIN, params.present), np.where(certain, CERTAIN, -params.absent)
@@ -127,20 +128,20 @@ def linear(params: BernoulliParams) -> LinearColumns:
 
 
 def complaint(probabilities: Float) -> str | None:
-    """What is wrong with probabilities to start from."""
+    """Error message for initial probabilities that are not valid."""
     inside = (probabilities >= 0.0) & (probabilities <= 1.0)
     return None if inside.all() else "The parameter 'probabilities' should be in the range [0, 1]"
 
 
 def draw(probabilities: Float, random_state: np.random.RandomState) -> Float:
-    """Zeros and ones."""
+    """Draw zeros and ones."""
     return np.asarray(random_state.uniform(size=probabilities.shape) < probabilities, dtype=np.float64)
 
 
 def adjust_start(described: dict[str, Float], rows: StartRows) -> dict[str, Float]:
-    """Probabilities of zero and one as if half a row had been otherwise.
+    """Move probabilities of zero and one inwards, as if half a row had had the other value.
 
-    Rows that a start has not seen, or has not assigned, would be impossible under every component.
+    Otherwise rows from which the start was not estimated could be impossible under every component.
     """
     p = described["probabilities"]
     size = (rows.shares * rows.weights.sum())[:, None]

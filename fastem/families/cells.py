@@ -1,7 +1,7 @@
 """Components of independent columns, for rows in which some cells are missing.
 
-Made from a family: its parameters, statistics and M-step stay what they are. A missing cell has no part in the density,
-and in the statistics it stands for what the component expects there.
+The variation keeps the parameters, statistics and M-step of a family. A missing cell does not enter the density, and
+the statistics contain its expectation under the component.
 """
 
 from typing import Any, NamedTuple
@@ -25,7 +25,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 
 @inlined
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
-    """Per component: mass, first and second moments (d,) of the cells that are there."""
+    """Per component: mass, first and second moments (d,) of the observed cells."""
     n_features = tile.shape[0]
     vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):
@@ -35,7 +35,7 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
 
 
 class LinearCells(NamedTuple):
-    """What passes read of linear columns."""
+    """Parameters that passes read, of columns with log-densities x * natural - normaliser."""
 
     natural: Float  # (K, d)
     normaliser: Float  # (K, d)
@@ -44,13 +44,13 @@ class LinearCells(NamedTuple):
 
 @inlined
 def log_prob_linear(params, tile, scratch, out):  # type: ignore[no-untyped-def]
-    """Component log-densities of a tile, without what all components share."""
+    """Component log-densities of a tile, without terms that all components have in common."""
     cells.log_counts(params.natural, params.normaliser, params.log_constant, tile, out)
 
 
 @inlined
 def accumulate_linear(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
-    """Per component: mass and sums (d,) of the cells that are there."""
+    """Per component: mass and sums (d,) of the observed cells."""
     n_features = tile.shape[0]
     vectors = scratch[-1].view(np.int64)
     for k in range(resp.shape[0]):

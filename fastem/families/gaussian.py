@@ -5,7 +5,7 @@ from importlib import import_module
 from fastem.families._contract import Family
 
 FORMS = ("full", "tied", "diag", "spherical")
-# Of mclust's fourteen structures, whose names have capitals: the forms whose passes serve them.
+# mclust's fourteen structures, in capital letters, and the forms whose passes they use.
 STRUCTURES = {
     **dict.fromkeys(("EII", "VII"), "spherical"),
     **dict.fromkeys(("EEI", "VEI", "EVI", "VVI"), "diag"),
@@ -15,7 +15,7 @@ STRUCTURES = {
 
 
 def family(form: str) -> Family:
-    """The family whose covariances have a form or a structure; KeyError if there is none."""
+    """The family whose covariances have the form or structure `form`; KeyError if there is none."""
     if form not in FORMS and form not in STRUCTURES:
         raise KeyError(form)
     module = import_module(f"fastem.families.gaussian_{form if form in FORMS else 'structured'}")

@@ -12,7 +12,7 @@ from fastem.kernels.jit import inlined
 
 
 class DiagParams(NamedTuple):
-    """`inverse_deviation` is 1 / sd, `offset` is mean / sd."""
+    """Means, variances (`covariances`), `inverse_deviation` = 1 / sd and `offset` = mean / sd."""
 
     means: Float  # (K, d)
     covariances: Float  # (K, d)
@@ -41,12 +41,12 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
 
 
 def n_stats(n_features: int, n_components: int) -> int:
-    """First and second moments of each component."""
+    """Number of first and second moments."""
     return 2 * n_components * n_features
 
 
 def params_at(means: Float, variances: Float | None = None) -> DiagParams:
-    """Components of these variances, or of unit variance."""
+    """Components with these means, and these variances or unit variances."""
     variances = np.ones(means.shape) if variances is None else variances
     return make_params(means, variances, 1.0 / np.sqrt(variances))
 
@@ -71,7 +71,7 @@ def m_step(mass: Float, stats: Float, params: DiagParams, prior: Prior) -> DiagP
 
 
 def log_prior(params: DiagParams, conjugate: Conjugate) -> float:
-    """Log-density of the means, given the variances, and of these."""
+    """Log-density of the means given the variances, plus that of the variances."""
     white = (params.means - conjugate.mean) * params.inverse_deviation
     log_determinant = logarithm(params.inverse_deviation).sum(axis=1)
     normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)

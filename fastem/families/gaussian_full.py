@@ -13,7 +13,7 @@ from fastem.kernels.posterior import active_vectors
 
 
 class FullParams(NamedTuple):
-    """`lower` is the inverse Cholesky factor L, `offset` is L mu: a density needs |L x - L mu|^2 and a constant."""
+    """`lower` is the inverse Cholesky factor L, `offset` is L mu; log-densities are constant - |L x - L mu|^2 / 2."""
 
     means: Float  # (K, d)
     covariances: Float  # (K, d, d), the lower triangles
@@ -66,12 +66,12 @@ def accumulate_few(params, tile, weight, resp, mass, scratch, stats):  # type: i
 
 
 def n_stats(n_features: int, n_components: int) -> int:
-    """First and second moments of each component."""
+    """Number of first and second moments."""
     return n_components * n_features * (n_features + 1)
 
 
 def params_at(means: Float, variances: Float | None = None) -> FullParams:
-    """Components of these variances, or of unit variance, without covariances."""
+    """Components with these means, and diagonal covariances of these variances or of unit variances."""
     variances = np.ones(means.shape) if variances is None else variances
     identity = np.eye(means.shape[1])
     return make_params(means, variances[:, None] * identity, identity / np.sqrt(variances)[:, None])
@@ -91,13 +91,13 @@ def m_step(mass: Float, stats: Float, params: FullParams, prior: Prior) -> FullP
     covariances.reshape(n_components, -1)[:, :: n_features + 1] += prior.reg_covar
     if "covariances" not in prior.kept:
         return make_params(params.means + step, covariances, inverse_factors(covariances))
-    kept = prior.kept["covariances"][:, None, None]  # whose factors are kept too: rounding may have made them singular
+    kept = prior.kept["covariances"][:, None, None]  # factors are kept too, as rounded covariances may be singular
     lower = np.where(kept, params.lower, inverse_factors(np.where(kept, np.eye(n_features), covariances)))
     return make_params(params.means + step, np.where(kept, params.covariances, covariances), lower)
 
 
 def _with_prior(mass: Float, stats: Float, means: Float, step: Float, conjugate: Conjugate) -> Float:
-    """Covariances of greatest posterior density about the means that a step leads to."""
+    """Covariances (K, d, d) of greatest posterior density, given the means after the step."""
     n_components, n_features = means.shape
     moments = shift(mass, stats, means, means + step).reshape(n_components, n_features + 1, n_features)
     pull = means + step - conjugate.mean
@@ -107,7 +107,7 @@ def _with_prior(mass: Float, stats: Float, means: Float, step: Float, conjugate:
 
 
 def log_prior(params: FullParams, conjugate: Conjugate) -> float:
-    """Log-density of the means, given the covariances, and of these."""
+    """Log-density of the means given the covariances, plus that of the covariances."""
     white = np.einsum("kij,kj->ki", params.lower, params.means - conjugate.mean)
     log_determinant = log_determinants(params.lower)
     normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)
@@ -115,7 +115,7 @@ def log_prior(params: FullParams, conjugate: Conjugate) -> float:
 
 
 def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
-    """Move moments from about `means` to about `to`."""
+    """Convert moments about `means` into moments about `to`."""
     n_components, n_features = means.shape
     moments = stats.reshape(n_components, n_features + 1, n_features).copy()
     difference, before = to - means, moments[:, 0].copy()
@@ -125,12 +125,12 @@ def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
 
 
 def arrange(first: Float, second: Float) -> Float:
-    """Moments (K, d) and (K, d, d) as statistics."""
+    """Statistics (S,) from moments (K, d) and (K, d, d)."""
     return np.concatenate([first[:, None], second], axis=1).ravel()
 
 
 def expected(mass: Float, stats: Float, params: FullParams) -> float:
-    """Constants, and the squared residuals in units of the covariances."""
+    """Sum of constants and whitened squared residuals, weighted by responsibilities."""
     n_components, n_features = params.means.shape
     scatter = np.tril(stats.reshape(n_components, n_features + 1, n_features)[:, 1:])
     precision = np.swapaxes(params.lower, 1, 2) @ params.lower
@@ -148,7 +148,7 @@ def unpack(vector: Float, params: FullParams) -> FullParams:
 
 
 def describe(params: FullParams) -> dict[str, Float]:
-    """Means, covariances and the upper-triangular Cholesky factors of the precisions."""
+    """Means, covariances and upper-triangular Cholesky factors of the precisions, by the names that users know."""
     return {
         "means": params.means,
         "covariances": _gaussian.symmetric(params.covariances),

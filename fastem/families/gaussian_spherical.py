@@ -12,7 +12,7 @@ from fastem.kernels.jit import inlined
 
 
 class SphericalParams(NamedTuple):
-    """One variance and precision per component. Densities read `centres`, statistics are about `means`: the same."""
+    """One variance per component. Densities read `centres`, statistics are about `means`; both hold the means."""
 
     means: Float  # (K, d)
     centres: Float  # (K, d)
@@ -41,12 +41,12 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
 
 
 def n_stats(n_features: int, n_components: int) -> int:
-    """First and second moments of each component, feature by feature: the kernel is that of diagonal covariances."""
+    """Number of first and second moments of single features, as for diagonal covariances, whose kernel is used."""
     return 2 * n_components * n_features
 
 
 def params_at(means: Float, variances: Float | None = None) -> SphericalParams:
-    """Components of the mean of these variances, or of unit variance."""
+    """Components with these means, and the mean of these variances or unit variance."""
     variances = np.ones(len(means)) if variances is None else variances.mean(axis=1)
     return make_params(means, variances, 1.0 / np.sqrt(variances))
 
@@ -73,7 +73,7 @@ def m_step(mass: Float, stats: Float, params: SphericalParams, prior: Prior) -> 
 
 
 def log_prior(params: SphericalParams, conjugate: Conjugate) -> float:
-    """Log-density of the means, given the variances, and of these."""
+    """Log-density of the means given the variances, plus that of the variances."""
     white = (params.means - conjugate.mean) * params.inverse_deviation[:, None]
     log_determinant = params.means.shape[1] * logarithm(params.inverse_deviation)
     normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)

@@ -1,12 +1,12 @@
-"""Gaussian components whose covariances share their volume, shape or orientation, as three letters say.
+"""Gaussian components whose covariances share volume, shape or orientation, as a name of three letters says.
 
-Passes are those of spherical, diagonal, tied or full covariances: what differs is the M-step, see
-`fastem.families._structures`, and that a user sees matrices (K, d, d) whatever the structure.
+Passes are those of spherical, diagonal, tied or full covariances. Only the M-step differs, see
+`fastem.families._structures`, and users see matrices (K, d, d) for every structure.
 
-`reg_covar` is added to the diagonal of each component's average scatter, before the structure is imposed. Under a
-prior each component's average scatter and mass are those of the posterior: the prior density of the covariances is the
-product of an inverse-Wishart density for each, on those of the structure, but for EII, EEI and EEE, which have one
-covariance and one density. Variances (EII to VVI) have inverse-gamma densities.
+`reg_covar` is added to the diagonal of each component's average scatter, before the structure is imposed. With a prior,
+average scatter and mass of each component include those of the prior. The prior density of the covariances is the
+product of one inverse-Wishart density for each component, restricted to the structure. EII, EEI and EEE have one shared
+covariance and so one density. Variances (EII to VVI) have inverse-gamma densities.
 """
 
 import functools
@@ -22,7 +22,7 @@ MATRICES = "covariances", "precisions_cholesky"
 
 
 def family(name: str, base: Family) -> Family:
-    """Components of a structure such as "VEV", with the passes of another family."""
+    """The family of components with a structure such as "VEV"; `base` is the family whose passes it uses."""
     seen = base._replace(
         name=f"gaussian-{name}",
         kernels_of=base.name,
@@ -34,7 +34,7 @@ def family(name: str, base: Family) -> Family:
         host=_structure_host.host(name, base.host),
     )
     if name not in _structures.ESTIMATES:
-        return seen  # EEE and those that share nothing: the M-step is the other family's
+        return seen  # EEE and structures that share nothing have the M-step of `base`
     return seen._replace(
         m_step=functools.partial(m_step, name, base),
         params_at=functools.partial(params_at, base),
@@ -44,13 +44,13 @@ def family(name: str, base: Family) -> Family:
 
 
 def params_at(base: Family, means: Float, variances: Float | None = None) -> Params:
-    """Components of the mean of these variances, or of unit variance: whatever the structure, they have it."""
+    """Components that share the mean of these variances, or unit variances, as every structure allows."""
     same = None if variances is None else np.broadcast_to(variances.mean(axis=0), means.shape)
     return base.params_at(means, same)
 
 
 def m_step(name: str, base: Family, mass: Float, stats: Float, params: Any, prior: Prior) -> Params:
-    """Means from the moments about the current ones, and covariances of the structure."""
+    """Means from the moments about the current means, and covariances of the structure."""
     moments = stats.reshape(len(mass), -1, params.means.shape[1])
     step = prior.step(moments[:, 0], mass, params.means)
     means = params.means + step
@@ -68,14 +68,14 @@ def m_step(name: str, base: Family, mass: Float, stats: Float, params: Any, prio
 
 
 def complete(base: Family, means: Float, covariances: Float) -> Params:
-    """Parameters of the family `base`, with the factors that follow from covariances (K, d, d), (K, d) or (K,)."""
+    """Parameters of the family `base` with factors computed from covariances (K, d, d), (K, d) or (K,)."""
     described = {"means": means, "covariances": covariances}
     assert base.complete is not None
     return base.restore(base.complete(described))
 
 
 def _matrices(name: str, mass: Float, second: Float, at: tuple[Any, Float], prior: Prior) -> Float:
-    """Covariances (K, d, d), from second moments about the means, or where there is a prior about their next values."""
+    """Covariances (K, d, d), from second moments about the current means, or with a prior about the new means."""
     (params, step), n_features = at, second.shape[-1]
     if prior.conjugate is None:
         averages = safe_ratio(second, mass) - step[:, :, None] * step[:, None, :]
@@ -90,7 +90,7 @@ def _matrices(name: str, mass: Float, second: Float, at: tuple[Any, Float], prio
 
 
 def _columns(name: str, mass: Float, second: Float, at: tuple[Any, Float], prior: Prior) -> Float:
-    """Variances (K, d)."""
+    """Variances (K, d) of a diagonal structure, from second moments (K, d) as for `_matrices`."""
     params, step = at
     if prior.conjugate is None:
         averages = safe_ratio(second, mass) - step**2
@@ -102,7 +102,7 @@ def _columns(name: str, mass: Float, second: Float, at: tuple[Any, Float], prior
 
 
 def _one(name: str, mass: Float, second: Float, at: tuple[Any, Float], prior: Prior) -> Float:
-    """Variances that all components share, of each feature (K, d) or of all (K,)."""
+    """Variances that all components share, one for each feature (K, d) or one for all features (K,)."""
     (params, step), total = at, mass.sum()
     if prior.conjugate is None:
         variances = (second - mass[:, None] * step**2).sum(axis=0) / total
@@ -119,12 +119,12 @@ def _one(name: str, mass: Float, second: Float, at: tuple[Any, Float], prior: Pr
 
 
 def _with_pull(squares: Float, means: Float, conjugate: Conjugate) -> Float:
-    """Squared residuals (K, d) of the rows, and of the prior's mean."""
+    """Squared residuals (K, d) of the rows plus those of the prior's mean."""
     return squares + conjugate.strength * (means - conjugate.mean) ** 2
 
 
 def log_prior_of_one(params: Any, conjugate: Conjugate) -> float:
-    """Log-density of the means, given the variances that all components share, and of these, once."""
+    """Log-density of the means given the variances that all components share, plus that of these variances, once."""
     inverse = params.inverse_deviation.reshape(len(params.means), -1)
     white = (params.means - conjugate.mean) * inverse
     log_determinant = np.broadcast_to(logarithm(inverse), white.shape).sum(axis=1)
@@ -133,10 +133,10 @@ def log_prior_of_one(params: Any, conjugate: Conjugate) -> float:
 
 
 def unpack(name: str, base: Family, vector: Float, params: Any) -> Params:
-    """Inverse of `base.pack`, whatever structure these numbers have: of those that have it the nearest.
+    """Inverse of `base.pack`, projected to the structure.
 
-    That is the estimate from their covariances, which minimises the sum of Kullback and Leibler's divergences. So
-    combinations of parameters, which acceleration makes, keep the structure.
+    Acceleration combines packed parameters, and the covariances of the result need not have the structure. They are
+    replaced by the structure's estimate from them, which minimises the sum of Kullback-Leibler divergences.
     """
     free = base.unpack(vector, params)
     shares = np.full(len(free.means), 1.0 / len(free.means))
@@ -161,7 +161,7 @@ def restore(base: Family, described: dict[str, Float]) -> Params:
 
 
 def _as_matrices(array: Float, axes: str, n_components: int, n_features: int) -> Float:
-    """Matrices (K, d, d) from variances or matrices with the axes that a parameter of the base has."""
+    """Matrices (K, d, d) from variances or matrices whose axes are those of the base's parameter."""
     if axes == "dd":
         return np.repeat(array[None], n_components, axis=0)
     if axes == "kdd":

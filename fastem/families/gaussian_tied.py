@@ -1,13 +1,13 @@
 """Gaussian components that share one covariance matrix.
 
-The row is whitened once for all components, and the pooled scatter needs no second moments for each component. With the
-row's expected mean m = sum_k r_k mu_k and x - m its residual, for responsibilities of unit sum
+Each row is whitened once for all components, and the pooled scatter needs no second moments of single components. With
+m = sum_k r_k mu_k, the row's expected mean under responsibilities r_k of unit sum, and its residual x - m,
 
     sum_k r_k (x - mu_k)(x - mu_k)' = (x - m)(x - m)' + sum_{j<k} r_j r_k (mu_j - mu_k)(mu_j - mu_k)'
 
-so a pass sums one residual scatter (d, d) and the products of responsibilities (K, K). Every term is positive: nothing
-cancels, however far apart the components are. A row costs d^2 + K^2 / 2 + O(K d) operations instead of O(K d^2); where
-K > d^2 the direct sum is cheaper.
+so a pass sums one residual scatter (d, d) and the products of responsibilities (K, K). Every term is positive
+semidefinite, so that nothing cancels, however far apart the components are. A row costs d^2 + K^2 / 2 + O(K d)
+operations instead of O(K d^2); if K > d^2 the direct sum is cheaper and is used.
 """
 
 from typing import Any, NamedTuple
@@ -31,7 +31,7 @@ class TiedParams(NamedTuple):
     lower: Float  # (d, d)
     offset: Float  # (K, d)
     unit: Float  # (K,) ones: the inverse deviations of whitened rows
-    log_constant: Float  # (K,), equal
+    log_constant: Float  # (K,), all equal
 
 
 def make_params(means: Float, covariances: Float, lower: Float) -> TiedParams:
@@ -76,24 +76,24 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
 
 
 def n_stats(n_features: int, n_components: int) -> int:
-    """First moments, products of responsibilities and the pooled scatter."""
+    """Number of first moments, products of responsibilities and entries of the pooled scatter."""
     return n_components * n_features + n_components**2 + n_features**2
 
 
 def params_at(means: Float, variances: Float | None = None) -> TiedParams:
-    """Components of the mean of these variances, or of unit variance, without covariances."""
+    """Components with these means, and a shared diagonal covariance of the mean variances or of unit variances."""
     pooled = np.ones(means.shape[1]) if variances is None else variances.mean(axis=0)
     identity = np.eye(means.shape[1])
     return make_params(means, pooled * identity, identity / np.sqrt(pooled))
 
 
 def _split(stats: Float, means: Float) -> tuple[Float, Float]:
-    """First moments (K, d) of statistics about `means`, and the scatter (d, d) pooled over components."""
+    """Split statistics about `means` into first moments (K, d) and the scatter (d, d) pooled over components."""
     n_components, n_features = means.shape
     sums, products, scatter = np.split(stats, np.cumsum([n_components * n_features, n_components**2]))
     pooled = _gaussian.symmetric(scatter.reshape(n_features, n_features))
     shares = products.reshape(n_components, n_components)
-    for k in range(1, n_components):  # between components of the same row
+    for k in range(1, n_components):  # the scatter between components that share a row
         difference = means[k] - means[:k]
         pooled += np.einsum("ki,kj->ij", difference * shares[k, :k, None], difference)
     return sums.reshape(n_components, n_features), pooled
@@ -115,7 +115,7 @@ def m_step(mass: Float, stats: Float, params: TiedParams, prior: Prior) -> TiedP
 
 
 def _with_prior(mass: Float, stats: Float, means: Float, step: Float, conjugate: Conjugate) -> Float:
-    """Covariance of greatest posterior density about the means that a step leads to."""
+    """Covariance (d, d) of greatest posterior density, given the means after the step."""
     n_components, n_features = means.shape
     pooled = _split(shift(mass, stats, means, means + step), means + step)[1]
     pull = means + step - conjugate.mean
@@ -125,7 +125,7 @@ def _with_prior(mass: Float, stats: Float, means: Float, step: Float, conjugate:
 
 
 def log_prior(params: TiedParams, conjugate: Conjugate) -> float:
-    """Log-density of the means, given the covariance, and of this one."""
+    """Log-density of the means given the covariance, plus that of the covariance."""
     white = (params.means - conjugate.mean) @ params.lower.T
     log_determinant = log_determinants(params.lower) * params.unit
     normal = _gaussian.log_normal(white, log_determinant, conjugate.strength)
@@ -133,7 +133,7 @@ def log_prior(params: TiedParams, conjugate: Conjugate) -> float:
 
 
 def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
-    """Move moments from about `means` to about `to`; the pooled scatter then holds all of it, the products nothing."""
+    """Convert moments about `means` into moments about `to`; the pooled scatter is then complete, the products zero."""
     sums, pooled = _split(stats, means)
     difference = to - means
     moved = sums - mass[:, None] * difference
@@ -142,19 +142,19 @@ def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
 
 
 def arrange(first: Float, second: Float) -> Float:
-    """Moments (K, d) and (K, d, d) as statistics."""
+    """Statistics (S,) from moments (K, d) and (K, d, d)."""
     return np.concatenate([first.ravel(), np.zeros(len(first) ** 2), second.sum(axis=0).ravel()])
 
 
 def expected(mass: Float, stats: Float, params: TiedParams) -> float:
-    """Constants, and the squared residuals in units of the covariance."""
+    """Sum of constants and whitened squared residuals, weighted by responsibilities."""
     pooled = _split(stats, params.means)[1]
     squares = ((params.lower @ pooled) * params.lower).sum()
     return float(mass @ params.log_constant - 0.5 * squares)
 
 
 def select(params: TiedParams, components: Any) -> TiedParams:
-    """Some of the means, and what all share."""
+    """Parameters of some components, with the shared covariance."""
     return params._replace(
         means=params.means[components],
         offset=params.offset[components],
@@ -164,7 +164,7 @@ def select(params: TiedParams, components: Any) -> TiedParams:
 
 
 def embed(some: Float, components: Any, stats: Float, n_features: int, n_components: int) -> None:
-    """Add first moments and products in their places, and the scatter."""
+    """Add first moments and products of some components to those of all, and the scatter."""
     n_some = len(components)
     sums, products, scatter = np.split(some, np.cumsum([n_some * n_features, n_some**2]))
     all_sums, all_products, all_scatter = np.split(stats, np.cumsum([n_components * n_features, n_components**2]))

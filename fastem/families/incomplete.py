@@ -1,7 +1,7 @@
-"""Gaussian components of values that are seen incompletely: some missing, some with errors, some only in projection.
+"""Gaussian components for incompletely observed rows: with missing values, measurement errors or projections.
 
-Made from any Gaussian family: its parameters, statistics and M-step stay what they are. Passes evaluate each row with a
-covariance of its own, see `fastem.kernels.incomplete`, and what they sum becomes the expected statistics of the values.
+The variation keeps the parameters, statistics and M-step of any Gaussian family. Passes evaluate each row with a
+covariance of its own, see `fastem.kernels.incomplete`; `finish` converts their sums to expected statistics.
 """
 
 import functools
@@ -26,18 +26,18 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 
 @inlined
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
-    """Per component and lane: first moments, and second ones less the covariance, in units of its factor."""
+    """Per component and lane: whitened first moments, and whitened second moments less the covariance."""
     add_statistics(params, tile, resp, resp, mass, scratch, stats)
 
 
 def finish(base: Family, mass: Float, raw: Float, params: Params) -> Float:
-    """Expected statistics of the values, as the family without anything missing would have summed them."""
+    """Expected statistics (S,) of the complete values, in the layout of the family `base`."""
     factors = factors_of(params)
     return collect(base, mass, expand_sums(factors[1], raw), factors, params)
 
 
 class OnePattern(NamedTuple):
-    """Those of one of them."""
+    """Parameters of one pattern."""
 
     means: Float
     lower: Float
@@ -52,7 +52,7 @@ def pick(params, p):  # type: ignore[no-untyped-def]
 
 
 def expand(masses: Float, sums: Float, patterns: PatternParams) -> tuple[Float, Float]:
-    """First moments (K, d) of all features, and second moments (K, d, d) less their covariances times the mass."""
+    """First moments (K, d) of all features, and second moments (K, d, d) less covariances times mass, over patterns."""
     n_patterns, n_components, m = patterns.means.shape
     moments = sums.reshape(n_patterns, n_components, m + 1, m)
     lower, loading = patterns.lower, patterns.loading
@@ -63,7 +63,7 @@ def expand(masses: Float, sums: Float, patterns: PatternParams) -> tuple[Float, 
 
 
 def collect(base: Family, mass: Float, moments: tuple[Float, ...], factors: Factors, params: Params) -> Float:
-    """Statistics (S,) from first moments, and what second moments exceed the covariances times the mass by."""
+    """Statistics (S,) from first moments (K, d), and second moments (K, d, d) less covariances times mass."""
     (centres, lower), (first, excess) = factors, moments
     second = excess + mass[:, None, None] * product(lower, np.swapaxes(lower, 1, 2))
     assert base.arrange is not None
@@ -71,7 +71,7 @@ def collect(base: Family, mass: Float, moments: tuple[Float, ...], factors: Fact
 
 
 def vary(base: Family) -> Family:
-    """The family for rows that are seen incompletely."""
+    """The variation of a family for incompletely observed rows."""
     return base._replace(
         name=f"{base.name}.incomplete",
         kernels_of=f"{base.kernel_key}.incomplete",

@@ -47,38 +47,38 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
 
 
 def n_stats(n_features: int, n_components: int) -> int:
-    """Total counts of each component."""
+    """Number of sums: the total counts in each column of each component."""
     return n_components * n_features
 
 
 def params_at(means: Float, variances: Float | None = None) -> PoissonParams:
-    """Components with these rates; their variances are the same."""
+    """Components with the means as rates, which are the variances too."""
     return make_params(means)
 
 
 def m_step(mass: Float, stats: Float, params: PoissonParams, prior: Prior) -> PoissonParams:
-    """Rates are mean counts; a component without mass keeps its own.
+    """Rates are mean counts; a component without mass keeps its rates.
 
-    Counts that were added and taken away again, as incremental EM does, may leave a rounding error below zero.
+    Incremental EM adds and subtracts counts, so that rounding may leave sums below zero.
     """
     rates = np.maximum(safe_ratio(stats.reshape(params.rates.shape), mass), 0.0)
     return make_params(prior.centre(np.where(mass[:, None] > 0.0, rates, params.rates)))
 
 
 def shift(mass: Float, stats: Float, means: Float, to: Float) -> Float:
-    """Counts are about zero, whatever the rates."""
+    """Return the statistics: counts are not relative to any means."""
     return stats
 
 
 def expected(mass: Float, stats: Float, params: PoissonParams) -> float:
-    """Expected counts times the logarithms of the rates, less the rates."""
+    """Expected counts times the logarithms of the rates, less the rates, summed."""
     counts = stats.reshape(params.rates.shape)
     terms = counts * np.where(counts > 0.0, params.log_rates, 0.0)
     return float(mass @ params.log_constant + terms.sum())
 
 
 def pack(params: PoissonParams) -> Float:
-    """Logarithms of the rates."""
+    """Logarithms of the rates, as a vector."""
     return params.log_rates.ravel()
 
 
@@ -88,7 +88,7 @@ def unpack(vector: Float, params: PoissonParams) -> PoissonParams:
 
 
 def change(before: PoissonParams, after: PoissonParams) -> float:
-    """Largest change of a rate, in standard deviations."""
+    """Largest change of a rate, in standard deviations of the counts."""
     larger = np.maximum(before.rates, after.rates)
     return float((np.abs(after.rates - before.rates) / np.sqrt(np.where(larger > 0.0, larger, 1.0))).max())
 
@@ -115,7 +115,7 @@ def restore(described: dict[str, Float]) -> PoissonParams:
 
 
 def complaint(rates: Float) -> str | None:
-    """What is wrong with rates to start from."""
+    """Error message for initial rates that are not valid."""
     return "The parameter 'rates' should be non-negative" if (rates < 0.0).any() else None
 
 

@@ -1,18 +1,19 @@
-"""Multivariate t components: normal ones whose rows have weights, so that rows far out count less.
+"""Multivariate t components: normal components with a latent weight for each row, so that distant rows count less.
 
 D. Peel and G. J. McLachlan (2000), Robust mixture modelling using the t distribution, Statistics and Computing 10,
-339-348. Each row has a latent weight u, a gamma variable, given which it is normal with covariance scale / u.
+339-348. Each row has a latent weight u with a gamma distribution; given u, it is normal with covariance scale / u.
 
-An M-step moves the components or the degrees of freedom, whichever raises the likelihood more for certain:
+An M-step makes one of two updates, the one with the larger guaranteed gain in likelihood:
 
-- Means and scale matrices by the expected weights. Scatters are divided by the sum of these instead of the number of
-  rows, by which the extended model with a mean weight of its own converges (C. Liu, D. B. Rubin and Y. N. Wu, 1998,
-  Parameter expansion to accelerate EM: the PX-EM algorithm, Biometrika 85, 755-770).
-- Degrees of freedom and the sizes of the scale matrices by the likelihood itself, of which no weights are missing (C.
-  Liu and D. B. Rubin, 1994, The ECME algorithm, Biometrika 81, 633-648): by a bound of it from one pass, see
-  `fastem.kernels.degrees`.
+- Means and scale matrices are updated with expected weights. Scatters are divided by the sum of the weights instead of
+  the number of rows. This is EM for an extended model in which the mean weight is a parameter, and converges faster
+  (C. Liu, D. B. Rubin and Y. N. Wu, 1998, Parameter expansion to accelerate EM: the PX-EM algorithm, Biometrika 85,
+  755-770).
+- Degrees of freedom and the sizes of the scale matrices maximise a lower bound of the likelihood itself, in which the
+  weights are integrated out (C. Liu and D. B. Rubin, 1994, The ECME algorithm, Biometrika 81, 633-648). The bound needs
+  one pass, see `fastem.kernels.degrees`.
 
-Both bounds touch the likelihood at the parameters of the pass, so it never falls.
+Both bounds equal the likelihood at the parameters of the pass, so an M-step never lowers it.
 """
 
 import functools
@@ -23,20 +24,20 @@ from fastem.families._student_t import components_of
 from fastem.families._student_t_kernels import kernels_from
 
 TIED = (
-    "components of covariance_type='tied' have scale matrices that are not the same, given values; fit with "
+    "given values of some columns, components of covariance_type='tied' no longer share one scale matrix; fit with "
     "covariance_type='full', or use regress"
 )
 KEPT = (
-    "it keeps sums of rows whose weights were expected at other degrees of freedom than those that are estimated next; "
+    "it keeps statistics whose latent weights were computed at earlier degrees of freedom than the current ones; "
     "give df as a number"
 )
 
 
 @functools.cache
 def family(form: str, degrees: str) -> Family:
-    """T components whose scale matrices have a form, and whose degrees of freedom are shared or not, or fixed.
+    """T components whose scale matrices have the form `form`; `degrees` is 'shared', 'component' or 'fixed'.
 
-    KeyError if there are none.
+    Raises KeyError if there is no such family.
     """
     components = components_of(form, degrees)
     normal = components.normal
@@ -71,7 +72,7 @@ def family(form: str, degrees: str) -> Family:
 
 
 def _unsupported(form: str, degrees: str) -> tuple[tuple[str, str], ...]:
-    """Features that are refused, and why."""
+    """Features that the family refuses, each with the reason."""
     refused = []
     if degrees != "fixed":
         refused += [(f"algorithm={name!r}", KEPT) for name in ("incremental", "sparse")]
@@ -81,5 +82,5 @@ def _unsupported(form: str, degrees: str) -> tuple[tuple[str, str], ...]:
 
 
 def scratch_rows(n_observed: int, n_features: int, n_components: int, tile_rows: int) -> int:
-    """Those of normal components, and distances and logarithms of each."""
+    """Rows of scratch memory of normal components, plus distances and logarithms for each component."""
     return n_features + max(n_features, n_components) + 8 + 2 * n_components

@@ -1,8 +1,8 @@
-"""T components for rows in which some values are missing, made from those for complete rows.
+"""T components for rows with missing values, made from the family for complete rows.
 
-Full and tied scale matrices are evaluated row by row, or pattern by pattern, as covariances of normal components are,
-see `fastem.families.incomplete`; diagonal ones cell by cell, see `fastem.families.cells`. What makes a t density of the
-distances is `fastem.kernels.student_t_missing`.
+Squared distances for full and tied scale matrices are computed row by row, or pattern by pattern, as for normal
+components, see `fastem.families.incomplete`; those for diagonal matrices cell by cell, see `fastem.families.cells`.
+`fastem.kernels.student_t_missing` computes t densities from the distances.
 """
 
 from collections import namedtuple
@@ -38,8 +38,9 @@ from fastem.kernels.student_t_missing import (
     weigh_parts,
 )
 
-# 1 / df, or 0; minus half the degrees of freedom; what densities of rows have beside normal ones, by their number of
-# values; expected logarithm of the weight of a complete row at the centre
+# Parameters beside those of normal components: 1 / df, or 0; minus half the degrees of freedom; log-densities at the
+# centre less the normal ones, by number of observed values; expected logarithm of the latent weight of a complete row
+# at the centre
 OWN = ("inverse_df", "exponent", "normaliser", "log_weight")
 MatrixParams = namedtuple("MatrixParams", (*_incomplete.IncompleteParams._fields, *OWN))  # type: ignore[misc]
 CellParams = namedtuple("CellParams", (*_cells.CellParams._fields, *OWN))  # type: ignore[misc]
@@ -56,7 +57,7 @@ def log_prob(params, tile, scratch, out):  # type: ignore[no-untyped-def]
 
 @inlined
 def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
-    """What `incomplete` sums of rows with weights, and the sums of `fastem.kernels.student_t_missing.weigh_parts`."""
+    """Sums of `incomplete` with latent weights of the rows, then those of `student_t_missing.weigh_parts`."""
     n_components, n_own = resp.shape[0], n_sums(tile.shape[0])
     first = stats.size - n_components * n_own
     weigh_parts(params, tile, resp, mass, scratch, stats[first:].reshape(n_components, n_own))
@@ -66,7 +67,7 @@ def accumulate(params, tile, weight, resp, mass, scratch, stats):  # type: ignor
 
 @inlined
 def log_prob_of_cells(params, tile, scratch, out):  # type: ignore[no-untyped-def]
-    """The same for diagonal scale matrices."""
+    """`log_prob` for diagonal scale matrices."""
     halves, logarithms, _, _, values, _, _ = parts(scratch, out.shape[0])
     count_values(tile, values)
     log_levels_of_cells(
@@ -77,7 +78,7 @@ def log_prob_of_cells(params, tile, scratch, out):  # type: ignore[no-untyped-de
 
 @inlined
 def accumulate_cells(params, tile, weight, resp, mass, scratch, stats):  # type: ignore[no-untyped-def]
-    """Per component: mass, and first and second moments (d,) of rows with weights, of the cells that are there."""
+    """Per component: mass and weighted first and second moments (d,) of observed cells, then sums of `weigh_parts`."""
     n_components, n_features, n_own = resp.shape[0], tile.shape[0], n_sums(tile.shape[0])
     last = 3 * n_components * n_features
     weigh_parts(params, tile, resp, mass, scratch, stats[last:].reshape(n_components, n_own))
@@ -90,12 +91,12 @@ def accumulate_cells(params, tile, weight, resp, mass, scratch, stats):  # type:
 
 
 def prepare_matrices(params: Params, rows: Any) -> Params:
-    """Parameters for rows of a kind."""
+    """Parameters of the passes for rows like `rows`, full and tied scale matrices."""
     return _prepared(MatrixParams, _incomplete.prepare(params, rows), params)
 
 
 def prepare_cells(params: Params, rows: Any) -> Params:
-    """Columns one by one."""
+    """Parameters of the passes for diagonal scale matrices."""
     return _prepared(CellParams, _cells.prepare(params, rows), params)
 
 
@@ -105,7 +106,7 @@ def _prepared(kind: Callable[..., Any], of_normal: Params, params: Params) -> Pa
 
 
 def vary(base: Family) -> Family:
-    """The family for rows with missing values."""
+    """The variation of a family of t components for rows with missing values."""
     _, form, degrees = base.name.split("-")
     partial = Partial(components_of(form, degrees), base)
     varied = base._replace(

@@ -1,1 +1,1 @@
-"""Compiled code over tiles. It knows no family."""
+"""Compiled code over tiles, which does not depend on any family."""

@@ -10,9 +10,10 @@ from fastem.kernels.vectors import alike, lanes, load, splat, store, where
 
 @kernel
 def log_probabilities(present, absent, constant, tile, out):
-    """out[k, c] = constant[k] + sum_j present[k, j] where tile[j, c] is one; `absent` (K, d) is -inf where it must be.
+    """out[k, c] = constant[k] + sum of present[k, j] over j where tile[j, c] is one.
 
-    `present` is what a one has more than a zero, `constant` holds what zeros have, which is finite.
+    `present` (K, d) are log odds of a one. `constant` (K,) are sums of the finite log-probabilities of zeros. Where
+    `absent` (K, d) is -inf, a zero is impossible: then out[k, c] is -inf if tile[j, c] is zero.
     """
     sums_of_ones(present, constant, tile, out)
     impossible = splat(-np.inf, tile)
@@ -25,7 +26,7 @@ def log_probabilities(present, absent, constant, tile, out):
 
 
 def sums_of_ones(present, constant, tile, out):
-    """What `log_probabilities` does where nothing is impossible."""
+    """`log_probabilities` without impossible values."""
     out[:] = constant[:, None] + np.where(tile > 0.0, present[:, :, None], 0.0).sum(axis=1)
 
 
@@ -57,12 +58,12 @@ def _write_sums_of_ones(k, present, constant, tile, out):
 
 @kernel
 def weighted_sums(resp, tile, stats):
-    """stats[k d + j] += sum_c resp[k, c] tile[j, c]."""
+    """stats[k d + j] += sum_c resp[k, c] tile[j, c], for resp (K, b) and tile (d, b)."""
     products(resp, tile, stats)
 
 
 def products(resp, tile, stats):
-    """What `weighted_sums` does."""
+    """The computation of `weighted_sums`."""
     stats[:] += (resp.astype(np.float64) @ tile.T.astype(np.float64)).ravel()
 
 

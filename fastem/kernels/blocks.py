@@ -1,4 +1,4 @@
-"""Blocks of the data into feature-major tiles: rows become lanes.
+"""Copying blocks of the data into feature-major tiles, where rows become lanes.
 
 See `fastem.kernels.vectors` for what a vector is.
 """
@@ -12,7 +12,7 @@ from fastem.kernels.shuffles import pick
 from fastem.kernels.vectors import declare, lanes, pointer_to, spread, vector_of
 
 LINE = 64  # bytes of the cache
-AHEAD = 4096  # bytes from what is read to what is asked for: processors foresee less, and nothing beyond a page
+AHEAD = 4096  # bytes from the rows that are read to those prefetched; hardware prefetchers stop at a page's end
 
 
 def block_columns(tile):
@@ -35,9 +35,10 @@ def _columns_of(tile_type):
 
 
 def load_block(values, row, column, origin, tile, lane):
-    """Put the block of `values` at (row, column), less `origin`, into `tile` at (column, lane): rows become lanes.
+    """Copy the block of `values` (n, d) at (row, column), less `origin` (d,), into `tile` (d, b) at (column, lane).
 
-    The block has as many rows as a vector of `tile` has lanes, and `block_columns` columns.
+    The block has as many rows as a vector of `tile` has lanes, and `block_columns` columns. It is transposed: rows
+    become lanes.
     """
     _load_in_python(values, row, column, origin, tile, lane, block_columns(tile))
 
@@ -54,7 +55,7 @@ def _load_in_python(values, row, column, origin, tile, lane, n_columns):
 
 
 def _lower_block(function, columns_in):
-    """Define a block of `columns_in(tile)` columns."""
+    """Define the compiled code of `function`, which copies a block of `columns_in(tile)` columns."""
 
     @type_callable(function)
     def typing(context):
@@ -79,9 +80,9 @@ _lower_block(load_four, lambda tile: 4)
 
 
 def load_narrow(values, row, origin, tile, lane):
-    """Put as many rows of `values` (n, d) from `row` on as a vector has lanes, less `origin`, into `tile` at `lane`.
+    """Copy as many rows of `values` (n, d) as a vector has lanes, from `row` on, less `origin`, into `tile` at `lane`.
 
-    Only for one to three columns.
+    Only for d from 1 to 3.
     """
     n = lanes(tile)
     tile[:, lane : lane + n] = (values[row : row + n] - origin).T
@@ -120,9 +121,9 @@ def _lower_load_narrow(context, builder, signature, arguments):
 
 
 def ask_ahead(values, row, n_rows):
-    """Have what lies `AHEAD` of some rows brought near, if rows follow each other in memory.
+    """Prefetch the memory `AHEAD` bytes after some rows, if the array is in C order.
 
-    Nothing waits for it, and it need not exist.
+    The program does not wait for it, and the addresses need not be valid.
     """
 
 
@@ -152,7 +153,7 @@ def _lower_ask_ahead(context, builder, signature, arguments):
 
 
 def ask_for(array, index):
-    """Have the cache line of an element of a flat array brought near; nothing waits for it."""
+    """Prefetch the cache line of an element of a flat array; the program does not wait for it."""
 
 
 @type_callable(ask_for)
@@ -174,7 +175,7 @@ def _prefetch(builder, pointer):
 
 
 class _Block:
-    """A part of the data on its way into a tile."""
+    """Writer of the instructions that copy a block of the data into a tile."""
 
     def __init__(self, context, builder, signature, arguments):
         self.context, self.builder = context, builder
@@ -192,7 +193,7 @@ class _Block:
         return self.builder.add(index, ir.Constant(index.type, offset))
 
     def _source(self, row, column):
-        """Where an element of the data is, whatever the array's strides."""
+        """Pointer to an element of the data, for any strides of the array."""
         builder = self.builder
         array = self.context.make_array(self.values_type)(self.context, builder, self.values)
         strides = array.strides
@@ -204,18 +205,18 @@ class _Block:
         return builder.inttoptr(builder.add(data, offset), array.data.type)
 
     def _together(self, row, column, count):
-        """Elements that follow each other in memory."""
+        """Load `count` elements that follow each other in memory, as a vector."""
         kind = ir.VectorType(self.context.get_value_type(self.values_type.dtype), count)
         loaded = self.builder.load(self.builder.bitcast(self._source(row, column), kind.as_pointer()))
         loaded.align = self.values_type.dtype.bitwidth // 8
         return loaded
 
     def neighbours(self, row, count):
-        """Elements of a row, from the block's first column on, of data in C order."""
+        """Load `count` elements of a row, from the block's first column on, for data in C order."""
         return self._together(row, 0, count)
 
     def column_of(self, column):
-        """One column of the block, of data in any order."""
+        """Load one column of the block, for data in any order."""
         if self.values_type.layout == "F":
             return self._together(0, column, self.n_rows)
         builder = self.builder
@@ -242,7 +243,7 @@ class _Block:
 
 
 def _side_by_side(builder, rows):
-    """As many vectors as a row has columns, each of several rows: of the i-th, the i + n-th and so on."""
+    """Join rows of n columns to n longer vectors: the i-th holds the rows i, i + n, i + 2 n and so on."""
     n = rows[0].type.count
     while len(rows) > n:
         both = range(2 * rows[0].type.count)
@@ -252,7 +253,7 @@ def _side_by_side(builder, rows):
 
 
 def _transpose(builder, rows):
-    """Columns from the rows of a square block, or of several whose rows stand side by side.
+    """Columns from the rows of a square block, or of several square blocks side by side.
 
     Pairs of vectors exchange every other lane, then every other pair of lanes, and so on.
     """

@@ -1,10 +1,12 @@
-"""numba's disk cache, made proof against damage: a file is as it was written, or it is not used.
+"""numba's disk cache with checksums: a damaged file is not used.
 
-Compiled code that was cut short, or of which one bit is wrong, may load, and crash when it runs. So each file begins
-with a hash of the rest. There is one file for each specialisation and types of arguments, named by a hash of all that
-it depends on, which it holds as well: no index could name another. Where a file is wrong, code is compiled anew.
+A file of compiled code that is truncated or has a wrong bit may load, and crash when it runs. So each file begins with
+a hash of the rest. There is one file for each specialisation and types of arguments. Its name is a hash of everything
+that it depends on, and the file contains the same data, so that no index is needed that could point to a wrong file.
+Where a file is damaged, code is compiled anew.
 
-To load code takes a tenth of the time that making numba ready to compile does: that waits until something is compiled.
+Loading code takes a tenth of the time that preparing numba to compile does, so this preparation waits until something
+is compiled.
 """
 
 import contextlib
@@ -30,17 +32,17 @@ _warned: set[str] = set()
 
 
 class _Result(CompileResultCacheImpl):
-    """What is kept of a compiled function."""
+    """The parts of a compiled function that are saved."""
 
     def reduce(self, cres: Any) -> Any:
-        """Everything but the globals of numba's own functions: nothing reads them, and finding them imports these."""
+        """Everything except the globals of numba's own functions: they are not used, and loading them imports these."""
         *parts, environments = super().reduce(cres)  # type: ignore[no-untyped-call]
         kept = (each for each in environments if not each.globals["__name__"].startswith("numba."))
         return (*parts, tuple(kept))
 
 
 class CheckedCache(FunctionCache):
-    """Cache of one function, in which no state of its files is an error.
+    """Cache of one function; a damaged file causes a warning, never an error.
 
     Raises
     ------
@@ -58,7 +60,7 @@ class CheckedCache(FunctionCache):
         self._cache_file: Any = self._files
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """Compiled code for types of arguments; None if it is time to compile it."""
+        """Compiled code for the types of arguments; None if this process has to compile it."""
         found = self._found(sig, target_context)
         if found is None:
             with contextlib.suppress(OSError):
@@ -71,17 +73,17 @@ class CheckedCache(FunctionCache):
         return found
 
     def _found(self, sig: Any, target_context: Any) -> Any:
-        """What the file holds, if it is in order."""
+        """The file's compiled code, or None if there is no file or it is damaged."""
         try:
             _declare_runtime()
             with self._guard_against_spurious_io_errors():
                 return self._load_overload(sig, target_context)  # type: ignore[no-untyped-call]
-        except Exception as error:  # whatever pickle and LLVM make of what they do not understand
+        except Exception as error:  # pickle and LLVM raise errors of many types for damaged content
             self._files.discard(error)
         return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        """Keep compiled code, if that is possible."""
+        """Save compiled code; warn if that is not possible."""
         try:
             super().save_overload(sig, data)  # type: ignore[no-untyped-call]
         except OSError as error:
@@ -91,14 +93,14 @@ class CheckedCache(FunctionCache):
 
 
 class _CheckedFiles:
-    """Files of one function: a hash, then what was hashed."""
+    """Files of one function, each a hash followed by the content that was hashed."""
 
     def __init__(self, folder: Path, base: str, stamp: Any) -> None:
         self._folder, self._base, self._stamp = folder, base, stamp
         self._last = folder
 
     def load(self, key: Any) -> Any:
-        """What was saved under `key`; None if nothing was."""
+        """The data saved under `key`, or None; raises ValueError if the file is damaged."""
         self._last = self._path(key)
         try:
             content = self._last.read_bytes()
@@ -106,15 +108,15 @@ class _CheckedFiles:
             return None
         digest, rest = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
         if digest != _digest(rest):
-            raise ValueError("it is not as it was written")
+            raise ValueError("its content is not what was written")
         try:
             saved, data = pickle.loads(rest)
         except (AttributeError, ModuleNotFoundError):
-            return None  # whole, but of a version that had its records in other modules
+            return None  # undamaged, but from another version, whose classes were in other modules
         return data if saved == (self._stamp, key) else None
 
     def save(self, key: Any, data: Any) -> None:
-        """Write a whole file or none."""
+        """Write a file under a temporary name, then rename it, so that no file is incomplete."""
         path = self._path(key)
         rest: bytes = dumps(((self._stamp, key), data))  # type: ignore[no-untyped-call]
         temporary = path.with_name(f"{path.name}.tmp.{uuid.uuid4().hex[:16]}")
@@ -127,13 +129,13 @@ class _CheckedFiles:
             raise
 
     def flush(self) -> None:
-        """Forget all that was saved for the function."""
+        """Remove all files of the function."""
         for path in self._folder.glob(f"{self._base}.*.nbc"):
             path.unlink(missing_ok=True)
 
     def discard(self, error: Exception) -> None:
-        """Remove the file that was looked for last, which is of no use."""
-        with contextlib.suppress(OSError):  # what is compiled now may still replace it
+        """Remove the file that was read last, which is damaged, and warn."""
+        with contextlib.suppress(OSError):  # the newly compiled code may still replace the file
             self._last.unlink()
         _warn_once(f"compiled code is made anew, as {self._last} cannot be used: {error!r}", str(self._last))
 
@@ -143,7 +145,7 @@ class _CheckedFiles:
 
 @functools.cache
 def _declare_runtime() -> None:
-    """Tell the linker where numba's runtime is, as numba itself does before it compiles."""
+    """Tell the linker the addresses of numba's runtime, as numba itself does before it compiles."""
     for name, address in runtime.c_helpers.items():
         add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
 
@@ -153,7 +155,7 @@ def _digest(data: bytes) -> bytes:
 
 
 def _warn_once(message: str, what: str) -> None:
-    """Warn of a file or folder the first time that something is wrong with it."""
+    """Warn about a file or folder, once in a process."""
     if what not in _warned:
         _warned.add(what)
         warnings.warn(message, RuntimeWarning, stacklevel=2)

@@ -1,4 +1,4 @@
-"""Densities and sums over tiles in which some cells are missing, NaN: each column counts where it is there."""
+"""Densities and sums over tiles in which some cells are missing (NaN): they use the observed cells only."""
 
 import numpy as np
 
@@ -12,7 +12,7 @@ IMPOSSIBLE = -1e290
 
 @kernel
 def log_densities(inverse_deviation, offset, log_scale, constant, tile, out):
-    """out[k, c] = constant[k] + sum over what is there of log_scale - (inverse_deviation x - offset)^2 / 2."""
+    """out[k, c] = constant[k] + sum over observed cells of log_scale - (inverse_deviation x - offset)^2 / 2."""
     n_components, b = out.shape
     d = tile.shape[0]
     step = lanes(tile)
@@ -41,9 +41,10 @@ def log_densities(inverse_deviation, offset, log_scale, constant, tile, out):
 
 @kernel
 def log_counts(log_rates, rates, constant, tile, out):
-    """out[k, c] = constant[k] + sum over what is there of x log_rate - rate; a count of 0 has none of the first.
+    """out[k, c] = constant[k] + sum over observed cells of x log_rate - rate, where 0 log_rate is 0.
 
-    A sum below `IMPOSSIBLE` is -inf: terms that would be inf - inf where a value is certain are large and finite.
+    A sum below `IMPOSSIBLE` becomes -inf. Where a value is certain, the two terms would be inf - inf; the caller gives
+    large finite numbers instead.
     """
     n_components, b = out.shape
     d = tile.shape[0]
@@ -63,7 +64,7 @@ def log_counts(log_rates, rates, constant, tile, out):
 
 @kernel
 def log_deviances(rates, log_rates, constant, tile, out):
-    """out[k, c] = constant[k] - sum over what is there of x log(x / rate) - (x - rate): half the deviance."""
+    """out[k, c] = constant[k] - sum over observed cells of x log(x / rate) - (x - rate), half the deviance."""
     n_components, b = out.shape
     d = tile.shape[0]
     zero = splat(0.0, tile)
@@ -80,7 +81,7 @@ def log_deviances(rates, log_rates, constant, tile, out):
 
 @kernel
 def weighted_moments(resp, active, tile, centre, first, stats):
-    """Mass, first and second moments of tile - centre of what is there: three runs of d sums, from stats[first] on."""
+    """Add mass, first and second moments of observed cells of tile - centre to 3 d sums, from stats[first] on."""
     d = tile.shape[0]
     zero = splat(0.0, tile)
     for j in range(d):
@@ -103,7 +104,7 @@ def weighted_moments(resp, active, tile, centre, first, stats):
 
 @kernel
 def weighted_counts(resp, active, tile, first, stats):
-    """Mass, and sums of the counts where cells are there: two runs of d sums, from stats[first] on."""
+    """Add mass and weighted sums of observed counts to 2 d sums, from stats[first] on."""
     d = tile.shape[0]
     zero = splat(0.0, tile)
     for j in range(d):

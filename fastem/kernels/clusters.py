@@ -1,10 +1,11 @@
 """k-means over feature-major tiles: squared distances for k-means++, assignments and sums for Lloyd's iterations.
 
-All rows are in tiles (T d, b), one under the other, their weights in an array (T, b), zero beyond the last row.
+All rows are in T tiles (d, b), stored as one array (T d, b). Their weights are in an array (T, b), which is zero after
+the last row.
 
-Lloyd's iterations over float64 rows read a float32 copy, which has twice the lanes and half the bytes: a row whose
-nearest centre is nearer than the second by more than float32's rounding has the label that float64 gives. The others'
-tiles are read in float64.
+Lloyd's iterations over float64 rows read a float32 copy, which has twice the lanes and half the bytes. If the nearest
+centre of a row is nearer than the second by more than the rounding errors of float32, the label is that of float64. A
+tile with any other row is read again in float64.
 """
 
 import numpy as np
@@ -17,26 +18,27 @@ from fastem.kernels.shuffles import lane_bits, lowest_bit, total
 from fastem.kernels.vectors import any_lane, lanes, load, multiply_add, splat, store, where
 
 ROWS_AHEAD = 8
-UNDERFLOW = 2.0**-106  # more than what a million products lose that are no float32 of full precision
-DISTANCE_VECTORS = 4  # of rows, whose distances to two points are summed at once: eight sums wait for none of them
+UNDERFLOW = 2.0**-106  # more than the error of a million products that are subnormal in float32
+DISTANCE_VECTORS = 4  # vectors of rows at a time; with two points these are eight independent sums
 
 
 @inlined
 def limit_distances(tiles, weights, points, closest, first, last, distances, sums):
-    """Squared distances of the tiles first..last to each of some points, at most those that are the closest yet.
+    """Smaller of the squared distance to each point and the closest distance so far, for rows of tiles first..last.
 
-    Differences are squared, so that a row is at distance zero from itself.
+    Distances are sums of squared differences, so that the distance of a row to itself is exactly zero.
 
     Parameters
     ----------
     tiles : (T d, b), weights : (T, b)
     points : (L, d)
     closest : (T, b)
+        Smallest squared distance of each row so far.
     first, last : int
     distances : (L T, b)
-        Filled, one point under the other.
+        On return, the distances, T rows for each point.
     sums : (T, L)
-        Filled with the sums of weighted distances of each tile.
+        On return, the weighted sum of distances for each tile and point.
     """
     n_points, d = points.shape
     n_tiles = weights.shape[0]
@@ -52,7 +54,7 @@ def limit_distances(tiles, weights, points, closest, first, last, distances, sum
 
 @inlined
 def limit(weights, closest, t, distances, row):
-    """Replace a row of distances (b,) by the closest yet where these are smaller; their weighted sum."""
+    """Replace distances (b,) by the closest so far where these are smaller, and return their weighted sum."""
     potential = splat(0.0, weights)
     for c in range(0, weights.shape[1], lanes(weights)):
         s, most = load(distances, row, c), load(closest, t, c)
@@ -63,7 +65,7 @@ def limit(weights, closest, t, distances, row):
 
 
 def squared_distances(tile, point, other, distances, other_distances):
-    """Fill distances (b,) of a tile's rows to two points."""
+    """Fill `distances` and `other_distances` (b,) with squared distances of a tile (d, b) to two points (d,)."""
     for each, out in ((point, distances), (other, other_distances)):
         residuals = tile - each[:, None]
         out[:] = np.einsum("dc,dc->c", residuals, residuals)
@@ -89,15 +91,15 @@ def _write_squared_distances(k, tile, point, other, distances, other_distances):
 
 
 def largest_products(tile, centres, offsets, nearest):
-    """Set nearest[c] to the k of the largest offsets[k] + centres[k] . tile[:, c], the first of equals.
+    """Set nearest[c] to the k with the largest offsets[k] + centres[k] . tile[:, c], the first if several are equal.
 
-    Centres come in fours, see `fastem.em.initialization.partition.CENTRES`.
+    The number of centres is a multiple of four, see `fastem.em.initialization.partition.CENTRES`.
     """
     nearest[:] = (centres @ tile + offsets[:, None]).argmax(axis=0)
 
 
 def two_largest_products(tile, centres, offsets, slack, nearest, lead):
-    """`largest_products`, and by how much the largest is above the second, plus `slack` (1,) times the largest."""
+    """`largest_products`, and `lead` (b,): the largest product less the second, plus `slack` (1,) times the largest."""
     products = centres @ tile + offsets[:, None]
     nearest[:] = products.argmax(axis=0)
     second, first = np.partition(np.vstack([products, np.full_like(products[:1], -np.inf)]), -2, axis=0)[-2:]
@@ -171,7 +173,7 @@ def _write_round_tile(k, tile, doubt, rounded, doubts):
 
 @kernel
 def all_above(lead, doubts):
-    """Whether each lead of a tile's rows (b,) is above its doubt."""
+    """Whether each entry of `lead` (b,) is above that of `doubts` (b,)."""
     one, unclear = splat(1.0, lead), splat(0.0, lead)
     for c in range(0, lead.size, lanes(lead)):
         unclear = where(load(lead, c) > load(doubts, c), unclear, one)
@@ -180,7 +182,7 @@ def all_above(lead, doubts):
 
 @kernel
 def changed_lanes(after, before):
-    """Bits of the rows of a tile whose label changes."""
+    """Integer with the bits set of those rows of a tile whose label changes."""
     bits = np.uint64(0)
     for c in range(0, after.size, lanes(after)):
         new, old = load(after, c), load(before, c)
@@ -190,9 +192,9 @@ def changed_lanes(after, before):
 
 @kernel
 def move_rows(rows, moves, n_moves, sums, mass):
-    """Take rows from the sums (K + 1, d) and mass (K + 1,) of their old clusters to those of the new.
+    """Move rows from the sums (K + 1, d) and mass (K + 1,) of their old clusters to those of the new ones.
 
-    `moves` has each one's tile, lane, old and new cluster. Rows lie apart in memory: each is asked for before its turn.
+    `moves` holds tile, lane, old and new cluster of each. The rows are not neighbours in memory, so each is prefetched.
     """
     d, step = rows.origin.size, rows.column_step
     line = lanes(rows.flat) if step == 1 else 1
@@ -213,7 +215,9 @@ def move_rows(rows, moves, n_moves, sums, mass):
 
 @inlined
 def assign_tiles(rows, centres, reading, first, last, scratch, labels, sums, mass):
-    """Give rows of the tiles first..last to their nearest centres; whether a label changed, and tiles read again.
+    """Assign rows of the tiles first..last to their nearest centres.
+
+    Returns whether a label changed, and the number of tiles that were read again in float64.
 
     Parameters
     ----------
@@ -221,10 +225,10 @@ def assign_tiles(rows, centres, reading, first, last, scratch, labels, sums, mas
         See `fastem.em.initialization.tiled_rows`.
     first, last : int
     labels : (T, b)
-        Labels before; those after on return.
+        Labels before, replaced by the new ones.
     sums : (K + 1, d), mass : (K + 1,)
-        Weighted sums of the rows of each cluster, and their weights. The last are of those that came from no cluster,
-        negative.
+        Weighted sums of the rows of each cluster, and sums of their weights. The last entries are for rows that had no
+        cluster before, with negative sign.
     """
     d, nearest, moves = centres.points.shape[1], scratch.nearest, scratch.moves
     b = nearest.size

@@ -1,4 +1,4 @@
-"""Sums over feature-major tiles that treat each column by itself, in blocks that fill the registers."""
+"""Sums over feature-major tiles that treat each column of the data by itself, in blocks that fill the registers."""
 
 import functools
 
@@ -14,7 +14,7 @@ from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat, 
 
 @kernel
 def weighted_sum(resp, active, z, first, stats):
-    """stats[first + i] += sum_c resp[c] z[i, c] for every row i of z (m, b) and the vectors that `active` tells."""
+    """stats[first + i] += sum_c resp[c] z[i, c] for every row i of z (m, b), over vectors that begin at `active`."""
     m = z.shape[0]
     zero = splat(0.0, z)
     whole = m // 4 * 4
@@ -46,12 +46,12 @@ def log_densities_diagonal(inverse_deviation, offset, constant, tile, out):
 
 @kernel
 def log_densities_counts(factor, constant, tile, out):
-    """out[k, c] = constant[k] + sum_j factor[k, j] tile[j, c], where a count of zero gives zero even times -inf."""
+    """out[k, c] = constant[k] + sum_j factor[k, j] tile[j, c], where zero times -inf is zero."""
     weighted_counts(factor, constant, tile, out)
 
 
 def halved_distances(centres, inverse_deviation, constant, tile, out):
-    """What `log_densities_spherical` does."""
+    """The computation of `log_densities_spherical`."""
     squares = ((tile - centres[:, :, None]) ** 2).sum(axis=1)
     out[:] = constant[:, None] - 0.5 * squares * inverse_deviation[:, None] * inverse_deviation[:, None]
 
@@ -74,7 +74,7 @@ def _write_halved_distances(k, centres, inverse_deviation, constant, tile, out):
 
 
 def halved_residuals(inverse_deviation, offset, constant, tile, out):
-    """What `log_densities_diagonal` does."""
+    """The computation of `log_densities_diagonal`."""
     residuals = inverse_deviation[:, :, None] * tile - offset[:, :, None]
     out[:] = constant[:, None] - 0.5 * (residuals**2).sum(axis=1)
 
@@ -95,7 +95,7 @@ def _write_halved_residuals(k, inverse_deviation, offset, constant, tile, out):
 
 
 def weighted_counts(factor, constant, tile, out):
-    """What `log_densities_counts` does."""
+    """The computation of `log_densities_counts`."""
     with np.errstate(invalid="ignore"):
         out[:] = constant[:, None] + np.where(tile > 0.0, tile * factor[:, :, None], 0.0).sum(axis=1)
 
@@ -111,9 +111,9 @@ def _write_weighted_counts(k, factor, constant, tile, out):
 
 
 def _by_components(k, tile, out, start, term, finish):
-    """Densities out[k, c] of sums over features, some components by some vectors at a time.
+    """Densities out[k, c] from sums over features, for a block of components by vectors at a time.
 
-    `term(component, j, xs, cells)` adds what feature j has, `finish(component, sums)` makes densities of the sums.
+    `term(component, j, xs, cells)` adds the terms of feature j, `finish(component, sums)` returns densities.
     """
     n_at_once, n_vectors = SHAPES.columns
 
@@ -142,18 +142,18 @@ def _by_components(k, tile, out, start, term, finish):
 
 @kernel
 def moments(resp, mass, centres, tile, vectors, stats):
-    """First and second moments of tile - centres[k] for each component k, weighted by resp[k].
+    """Add first and second moments of tile - centres[k], weighted by resp[k], for each component k.
 
-    stats[2 k d + j] and stats[2 k d + d + j] get those of feature j. Two components at a time where most rows that matter
-    to one matter to the other: what they read of the tile may have to come from the second-level cache. `mass` (K,) tells
-    which rows matter, `vectors` is scratch.
+    Those of feature j are added to stats[2 k d + j] and stats[2 k d + d + j]. Two components are processed together if
+    most rows with a share in one have a share in the other: the tile, which may come from the second-level cache, is
+    then read once for both. `mass` (K,) determines which rows are negligible, `vectors` is scratch.
     """
     n_components = centres.shape[0]
     k = 0
     while k < n_components:
         if k + 1 < n_components:
             n_either, n_both = active_in_two(resp, mass, k, vectors)
-            if 4 * n_both > n_either:  # or rows without weight would cost more than reading once saves
+            if 4 * n_both > n_either:  # otherwise rows without weight cost more than reading once saves
                 moments_of_two(resp, vectors[:n_either], tile, centres, k, stats)
                 k += 2
                 continue
@@ -164,17 +164,17 @@ def moments(resp, mass, centres, tile, vectors, stats):
 
 
 def moments_of_two(resp, active, tile, centres, first, stats):
-    """`moments` of components `first` and the next over the vectors that begin where `active` tells."""
+    """`moments` of components `first` and `first` + 1, over the vectors that begin at `active`."""
     _moments(2, resp, active, tile, centres, first, stats)
 
 
 def moments_of_one(resp, active, tile, centres, first, stats):
-    """`moments` of component `first` over the vectors that begin where `active` tells."""
+    """`moments` of component `first`, over the vectors that begin at `active`."""
     _moments(1, resp, active, tile, centres, first, stats)
 
 
 def _moments(n_components, resp, active, tile, centres, first, stats):
-    """What both do."""
+    """The computation of `moments_of_one` and `moments_of_two`."""
     rows = (active[:, None] + np.arange(lanes(tile))).ravel()
     d = len(tile)
     for k in range(first, first + n_components):
@@ -194,7 +194,7 @@ def _write_moments_of_one(k, *arguments):
 
 
 def _write_moments(k, n_components, n_at_once, resp, active, tile, centres, first, stats):
-    """Moments of some components, some features at a time."""
+    """Moments of `n_components` components, `n_at_once` features at a time."""
     components = [k.plus(first, r) for r in range(n_components)]
     d = k.size(tile)
 
@@ -225,7 +225,7 @@ def _write_moments(k, n_components, n_at_once, resp, active, tile, centres, firs
 
 @kernel
 def invert(weight, inverse):
-    """inverse[c] = 1 / weight[c], zero where the weight is zero."""
+    """inverse[c] = 1 / weight[c], or zero if the weight is zero."""
     zero, one = splat(0.0, weight), splat(1.0, weight)
     for c in range(0, weight.size, lanes(weight)):
         w = load(weight, c)
@@ -236,7 +236,7 @@ def invert(weight, inverse):
 def expected_residual(means, j, tile, resp, inverse_weight, residual, sums):
     """residual[j, c] = sum_k r_k (tile[j, c] - means[k, j]) with r_k = resp[k, c] inverse_weight[c].
 
-    On the way sum_c resp[k, c] (tile[j, c] - means[k, j]) is added to sums[k, j].
+    The first moments sum_c resp[k, c] (tile[j, c] - means[k, j]) are added to sums[k, j].
     """
     n_components, b = resp.shape
     step = lanes(tile)

@@ -1,6 +1,7 @@
-"""One process at a time compiles a function; the others wait, and find it in the cache.
+"""A lock by which one process compiles a function, while the others wait and find it in the cache.
 
-The lock is one of the system (`fcntl.lockf`) on a byte of a file beside the cache's: a process that ends has none.
+It is a lock of the operating system (`fcntl.lockf`) on one byte of a file in the cache's folder. A process that ends
+releases its locks.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # not every system has it: then each process compiles for itself
+except ImportError:  # a system without it: each process compiles for itself
     fcntl = None  # type: ignore[assignment]
 
-PATIENCE = 120.0  # seconds that another process is waited for: it may hang
+PATIENCE = 120.0  # seconds to wait for another process, which may hang
 NAP = 0.02
-PLACES = 2**31  # bytes of the file that can be locked; none is written
+PLACES = 2**31  # number of bytes that can be locked; the file stays empty
 
 
 class Turn:
@@ -26,9 +27,9 @@ class Turn:
     Parameters
     ----------
     folder : Path
-        Of the cache.
+        Folder of the cache.
     name : bytes
-        A hash of the function and the types of its arguments.
+        Hash of the function and the types of its arguments.
     """
 
     def __init__(self, folder: Path, name: bytes) -> None:
@@ -37,7 +38,7 @@ class Turn:
         self._held = False
 
     def take(self) -> bool:
-        """Wait for the turn; returns whether somebody else had it meanwhile."""
+        """Wait for the turn; return whether another process had it in the meantime."""
         waited, late = False, time.monotonic() + PATIENCE
         while fcntl is not None and time.monotonic() < late:
             try:
@@ -46,14 +47,14 @@ class Turn:
                 waited = True
                 time.sleep(NAP)
                 continue
-            except OSError:  # a file system without locks, or a folder that may only be read
+            except OSError:  # a file system without locks, or a read-only folder
                 return waited
             self._held = True
             break
         return waited
 
     def leave(self) -> None:
-        """Let others have it."""
+        """Release the turn."""
         if self._held:
             fcntl.lockf(_descriptor(self._path, os.getpid()), fcntl.LOCK_UN, 1, self._place)
             self._held = False
@@ -61,5 +62,5 @@ class Turn:
 
 @functools.cache
 def _descriptor(path: str, process: int) -> int:
-    """The file, opened once a process: closing it would free all that the process has locked."""
+    """Descriptor of the lock file, opened once per process: closing it would release all locks of the process."""
     return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o666)

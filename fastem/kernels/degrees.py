@@ -1,14 +1,15 @@
-"""The degrees of freedom of t components that raise a likelihood most, from sums of one pass.
+"""Degrees of freedom of t components that maximise a bound of the likelihood, from sums of one pass.
 
 Given responsibilities, the log-likelihood of a component with k = 1 / df and scale matrix s times that of the pass is
 
     mass (c(k) - d log(s) / 2) - (1 + k d) / (2 s) R(k / s),    R(t) = sum of log(1 + t D) / t
 
-over its rows with squared distances D. R needs all rows anew for each t. But 1 / (1 + t x), whose integral over x from
-0 to D is log(1 + t D) / t, is a geometric series in t - k about the k of the pass, in powers of x / (1 + k x): broken
-off after the square it is at least what it should be if t > k, and with its last term times k / t if t < k. So three
-sums over rows bound R from above, with the same value, slope and curvature at k, and the likelihood from below: what is
-the highest here is not lower there. At k = 0, where components are normal, the likelihood itself is known.
+over its rows with squared distances D. R for another t would need all rows again. But log(1 + t D) / t is the integral
+of 1 / (1 + t x) over x from 0 to D, and 1 / (1 + t x) is a geometric series in t - k about the k of the pass, in powers
+of x / (1 + k x). Truncated after the square, the series is an upper bound if t > k; if t < k it is one when the last
+term is multiplied by k / t. So three sums over rows give an upper bound of R, with the same value, slope and curvature
+at k, and hence a lower bound of the likelihood. Raising this bound above its value at k raises the likelihood by at
+least as much. At k = 0, where components are normal, the likelihood itself is known.
 """
 
 import math
@@ -17,12 +18,12 @@ from fastem.kernels.factors import logarithm
 from fastem.kernels.jit import kernel
 
 SMALLEST, LARGEST = 1e-9, 100.0  # 1 / df of components that are not normal
-SHRUNK, GROWN = 0.05, 20.0  # sizes of scale matrices after a step
-STIRLING = 16.0  # arguments from which on the series of the gamma function have all digits
-SERIES = 0.02  # below, a series for log(1 + x) - x
-ROUNDS = 4  # of degrees of freedom and scales by turns
-HALVINGS = 60
-CLOSE = 1e-12  # of a logarithm
+SHRUNK, GROWN = 0.05, 20.0  # smallest and largest factor of scale matrices in a step
+STIRLING = 16.0  # from this argument on the series of the gamma function have all digits
+SERIES = 0.02  # below this argument log(1 + x) - x is a series
+ROUNDS = 4  # alternations between degrees of freedom and scales
+HALVINGS = 60  # largest number of steps of a root search
+CLOSE = 1e-12  # difference of logarithms at which it ends
 
 
 @kernel
@@ -60,7 +61,7 @@ def stirling_of_digamma(z):
 
 @kernel
 def log_normaliser(inverse_df, n_features):
-    """Log Gamma((df + d) / 2) - log Gamma(df / 2) - d log(df / 2) / 2: what a t density has beside a normal one."""
+    """Log Gamma((df + d) / 2) - log Gamma(df / 2) - d log(df / 2) / 2: log-normaliser of a t less a normal density."""
     if not inverse_df > 0.0:
         return 0.0
     z, a = 0.5 / inverse_df, 0.5 * n_features
@@ -94,7 +95,7 @@ def slope_of_normaliser(inverse_df, n_features):
 
 @kernel
 def bounded(sums, at, t):
-    """The bound of R at t, from sums at `at`."""
+    """Upper bound of R(t), from the sums (7,) of a pass with 1 / df = `at`."""
     step = t - at
     shrink = at / t if step < 0.0 else 1.0
     return sums[2] - step * (0.5 * sums[3] + at * sums[4]) + step * step * sums[4] * shrink
@@ -102,7 +103,7 @@ def bounded(sums, at, t):
 
 @kernel
 def slope_of_bounded(sums, at, t):
-    """Its derivative."""
+    """Derivative of `bounded` with respect to t."""
     step = t - at
     if step < 0.0:
         shrink = at / t
@@ -114,20 +115,20 @@ def slope_of_bounded(sums, at, t):
 
 @kernel
 def height(mass, sums, at, n_features, k, s):
-    """The bound of a component's log-likelihood."""
+    """Lower bound of a component's log-likelihood for 1 / df = k and the factor s of the scale matrix."""
     level = mass * (log_normaliser(k, n_features) - 0.5 * n_features * logarithm(s))
     return level - 0.5 * (1.0 + k * n_features) / s * bounded(sums, at, k / s)
 
 
 @kernel
 def height_if_normal(mass, sums, n_features, s):
-    """The log-likelihood of a component that is normal."""
+    """Log-likelihood of a normal component with the factor s of the scale matrix."""
     return -0.5 * mass * n_features * logarithm(s) - 0.5 * sums[5] / s
 
 
 @kernel
 def slope(mass, sums, at, n_features, k, s, of_scale):
-    """Derivative of `height` with respect to log(s), or to k."""
+    """Derivative of `height` with respect to log(s) if `of_scale`, otherwise with respect to k."""
     t = k / s
     if of_scale:
         change = bounded(sums, at, t) + t * slope_of_bounded(sums, at, t)
@@ -138,7 +139,7 @@ def slope(mass, sums, at, n_features, k, s, of_scale):
 
 @kernel
 def total_slope(mass, sums, at, n_features, found, scale, group, number, of_scale, value):
-    """Sum of the slopes of a group of components that share a value: of k, or of s."""
+    """Sum of the slopes of the components of a group, which share the value of k or of s."""
     total = 0.0
     for j in range(mass.size):
         if group[j] == number and mass[j] > 0.0:
@@ -149,7 +150,7 @@ def total_slope(mass, sums, at, n_features, found, scale, group, number, of_scal
 
 @kernel
 def climb_one(mass, sums, at, n_features, found, scale, group, number, of_scale, start):
-    """The value of a group where its slope vanishes, uphill from `start`, or the last one that is allowed."""
+    """The value of a group, uphill from `start`, at which its slope is zero, or the bound of its allowed range."""
     slope_here = total_slope(mass, sums, at, n_features, found, scale, group, number, of_scale, start)
     if not (slope_here > 0.0 or slope_here < 0.0):
         return start
@@ -167,7 +168,7 @@ def climb_one(mass, sums, at, n_features, found, scale, group, number, of_scale,
         x, fx, factor = y, fy, factor + factor
     if fx * fy > 0.0:
         return end
-    for _ in range(HALVINGS):  # false position, which halves the weight of an end that stays (Illinois)
+    for _ in range(HALVINGS):  # regula falsi, Illinois variant: the weight of an end that stays is halved
         if abs(y - x) <= CLOSE or fy == 0.0:
             break
         z = y - fy * (y - x) / (fy - fx)
@@ -185,7 +186,7 @@ def climb_one(mass, sums, at, n_features, found, scale, group, number, of_scale,
 
 @kernel
 def climb_groups(mass, sums, at, n_features, found, scale, group, of_scale):
-    """Move each group's value to where the bound is highest while the other values stay."""
+    """Set each group's value to the maximum of the bound, given the other values."""
     values = scale if of_scale else found
     for number in range(mass.size):
         start, rows = 0.0, 0.0
@@ -206,7 +207,7 @@ def climb_groups(mass, sums, at, n_features, found, scale, group, of_scale):
 
 @kernel
 def total_height(mass, sums, at, n_features, found, scale):
-    """Bound of the log-likelihood of all components."""
+    """Lower bound of the log-likelihood, summed over components."""
     total = 0.0
     for j in range(mass.size):
         if mass[j] > 0.0:
@@ -216,7 +217,7 @@ def total_height(mass, sums, at, n_features, found, scale):
 
 @kernel
 def normal_scale(mass, sums, n_features, scale_group, df_group, j):
-    """Size of the scale matrix of component j if it is normal, and those are with which it shares df; 0 if unknown."""
+    """Factor of component j's scale matrix if its df group becomes normal; 0 if fixed, or shared across df groups."""
     if scale_group[j] < 0:
         return 0.0
     distance, rows = 0.0, 0.0
@@ -230,7 +231,7 @@ def normal_scale(mass, sums, n_features, scale_group, df_group, j):
 
 @kernel
 def settle(mass, sums, at, n_features, df_group, scale_group, found, scale):
-    """Have groups of components that are better off normal be so; returns what is gained."""
+    """Make groups of components normal if that raises the likelihood bound; return the gain."""
     gain = 0.0
     for number in range(mass.size):
         now, normal, rows = 0.0, 0.0, 0.0
@@ -254,17 +255,17 @@ def settle(mass, sums, at, n_features, df_group, scale_group, found, scale):
 def climb(mass, sums, at, n_features, df_group, scale_group, found, scale, normalisers):
     """Set `found` (J,) to inverse degrees of freedom, and `scale` (J,) to factors of the scale matrices.
 
-    J is the number of components, or of components and numbers of values that rows show of them, if some are missing.
-    Returns by how much the log-likelihood rises at least.
+    J is the number of components, or with missing values of pairs of a component and a number of observed values.
+    Returns a lower bound of the gain in log-likelihood.
 
     Parameters
     ----------
     mass : (J,)
     sums : (J, 7), see `fastem.kernels.student_t.weigh`
-    at : (J,), the inverse degrees of freedom that they were taken at
-    n_features : (J,)
-    df_group, scale_group : (J,), numbers of those that share a value; -1 for a scale matrix that stays
-    normalisers : (J,), set to those at `at`, which is all that is done if there is no mass (0,)
+    at : (J,), the inverse degrees of freedom at which the sums were computed
+    n_features : (J,), the numbers of observed values
+    df_group, scale_group : (J,), entries with the same number share a value; -1 is a scale matrix that stays fixed
+    normalisers : (J,), set to `log_normaliser` at `at`; if `mass` is empty, nothing else is computed
     """
     for j in range(at.size):
         normalisers[j] = log_normaliser(at[j], n_features[j])

@@ -1,7 +1,7 @@
-"""Cholesky factors, their inverses, and logarithms, in a written order.
+"""Cholesky factors, their inverses, and logarithms, with a fixed order of operations.
 
-LAPACK and numpy round as the code that they have for a processor does; this has the same bits on all of them. Loops
-over the rows of a matrix change each element by itself, so that a compiler may take several at once.
+LAPACK and numpy have different code for different processors, which rounds differently; the results here have the same
+bits on all of them. Inner loops change each element independently of the others, so that a compiler may vectorise them.
 """
 
 import math
@@ -15,7 +15,10 @@ LN2_LOW = 1.90821492927058770002e-10
 
 @inlined
 def factorise(matrix, factor, column):
-    """Lower Cholesky factor of a matrix (d, d), of which the lower triangle is read; whether there is one."""
+    """Set `factor` (d, d) to the lower Cholesky factor of a matrix (d, d), whose lower triangle is read.
+
+    Returns whether the matrix is positive definite. `column` (d,) is scratch.
+    """
     d = matrix.shape[0]
     for i in range(d):
         for j in range(d):
@@ -37,7 +40,7 @@ def factorise(matrix, factor, column):
 
 @inlined
 def invert(lower, before):
-    """Replace a lower-triangular matrix (d, d) by its inverse."""
+    """Replace a lower-triangular matrix (d, d) by its inverse; `before` (d,) is scratch."""
     for i in range(lower.shape[0]):
         inverse, row = 1.0 / lower[i, i], lower[i, : i + 1]
         for p in range(i):
@@ -76,8 +79,8 @@ def logarithm(x):
 def inverse_factors(matrices, are_factors, inverses, values, logarithms, scratch):
     """Inverses (K, d, d) of the lower Cholesky factors of matrices (K, d, d), and logarithms of values (n,).
 
-    Returns the first matrix that is not positive definite, or whose inverse has no finite numbers; -1 if there is none.
-    `are_factors` says that the matrices are Cholesky factors. `scratch` (d,) is written over.
+    Returns the index of the first matrix that is not positive definite or whose inverse is not finite, or -1. With
+    `are_factors` the matrices are the Cholesky factors themselves. `scratch` (d,) is overwritten.
     """
     for k in range(matrices.shape[0]):
         if are_factors:
@@ -87,7 +90,7 @@ def inverse_factors(matrices, are_factors, inverses, values, logarithms, scratch
         elif not factorise(matrices[k], inverses[k], scratch):
             return k
         invert(inverses[k], scratch)
-        total = 0.0  # by a loop: the sum of an array takes longer to compile than all else here
+        total = 0.0  # a loop, because numpy's sum takes longer to compile than all other code here
         for i in range(matrices.shape[1]):
             for j in range(i + 1):
                 total += inverses[k, i, j]

@@ -1,22 +1,23 @@
-"""Gaussians seen incompletely: rows with missing values, errors of measurement and projections, each in its own way.
+"""Gaussian components for rows with missing values, measurement errors and projections, which may differ by row.
 
-A row x = R v + error sees a value v ~ N(mu, V) through a projection R, the identity where none is given, with an error
-of covariance S; a missing value is a row of R that is not there. With V = L L', A = R L, T = A A' + S and q = x - R mu,
+A row is x = R v + error: the value v ~ N(mu, V) is observed through a projection R, by default the identity, with an
+error of covariance S. A missing value is a row that R lacks. With V = L L', A = R L, T = A A' + S and q = x - R mu, a
+pass needs only
 
     log N(q; 0, T),    u = A' T^-1 q,    P = A' T^-1 A
 
-are all that is needed: given the row, v has mean mu + L u and covariance L (I - P) L' (Bovy, Hogg and Roweis, 2011). So
-passes sum u and u u' - P, whose entries are of order one, and L comes in once a sweep.
+Given the row, v has the mean mu + L u and the covariance L (I - P) L' (Bovy, Hogg and Roweis, 2011). So passes sum u
+and u u' - P, whose entries are of order one, and the sums are multiplied by L once per pass.
 
-T = U D U' with unit triangular U is factored without square roots, and a missing value is a pivot whose inverse is set
-to zero, so that it tells nothing about the others. Then W = U^-1 A and e = U^-1 q give u = W' D^-1 e and P = W' D^-1 W.
-What the density found, U, D^-1 and e, is kept for the statistics.
+T = U D U' with unit triangular U is factored without square roots. The inverse of a missing value's pivot is set to
+zero, so that it does not affect the others. Then W = U^-1 A and e = U^-1 q give u = W' D^-1 e and P = W' D^-1 W. The
+density keeps U, D^-1 and e for the statistics.
 
-Columns are in units of their own for each component, powers of two near their deviations, so that T has entries of
-order one however the data are scaled: nothing is rounded otherwise than in the data's units.
+For each component, columns are in units that are powers of two near their deviations, so that T has entries of order
+one for any scale of the data. Powers of two do not change rounding.
 
-A tile has the values (m), and behind them, if there are errors or projections, the lower triangles of S
-(m (m + 1) / 2) and R (m d). Odd dimensions are padded with one that is always missing.
+A tile has the values (m), and after them, if there are errors or projections, the lower triangles of S
+(m (m + 1) / 2) and R (m d). Odd dimensions are padded by one dimension that is always missing.
 
 Bovy, Hogg and Roweis (2011), Extreme deconvolution, Annals of Applied Statistics 5, 1657-1677.
 """
@@ -38,9 +39,9 @@ from fastem.kernels.vectors import (
     where,
 )
 
-FARTHEST = 1e150  # deviations: its square is a number
-LANES = 16  # whose sums are kept apart, whatever a group has
-APART = 7  # vectors between what is read and what is written: stores hold up loads a multiple of 4096 bytes away
+FARTHEST = 1e150  # limit of residuals in units of deviations; its square is finite
+LANES = 16  # number of lanes whose sums are kept apart, for any size of a group
+APART = 7  # vectors between memory that is read and written: a store delays loads a multiple of 4096 bytes away
 
 
 @kernel
@@ -71,7 +72,7 @@ def load_errors(rows, start, stop, part):
 
 @kernel
 def areas(scratch, layout, n_components, step, b):
-    """Scratch memory as vectors: factors of all rows and components, then `seen`, T, W and what is weighted."""
+    """Divide scratch memory into arrays of vectors: factors of all rows and components, `seen`, T, W and weighted W."""
     m, d = padded(layout[0]), padded(layout[1])
     size = factor_rows(m)
     flat = scratch.reshape(-1)
@@ -86,9 +87,9 @@ def areas(scratch, layout, n_components, step, b):
 
 @kernel
 def see(tile, c, params, k, seen, factor, first_e):
-    """Which values are there (m,), and their residuals x - R mu in the columns' units, zero for the others.
+    """Set `seen` (m,) to one for observed values, and entries of `factor` to residuals x - R mu in the columns' units.
 
-    Returns the logarithm of what the units make of a density, and the constant of component k.
+    Both are zero for missing values. Returns the constant of component k plus the logarithms of the units.
     """
     m, d, projected = params.layout[0], params.layout[1], params.layout[3]
     centre, unit, log_unit = params.centres[k], params.units[k], params.log_units[k]
@@ -108,7 +109,7 @@ def see(tile, c, params, k, seen, factor, first_e):
             residual = residual - broadcast_group(centre, i)
         level = level + where(there, zero + broadcast_group(log_unit, i), zero)
         store(where(there, one, zero), seen, i, 0)
-        # farther than this a row counts nowhere, and infinite residuals would be NaN in sums even without weight
+        # at this distance densities are zero; infinite residuals would make sums NaN even with weight zero
         residual = maximum(residual * broadcast_group(unit, i), minus_farthest)
         residual = where(farthest > residual, residual, farthest)
         store(where(there, residual, zero), factor, first_e + i, 0)
@@ -131,7 +132,7 @@ def add_errors(tile, c, m, unit, work):
 
 @kernel
 def assemble(covariance, work):
-    """T = V."""
+    """Set T, the lower triangle in `work`, to V (d, d)."""
     m = covariance.shape[0]
     for i in range(m):
         for j in range(i + 1):
@@ -140,7 +141,7 @@ def assemble(covariance, work):
 
 @kernel
 def project(tile, c, layout, lower, unit, w):
-    """A = R L (m, d), in the columns' units."""
+    """Set `w` to A = R L (m, d), in the columns' units."""
     m, d = layout[0], layout[1]
     zero = alike(0.0, load_group(w, 0, 0))
     width = padded(d)
@@ -157,7 +158,7 @@ def project(tile, c, layout, lower, unit, w):
 
 @kernel
 def spread(lower, w):
-    """A = L (d, d), its lower 2 x 2 blocks."""
+    """Set the lower 2 x 2 blocks of `w` to A = L (d, d)."""
     d = lower.shape[0]
     for i in range(d):
         for j in range(i // 2 * 2 + 2):
@@ -166,7 +167,7 @@ def spread(lower, w):
 
 @kernel
 def assemble_projected(w, layout, work):
-    """T = A A'."""
+    """Set T, the lower triangle in `work`, to A A'."""
     m, d = padded(layout[0]), padded(layout[1])
     zero = alike(0.0, load_group(w, 0, 0))
     for i in range(m):
@@ -179,7 +180,10 @@ def assemble_projected(w, layout, work):
 
 @kernel
 def evaluate(params, tile, c, k, areas_of_tile, at):
-    """Level, squared distance and log det T of a group of rows in component k; `factors` keep the rest from `at` on."""
+    """Level, squared distance and log det T of a group of rows in component k.
+
+    U, D^-1 and e are stored in the factors' memory from `at` on. The level is the first result of `see`.
+    """
     factors, seen, work, w, _ = areas_of_tile
     layout, unit = params.layout, params.units[k]
     m = layout[0]
@@ -197,7 +201,7 @@ def evaluate(params, tile, c, k, areas_of_tile, at):
 
 @kernel
 def log_densities(params, tile, scratch, out):
-    """out[k, c] = constant[k] + log N(q; 0, T) without the powers of 2 pi; factors remain in `scratch`."""
+    """out[k, c] = constant[k] + log N(q; 0, T) without powers of 2 pi; `scratch` keeps factors for the statistics."""
     n_components, b = out.shape
     step = group_lanes(tile)
     areas_of_tile = areas(scratch, params.layout, n_components, step, b)
@@ -212,7 +216,7 @@ def log_densities(params, tile, scratch, out):
 
 @kernel
 def log_levels(params, tile, scratch, halves, out):
-    """The two parts of `log_densities`: out[k, c] without the squared distance D, and -D / 2 in `halves`."""
+    """`log_densities` in two parts: out (K, b) without the squared distances D, and -D / 2 in `halves` (K, b)."""
     n_components, b = out.shape
     step = group_lanes(tile)
     areas_of_tile = areas(scratch, params.layout, n_components, step, b)
@@ -230,9 +234,9 @@ def log_levels(params, tile, scratch, halves, out):
 
 @kernel
 def add_statistics(params, tile, resp, share, mass, scratch, stats):
-    """Add s u (d) and s u u' - r P (d, d) of each component, lane by lane, from what `log_densities` left.
+    """Add s u (d,) and s u u' - r P (d, d) for each component and lane, with the factors that `log_densities` kept.
 
-    r is of `resp` (K, b), and s of `share`: the same, or times the weights that rows have in the components.
+    r are responsibilities `resp` (K, b), and s are `share` (K, b): the same, or multiplied by latent weights.
     """
     n_components, b = resp.shape
     step = group_lanes(tile)
@@ -261,7 +265,7 @@ def add_statistics(params, tile, resp, share, mass, scratch, stats):
 
 @kernel
 def any_above(resp, k, first, limit):
-    """Whether component k has more than `limit` of any of the `LANES` rows from `first` on."""
+    """Whether component k has a responsibility above `limit` for any of the `LANES` rows from `first` on."""
     found = False
     for c in range(first, first + LANES, group_lanes(resp)):
         found |= any_lane(load_group(resp, k, c) > limit)

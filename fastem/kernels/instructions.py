@@ -1,8 +1,9 @@
-"""A writer of LLVM's instructions for kernels whose blocks of registers have a shape that the processor decides.
+"""A writer of LLVM instructions, for kernels whose blocks of registers have a shape that depends on the processor.
 
-`instructions(function)` makes a Python function, which numpy serves where nothing is compiled, callable by compiled
-code: the decorated function gets an `Instructions` and the arguments, and writes what compiled code does. Vectors here
-are registers, see `fastem.kernels.registers`; a logical vector is `PARTS` of them.
+`instructions(function)` makes a Python function callable from compiled code. The decorated function gets an
+`Instructions` object and the arguments, and writes the instructions that compiled code executes; the Python function
+itself, written with numpy, runs where nothing is compiled. Vectors here are registers, see `fastem.kernels.registers`;
+a logical vector consists of `PARTS` registers.
 """
 
 import contextlib
@@ -24,14 +25,14 @@ INT = ir.IntType(64)
 
 
 class Array(NamedTuple):
-    """An array in C order, as numba has it."""
+    """An array in C order: its numba type and its LLVM value."""
 
     kind: Any
     value: Any
 
 
 def instructions(function):
-    """Have compiled code do what the decorated function writes, where it calls `function`, which returns nothing."""
+    """Replace calls of `function`, which returns nothing, in compiled code by what the decorated function writes."""
 
     def typing(context):
         def typer(*arguments):
@@ -55,9 +56,9 @@ def instructions(function):
 
 
 class Instructions:
-    """Loops, and arithmetic of registers; arrays and registers have the type of the first array that is given."""
+    """Loops, and arithmetic with registers; their numbers have the type of the first array among the arguments."""
 
-    count = types.int64  # what `spread` is told of indices
+    count = types.int64  # type of indices, for `spread`
 
     def __init__(self, context, builder, kinds):
         self.context, self.builder = context, builder
@@ -74,7 +75,7 @@ class Instructions:
         return n if isinstance(n, ir.Value) else INT(n)
 
     def plus(self, value, n):
-        """An integer and another."""
+        """Sum of two integers."""
         if isinstance(n, int) and n == 0:
             return value
         return self.builder.add(self.integer(value), self.integer(n))
@@ -86,17 +87,17 @@ class Instructions:
 
     @contextlib.contextmanager
     def loop(self, start, stop, step=1) -> Iterator[Any]:
-        """Count from `start` to below `stop`."""
+        """Loop from `start` to below `stop`; yields the index."""
         start, stop, step = map(self.integer, (start, stop, step))
         with cgutils.for_range_slice(self.builder, start, stop, step, INT) as (index, _):
             yield index
 
     def multiples(self, n, size):
-        """The largest multiple of a number up to n."""
+        """The largest multiple of `size` that is at most n."""
         return self.builder.mul(self.builder.sdiv(n, INT(size)), INT(size))
 
     def runs(self, stop, size, write, rest=(1,)):
-        """Call `write(n, first)` for runs of `size` indices below `stop`, then for what is left by sizes of `rest`."""
+        """Call `write(n, first)` for runs of n = `size` indices below `stop`, then of sizes `rest` for what remains."""
         done = self.multiples(stop, size)
         with self.loop(0, done, size) as first:
             write(size, first)
@@ -110,18 +111,18 @@ class Instructions:
     # registers
 
     def pointer(self, array, *index):
-        """Where an element is."""
+        """Pointer to an element."""
         kinds = (array.kind, *[types.int64] * len(index))
         return vectors.pointer_to(self.context, self.builder, kinds, (array.value, *map(self.integer, index)))
 
     def load(self, array, *index):
-        """A register of neighbours, the first of them at `index`."""
+        """Load neighbouring elements into a register, the first from `index`."""
         loaded = self.builder.load(self.builder.bitcast(self.pointer(array, *index), self.kind.as_pointer()))
         loaded.align = self.dtype.bitwidth // 8
         return loaded
 
     def store(self, register, array, *index):
-        """Put a register's lanes into an array, the first of them at `index`; float32 if these are its numbers."""
+        """Store a register's lanes in an array, the first at `index`; they are rounded for an array of float32."""
         if array.kind.dtype.bitwidth < self.dtype.bitwidth:
             number = self.context.get_value_type(array.kind.dtype)
             register = self.builder.fptrunc(register, ir.VectorType(number, self.lanes))
@@ -129,16 +130,16 @@ class Instructions:
         self.builder.store(register, pointer).align = array.kind.dtype.bitwidth // 8
 
     def broadcast(self, array, *index):
-        """An element in every lane."""
+        """A register with an element in every lane."""
         return self.spread(self.builder.load(self.pointer(array, *index)), array.kind.dtype)
 
     def spread(self, number, kind=types.float64):
-        """A number in every lane."""
+        """A register with a number in every lane."""
         number = self.context.cast(self.builder, number, kind, self.dtype)
         return vectors.spread(self.builder, number, self.lanes)
 
     def constant(self, number):
-        """A number that is known now, in every lane."""
+        """A register with a Python number in every lane."""
         return ir.Constant(self.kind, [ir.Constant(self.scalar, number)] * self.lanes)
 
     def multiply_add(self, factor, other, summand):
@@ -158,13 +159,13 @@ class Instructions:
         return self.builder.fneg(a)
 
     def where_larger(self, x, y, a, b):
-        """Lanes of `a` where x is above y, of `b` elsewhere."""
+        """Lanes of `a` where x > y, of `b` elsewhere."""
         return self.builder.select(self.builder.fcmp_ordered(">", x, y), a, b)
 
     # sums
 
     def sums(self, keys, start=None):
-        """Registers to be added to, by key; of zeros, or of what `start(key)` gives."""
+        """Memory for sums in registers, by key; they start at zero or at `start(key)`."""
         found = {}
         for key in keys:
             found[key] = cgutils.alloca_once(self.builder, self.kind)
@@ -182,20 +183,21 @@ class Instructions:
         self.change(cell, self.multiply_add(factor, other, self.value(cell)))
 
     def over_rows(self, keys, loop, terms, n_chains=1):
-        """Sums over the rows of a tile, each a register whose lanes are still to be added up, by key.
+        """Sums over the rows of a tile, by key, each a register whose lanes remain to be added.
 
-        The order of additions is that of logical vectors: lane by lane, then by halves of the lanes. A processor whose
-        registers are narrower goes over all rows for each part of a vector in turn.
+        The order of additions is that of logical vectors: lane by lane, then by halves of the lanes. A processor with
+        narrower registers goes over all rows once for each part of a vector.
 
         Parameters
         ----------
         keys : list
         loop : callable (body)
-            Writes a loop that calls body(c) for where each logical vector begins.
+            Writes a loop that calls body(c) for the first row c of each logical vector.
         terms : callable (c, sums)
-            Adds what a register of rows from c on has to sums, by key.
+            Adds the terms of the rows in a register, from row c on, to sums by key.
         n_chains : int, default=1
-            So many neighbouring vectors have sums of their own, a power of two: one would wait for its last addition.
+            Number of neighbouring vectors with sums of their own, a power of two. A single chain of additions would
+            have to wait for each addition to finish.
         """
         cells = [cgutils.alloca_once(self.builder, self.kind, size=PARTS) for _ in keys]
         with self.loop(0, PARTS) as part:
@@ -213,18 +215,18 @@ class Instructions:
         return {key: self._of_parts(cell) for cell, key in zip(cells, keys, strict=True)}
 
     def _of_parts(self, cell):
-        """The parts of a sum, added as the halves of one wide vector would be."""
+        """Sum of the `PARTS` registers in a cell, added as the halves of one wide vector would be."""
         return self._by_halves([self.builder.load(self.builder.gep(cell, [INT(part)])) for part in range(PARTS)])
 
     def _by_halves(self, registers):
-        """Their sum: one half is added to the other, until one is left."""
+        """Sum of registers: one half of them is added to the other, until one is left."""
         while len(registers) > 1:
             half = len(registers) // 2
             registers = [self.add(low, high) for low, high in zip(registers[:half], registers[half:], strict=True)]
         return registers[0]
 
     def add_totals(self, array, runs):
-        """Add totals over lanes to a float64 array: `runs` are indices, and registers for what follows there."""
+        """Add totals over lanes to a float64 array; `runs` pairs first indices with registers of their neighbours."""
         registers = [register for _, several in runs for register in several]
         totals = []
         for size in (8, 4, 2, 1):
@@ -242,11 +244,11 @@ class Instructions:
 
 
 def keys_of(*shape):
-    """Indices of a block."""
+    """List of the indices of a block of this shape."""
     return list(np.ndindex(*shape))
 
 
 def over_active(k, active, body):
-    """A loop over the logical vectors that begin where `active` tells."""
+    """Loop over the logical vectors that begin at the rows in `active`."""
     with k.loop(0, k.size(active)) as n:
         body(k.builder.load(k.pointer(active, n)))

@@ -1,9 +1,9 @@
 """The one place that chooses compilation options, disk caching and threads.
 
-Nothing above this file names a numba option. `kernel` is the decorator of code over tiles, `inlined` that of code with
-one caller, `bound` that of such code made from other kernels. `specialise` turns a template, a function whose globals
-name kernels that are yet to be bound, into a cached compiled function. None lets LLVM reorder sums: kernels say
-themselves what is done in parallel, see `fastem.kernels.vectors`.
+No other module sets a numba option. `kernel` decorates code over tiles, `inlined` code with one caller, and `bound`
+makes such code from other kernels. `specialise` turns a template, a function with global names that stand for kernels,
+into a cached compiled function. None of them lets LLVM reorder sums: kernels state vector operations explicitly, see
+`fastem.kernels.vectors`.
 """
 
 import contextlib
@@ -22,22 +22,22 @@ from numba.extending import typeof_impl
 from fastem.kernels.cache import CheckedCache
 
 Function = Callable[..., Any]
-# Of everything that is compiled; no fastmath. Nobody calls from C. Memory is handed in, so that no references to arrays
-# need to be counted: threads would do that in the same places of memory, for each slice that a kernel takes.
+# Options of all compiled code, without fastmath. No C code calls it. Callers allocate all memory, so references to
+# arrays need not be counted: threads would contend for the same counters at each slice that a kernel takes.
 OPTIONS = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True, "_nrt": False}
 
 
 def _njit(function: Function, **options: Any) -> Function:
-    """numba.njit, whose types say more about its result than a caller of a kernel needs."""
+    """numba.njit, typed as returning a plain function."""
     decorate: Any = numba.njit
     return decorate(**options)(function)
 
 
 class Kernel:
-    """Code over tiles, linked into the passes that call it: only those are cached on disk.
+    """Code over tiles, linked into the passes that call it; only passes are cached on disk.
 
-    Unpacking the arguments of a call from Python takes a sixth of the time to compile, and no pass needs it. So it is
-    compiled when Python does call, that is in tests.
+    The wrapper for calls from Python takes a sixth of the compilation time, and no pass needs it. So it is compiled at
+    the first call from Python, which only tests make.
     """
 
     def __init__(self, function: Function) -> None:
@@ -49,13 +49,13 @@ class Kernel:
         return _njit(self._function, **OPTIONS)
 
     def __call__(self, *arguments: Any) -> Any:
-        """Call it from Python."""
+        """Call the kernel from Python."""
         return self._called(*arguments)
 
 
 @typeof_impl.register(Kernel)
 def _type_kernel(value: Kernel, _: Any) -> Any:
-    """What compiled code sees of a kernel."""
+    """Numba's type of a kernel in compiled code."""
     typeof: Any = numba.typeof
     return typeof(value.linked)
 
@@ -66,29 +66,29 @@ def kernel(function: Function) -> Function:
 
 
 def inlined(function: Function) -> Function:
-    """Compile code as a part of the pass that calls it, rather than by itself first and once more in the pass."""
+    """Compile code as a part of the pass that calls it, and not by itself before."""
     return _njit(function, **OPTIONS, inline="always")
 
 
 def bound(template: Function, bindings: Mapping[str, Function]) -> Function:
     """`inlined`, with the global names in `bindings` bound to other kernels.
 
-    Globals, because kernels that are held in closures make numba's disk cache miss: its key would hold their addresses.
+    They are globals because numba's disk cache misses for kernels in closures: its key would contain their addresses.
     """
     return inlined(_with_globals(template, bindings))
 
 
 def _with_globals(template: Function, bindings: Mapping[str, Function]) -> FunctionType:
-    """A copy of a function whose globals are its own and `bindings`."""
+    """Copy of a function with `bindings` added to its globals."""
     namespace = {**template.__globals__, **bindings}
     return FunctionType(template.__code__, namespace, template.__name__, template.__defaults__)
 
 
 @functools.cache
 def fingerprint() -> str:
-    """Hash of every source file that can be linked into a pass, and of the width of vectors if that is given.
+    """Hash of all source files that can be linked into a pass, and of `FASTEM_VECTOR_BYTES`.
 
-    numba's cache looks at the file of the outermost function only: without this an edited callee would be served stale.
+    numba's cache checks the file of the outermost function only, so it would use outdated code of an edited callee.
     """
     digest = hashlib.sha256()
     package = Path(__file__).parent.parent
@@ -109,16 +109,16 @@ def specialise(
     Parameters
     ----------
     template : function
-        Plain Python function; its module is the rest of its globals.
+        Plain Python function; its other globals are those of its module.
     label : str
-        Names the specialisation. It is part of the cache file's name, or one family would be served another's code.
+        Name of the specialisation, a part of the cache file's name, so that families do not use each other's code.
     bindings : mapping of str to function
-        What the names stand for.
+        The kernels that the names stand for.
 
     Returns
     -------
     function
-        The dispatcher, cached on disk where numba finds a writable folder.
+        The dispatcher, cached on disk if numba finds a writable folder.
     """
     function = _with_globals(template, bindings)
     function.__qualname__ = f"{template.__name__}.{label}.{fingerprint()}"
@@ -126,19 +126,19 @@ def specialise(
     dispatcher: Any = _njit(function, **OPTIONS)
     if not _config().DISABLE_JIT:
         with contextlib.suppress(RuntimeError, OSError):  # no writable cache folder: compile anew in every process
-            dispatcher._cache = CheckedCache(function)  # as cache=True would set numba's own
+            dispatcher._cache = CheckedCache(function)  # cache=True would set numba's own class
     return dispatcher
 
 
 def _config() -> Any:
-    """Numba's settings, which are attributes made at import."""
+    """Numba's settings, typed as Any because its attributes are set at import."""
     return numba.config
 
 
 def n_threads() -> int:
-    """Number of threads that share a pass started now by this thread.
+    """Number of threads of a pass that this thread starts now.
 
-    One in threads that somebody else has made: more would only fight over the cores.
+    It is one in threads other than the main thread: whoever made these threads uses the cores already.
     """
     alone = threading.current_thread() is threading.main_thread() and not _config().DISABLE_JIT
     return int(numba.get_num_threads()) if alone else 1
@@ -146,7 +146,7 @@ def n_threads() -> int:
 
 @contextlib.contextmanager
 def limit_threads(n_jobs: int) -> Iterator[int]:
-    """Run with at most `n_jobs` threads, -1 standing for all, -2 for all but one; yields how many that are."""
+    """Run with at most `n_jobs` threads, where -1 stands for all and -2 for all but one; yields their number."""
     available = int(_config().NUMBA_NUM_THREADS)
     wanted = n_jobs if n_jobs > 0 else available + 1 + n_jobs
     n_threads = min(max(wanted, 1), available)
@@ -159,19 +159,19 @@ def limit_threads(n_jobs: int) -> Iterator[int]:
 
 
 def processor() -> str:
-    """Name of the processor that code is generated for, as LLVM knows it."""
+    """LLVM's name of the processor for which code is generated."""
     import llvmlite.binding
 
     return str(_config().CPU_NAME or llvmlite.binding.get_host_cpu_name())
 
 
 def is_for_host() -> bool:
-    """Whether code is generated for the processor that it runs on, and not for one that numba's settings name."""
+    """Whether code is generated for the processor that it runs on, and not for one named by numba's settings."""
     return _config().CPU_NAME is None and _config().CPU_FEATURES is None
 
 
 def assembly(instructions: str) -> str:
-    """What LLVM makes of some instructions on the processor that code is generated for."""
+    """Assembly code of LLVM instructions, for the processor for which code is generated."""
     from llvmlite import binding
     from numba.core.registry import cpu_target
 
@@ -182,6 +182,6 @@ def assembly(instructions: str) -> str:
 
 
 def cache_directory(function: Function) -> str:
-    """Folder of a specialised function's compiled code, or why there is none."""
+    """Folder of a specialised function's compiled code, or the reason why there is none."""
     path = getattr(getattr(function, "_cache", None), "cache_path", None)
     return str(path) if path else "none: no writable folder, code is compiled in each process"

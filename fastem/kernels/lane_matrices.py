@@ -1,7 +1,7 @@
-"""Small matrices, one in each lane: a vector works on as many rows of the data at once as it has lanes.
+"""Algebra of small matrices, one matrix in each lane, so that a vector processes as many rows of data as it has lanes.
 
-Matrices lie in memory as (rows * columns, lanes), triangles by rows. Loops go over 2 x 2 blocks, which loads each
-number half as often; sizes are even, see `padded`.
+Matrices are stored as (rows * columns, lanes), and triangles by rows. Loops go over 2 x 2 blocks, which halves the
+number of loads; sizes are even, see `padded`.
 """
 
 import numpy as np
@@ -15,13 +15,13 @@ SMALLEST = 2.2250738585072014e-308  # normal number: pivots are positive
 
 @kernel
 def padded(n):
-    """The next even number."""
+    """The smallest even number that is not below n."""
     return n + n % 2
 
 
 @kernel
 def factor_rows(m):
-    """Vectors that `factorise` leaves: U below the diagonal, by rows, then D^-1 and e."""
+    """Number of vectors that `factorise` stores: U below the diagonal by rows, then D^-1 and e."""
     return m * (m - 1) // 2 + 2 * m
 
 
@@ -29,8 +29,9 @@ def factor_rows(m):
 def factorise(m, seen, work, factor, at):
     """Factor T = U D U' in `work`, its lower triangle by rows, and solve U e = q; returns e' D^-1 e and log det D.
 
-    `seen` (m,) has ones, and zeros for what is missing: such pivots are left out. `factor` has, from `at` on, U, D^-1
-    and e, which is q on entry. T is written over by -U D. The first result is NaN where T is not positive definite.
+    `seen` (m,) is one for observed and zero for missing values, whose pivots are left out. From `at` on, `factor` holds
+    U, D^-1 and e, with q in place of e on entry. T is overwritten by -U D. The first result is NaN where T is not
+    positive definite.
     """
     like = load_group(work, 0, 0)
     zero, one, minus_one = alike(0.0, like), alike(1.0, like), alike(-1.0, like)
@@ -59,8 +60,8 @@ def factorise(m, seen, work, factor, at):
             e1 = multiply_add(e, u1, e1)
         seen0 = load_group(seen, j, 0) > zero
         seen1 = load_group(seen, j + 1, 0) > zero
-        # both pivots from one division, which takes as long as thirty-two multiplications; of mantissas, so that
-        # products stay in the range of the numbers
+        # both inverse pivots from one division, which takes as long as thirty-two multiplications; mantissas are
+        # multiplied, so that products neither overflow nor underflow
         a = where(seen0, a, one)
         negative = where(seen0, zero - b, zero)
         determinant = multiply_add(negative, negative * minus_one, a * g)
@@ -116,7 +117,7 @@ def factorise(m, seen, work, factor, at):
 
 @kernel
 def solve(m, d, triangular, factor, at, w):
-    """Replace A (m, d) in `w` by W = U^-1 A; of a triangular A only the lower 2 x 2 blocks are there."""
+    """Replace A (m, d) in `w` by W = U^-1 A; of a triangular A only the lower 2 x 2 blocks are read and written."""
     zero = alike(0.0, load_group(w, 0, 0))
     for i in range(0, m, 2):
         unit_i, unit_i1 = at + i * (i - 1) // 2, at + (i + 1) * i // 2
@@ -145,11 +146,11 @@ def solve(m, d, triangular, factor, at, w):
 
 @kernel
 def add_moments(m, d, triangular, responsibility, share, factor, at, w, weighted, sums, lane):
-    """Add s u to the first d rows of `sums`, from `lane` on, and s u u' - r P to the lower 2 x 2 blocks of d^2 others.
+    """Add s u to the first d rows of `sums`, from `lane` on, and s u u' - r P to lower 2 x 2 blocks of the next d^2.
 
-    r is `responsibility`, and s is `share`: r, times the row's weight where it has one in its component. W gets a last
-    row, u, and `weighted` its rows times -r D^-1, the last times s: so that all terms are of one kind.
-    Behind them `weighted` has memory for D^-1 e and -r D^-1.
+    r is `responsibility`, and s is `share`: r, or r times the row's latent weight. u becomes the last row of W, and
+    `weighted` holds the rows of W times -r D^-1, the last row times s: so one loop sums all terms. After these rows,
+    `weighted` has memory for D^-1 e and -r D^-1.
     """
     zero = alike(0.0, responsibility)
     first_inverse = at + m * (m - 1) // 2

@@ -1,8 +1,8 @@
 """Triangular products and weighted scatters over feature-major tiles, in blocks that fill the registers.
 
-A block has some rows of the matrix by some vectors of the tile in the E-step, some rows by some columns of the scatter in
-the M-step: each element that is loaded is used several times. What remains of the features goes by two and one, which
-costs less than padding. Shapes are those of `fastem.kernels.registers`; they change no bit.
+In the E-step a block is some rows of the matrix by some vectors of the tile; in the statistics it is some rows by some
+columns of the scatter. So each loaded element is used several times. Remaining features are processed two and one at a
+time, which costs less than padding. `fastem.kernels.registers` has the shapes, which do not change any bit of a result.
 """
 
 import functools
@@ -18,7 +18,7 @@ from fastem.kernels.registers import SHAPES
 def log_density(lower, offset, constant, tile, out):
     """out[c] = constant - |lower @ tile[:, c] - offset|^2 / 2 for lower-triangular `lower` (d, d).
 
-    The squares are folded in as each block leaves the registers, so neither the residual nor the product is stored.
+    The squares of each block are summed while it is in registers, so neither the product nor the residual is stored.
     """
     halved_squares(lower, offset, constant, tile, out)
 
@@ -33,22 +33,22 @@ def triangular_product(lower, tile, out):
 def moments(resp, active, tile, centre, scratch, sums, scatter):
     """First moments and the lower triangle of second moments of tile - centre, weighted by resp (b,).
 
-    sums[i] += sum_c resp[c] z[i, c] and scatter[i, j] += sum_c resp[c] z[i, c] z[j, c] with z = tile - centre; what is
-    above the diagonal is not kept. Only the vectors that begin where `active` tells are summed. `scratch` holds four or
-    more rows: resp[c] z[i, c] of the block's own rows. z itself is computed anew in every block, which costs a quarter
-    more operations and is faster than a store that leaves the first-level cache.
+    sums[i] += sum_c resp[c] z[i, c] and scatter[i, j] += sum_c resp[c] z[i, c] z[j, c] for j <= i, with z = tile -
+    centre. Only the vectors that begin at the rows in `active` are summed. `scratch` has four or more rows (b,) for
+    resp[c] z[i, c] of a block's rows. z itself is computed again in every block. This costs a quarter more operations,
+    but is faster than stores beyond the first-level cache.
     """
     weighted_moments(resp, active, tile, centre, scratch, sums, scatter)
 
 
 @kernel
 def second_moments(resp, active, tile, scratch, scatter):
-    """The second moments of `moments` about zero."""
+    """The second moments of `moments`, about zero."""
     weighted_squares(resp, active, tile, scratch, scatter)
 
 
 def halved_squares(lower, offset, constant, tile, out):
-    """What `log_density` does."""
+    """The computation of `log_density`."""
     out[:] = constant - 0.5 * ((np.tril(lower) @ tile - offset[:, None]) ** 2).sum(axis=0)
 
 
@@ -70,7 +70,7 @@ def _write_halved_squares(k, lower, offset, constant, tile, out):
 
 
 def product(lower, tile, out):
-    """What `triangular_product` does."""
+    """The computation of `triangular_product`."""
     out[:] = np.tril(lower) @ tile
 
 
@@ -92,7 +92,7 @@ def _by_vectors(k, tile, write):
 
 
 def _triangle(k, lower, tile, c, n_vectors, start, finish):
-    """Sums start(i, r) + sum_j lower[i + r, j] tile[j, c...], handed on to finish(i, r, vector, sum) as they are done."""
+    """Compute start(i, r) + sum_j lower[i + r, j] tile[j, c...] and call finish(i, r, vector, sum) for each sum."""
 
     def write(n_rows, i):
         initial = [start(i, r) for r in range(n_rows)]
@@ -116,7 +116,7 @@ def _triangle(k, lower, tile, c, n_vectors, start, finish):
 
 
 def weighted_moments(resp, active, tile, centre, scratch, sums, scatter):
-    """What `moments` does."""
+    """The computation of `moments`."""
     rows = (active[:, None] + np.arange(64 // tile.itemsize)).ravel()
     z = tile[:, rows] - centre[:, None]
     weighted = resp[rows] * z
@@ -130,7 +130,7 @@ def _write_weighted_moments(k, resp, active, tile, centre, scratch, sums, scatte
 
 
 def weighted_squares(resp, active, tile, scratch, scatter):
-    """What `second_moments` does."""
+    """The computation of `second_moments`."""
     none = np.zeros(len(tile))
     weighted_moments(resp, active, tile, none, scratch, none.copy(), scatter)
 
@@ -141,7 +141,7 @@ def _write_weighted_squares(k, resp, active, tile, scratch, scatter):
 
 
 def _strips(k, resp, active, tile, scratch, scatter, centre=None, sums=None):
-    """Add to the scatter, from the top: a few of its rows at a time, up to the diagonal; and first moments to `sums`."""
+    """Add to the scatter's lower triangle, a few of its rows at a time from the top, and first moments to `sums`."""
     over = functools.partial(over_active, k, active)
     width = SHAPES.scatter[1]
 

@@ -1,12 +1,12 @@
-"""The templates: one loop over the data for every family.
+"""Templates of the passes: the same loops over the data for every family.
 
 The names in `__placeholders__` stand for kernels of a family and of a posterior policy, which
 `fastem.kernels.jit.specialise` binds. A slab is a run of rows that is summed in order. Slabs begin and end at `bounds`
-(P + 1,), which depend on the data's shape only, so results do not depend on the number of threads. Each thread makes
-calls that take slabs by turns until none is left, see `fastem.kernels.turns`.
+(P + 1,), which depend on the data's shape only, so results do not depend on the number of threads. Each thread calls a
+pass, which takes one slab after the other until none is left, see `fastem.kernels.turns`.
 
-Whatever memory a call needs is given to it: `workspace` (R, b), whose columns are the rows of a tile, see
-`fastem.data.workspace_rows`. Compiled code that allocates takes longer to compile.
+The caller allocates all memory: `workspace` (R, b), whose columns are the rows of a tile, see
+`fastem.data.workspace_rows`. Code that allocates would take longer to compile.
 """
 
 import numpy as np
@@ -20,23 +20,23 @@ __placeholders__ = ("log_prob", "accumulate", "posterior", "record", "load_error
 
 
 def fold_slabs(rows, params, which, given, marks, workspace, turns, bounds, mass, stats, log_likelihood):
-    """E-step and statistics of slabs in one reading.
+    """E-step and expected statistics of slabs, in one reading of the rows.
 
     Parameters
     ----------
     rows : Rows
     params : the family's parameters, with the logarithms of the mixing weights in `log_constant`
     which : (P,)
-        Which pattern's parameters `pick` takes for each slab; without patterns all slabs have the same.
+        Index of the pattern whose parameters `pick` returns for each slab; without patterns it is not used.
     given : (n, K) or (0, K)
-        Responsibilities that take the place of the E-step's: the start of a fit.
+        Responsibilities that replace those of the E-step, at the start of a fit.
     marks : Marks
-        What `record` keeps of each row.
+        Arrays in which `record` keeps results for each row.
     workspace : (R, b)
     turns : (16,)
     bounds : (P + 1,)
     mass : (P, K), stats : (P, S), log_likelihood : (P,)
-        Added to: the sums of each slab, and its weighted log-likelihood.
+        Sums of each slab and its weighted log-likelihood, to which the results are added.
     """
     n_columns, width, n_components = rows.values.shape[1], width_of(rows), mass.shape[1]
     tile, resp, rest = workspace[:width], workspace[width : width + n_components], workspace[width + n_components :]
@@ -66,7 +66,7 @@ def fold_slabs(rows, params, which, given, marks, workspace, turns, bounds, mass
 
 
 def score_slabs(rows, params, log_weights, workspace, turns, bounds, wanted, out, sums):
-    """Evaluate slabs into the arrays of `out`; add weighted log-likelihood and entropy to sums (P, 2)."""
+    """Evaluate the rows of slabs into the arrays of `out`; add weighted log-likelihood and entropy to sums (P, 2)."""
     n_columns, width, n_components = rows.values.shape[1], width_of(rows), log_weights.size
     tile, resp, rest = workspace[:width], workspace[width : width + n_components], workspace[width + n_components :]
     weight, density, scale, ones, scratch = rest[0], rest[1], rest[2], rest[3], rest[4:]
@@ -97,7 +97,7 @@ def score_slabs(rows, params, log_weights, workspace, turns, bounds, wanted, out
                     out.densities[start + c] = density[c]
             if wanted.responsibilities:
                 for c in range(stop - start):
-                    impossible = density[c] == -np.inf  # no component explains the row: the weights stand
+                    impossible = density[c] == -np.inf  # all densities are zero: responsibilities are the weights
                     for k in range(n_components):
                         r = np.exp(log_weights[k]) if impossible else resp[k, c]
                         out.responsibilities[start + c, k] = r
@@ -105,7 +105,7 @@ def score_slabs(rows, params, log_weights, workspace, turns, bounds, wanted, out
 
 
 def distance_pass(tiles, weights, points, closest, turns, bounds, distances, sums):
-    """`limit_distances` of the tiles of slabs."""
+    """`limit_distances` for the tiles of slabs."""
     for _ in range(turns[AT_ONCE]):
         p = add_one(turns, TAKEN)
         if p >= bounds.size - 1:
@@ -115,7 +115,7 @@ def distance_pass(tiles, weights, points, closest, turns, bounds, distances, sum
 
 
 def assign_pass(rows, centres, reading, scratch, turns, bounds, labels, sums, mass, changed, again):
-    """`assign_tiles` of slabs, with sums and mass of each, whether its labels changed, and tiles read again (P,)."""
+    """`assign_tiles` for slabs, each with its sums and mass, whether labels changed (P,), and tiles read again (P,)."""
     for _ in range(turns[AT_ONCE]):
         p = add_one(turns, TAKEN)
         if p >= bounds.size - 1:

@@ -1,7 +1,7 @@
-"""Posterior policies: joint log-densities of a tile (K, b) into responsibilities (K, b), in place.
+"""Posterior policies: they convert joint log-densities of a tile (K, b) into responsibilities (K, b), in place.
 
-Every policy takes the same arguments and leaves, as the log-density of a row, the row's part of the lower bound
-F(q, theta) = E_q[log p(x, z | theta)] + H(q) for the responsibilities q that it gives (Neal and Hinton, 1998).
+Every policy takes the same arguments. As the log-density of a row it returns the row's term of the lower bound
+F(q, theta) = E_q[log p(x, z | theta)] + H(q), for its responsibilities q (Neal and Hinton, 1998).
 """
 
 import numpy as np
@@ -12,7 +12,7 @@ from fastem.kernels.vecmath import exp_nonpositive, log_and_quotient
 from fastem.kernels.vectors import any_lane, is_double, lanes, load, maximum, splat, store, where
 
 NEGLIGIBLE = 1e-20
-LOWEST, LOWEST_32 = -1.7976931348623157e308, -3.4028234e38  # what -inf is taken away from, where all densities are zero
+LOWEST, LOWEST_32 = -1.7976931348623157e308, -3.4028234e38  # finite maximum for rows whose log-densities are all -inf
 
 
 @kernel
@@ -26,14 +26,14 @@ def soft(joint, weight, row_log_likelihood, scale, draw):
     weight : (b,)
         Weights of the rows.
     row_log_likelihood, scale : (b,)
-        The log-density of each row on return, and scratch. A row that no component allows has log-density -inf and
-        responsibilities zero.
+        On return the log-density of each row, and scratch. A row with density zero in every component has log-density
+        -inf and responsibilities zero.
     draw : int
-        Where a policy that draws begins in its random numbers; this one does not.
+        Position in the sequence of random numbers, for policies that draw; not used here.
 
     Notes
     -----
-    Three loops over the rows: in one, each row's logarithm would have to wait for its exponentials.
+    There are three loops over the rows, because in a single loop each row's logarithm would wait for its exponentials.
     """
     n_components, b = joint.shape
     step = lanes(joint)
@@ -67,7 +67,7 @@ def soft(joint, weight, row_log_likelihood, scale, draw):
 
 @kernel
 def largest(joint, c, otherwise):
-    """The largest joint log-density of a vector of rows and its first component, `otherwise` where all are -inf."""
+    """Largest joint log-density of each row in a vector, and its first component, or `otherwise` if all are -inf."""
     top, best = splat(-np.inf, joint), splat(otherwise, joint)
     for k in range(joint.shape[0]):
         candidate = load(joint, k, c)
@@ -78,7 +78,7 @@ def largest(joint, c, otherwise):
 
 @kernel
 def hard(joint, weight, row_log_likelihood, scale, draw):
-    """All of a row to its most probable component, the first of equals: arguments are those of `soft`."""
+    """Assign each row to its most probable component, the first if several are equal; arguments are those of `soft`."""
     n_components, b = joint.shape
     zero = splat(0.0, joint)
     for c in range(0, b, lanes(joint)):
@@ -92,10 +92,10 @@ def hard(joint, weight, row_log_likelihood, scale, draw):
 
 @kernel
 def sampled(joint, weight, row_log_likelihood, scale, draw):
-    """All of a row to one component, drawn from its posterior: arguments are those of `soft`.
+    """Assign each row to a component drawn from its posterior; arguments are those of `soft`.
 
-    Random numbers are a hash of a counter (SplitMix64: Steele, Lea and Flood, 2014), so a row's does not depend on
-    what other rows or threads do.
+    Random numbers are hashes of a counter (SplitMix64: Steele, Lea and Flood, 2014), so the number of a row does not
+    depend on other rows or threads.
     """
     n_components, b = joint.shape
     soft(joint, weight, row_log_likelihood, scale, draw)
@@ -122,9 +122,9 @@ def sampled(joint, weight, row_log_likelihood, scale, draw):
 
 @kernel
 def most_probable(joint, log_weights, label):
-    """Component of the largest joint log-density of each row, as a number of the type of `joint`.
+    """Set label (b,) to the component with each row's largest joint log-density, as a number of the type of `joint`.
 
-    It is the first of equals, and the heaviest where all are -inf.
+    It is the first if several are equal, and the component of largest weight where all are -inf.
     """
     n_components, b = joint.shape
     heaviest = 0
@@ -138,14 +138,14 @@ def most_probable(joint, log_weights, label):
 
 @kernel
 def all_allowed(rows, start, stop, joint):
-    """Any row may be of any component."""
+    """Do not restrict the components of rows."""
 
 
 @kernel
 def restrict(rows, start, stop, joint):
-    """Take what is known of the rows' components into their joint log-densities (K, b).
+    """Apply labels and plausibilities of rows start..stop to their joint log-densities (K, b).
 
-    Labels leave one component, and plausibilities are factors of the densities.
+    A label excludes all other components, and plausibilities are factors of the densities.
     """
     n_components = joint.shape[0]
     if rows.labels.size > 0:
@@ -165,12 +165,12 @@ def restrict(rows, start, stop, joint):
 
 @kernel
 def ignore(params, start, stop, resp, density, scale, marks):
-    """Keep nothing of the rows of a tile."""
+    """Record nothing about the rows of a tile."""
 
 
 @kernel
 def mark(params, start, stop, resp, density, scale, marks):
-    """Keep the most probable component and the log-density of each row of a tile; `scale` (b,) is written over."""
+    """Record the most probable component and the log-density of each row of a tile; overwrites `scale` (b,)."""
     most_probable(resp, params.log_constant, scale)
     for c in range(stop - start):
         marks.labels[start + c] = scale[c]
@@ -179,7 +179,7 @@ def mark(params, start, stop, resp, density, scale, marks):
 
 @kernel
 def weighted_total(weight, row_log_likelihood):
-    """Sum of the rows' log-densities times their weights; a row of weight zero counts nowhere, whatever its density."""
+    """Sum of the rows' log-densities times their weights; a row of weight zero is left out, even if it has -inf."""
     zero = splat(0.0, weight)
     result = zero
     for c in range(0, weight.size, lanes(weight)):
@@ -206,9 +206,10 @@ def entropy(responsibilities, weight):
 
 @kernel
 def active_vectors(responsibilities, mass, active):
-    """Write where vectors begin in which a row matters to a component of this mass into `active`; returns how many.
+    """Write the first rows of vectors that are not negligible for a component into `active`; return their number.
 
-    A row of which the component has no more than a 1e-20th of its mass changes no statistic that a float64 can hold.
+    A vector is negligible if no responsibility in it (b,) exceeds 1e-20 times the component's `mass`: rows with less do
+    not change any statistic in float64.
     """
     n_active = 0
     limit = splat(NEGLIGIBLE * mass, responsibilities)
@@ -220,7 +221,7 @@ def active_vectors(responsibilities, mass, active):
 
 @kernel
 def active_in_two(responsibilities, mass, k, active):
-    """`active_vectors` of component k or k + 1, and how many of them are active in both."""
+    """`active_vectors` for components k and k + 1 together; returns how many are active in either and in both."""
     n_active, n_both = 0, 0
     limit = splat(NEGLIGIBLE * mass[k], responsibilities)
     other_limit = splat(NEGLIGIBLE * mass[k + 1], responsibilities)

@@ -1,7 +1,7 @@
-"""The vector registers of the processor that code is generated for, and the blocks of sums that fit into them.
+"""Vector registers of the processor for which code is generated, and the blocks of sums that fit into them.
 
-What a pass computes does not depend on them: sums over rows are defined by logical vectors of 64 bytes, which narrower
-processors hold in several registers, and the shape of a block changes the order of no sum.
+Results of a pass do not depend on them. Sums over rows are defined by logical vectors of 64 bytes, which processors
+with narrower registers hold in several of them, and the shape of a block does not change the order of any sum.
 """
 
 import os
@@ -25,9 +25,9 @@ class Registers(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """Shapes of what is held in registers; `vectors` are registers, not logical ones.
+    """Shapes of the blocks of sums that are held in registers; a vector is one register here, not a logical vector.
 
-    `asv_benchmarks/register_blocks.py` measures them.
+    `asv_benchmarks/register_blocks.py` measures the speed of shapes.
     """
 
     triangle: tuple[int, int]  # rows of a triangular matrix x vectors of the tile
@@ -53,7 +53,7 @@ define <8 x double> @probe(<8 x double> %a, <8 x double> %b, <8 x double> %c) {
 
 
 def of_processor() -> Registers:
-    """Registers of the processor that numba generates code for, `FASTEM_VECTOR_BYTES` wide if that is set.
+    """Registers of the processor for which numba generates code, `FASTEM_VECTOR_BYTES` wide if that is set.
 
     Raises
     ------
@@ -84,10 +84,10 @@ def _of_target() -> Registers:
 
 
 def is_arm() -> bool:
-    """Whether this is one of ARM's processors."""
+    """Whether the processor is an ARM processor."""
     return binding.get_process_triple().startswith(("aarch64", "arm64"))
 
 
 REGISTERS = of_processor()
-PARTS = LOGICAL_BYTES // REGISTERS.n_bytes  # of a logical vector
+PARTS = LOGICAL_BYTES // REGISTERS.n_bytes  # registers in a logical vector
 SHAPES = BLOCKS[REGISTERS.number]

@@ -1,4 +1,4 @@
-"""Plane rotations of symmetric matrices towards a common frame, in a written order."""
+"""Plane rotations of symmetric matrices towards a common frame, with a fixed order of operations."""
 
 import math
 
@@ -7,12 +7,12 @@ import numpy as np
 from fastem.kernels.factors import LN2_HIGH, LN2_LOW, logarithm
 from fastem.kernels.jit import inlined
 
-NOISE = 2.0**-48  # of the terms of a sum that is nothing but their rounding
+NOISE = 2.0**-48  # times the sum of absolute terms; a smaller sum is only rounding error
 
 
 @inlined
 def rotate_rows(matrix, i, j, c, s):
-    """Replace rows and columns i and j of a symmetric matrix (d, d) by c i + s j and c j - s i."""
+    """Replace rows and columns i and j of a symmetric matrix (d, d) by c * i + s * j and c * j - s * i."""
     first, second, between = matrix[i, i], matrix[j, j], matrix[i, j]
     for r in range(matrix.shape[0]):
         a, b = matrix[r, i], matrix[r, j]
@@ -27,10 +27,11 @@ def rotate_rows(matrix, i, j, c, s):
 
 @inlined
 def rotate(matrices, precisions, frame):
-    """One sweep over all planes that minimises sum_k sum_j precisions[k, j] matrices[k, j, j]; the largest sine.
+    """Rotate in each plane once, to minimise sum_k sum_j precisions[k, j] matrices[k, j, j]; returns the largest sine.
 
-    Symmetric matrices (K, d, d) and the columns of `frame` (d, d) are rotated alike. In the plane of features i and j
-    the sum is P cos 2t + Q sin 2t of the angle t, and a constant: the minimum is where (cos, sin) = -(P, Q) / |(P, Q)|.
+    Symmetric matrices (K, d, d) and the columns of `frame` (d, d) are rotated in the same way; `precisions` is (K, d).
+    In the plane of features i and j the sum is a constant plus P cos 2t + Q sin 2t, for the angle t of rotation. Its
+    minimum is at (cos 2t, sin 2t) = -(P, Q) / |(P, Q)|.
     """
     largest = 0.0
     d = frame.shape[0]
@@ -48,7 +49,7 @@ def rotate(matrices, precisions, frame):
             cosine, sine = -p / length, -q / length  # of the double angle, which is between -pi and pi
             c = math.sqrt(0.5 * (1.0 + cosine))
             s = math.sqrt(0.5 * (1.0 - cosine))
-            if cosine >= 0.0:  # the larger of the two has all its digits
+            if cosine >= 0.0:  # compute the smaller of the two from the larger, which loses no digits
                 s = sine / (2.0 * c)
             else:
                 c = abs(sine) / (2.0 * s)
@@ -65,7 +66,7 @@ def rotate(matrices, precisions, frame):
 
 @inlined
 def exponential(x):
-    """Exponential of a number: of the library's, which depend on the processor, no more than 24 digits are taken."""
+    """Exponential of a number: only 24 bits of the library's result are used, whose last bits depend on processors."""
     power = round(x * 1.4426950408889634)
     rest = (x - power * LN2_HIGH) - power * LN2_LOW
     nearly = float(np.float32(math.exp(rest)))
@@ -75,9 +76,9 @@ def exponential(x):
 
 @inlined
 def relative_volumes(scales, relative):
-    """Geometric means (K,) of positive numbers (K, d), over that of the first component.
+    """Set `relative` (K,) to geometric means of positive numbers (K, d), divided by that of the first component.
 
-    Powers of two are counted by themselves: multiplied alike, components keep their proportions to the last bit.
+    Exponents of two are summed as integers, so that scaling all numbers by a power of two changes no bit of the result.
     """
     d = scales.shape[1]
     first, first_power = 0.0, 0
@@ -94,7 +95,10 @@ def relative_volumes(scales, relative):
 
 @inlined
 def weigh(matrices, shares, equal_volumes, variances, precisions, relative):
-    """Diagonals of matrices, and what `rotate` weighs them by; the first component without a positive one, or -1."""
+    """Set `variances` (K, d) to the matrices' diagonals and `precisions` (K, d) to their weights in `rotate`.
+
+    Returns the first component whose diagonal is not positive, or -1.
+    """
     n_components, d = variances.shape
     for k in range(n_components):
         for j in range(d):
@@ -111,12 +115,12 @@ def weigh(matrices, shares, equal_volumes, variances, precisions, relative):
 
 
 def align(matrices, shares, equal_volumes, limits, frame, variances, precisions, relative):
-    """Rotate a frame, and symmetric matrices (K, d, d) with it, until these are as nearly diagonal as they can be.
+    """Rotate a frame (d, d), and symmetric matrices (K, d, d) with it, until these are as nearly diagonal as possible.
 
-    What falls is sum_k shares[k] log det(diag(M_k)), or where volumes are equal the logarithm of the shares' mean of
-    det(diag(M_k)) ** (1 / d). `limits` are the number of sweeps, and the largest sine of one after which they end.
-    Returns the first component whose matrix has no positive diagonal, or -1. Diagonals (K, d), precisions (K, d) and
-    relative volumes (K,) are those at the end.
+    The rotations lower sum_k shares[k] log det(diag(M_k)), or with equal volumes the logarithm of the shares' mean of
+    det(diag(M_k)) ** (1 / d). `limits` are the largest number of sweeps, and the largest sine in a sweep that ends
+    them. Returns the first component whose matrix has no positive diagonal, or -1. `variances` (K, d), `precisions`
+    (K, d) and `relative` volumes (K,) are set to their final values.
     """
     n_sweeps, settled = limits
     bad = weigh(matrices, shares, equal_volumes, variances, precisions, relative)
@@ -127,5 +131,5 @@ def align(matrices, shares, equal_volumes, limits, frame, variances, precisions,
 
 
 def volumes(scales, relative):
-    """`relative_volumes`, called from Python."""
+    """`relative_volumes`, for calls from Python."""
     relative_volumes(scales, relative)

@@ -1,4 +1,4 @@
-"""What moves numbers between the lanes of vectors: sums over lanes.
+"""Operations that move numbers between the lanes of vectors, and sums over lanes.
 
 See `fastem.kernels.vectors` for what a vector is.
 """
@@ -11,7 +11,7 @@ from fastem.kernels.vectors import Vector, pointer_to
 
 
 def total(vector):
-    """Sum of the lanes, by halves."""
+    """Sum of the lanes, adding one half to the other until one lane is left."""
     while vector.size > 1:
         vector = vector[: vector.size // 2] + vector[vector.size // 2 :]
     return vector[0]
@@ -48,12 +48,12 @@ def _lower_add_totals(context, builder, signature, arguments):
 
 
 def totals(builder, registers):
-    """Totals over the lanes of several registers, as one vector; each is added up by halves, as `total` does.
+    """Totals over the lanes of several registers, as one vector; additions are in the order of `total`.
 
-    There are 1, 2, 4 or 8 of them, no more than they have lanes.
+    The number of registers is 1, 2, 4 or 8, and at most their number of lanes.
     """
     found = [_halve(builder, register, len(registers)) for register in registers]
-    width = len(registers)  # of what is left of each, side by side with others' after the first step
+    width = len(registers)  # lanes left of each register; after the first step several share a vector
     while width > 1:
         half = width // 2
         n_lanes = found[0].type.count
@@ -66,7 +66,7 @@ def totals(builder, registers):
 
 
 def add_to(builder, vector, lanes, pointer):
-    """Add some neighbouring lanes to neighbours in memory, float64."""
+    """Add some neighbouring lanes to neighbouring float64 numbers in memory."""
     several = pick(builder, vector, vector, *lanes)
     kind = ir.VectorType(ir.DoubleType(), len(lanes))
     if several.type != kind:
@@ -78,7 +78,7 @@ def add_to(builder, vector, lanes, pointer):
 
 
 def pick(builder, a, b, *chosen):
-    """A vector of chosen lanes of two, counted through both."""
+    """A vector of chosen lanes of `a` and `b`; the lanes of `b` are numbered after those of `a`."""
     mask = ir.Constant(ir.VectorType(ir.IntType(32), len(chosen)), [ir.IntType(32)(i) for i in chosen])
     return builder.shuffle_vector(a, b, mask)
 
@@ -93,7 +93,7 @@ def _halve(builder, vector, n_lanes):
 
 
 def lane_bits(mask):
-    """An integer whose bits tell in which lanes a mask holds, the first lane's being the lowest."""
+    """An integer with the bits set of the lanes in which a mask is true; the first lane is the lowest bit."""
     return sum(1 << lane for lane, holds in enumerate(mask) if holds)
 
 
@@ -109,7 +109,7 @@ def _lower_lane_bits(context, builder, signature, arguments):
 
 
 def lowest_bit(bits):
-    """Number of the lowest bit of an integer that is set; there must be one."""
+    """Index of the lowest set bit of an integer that is not zero."""
     return (int(bits) & -int(bits)).bit_length() - 1
 
 

@@ -1,28 +1,28 @@
-"""Gaussian densities and moments of one to three features, written out so that a row never leaves the registers."""
+"""Gaussian densities and moments of one to three features, whose loops are unrolled to keep rows in registers."""
 
 import numpy as np
 
 from fastem.kernels.instructions import instructions
 from fastem.kernels.jit import kernel
 
-LARGEST = 3  # features; more spill the registers
-CHAINS = {1: 4, 2: 2, 3: 1}  # of sums that do not wait for each other, by the number of features
+LARGEST = 3  # largest number of features; the sums of more do not fit into the registers
+CHAINS = {1: 4, 2: 2, 3: 1}  # number of independent sums for each statistic, by the number of features
 
 
 @kernel
 def log_density(lower, offset, constant, tile, out):
-    """out[c] = constant - |lower @ tile[:, c] - offset|^2 / 2."""
+    """out[c] = constant - |lower @ tile[:, c] - offset|^2 / 2 for lower-triangular `lower` (d, d)."""
     halved_squares(lower, offset, constant, tile, out)
 
 
 @kernel
 def moments(resp, tile, mean, stats):
-    """First moments (d,) and the lower triangle of second moments (d, d) of tile - mean, added to stats."""
+    """Add first moments (d,) and the lower triangle of second moments (d, d) of tile - mean to `stats`."""
     weighted_moments(resp, tile, mean, stats)
 
 
 def halved_squares(lower, offset, constant, tile, out):
-    """What `log_density` does."""
+    """The computation of `log_density`."""
     out[:] = constant - 0.5 * ((np.tril(lower) @ tile - offset[:, None]) ** 2).sum(axis=0)
 
 
@@ -44,7 +44,7 @@ def _write_halved_squares(k, lower, offset, constant, tile, out):
 
 
 def weighted_moments(resp, tile, mean, stats):
-    """What `moments` does."""
+    """The computation of `moments`."""
     d = len(tile)
     z = tile - mean[:, None]
     stats[:d] += z @ resp

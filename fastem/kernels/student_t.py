@@ -1,7 +1,7 @@
-"""Multivariate t densities, and the weights of rows, from the squared distances of normal densities.
+"""Multivariate t densities, and expected latent weights of rows, from the squared distances of normal densities.
 
 With k = 1 / df and the squared distance D of a row, its density has the factor (1 + k D)^-((df + d) / 2) and its weight
-is u = (1 + k d) / (1 + k D). All is written in k: it is 0 where a component is normal, and nothing overflows there.
+is u = (1 + k d) / (1 + k D). Formulas use k instead of df: it is 0 for a normal component, and nothing overflows.
 """
 
 import numpy as np
@@ -23,18 +23,18 @@ from fastem.kernels.vectors import (
     where,
 )
 
-N_SUMS = 7  # of each component, beside the moments
-HEAVY, HEAVY_32 = 1e-4, 0.05  # k d from which on differences of sums have digits enough
-NEAR = 0.0625  # k D / (1 + k D) below which differences of a row have not
-LOWEST, LOWEST_32 = -1e300, -1e36  # half distances, or their products with k, that overflow nothing
-FARTHEST, FARTHEST_32 = -5e89, -5e10  # half distances whose cubes do not
+N_SUMS = 7  # sums of each component, beside the moments
+HEAVY, HEAVY_32 = 1e-4, 0.05  # from this k d on, differences of sums are accurate enough
+NEAR = 0.0625  # below this k D / (1 + k D), differences for a single row are not
+LOWEST, LOWEST_32 = -1e300, -1e36  # limit of -D / 2, and of its product with k, without overflow
+FARTHEST, FARTHEST_32 = -5e89, -5e10  # limit of -D / 2 whose cube does not overflow
 
 
 @kernel
 def log_densities(inverse_df, exponent, constant, halves, logarithms, out):
-    """Log-densities out (K, b), which are constant + exponent log(1 + k D), from -D / 2 in `halves`.
+    """Set `out` (K, b) to log-densities, constant + exponent log(1 + k D), from -D / 2 in `halves` (K, b).
 
-    log(1 + k D) stays in `logarithms`.
+    `logarithms` (K, b) are set to log(1 + k D).
     """
     for k in range(out.shape[0]):
         level, lowest = broadcast(constant, k), lowest_half(inverse_df, k, out)
@@ -51,17 +51,18 @@ def log_densities(inverse_df, exponent, constant, halves, logarithms, out):
 
 @kernel
 def lowest_half(inverse_df, k, array):
-    """What -D / 2 is not let fall below, in every lane."""
+    """Lower limit of -D / 2, in every lane."""
     return splat((LOWEST if is_double(array) else LOWEST_32) / max(1.0, np.float64(inverse_df[k])), array)
 
 
 @kernel
 def weigh(inverse_df, log_weight, k, n_features, active, halves, logarithms, resp, sums):
-    """Multiply resp[k] by the weights u of the rows, and add to `sums` what degrees of freedom are estimated by.
+    """Multiply resp[k] by the weights u of the rows, and add the sums that degrees of freedom are estimated from.
 
-    Of the vectors that begin where `active` tells, with q = D / (1 + k D) and y = k q, these are the sums, weighted by
-    the responsibilities, of u, q, log(1 + k D) / k, q^2, q^3 (1 / 3 + y / 4 + y^2 / 5 ...), D, and of log(w) - w + 1,
-    expected of the latent weight w whose expectation is u: that of log(w) is `log_weight` - log(1 + k D).
+    `sums` (7,) are sums over the vectors that begin at the rows in `active`, weighted by the responsibilities. With
+    q = D / (1 + k D) and y = k q, they are the sums of u, q, log(1 + k D) / k, q^2, q^3 (1 / 3 + y / 4 + y^2 / 5 ...),
+    D, and the expectation of log(w) - w + 1. Here w is the row's latent weight, with E[w] = u and E[log(w)] =
+    `log_weight` - log(1 + k D).
     """
     inverse = np.float64(inverse_df[k])
     if not inverse > 0.0:
@@ -99,7 +100,7 @@ def weigh(inverse_df, log_weight, k, n_features, active, halves, logarithms, res
 
 @kernel
 def sum_of_powers(k, active, halves, resp, sums):
-    """What `weigh` does for a normal component: the weights are 1, the sums those of D, D^2 and D^3 / 3."""
+    """`weigh` for a normal component: weights are 1, and the sums are those of D, D^2 and D^3 / 3."""
     zero = splat(0.0, resp)
     farthest = splat(FARTHEST if is_double(resp) else FARTHEST_32, resp)
     mass, parts, squares, thirds = zero, zero, zero, zero
@@ -122,7 +123,7 @@ def sum_of_powers(k, active, halves, resp, sums):
 
 @kernel
 def cubes(inverse_df, k, n_features, active, halves, logarithms, resp):
-    """Sum of q^3 (1 / 3 + y / 4 + y^2 / 5 ...) of rows whose responsibilities have been multiplied by their weights."""
+    """Sum of q^3 (1 / 3 + y / 4 + y^2 / 5 ...) over rows; resp[k] has already been multiplied by their weights."""
     zero, one, half = splat(0.0, resp), splat(1.0, resp), splat(0.5, resp)
     near, lowest = splat(NEAR, resp), lowest_half(inverse_df, k, resp)
     inverse = np.float64(inverse_df[k])

@@ -1,12 +1,12 @@
-"""Multivariate t densities of rows in which some values are missing, and what degrees of freedom are estimated by.
+"""Multivariate t densities of rows with missing values, and the sums that degrees of freedom are estimated from.
 
-A row that shows p of d values, at the squared distance D of these, has for k = 1 / df the density and the weight
+With k = 1 / df, a row with p observed values of d, at the squared distance D, has the density and the latent weight
 
     c_p (1 + k D)^-((df + p) / 2),    u = (1 + k p) / (1 + k D).
 
-All that is summed is linear in 1 + k p. So the row counts as p / d of a row with all values and 1 - p / d of one
-without any, at the same distance, and `fastem.kernels.student_t.weigh` serves both. Only the constants c_p need more:
-how many rows show how many values.
+All sums are linear in 1 + k p. So the row counts as a fraction p / d of a row with all values and a fraction 1 - p / d
+of a row without any, both at the same distance, and `fastem.kernels.student_t.weigh` computes the sums of both kinds.
+The constants c_p also need the masses of rows by number of observed values.
 """
 
 import numpy as np
@@ -18,20 +18,20 @@ from fastem.kernels.student_t import N_SUMS, lowest_half, weigh
 from fastem.kernels.vecmath import log_of_one_plus
 from fastem.kernels.vectors import broadcast, lanes, load, maximum, multiply_add, splat, store, where
 
-OWN_ROWS = 3  # of scratch memory, beside four for each component
+OWN_ROWS = 3  # rows of scratch memory, beside four for each component
 
 
 @kernel
 def n_sums(n_features):
-    """Of each component, beside the moments: two times those of `weigh`, and rows by their number of values."""
+    """Number of sums of each component beside the moments: twice those of `weigh`, and masses by number of values."""
     return 2 * N_SUMS + n_features + 1
 
 
 @kernel
 def parts(scratch, n_components):
-    """Scratch memory: -D / 2, log(1 + k D), responsibilities of rows with all values and without any (K, b).
+    """Divide scratch memory: -D / 2, log(1 + k D), responsibilities of rows with all and without values (K, b).
 
-    Then p and p / d (b,) in one array, a row for vectors that are active, and the rest.
+    After these come p and p / d in one array (2, b), a row (b,) for indices of active vectors, and the remaining rows.
     """
     halves, logarithms = scratch[:n_components], scratch[n_components : 2 * n_components]
     whole, none = scratch[2 * n_components : 3 * n_components], scratch[3 * n_components : 4 * n_components]
@@ -42,7 +42,7 @@ def parts(scratch, n_components):
 
 @kernel
 def count_values(tile, values):
-    """Set `values` (2, b) to how many values of each row are there, and to their part of all."""
+    """Set `values` (2, b) to the number of observed values of each row, and to their fraction of all values."""
     zero, one, n_features = splat(0.0, tile), splat(1.0, tile), splat(tile.shape[0], tile)
     for c in range(0, values.shape[1], lanes(tile)):
         n = zero
@@ -55,7 +55,7 @@ def count_values(tile, values):
 
 @kernel
 def log_densities(params, values, halves, logarithms, out):
-    """Add log c_p - (df + p) / 2 log(1 + k D) to `out` (K, b), which has constants and determinants."""
+    """Add log c_p - (df + p) / 2 log(1 + k D) to `out` (K, b), which holds constants and log-determinants."""
     minus_half, n_values = splat(-0.5, out), values[0]
     for k in range(out.shape[0]):
         normaliser, own = params.normaliser[k], out[k]
@@ -76,7 +76,10 @@ def log_densities(params, values, halves, logarithms, out):
 
 @kernel
 def divide(resp, k, active, values, whole, none, counts):
-    """Divide resp[k] between rows with all values and without any, and add to `counts` (d + 1,) what shows how many."""
+    """Split resp[k] into `whole` and `none` (K, b), for rows with all and without values, and add masses to `counts`.
+
+    `counts` (d + 1,) are the sums of resp[k] by number of observed values.
+    """
     zero, n_values = splat(0.0, resp), values[0]
     for c in range(0, resp.shape[1], lanes(resp)):
         store(zero, whole, k, c)
@@ -92,7 +95,7 @@ def divide(resp, k, active, values, whole, none, counts):
 
 @kernel
 def weigh_parts(params, tile, resp, mass, scratch, sums):
-    """Set `whole` of `parts` to responsibilities times weights of the rows, and add to `sums` (K, `n_sums`)."""
+    """Set `whole` of `parts` to responsibilities times latent weights, and add to `sums` (K, `n_sums`)."""
     n_components, n_features = resp.shape[0], tile.shape[0]
     halves, logarithms, whole, none, values, vectors, _ = parts(scratch, n_components)
     inverse_df, log_weight, places = params.inverse_df, params.log_weight, vectors.view(np.int64)
@@ -108,7 +111,7 @@ def weigh_parts(params, tile, resp, mass, scratch, sums):
 
 @kernel
 def log_levels_of_cells(inverse_deviation, offset, log_scale, constant, tile, halves, out):
-    """Normal log-densities of cells by themselves: out[k, c] without the squared distance D, and -D / 2 in `halves`."""
+    """Log-densities of independent normal cells: out (K, b) without squared distances D, and -D / 2 in `halves`."""
     n_components, b = out.shape
     zero, minus_half = splat(0.0, tile), splat(-0.5, tile)
     for k in range(n_components):
@@ -126,9 +129,9 @@ def log_levels_of_cells(inverse_deviation, offset, log_scale, constant, tile, ha
 
 @kernel
 def shared_moments(resp, share, active, tile, centre, first, stats):
-    """Mass, first and second moments of what is there: sums of d from stats[first] on.
+    """Add mass, first and second moments of observed cells of tile - centre to 3 d sums, from stats[first] on.
 
-    `resp` (b,) weighs rows in the mass, `share` in the moments of tile - centre.
+    Rows have the weights `resp` (b,) in the mass, and `share` (b,) in the moments.
     """
     d = tile.shape[0]
     zero = splat(0.0, tile)

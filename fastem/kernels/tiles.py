@@ -1,7 +1,7 @@
-"""Rows of the data into tiles.
+"""Copying rows of the data into tiles.
 
-A tile holds `b` rows feature-major, (n_features, b): the row is the vector lane, so every inner loop is contiguous
-whatever the number of features.
+A tile holds `b` rows feature-major, as an array (n_features, b): each row is a vector lane, so that every inner loop is
+contiguous for any number of features.
 """
 
 from fastem.kernels.blocks import ask_ahead, block_columns, load_block, load_four, load_narrow
@@ -11,7 +11,7 @@ from fastem.kernels.vectors import lanes
 
 @kernel
 def width_of(rows):
-    """Rows of a tile: the values, and behind them errors' covariances and projections if there are any."""
+    """Number of rows of a tile: for the values, and then for covariances of errors and projections if there are any."""
     m = rows.values.shape[1]
     has_errors = rows.noise.shape[0] + rows.projection.shape[0] > 0
     return m + (m * (m + 1) // 2 if has_errors else 0) + rows.projection.shape[1]
@@ -19,18 +19,18 @@ def width_of(rows):
 
 @kernel
 def same_for_all(params, pattern):
-    """Parameters where no slab has its own."""
+    """Return the parameters, which are the same for all patterns."""
     return params
 
 
 @kernel
 def load_nothing(rows, start, stop, part):
-    """Values are all that a tile holds."""
+    """Load nothing, because the tile holds only values."""
 
 
 @kernel
 def load(rows, start, stop, tile, weight):
-    """Fill `tile` (d, b) and `weight` (b,) with rows start..stop; lanes beyond repeat row `start` with weight zero."""
+    """Fill `tile` (d, b) and `weight` (b,) with rows start..stop; further lanes repeat row `start` with weight zero."""
     values = rows.values
     origin = rows.origin
     n_features, n_lanes = tile.shape
@@ -48,7 +48,7 @@ def load(rows, start, stop, tile, weight):
             load_four(values, start + first, 0, origin, tile, first)
             load_four(values, start + first, n_features - 4, origin, tile, first)
     else:
-        last = n_features - width  # what remains of the columns is a whole block too: some are loaded twice
+        last = n_features - width  # the last columns are a whole block too, so that some are loaded twice
         for first in range(0, whole, step):
             ask_ahead(values, start + first, step)
             for j in range(0, last, width):
@@ -75,9 +75,9 @@ def load(rows, start, stop, tile, weight):
 
 @kernel
 def take(given, start, stop, resp, weight):
-    """Fill `resp` (K, b) with rows start..stop of `given` (n, K) times `weight` (b,), which becomes its sum.
+    """Fill `resp` (K, b) with rows start..stop of `given` (n, K) times `weight` (b,).
 
-    A row counts as much as is given of it.
+    `weight` is then replaced by the sum of `resp` over the components.
     """
     part = given[start:stop]
     n_components = resp.shape[0]

@@ -1,7 +1,7 @@
-"""What threads of one pass tell each other: who takes which slab, how many are done, whether there is a new pass.
+"""Atomic counters by which the threads of a pass share slabs, and learn that slabs are done or a new pass begins.
 
-Compiled code reads and writes these numbers atomically. `turns` (16,) counts slabs that were taken and, in another
-cache line, slabs that are done; between them stands how many a call may take, as nobody can interrupt it.
+Compiled code reads and writes these numbers atomically. `turns` (16,) holds the number of slabs that were taken, the
+number that one call may take, because a call cannot be interrupted, and in another cache line the number of slabs done.
 """
 
 from llvmlite import ir
@@ -14,11 +14,11 @@ from fastem.kernels.vectors import pointer_to
 
 TAKEN, AT_ONCE, DONE, SIZE = 0, 1, 8, 16
 YIELD = ir.Constant(ir.IntType(32), 1)
-LOOKS = 10_000  # of some dozens of processor cycles each, together less than a millisecond
+LOOKS = 10_000  # reads of some dozens of processor cycles each, together less than a millisecond
 
 
 def add_one(numbers, place):
-    """Add one to a number; returns what it was."""
+    """Add one to a number atomically; return its value before."""
     numbers[place] += 1
     return numbers[place] - 1
 
@@ -35,7 +35,7 @@ def _lower_add_one(context, builder, signature, arguments):
 
 
 def look(numbers):
-    """The first number, as it is now, after a pause in which another thread of the same core may run."""
+    """Current value of the first number, after a pause in which another thread of the same core may run."""
     return numbers[0]
 
 
@@ -55,7 +55,7 @@ def _lower_look(context, builder, signature, arguments):
 
 
 def await_change(numbers, seen):
-    """Wait until the first number is another than `seen`, but not for long."""
+    """Wait until the first number differs from `seen`, for at most `LOOKS` reads."""
     for _ in range(LOOKS):
         if look(numbers) != seen:
             return

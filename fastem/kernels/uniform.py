@@ -1,4 +1,4 @@
-"""A component whose density is the same everywhere, beside those that a family has."""
+"""Kernels of the background, a component whose density is the same everywhere."""
 
 from fastem.kernels.jit import kernel
 from fastem.kernels.posterior import NEGLIGIBLE
@@ -17,9 +17,9 @@ def log_density(constant, k, out):
 
 @kernel
 def log_density_of_parts(constant, log_widths, k, tile, out):
-    """out[k, c] = constant[k], and for each value log sqrt(2 pi) if it is there and its log width if it is missing.
+    """out[k, c] = constant[k] + sum over values: log sqrt(2 pi) if observed, the column's log width if missing.
 
-    The powers of 2 pi are what the densities of components beside it leave out.
+    The powers of 2 pi are those that the densities of the other components leave out.
     """
     level, zero, there = broadcast(constant, k), splat(0.0, out), splat(HALF_LOG_2_PI, out)
     for c in range(0, out.shape[1], lanes(out)):
@@ -32,9 +32,9 @@ def log_density_of_parts(constant, log_widths, k, tile, out):
 
 @kernel
 def claimed(resp, weight):
-    """Set weight[c] to what the components of `resp` (K, b) have of the row; a negligible part of it counts as zero.
+    """Set weight[c] to the sum of resp (K, b) over components, or to zero if it is negligible.
 
-    Summed, because the difference to what others have would be rounding where these have little.
+    A small sum would be only a rounding error if it were computed as weight less the background's responsibility.
     """
     zero, negligible = splat(0.0, weight), splat(NEGLIGIBLE, weight)
     for c in range(0, weight.size, lanes(weight)):

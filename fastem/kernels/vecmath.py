@@ -1,4 +1,4 @@
-"""exp and log of vectors: numba's wheels carry no vector mathematics library."""
+"""exp and log of vectors, because numba's wheels contain no vector mathematics library."""
 
 from fastem.kernels.jit import kernel
 from fastem.kernels.vectors import alike, as_floats, as_integers, is_double, multiply_add, where
@@ -24,9 +24,9 @@ UNDERFLOW_32 = -87.0
 def exp_nonpositive(x):
     """Exp of a vector x <= 0, within 2 units in the last place; zero where subnormal.
 
-    Reduction by ln 2 in two parts, 1 + r + r^2 q(r) with the nearest polynomial q on |r| <= ln(2) / 2 (degree 9, error
-    1.3e-17; float32: degree 4, error 8e-9), and the power of two added to the exponent bits. Below the smallest x that
-    has a normal result all of that is nonsense, and not used.
+    x = n ln 2 + r, with ln 2 in two parts. exp(r) is 1 + r + r^2 q(r) with the minimax polynomial q on |r| <= ln(2) / 2
+    (degree 9, error 1.3e-17; float32: degree 4, error 8e-9), and n is added to the exponent bits. For x whose result is
+    subnormal this is not valid, and the result is replaced by zero.
     """
     if is_double(x):
         underflow, magic = alike(UNDERFLOW, x), alike(ROUND, x)
@@ -45,7 +45,7 @@ def exp_nonpositive(x):
         q = multiply_add(q, r, alike(0.5000000000000001, x))
         q = multiply_add(q, r, alike(1.0, x))
         p = multiply_add(q, r, alike(1.0, x))
-        power = as_integers(shifted) << 52  # the bits above the integer leave on the left
+        power = as_integers(shifted) << 52  # the shift drops the bits above the integer
     else:
         underflow, magic = alike(UNDERFLOW_32, x), alike(ROUND_32, x)
         shifted = multiply_add(x, alike(LOG2_E, x), magic)
@@ -64,7 +64,7 @@ def exp_nonpositive(x):
 
 @kernel
 def atanh_series(t):
-    """p(t) of 2 atanh(s) = 2 s + s^3 p(s^2), to float64 for t up to `NEAR`."""
+    """The polynomial p(t) of 2 atanh(s) = 2 s + s^3 p(s^2), accurate to float64 for t up to `NEAR`."""
     p = multiply_add(alike(0.14617807153417325, t), t, alike(0.15331611722055008, t))
     p = multiply_add(p, t, alike(0.1818289243253687, t))
     p = multiply_add(p, t, alike(0.22222211089379496, t))
@@ -77,8 +77,8 @@ def atanh_series(t):
 def log_and_quotient(x, w):
     """log(x) and w / x of a vector of positive normal numbers, within some units in the last place.
 
-    With x = 2**n m, m in [sqrt(1/2), sqrt(2)) and s = (m - 1) / (m + 1), log(m) is 2 atanh(s). Both quotients come from
-    one division, which takes as long as sixteen multiplications: m / x is a power of two, 2**-n.
+    With x = 2**n m, m in [sqrt(1/2), sqrt(2)) and s = (m - 1) / (m + 1), log(m) is 2 atanh(s). Both s and w / x come
+    from one division, which takes as long as sixteen multiplications: 1 / x is 2**-n / m.
     """
     one = alike(1.0, x)
     exponent, inverse_power = exponent_of(x)
@@ -90,9 +90,10 @@ def log_and_quotient(x, w):
 
 @kernel
 def log_of_one_plus(y):
-    """log(1 + y) and 1 / (1 + y) of a vector y >= 0, within some units in the last place however small y is.
+    """log(1 + y) and 1 / (1 + y) of a vector y >= 0, within some units in the last place for any y.
 
-    As `log_and_quotient` of 1 + y, whose rounding does not matter: with 1 + y = 2**n m, m - 1 = 2**-n y + (2**-n - 1).
+    The method is that of `log_and_quotient`, without rounding errors of 1 + y: with 1 + y = 2**n m, the difference
+    m - 1 is computed as 2**-n y + (2**-n - 1).
     """
     one = alike(1.0, y)
     exponent, inverse_power = exponent_of(y + one)
@@ -104,7 +105,7 @@ def log_of_one_plus(y):
 
 @kernel
 def exponent_of(x):
-    """The n of x = 2**n m, m in [sqrt(1/2), sqrt(2)), as integers, and 2**-n."""
+    """Integers n of x = 2**n m with m in [sqrt(1/2), sqrt(2)), and 2**-n."""
     bits = as_integers(x) - as_integers(alike(SQRT_HALF, x))
     if is_double(x):
         exponent = bits >> 52
@@ -119,7 +120,7 @@ def exponent_of(x):
 def log_of_power(s, n):
     """Log of 2**n (1 + s) / (1 - s): n ln(2) + 2 s + s^3 p(s^2).
 
-    p is the nearest polynomial (degree 6, error 9.2e-18; float32: degree 2, error 6e-9).
+    p is the minimax polynomial (degree 6, error 9.2e-18; float32: degree 2, error 6e-9).
     """
     t = s * s
     if is_double(s):
@@ -129,14 +130,14 @@ def log_of_power(s, n):
         p = multiply_add(alike(0.29580985929974424, s), t, alike(0.39988757716604845, s))
         p = multiply_add(p, t, alike(0.6666668509542907, s))
         magic, high, low = alike(ROUND_32, s), alike(LN2_HIGH_32, s), alike(LN2_LOW_32, s)
-    exponent = as_floats(n + as_integers(magic)) - magic  # an integer to a float, in vector code
+    exponent = as_floats(n + as_integers(magic)) - magic  # converts integers to floats
     rest = multiply_add(s * t, p, exponent * low)
     return multiply_add(exponent, high, (s + s) + rest)
 
 
 @kernel
 def split(x):
-    """A float64 vector x > 0 of normal numbers as m 2**n: m in [sqrt(1/2), sqrt(2)), the integers n, and 2**-n."""
+    """Split a float64 vector x = m 2**n > 0 of normal numbers into m in [sqrt(1/2), sqrt(2)), integers n, and 2**-n."""
     bits = as_integers(x)
     exponent = (bits - as_integers(alike(SQRT_HALF, x))) >> 52
     moved = exponent << 52
@@ -145,7 +146,7 @@ def split(x):
 
 @kernel
 def log_of(m, n):
-    """Log of m 2**n, for a vector m > 0 and integers n: a product of many numbers that itself need not be one."""
+    """Log of m 2**n for a vector m > 0 and integers n, where m 2**n may be outside the range of float64."""
     logarithm, _ = log_and_quotient(m, alike(1.0, m))
     magic = alike(ROUND, m)
     exponent = as_floats(n + as_integers(magic)) - magic
@@ -157,8 +158,8 @@ def deviance(x, rate, log_rate):
     """X log(x / rate) - (x - rate) of counts x and a positive rate, without cancellation; float64.
 
     It is half the deviance of a Poisson count. With s = (x - rate) / (x + rate) the logarithm is 2 atanh(s) = 2 s + s^3
-    p(s^2), so that x near the rate leave (x - rate) s + x s^3 p(s^2) (C. Loader, 2000, Fast and accurate computation of
-    binomial probabilities). Farther away nothing cancels.
+    p(s^2), so for x near the rate the result is computed as (x - rate) s + x s^3 p(s^2) (C. Loader, 2000, Fast and
+    accurate computation of binomial probabilities). Farther away nothing cancels.
     """
     zero, one = alike(0.0, x), alike(1.0, x)
     difference = x - rate

@@ -1,9 +1,9 @@
-"""Vectors of numbers held in registers, for kernels that say themselves what is done with every lane.
+"""Vectors of numbers held in registers, for kernels that state vector operations explicitly.
 
-A compiler that vectorises loops must be allowed to add in another order, guards each loop against overlapping arrays
-and keeps sums in memory. Here the lanes are part of the source: `load` takes as many neighbours of an array as a vector
-holds, arithmetic works on all of them at once, `store` puts them back. Nothing is reordered, and a vector has 64 bytes
-whatever the processor's registers hold: so results have the same bits wherever the code is compiled.
+To vectorise a loop by itself, a compiler must be allowed to change the order of additions; it also guards each loop
+against overlapping arrays, and keeps sums in memory. Here the source works with vectors: `load` reads as many
+neighbours of an array as a vector holds, arithmetic applies to all lanes at once, `store` writes them back. Nothing is
+reordered, and a vector has 64 bytes on every processor, so results have the same bits on all of them.
 
 Without compilation (NUMBA_DISABLE_JIT=1) vectors are small numpy arrays, and the same source runs in Python.
 
@@ -19,7 +19,7 @@ from numba.extending import lower_builtin, models, register_model, type_callable
 
 from fastem.kernels.registers import LOGICAL_BYTES, REGISTERS
 
-GROUP_BYTES = 2 * REGISTERS.n_bytes  # that small matrices are worked on at once: operations of one register would wait
+GROUP_BYTES = 2 * REGISTERS.n_bytes  # two registers at a time in small matrices, to hide the latency of operations
 
 
 class Vector(types.Type):
@@ -38,7 +38,7 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, vector, ir.VectorType(scalar, vector.n_lanes))
 
 
-# What kernels call. The bodies serve Python; below each stands what compiled code does.
+# Functions that kernels call. Their bodies run in Python; the code of compiled kernels follows each function.
 
 
 def lanes(array):
@@ -77,7 +77,7 @@ def _lower_is_double_vector(context, builder, signature, arguments):
 
 
 def load(array, *index):
-    """Neighbouring elements of `array`, the first of them at `index`."""
+    """A vector of neighbouring elements of `array`, the first at `index`."""
     return array[(*index[:-1], slice(index[-1], index[-1] + lanes(array)))].copy()
 
 
@@ -102,7 +102,7 @@ def _lower_group_lanes(context, builder, signature, arguments):
 
 
 def load_group(array, *index):
-    """As many neighbouring elements as a group has."""
+    """A group of neighbouring elements of `array`, the first at `index`."""
     return array[(*index[:-1], slice(index[-1], index[-1] + group_lanes(array)))].copy()
 
 
@@ -177,7 +177,7 @@ def _lower_splat(context, builder, signature, arguments):
 
 
 def store(vector, array, *index):
-    """Put the lanes into `array`, the first of them at `index`."""
+    """Store the lanes in `array`, the first at `index`."""
     array[(*index[:-1], slice(index[-1], index[-1] + vector.size))] = vector
 
 
@@ -195,7 +195,7 @@ def _lower_store(context, builder, signature, arguments):
 
 
 def multiply_add(factor, other, summand):
-    """Factor * other + summand, rounded once on processors that can."""
+    """Factor * other + summand, rounded once on processors with fused multiply-add."""
     with np.errstate(invalid="ignore"):  # compiled code does not warn
         return factor * other + summand
 
@@ -226,7 +226,7 @@ def _lower_maximum(context, builder, signature, arguments):
 
 
 def where(mask, a, b):
-    """Lanes of `a` where `mask` holds, of `b` elsewhere."""
+    """Lanes of `a` where `mask` is true, of `b` elsewhere."""
     return np.where(mask, a, b)
 
 
@@ -241,7 +241,7 @@ def _lower_where(context, builder, signature, arguments):
 
 
 def any_lane(mask):
-    """Whether `mask` holds anywhere."""
+    """Whether `mask` is true in any lane."""
     return bool(mask.any())
 
 
@@ -267,7 +267,7 @@ def _type_as_integers(context):
 
 
 def as_floats(vector):
-    """Numbers whose bits are the lanes."""
+    """The integer lanes reinterpreted as floats."""
     return vector.view(f"f{vector.itemsize}")
 
 
@@ -282,11 +282,11 @@ def _lower_bits(context, builder, signature, arguments):
     return builder.bitcast(arguments[0], context.get_value_type(signature.return_type))
 
 
-# Operators between vectors; Python's own serve numpy arrays.
+# Operators between vectors in compiled code; in Python numpy's operators are used.
 
 
 def _lower_operator(function, floats, integers=None):
-    """Define a binary operator by the names of two of LLVM's instructions."""
+    """Define a binary operator by the names of its LLVM instructions for floats and for integers."""
 
     @type_callable(function)
     def typing(context):
@@ -339,7 +339,7 @@ _lower_shift(operator.rshift, "ashr")
 
 
 def _lower_comparison(function, symbol):
-    """Define a comparison of floats; false where a lane is not a number."""
+    """Define a comparison of floats, which is false where a lane is NaN."""
 
     @type_callable(function)
     def typing(context):
@@ -358,7 +358,7 @@ _lower_comparison(operator.ge, ">=")
 
 
 def vector_of(array):
-    """Type of the vectors of an array; for the definition of functions of vectors."""
+    """Type of the vectors of an array, to define functions of vectors."""
     return Vector(array.dtype, LOGICAL_BYTES * 8 // array.dtype.bitwidth)
 
 
@@ -368,7 +368,7 @@ def group_of(array):
 
 
 def pointer_to(context, builder, kinds, values):
-    """Where the element is: `values` are a C-contiguous array and its indices."""
+    """Pointer to an element: `values` are a C-contiguous array and its indices."""
     array_type, index_types = kinds[0], kinds[1:]
     array = context.make_array(array_type)(context, builder, values[0])
     casts = zip(values[1:], index_types, strict=True)
@@ -381,7 +381,7 @@ def pointer_to(context, builder, kinds, values):
 
 
 def spread(builder, number, n_lanes):
-    """A number in every lane."""
+    """A vector with a number in every lane."""
     kind = ir.VectorType(number.type, n_lanes)
     first = builder.insert_element(ir.Constant(kind, ir.Undefined), number, ir.IntType(32)(0))
     zeros = ir.Constant(ir.VectorType(ir.IntType(32), n_lanes), None)
@@ -389,7 +389,7 @@ def spread(builder, number, n_lanes):
 
 
 def fused(builder, factor, other, summand):
-    """A multiply-add that is rounded once on any processor that can, however the code around it is compiled."""
+    """A multiply-add, rounded once if the processor has fused multiply-add, for any options of compilation."""
     kind = factor.type
     name = "fma" if REGISTERS.fused else "fmuladd"
     bits = 64 if isinstance(kind.element, ir.DoubleType) else 32
@@ -399,7 +399,7 @@ def fused(builder, factor, other, summand):
 
 
 def declare(builder, name, result, arguments):
-    """A function of LLVM's, declared once in the module."""
+    """An LLVM function, declared once in the module."""
     module = builder.module
     if name in module.globals:
         return module.globals[name]
