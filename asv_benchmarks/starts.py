@@ -87,9 +87,7 @@ def print_fits(rounds: int) -> None:
 
 def print_single(rounds: int) -> None:
     """Whole fits of ten iterations, of float64 rows over those of the same in float32."""
-    print(
-        "\n| ten iterations: rows x features, components | start | float32, ms | float64, ms | ratio | of medians |"
-    )
+    print("\n| ten iterations: rows x features, components | start | float32, ms | float64, ms | ratio | of medians |")
     print("|---|---|---|---|---|---|")
     for n_rows, d, n_components in SINGLE_FITS:
         X = dataset("full", (n_rows, d, n_components))

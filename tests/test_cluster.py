@@ -18,6 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastem import GaussianMixture, Source
 from fastem.data.cluster import schedulers
+from fastem.data.cluster.placement import Placement
 from fastem.data.cluster.schedulers import Cluster, scheduler_for
 
 pytestmark = [
@@ -189,6 +190,17 @@ def test_errors_of_workers_name_the_partition_and_the_row(client):
         with pytest.raises(ValueError, match=message):
             model().fit(da.from_array(spoiled, chunks=(500, 3)))
     assert nothing_left(client)
+
+
+def test_partitions_that_one_worker_holds_are_shared_out(client):
+    first, second = sorted(client.nthreads())
+    futures = client.scatter([np.full(10, float(i)) for i in range(8)], workers=[first], hash=False)
+    assert not client.has_what()[second]
+    placement = Placement(client, futures)
+    placement.balance()
+    assert len(client.has_what()[second]) == 4
+    for future in futures:
+        future.release()
 
 
 def test_a_file_that_cannot_be_read_is_an_error(client, tmp_path):

@@ -15,6 +15,7 @@ from test_every_family import assert_same, problem_of
 
 from fastem import GaussianMixture, PoissonMixture, Source
 from fastem.data.cluster.partitions import load_partition
+from fastem.data.cluster.placement import moves
 from fastem.data.cluster.schedulers import FAN_IN, levels
 
 every_family = pytest.mark.parametrize("case", CASES, ids=str)
@@ -407,3 +408,25 @@ def test_a_fit_that_fails_leaves_the_mixture_as_it_was():
         tuned.fit(collected(spoiled(np.nan)))
     assert tuned.means_.tobytes() == before
     assert tuned.n_features_in_ == 3
+
+
+def test_each_worker_gets_its_share_of_the_partitions():
+    assert moves({"a": range(20), "b": []}, {"a": 1, "b": 1}) == {"b": list(range(19, 9, -1))}
+    assert moves({"a": range(21), "b": range(19)}, {"a": 1, "b": 1}) == {"b": [20]}
+    assert moves({"a": range(20), "b": range(20)}, {"a": 2, "b": 2}) == {}
+    got = moves({"a": range(30), "b": range(30, 60), "c": []}, {"a": 1, "b": 1, "c": 4})
+    assert sorted(got) == ["c"]
+    assert len(got["c"]) == 40
+    assert len({*got["c"]} & {*range(30)}) == 20
+
+
+def test_a_share_that_is_no_whole_number_moves_nothing_back_and_forth():
+    for n in range(30):
+        held = {"a": list(range(n)), "b": [], "c": []}
+        threads = {"a": 1, "b": 2, "c": 1}
+        for taker, keys in moves(held, threads).items():
+            held[taker] += keys
+            held["a"] = [key for key in held["a"] if key not in keys]
+        assert sum(map(len, held.values())) == n
+        assert all(abs(len(keys) - n * threads[address] / 4) < 2.0 for address, keys in held.items())
+        assert moves(held, threads) == {}

@@ -13,6 +13,8 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Protocol
 
+from fastem.data.cluster.placement import Placement
+
 FAN_IN = 64  # results that one task adds: few enough for a worker's memory, and most clusters need two levels
 SHARE = 0.6  # of the memory that workers have left, that partitions may take
 
@@ -105,11 +107,8 @@ class Cluster:
         """The same, kept in the workers' memory if there is room for so many bytes."""
         if n_bytes > SHARE * self._free_bytes():
             return self.read(pieces)
-        return _Kept(self, self.client.compute(list(pieces)), set(self.workers()))
-
-    def workers(self) -> dict[str, int]:
-        """Numbers of threads of all workers, by address."""
-        return dict(self.client.nthreads())
+        futures = self.client.compute(list(pieces))
+        return _Kept(self, futures, Placement(self.client, futures))
 
     def _free_bytes(self) -> float:
         """Memory that workers have left; one without a limit has all that may be wanted."""
@@ -188,14 +187,14 @@ class _Read:
 class _Kept:
     """Partitions in the memory of a cluster: read again by Dask, elsewhere, where a worker is lost."""
 
-    def __init__(self, cluster: Cluster, futures: Sequence[Any], workers: set[str]) -> None:
+    def __init__(self, cluster: Cluster, futures: Sequence[Any], placement: Placement) -> None:
         self._cluster = cluster
         self._futures = list(futures)
-        self._workers = workers
+        self._placement = placement
 
     def some(self, which: Sequence[int]) -> Held:
         """Some of them."""
-        return _Kept(self._cluster, [self._futures[i] for i in which], self._workers)
+        return _Kept(self._cluster, [self._futures[i] for i in which], self._placement)
 
     def each(self, function: Function, places: Sequence[Any], request: Any) -> list[Any]:
         """Results of each partition."""
@@ -206,7 +205,7 @@ class _Kept:
         """Results of all partitions, added."""
         from dask._task_spec import List, Task, TaskRef
 
-        self._welcome()
+        self._placement.balance()
         graph, keys = self._tasks(function, places, request)
         for some in levels(len(keys)):
             results, keys = keys, _keys(add.__name__, len(some))
@@ -235,20 +234,6 @@ class _Kept:
         with self._cluster.started() as futures:
             futures += self._cluster.client.get(graph, list(keys), sync=False)
             return self._cluster.gather(futures)
-
-    def _welcome(self) -> None:
-        """Give workers that have joined their share of the partitions."""
-        workers = self._cluster.workers()
-        new = workers.keys() - self._workers
-        self._workers |= workers.keys()
-        share = sum(workers[address] for address in new) / max(sum(workers.values()), 1)
-        n_partitions = round(share * len(self._futures))
-        if n_partitions:
-            chosen = [self._futures[i * len(self._futures) // n_partitions] for i in range(n_partitions)]
-            for number, address in enumerate(sorted(new)):
-                own = chosen[number :: len(new)]
-                if own:
-                    self._cluster.client.replicate(own, n=1, workers=[address])
 
 
 def _told(request: Any) -> Any:
