@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,8 @@ class Placement:
             for address in [each for each in holders if each in held][:1]:
                 held[address].append(key)
         for address, keys in moves(held, workers).items():
-            self._client.replicate([self._futures[key] for key in keys], n=1, workers=[address])
+            with contextlib.suppress(KeyError):  # of a worker that has just left: the next pass balances again
+                self._client.replicate([self._futures[key] for key in keys], n=1, workers=[address])
 
 
 def moves(held: Mapping[str, Sequence[Any]], n_threads: Mapping[str, int]) -> dict[str, list[Any]]:
