@@ -31,7 +31,7 @@ class Browser:
     profile : Path
         An empty folder for its files.
     width, height : int
-        Of the window.
+        Size of the window in pixels.
     dark : bool
         Whether the system prefers dark colours.
     """

@@ -1,6 +1,6 @@
-"""Expectation-maximisation written straight from the formulas: slow, plain, float64.
+"""Expectation-maximisation written directly from the formulas: slow, plain, float64.
 
-It shares no code with fastem or with scikit-learn's mixtures, so that an agreement means something.
+It shares no code with fastem or with scikit-learn's mixtures, so that both cannot have the same mistake.
 Gaussian covariances keep the shape of their family: "full" (K, d, d), "tied" (d, d), "diag" (K, d),
 "spherical" (K,).
 """
@@ -35,11 +35,11 @@ class Gaussian:
 
     @property
     def fitted(self):
-        """What a fit has found, by the name of the attribute."""
+        """Parameters by the names of fitted attributes."""
         return {"weights_": self.weights, "means_": self.means, "covariances_": self.covariances}
 
     def maximise(self, X, mass):
-        """The mixture after an M-step with this mass of rows in components (n, K)."""
+        """The mixture after an M-step with the masses (n, K) of rows in components."""
         return m_step(self.family, X, mass)
 
     def covariance_matrices(self):
@@ -66,11 +66,11 @@ class Poisson:
 
     @property
     def fitted(self):
-        """What a fit has found, by the name of the attribute."""
+        """Parameters by the names of fitted attributes."""
         return {"weights_": self.weights, "rates_": self.rates}
 
     def maximise(self, X, mass):
-        """The mixture after an M-step with this mass of rows in components (n, K)."""
+        """The mixture after an M-step with the masses (n, K) of rows in components."""
         return m_step("poisson", X, mass)
 
     def log_component(self, X, k):
