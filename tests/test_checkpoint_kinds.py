@@ -1,4 +1,4 @@
-"""Checkpoints of every kind of fit: of float32, of what is known of rows, of backgrounds, drawn from any generator."""
+"""Checkpoints of every kind of fit: float32, annotations of rows, backgrounds, and any random generator."""
 
 import warnings
 

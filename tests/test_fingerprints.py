@@ -1,4 +1,4 @@
-"""Data that have changed in whatever way are not taken for what they were."""
+"""Changed data have another fingerprint, whatever the change."""
 
 import numpy as np
 import pytest
