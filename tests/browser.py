@@ -1,4 +1,4 @@
-"""Headless Chromium, driven over pipes by the DevTools protocol: opens pages and collects what goes wrong in them."""
+"""Headless Chromium, driven over pipes by the DevTools protocol: opens pages and collects their errors."""
 
 from __future__ import annotations
 

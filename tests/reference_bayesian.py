@@ -66,7 +66,7 @@ def constant_of_bound(prior, n_rows, n_components):
 
 
 def step_with_missing(values, weights, model):
-    """Attributes after one more iteration of a model with full covariances on rows in which NaN is missing."""
+    """Attributes after one more iteration of a model with full covariances on rows with NaN for missing values."""
     n_components, d = model.means_.shape
     prior_mean, beta_0, nu_0 = model.mean_prior_, model.mean_precision_prior_, model.degrees_of_freedom_prior_
     joint = np.zeros((len(values), n_components))

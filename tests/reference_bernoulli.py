@@ -1,4 +1,4 @@
-"""Mixtures of Bernoulli columns, written straight from the formulas."""
+"""Mixtures of Bernoulli columns, written directly from the formulas."""
 
 from dataclasses import dataclass
 

@@ -67,7 +67,7 @@ def score_samples(rows, parameters):
 
 
 def responsibilities(rows, parameters, plausible=1.0):
-    """Posterior probabilities; densities are multiplied by plausibilities first."""
+    """Posterior probabilities (n, K); densities are multiplied by plausibilities first."""
     with np.errstate(divide="ignore"):
         joint = log_joint(rows, parameters) + np.log(plausible)
     return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))

@@ -37,7 +37,7 @@ def found(model):
 
 
 def log_joint(X, parameters, volume):
-    """Logarithm of each component's weight times its density; the background's weight is the last."""
+    """Logarithm of weight times density (n, K + 1) of each component; the background is the last."""
     others = replace(parameters, weights=parameters.weights[:-1])
     return joint(X, others, parameters.weights, volume)
 

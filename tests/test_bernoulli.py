@@ -1,4 +1,4 @@
-"""Mixtures of zeros and ones: certain values, priors, starts, and the kernels' blocks."""
+"""Mixtures of zeros and ones: probabilities of zero and one, priors, starts, and the kernels' blocks."""
 
 import numpy as np
 import pytest

@@ -24,7 +24,7 @@ class NamedMixture(GaussianMixture):
         self.name = name
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of checks whose data are noise
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # some checks fit noise
 @parametrize_with_checks(
     [
         GaussianMixture(),

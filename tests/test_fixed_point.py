@@ -16,7 +16,7 @@ by_method = pytest.mark.parametrize("acceleration", METHODS)
 
 
 def linkage_step(t):
-    """Dempster, Laird and Rubin (1977): 125 animals are split, unseen, into classes of probabilities 1/2 and t/4."""
+    """Dempster, Laird and Rubin (1977): 125 animals are of two unobserved classes of probabilities 1/2 and t/4."""
     split = 125 * t / (2 + t)
     return (split + 34) / (split + 34 + 18 + 20)
 

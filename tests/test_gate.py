@@ -158,7 +158,7 @@ def test_parameters_in_read_only_memory_or_of_other_types_are_taken():
 
 def test_only_a_start_may_leave_rows_unassigned():
     start, model = fitted(init_params="random_from_data", max_iter=0), fitted()
-    assert 0.0 < start.weights_.sum() < 1.0  # as scikit-learn's
+    assert 0.0 < start.weights_.sum() < 1.0  # as in scikit-learn
     assert np.isfinite(start.score(X))
     assert start.marginal([0]).weights_.sum() == pytest.approx(1.0)
     assert start.conditional({0: 1.0}).weights_.sum() == pytest.approx(1.0)

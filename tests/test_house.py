@@ -85,7 +85,7 @@ TREES = {name_of(path): ast.parse(path.read_text(), str(path)) for path in sorte
 
 
 def room_of(module):
-    """Package or module right below fastem, or fastem itself: its public names."""
+    """Package or module directly below fastem; fastem itself for the module of its public names."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else parts[0]
 
