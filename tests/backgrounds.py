@@ -1,4 +1,4 @@
-"""Mixtures beside a background: rows with outliers, models, and the formulas."""
+"""Mixtures with a background: rows with outliers, models, and a naive EM."""
 
 import numpy as np
 import pytest
@@ -37,13 +37,13 @@ def volume_of(X):
 
 
 def joint(X, parameters, weights, volume):
-    """Logarithm of each component's weight times its density, the background's last."""
+    """Logarithm of weight times density (n, K + 1) of each component, the background's last."""
     components = np.column_stack([log_density(X, parameters), np.full(len(X), -np.log(volume))])
     return np.log(weights) + components
 
 
 def naive_em(X, start, n_iter, volume, sample_weight=None):
-    """EM straight from the formulas: parameters, weights (K + 1,), and the mean log-likelihoods on the way."""
+    """EM from the formulas: parameters, weights (K + 1,), and the mean log-likelihood before each iteration."""
     share = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, dtype=float)
     parameters, weights, bounds = start, WEIGHTS, []
     for _ in range(n_iter):
@@ -57,7 +57,7 @@ def naive_em(X, start, n_iter, volume, sample_weight=None):
 
 
 def clusters(seed=0, n_rows=1000, scale=1.0):
-    """Three clusters among a fifth of outliers, and the labels of the rows, -1 for outliers."""
+    """Rows (n_rows, 2) of three clusters, a fifth of them outliers, and their labels, -1 for outliers."""
     random = np.random.default_rng(seed)
     labels = random.integers(3, size=n_rows)
     labels[: n_rows // 5] = -1

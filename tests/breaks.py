@@ -1,4 +1,4 @@
-"""Fits that are broken off after some writings of their checkpoint."""
+"""Interrupt fits after a number of writes of their checkpoint."""
 
 from contextlib import contextmanager
 
@@ -9,11 +9,11 @@ from fastem.persistence.checkpoint import Journal
 
 
 class Killed(BaseException):
-    """The process ends here."""
+    """Stands for the end of the process."""
 
 
 def killed_after(n_writings, monkeypatch):
-    """Let the process end right after so many writings."""
+    """Raise `Killed` right after so many writes of a checkpoint."""
     written = []
     write = Journal._write
 
@@ -28,7 +28,7 @@ def killed_after(n_writings, monkeypatch):
 
 @contextmanager
 def broken_off_after(n_writings, monkeypatch):
-    """What is in the block does not come to its end."""
+    """Interrupt the fit in the block after so many writes of its checkpoint."""
     with monkeypatch.context() as patch:
         killed_after(n_writings, patch)
         with pytest.raises(Killed):
@@ -36,6 +36,6 @@ def broken_off_after(n_writings, monkeypatch):
 
 
 def bits(model):
-    """All that a fit has found."""
+    """Everything that a fit has found, with arrays as bytes."""
     parameters = {name: array.tobytes() for name, array in learned(model).items()}
     return parameters, model.lower_bounds_, model.lower_bound_, model.n_iter_, model.stop_reason_

@@ -1,4 +1,4 @@
-"""Headless Chromium, driven over pipes by the DevTools protocol: opens pages and collects what goes wrong in them."""
+"""Headless Chromium, driven over pipes by the DevTools protocol: opens pages and collects their errors."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Browser:
     profile : Path
         An empty folder for its files.
     width, height : int
-        Of the window.
+        Size of the window in pixels.
     dark : bool
         Whether the system prefers dark colours.
     """

@@ -1,4 +1,4 @@
-"""What each family is tried with: a line of `CASES`, and a naive reference that shares no code with fastem."""
+"""One line of `CASES` for each family, with a naive reference that shares no code with fastem."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -16,26 +16,26 @@ from fastem import BernoulliMixture, GaussianMixture, PoissonMixture, StudentTMi
 
 @dataclass(frozen=True)
 class Case:
-    """A family as users have it.
+    """A family: its public class, data, a naive reference, and the features that it refuses.
 
     Attributes
     ----------
     name : str
     kind : class of mixtures
     options : dict
-        What the constructor takes.
+        Arguments of the constructor that select the family.
     rows : callable (n_rows, n_features, seed) -> X
         Rows of two overlapping groups.
     start : callable (X, centres) -> naive mixture
         With `log_component(X, k)`, `maximise(X, mass)`, `fitted` (attributes by name), `centres` and `weights`.
     initial : callable (naive mixture) -> dict
-        The constructor's parameters that start a fit there, weights aside.
+        Arguments of the constructor that start a fit from the naive mixture, except the weights.
     free : callable (n_components, n_features) -> int
         Number of free parameters beside the weights.
     refused : set of str
-        What `fit` refuses by name, as it is written in a call.
+        Features that an error must refuse by name, as they are written in a call.
     tolerance : float
-        Of two iterations on many features; M-steps that iterate may end before they arrive.
+        Of parameters after two iterations on many features; iterative M-steps may stop before they converge.
     """
 
     name: str
@@ -52,14 +52,14 @@ class Case:
         return self.name
 
     def model(self, start=None, **options):
-        """An unfitted model, which begins at a naive mixture if one is given; nothing regularises it."""
+        """An unfitted model without regularisation, which starts from a naive mixture if one is given."""
         begin = {} if start is None else {"weights_init": start.weights, **self.initial(start)}
         regular = {"reg_covar": 0.0} if "reg_covar" in self.kind._get_param_names() else {}
         return self.kind(**{"n_components": 2, "random_state": 0, **regular, **self.options, **begin, **options})
 
 
 def gaussian(form, free):
-    """Gaussian components of a form."""
+    """Case of Gaussian components with a covariance type."""
 
     def initial(start):
         return {"means_init": start.means, "precisions_init": precisions_of(start)}
@@ -71,7 +71,7 @@ def gaussian(form, free):
 
 
 def student_t(form, df, free):
-    """t components of a form, with degrees of freedom that are estimated or given."""
+    """Case of t components with a covariance type; degrees of freedom are estimated or given."""
     mode = df if isinstance(df, str) else "fixed"
     n_free = {"shared": 1, "component": 2, "fixed": 0}[mode]
     refused = {"noise"}
@@ -94,7 +94,7 @@ def student_t(form, df, free):
 
 
 def structured(name):
-    """Gaussian components of a structure of covariances."""
+    """Case of Gaussian components with one of mclust's covariance structures."""
 
     def initial(start):
         return {"means_init": start.means, "precisions_init": np.linalg.inv(start.covariances)}

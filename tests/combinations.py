@@ -1,6 +1,7 @@
-"""Random combinations of everything that a fit takes, each made from one seed, for `exact` to judge.
+"""Random combinations of all arguments of a fit, each drawn from one seed, to be compared with `exact`.
 
-Combinations whose fits need the same compiled code share a `Variant`: seeds that are equal modulo their number do.
+Combinations whose fits need the same compiled code share a `Variant`: seeds that are equal modulo the number of
+variants do.
 """
 
 import itertools
@@ -15,7 +16,7 @@ from variants import Variant, variant_of
 
 from fastem import GaussianMixture, NormalInverseWishart, PoissonMixture, Source, Stepwise
 
-PARALLEL_WORK = 5_100_000  # rows times statistics, from which on two threads work
+PARALLEL_WORK = 5_100_000  # rows times statistics, above which a pass uses two threads
 SOFT = ({}, {"acceleration": "squarem"}, {"acceleration": "anderson"}, {"algorithm": "incremental"})
 ALGORITHMS = {
     "soft": [{}, *SOFT, {"algorithm": Stepwise(batch_size=10**6)}],
@@ -26,13 +27,13 @@ ALGORITHMS = {
 
 @dataclass(frozen=True)
 class Combination:
-    """A fit, and the same in extended precision."""
+    """Arguments of a fit, and the same problem in extended precision."""
 
     seed: int
     variant: Variant
     options: dict
     n_components: int
-    X: Any  # what is given to the fit, with `given`
+    X: Any  # the data of the fit; `given` are its other arguments
     given: dict
     rows: exact.Rows
     start: exact.Mixture
@@ -44,7 +45,7 @@ class Combination:
         return run(kind(self.n_components, **self.options), self.X, n_iter, **self.given)
 
     def step(self):
-        """Bound, mixture after one iteration, and shares of its components."""
+        """Bound, mixture after one iteration, and share of the rows of each component."""
         return exact.step(self.rows, self.start, self.known, self.variant.posterior == "hard")
 
     def __str__(self):
@@ -61,7 +62,7 @@ def combination(seed, folder):
 
 
 class Draw:
-    """What is drawn for one combination."""
+    """Draws the parts of one combination."""
 
     def __init__(self, rng, variant, seed):
         self.rng, self.variant, self.seed = rng, variant, seed
@@ -150,7 +151,7 @@ class Draw:
         return (values + offset) * units, start, units
 
     def _errors(self, values, units, given):
-        """Rows as they are measured, with noise or projected or both."""
+        """Measured values (n, m), with noise, projected or both; their noise covariances and projections."""
         rng, n, d = self.rng, self.n, self.d
         m, projection = d, np.eye(d)[None]
         kind = rng.integers(0, 4)
@@ -166,8 +167,8 @@ class Draw:
         if kind == 1:  # variances
             variances = rng.uniform(0, 2, size=(n, m)) * (rng.random((n, m)) < 0.8) * scale**2
             noise = variances[:, :, None] * np.eye(m)
-            given["noise"] = variances if n > 4 * m else noise  # else it may be a covariance of all
-        elif kind:  # covariances, of each row or of all
+            given["noise"] = variances if n > 4 * m else noise  # else it may be read as one covariance of all rows
+        elif kind:  # covariances, one for each row or one for all
             mixing = rng.normal(size=(n if kind == 2 else 1, m, m)) * 0.5 * scale[:, None]
             given["noise"] = noise = mixing @ np.swapaxes(mixing, 1, 2)
         errors = np.einsum("nij,nj->ni", np.linalg.cholesky(noise + 1e-9 * np.diag(scale**2)), rng.normal(size=(n, m)))
@@ -198,7 +199,7 @@ class Draw:
         return plausible
 
     def _background(self, values, weights, options):
-        """Log widths of the box, or of equal parts of a volume."""
+        """Log widths (m,) of the background's box, or of a cube with the given volume."""
         present = values[weights > 0].astype(L)
         low, high = np.nanmin(present, axis=0), np.nanmax(present, axis=0)
         log_widths = np.log(high - low)
@@ -251,7 +252,7 @@ class Draw:
             known["fixed"]["means"] = known["fixed"].pop("rates")
 
     def _held(self, values, given, options, folder):
-        """The rows in the layout of the variant, and in chunks with what goes with them."""
+        """The rows in the memory layout of the variant; chunks of a source contain `given` as well."""
         n, m = values.shape
         layout = self.variant.layout
         if layout == "F":
@@ -267,7 +268,7 @@ class Draw:
             mapped[:] = values
             return mapped
         if layout == "source":
-            whole = isinstance(options.get("algorithm"), Stepwise)  # whose batches are parts of blocks
+            whole = isinstance(options.get("algorithm"), Stepwise)  # one block, because a batch is part of a block
             share = 2.0 if whole else self._any([0.02, 0.2, 2.0])
             return self._chunks(values, given, 1 + int(share * values.nbytes))
         return values
@@ -292,7 +293,7 @@ def shaped(family, matrices):
 
 
 def matrices_of(family, shaped, k, d):
-    """The inverse of `shaped`."""
+    """Matrices (K, d, d) from the shape of a family: the inverse of `shaped`."""
     if family in ("full", "tied"):
         return np.broadcast_to(shaped, (k, d, d)).astype(L)
     return np.reshape(shaped, (k, -1, 1)).astype(L) * np.eye(d, dtype=L)

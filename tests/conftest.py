@@ -10,10 +10,10 @@ import pytest
 
 os.environ["SCIPY_ARRAY_API"] = "1"  # before scipy is imported: scikit-learn's array_api_dispatch needs it
 
-# Before numba is imported: threads are tested on a single core as well.
+# Before numba is imported: at least two threads, so that threads are tested on a single core as well.
 os.environ["NUMBA_NUM_THREADS"] = str(max(2, int(os.environ.get("NUMBA_NUM_THREADS") or os.cpu_count() or 2)))
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as shells have it of what runs in the background
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # shells let jobs in the background ignore it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 hypothesis.settings.register_profile("seeded", derandomize=True)  # the same examples in each run
@@ -33,7 +33,7 @@ def rng() -> np.random.Generator:
 
 
 class Threads:
-    """What passes over arrays and blocks have run on since the fixture was set up."""
+    """The threads that passes over arrays and blocks have used since the fixture was set up."""
 
     def __init__(self):
         self.most_in_a_pass = 0
@@ -44,13 +44,13 @@ class Threads:
         return self.most_in_a_pass >= 2
 
     def beside_each_other(self):
-        """Whether blocks have been folded by threads of a pool."""
+        """Whether threads of a pool have run passes over blocks."""
         return len(self.callers - {threading.main_thread()}) > 0
 
 
 @pytest.fixture
 def threads(monkeypatch):
-    """Two threads pay at once, however few the rows; what passes run on is kept."""
+    """Let passes use two threads however few the rows, and record the threads that they use."""
     from fastem.engine import executor
 
     seen, n_workers = Threads(), executor.Executor.n_workers

@@ -1,16 +1,16 @@
-"""One step of EM in extended precision, straight from the formulas: every family, and all that may be known of rows.
+"""One step of EM in extended precision, for Gaussian and Poisson families and all annotations of rows.
 
 It shares no code with fastem. A row is x = R v + error, as in `reference_incomplete`: v is drawn from the mixture, R is
-the row's projection and S the covariance of its error. With T = R V R' + S and its Cholesky factor C, the density and
-what is expected of v are, for each row and component,
+the row's projection and S the covariance of its error. With T = R V R' + S and its Cholesky factor C, the density of x
+and the conditional mean b and covariance B of v are, for each row and each component with mean m and covariance V,
 
     log N(x; R m, T) = -(e'e + log det T + p log 2 pi) / 2,   e = C^-1 (x - R m)
     b = m + G' e,   B = V - G' G,   G = C^-1 R V
 
-where p values are there. A missing value is one that the row sees nothing of, beside which T has a one: it changes no
-other. Complete rows have R = I and S = 0, which leaves b = x and B = 0.
+where p is the number of observed values. A missing value has zeros in its row of R and a one on the diagonal of T, so
+that it does not change the other values. Complete rows have R = I and S = 0, which leaves b = x and B = 0.
 
-All covariances are matrices (K, d, d) here, and what is not given of each row has a leading axis of length one.
+All covariances are matrices (K, d, d) here, and arrays that all rows share have a leading axis of length one.
 """
 
 from dataclasses import dataclass, replace
@@ -20,7 +20,7 @@ from scipy.special import gammaln, multigammaln
 
 L = np.longdouble
 PI = 4 * np.arctan(L(1))
-MANY = 20  # counts, from which on the next term of Stirling's series is below 1e-14
+MANY = 20  # counts above which the next term of Stirling's series is below 1e-14
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Mixture:
-    """`means` are the rates of "poisson", which has no covariances. One weight more than means is a background's."""
+    """`means` are the rates of "poisson", which has no covariances. A background has an additional last weight."""
 
     family: str
     weights: np.ndarray
@@ -55,7 +55,7 @@ class Conjugate:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What an M-step has beside rows; `fixed` says by name which components keep what they have."""
+    """Priors of an M-step, and by name the masks `fixed` of components that keep their parameters."""
 
     fixed: dict
     reg_covar: float = 0.0
@@ -64,7 +64,7 @@ class Knowledge:
 
 
 def step(rows, mixture, known, hard=False):
-    """The bound at a mixture, for each unit of weight, the mixture that follows, and the shares of its components."""
+    """The bound at a mixture per unit of weight, the next mixture, and the share of the rows of each component."""
     joint = log_joint(rows, mixture) + _log(rows.plausible)
     log_density = joint.max(axis=1) if hard else log_sum(joint)
     counted = rows.weights > 0
@@ -85,7 +85,7 @@ def predict_proba(rows, mixture):
 
 
 def log_joint(rows, mixture):
-    """Log of weight and density of each row under each component, a background as the last."""
+    """Log of weight times density (n, K) of each row under each component, a background as the last."""
     densities = log_counts(rows, mixture) if mixture.family == "poisson" else behind(rows, mixture)[0]
     if len(mixture.weights) > len(mixture.means):
         uniform = -np.where(np.isnan(rows.values), 0, rows.log_widths).sum(axis=1)
@@ -94,7 +94,7 @@ def log_joint(rows, mixture):
 
 
 def behind(rows, mixture):
-    """Log-densities (n, K), and mean (n, K, d) and covariance (n or 1, K, d, d) of what is behind each row."""
+    """Log-densities (n, K), and conditional mean (n, K, d) and covariance (n or 1, K, d, d) of v for each row."""
     there = ~np.isnan(rows.values)
     if there.all():
         there = there[:1]
@@ -112,17 +112,17 @@ def behind(rows, mixture):
 
 
 def log_counts(rows, mixture):
-    """Log-probabilities (n, K) of the counts that are there."""
+    """Log-probabilities (n, K) of the observed counts."""
     x, rates = rows.values[:, None], mixture.means
     with np.errstate(divide="ignore", invalid="ignore"):
         few = np.where(x == 0, 0, x * np.log(rates)) - rates - log_factorial(x)
-        # of many counts the terms cancel; with log x! = x log x - x + log(2 pi x) / 2 + delta
+        # for large counts the terms cancel; use log x! = x log x - x + log(2 pi x) / 2 + delta
         many = x - rates - x * np.log1p((x - rates) / rates) - np.log(2 * PI * x) / 2 - stirling_error(x)
     return np.where(np.isnan(x), 0, np.where(x > MANY, many, few)).sum(axis=2)
 
 
 def maximise(rows, mixture, known, mass):
-    """The M-step: the mode of the expected log-posterior, given how much (n, ...) components have of each row."""
+    """The M-step: the mode of the expected log-posterior, given the mass (n, ...) of each row in each component."""
     weights = _weights(mass.sum(axis=0), mixture.weights, known)
     mass = mass[:, : len(mixture.means)]
     n = mass.sum(axis=0)
@@ -148,7 +148,7 @@ def _covariances(family, scatters, n, known):
     """Covariances of a family from scatters (K, d, d) and masses (K,)."""
     n_components, d = scatters.shape[:2]
     unit = np.eye(d, dtype=L)
-    scale, rows = np.zeros((d, d), L), 0  # the prior's: a matrix, and what it adds to the number of rows
+    scale, rows = np.zeros((d, d), L), 0  # of the prior: its scale matrix, and the number that it adds to the rows
     if known.conjugate is not None:
         more = {"full": d + 2, "tied": d + n_components + 1, "diag": 3, "spherical": d + 2}
         scale, rows = known.conjugate.scale, known.conjugate.degrees + more[family]
@@ -202,7 +202,7 @@ def log_prior(mixture, known):
 
 
 def log_factorial(x):
-    """Sums of logarithms, of up to `MANY`."""
+    """log(x!) as a sum of logarithms, for x up to `MANY`."""
     logarithms = np.cumsum(np.log(np.maximum(np.arange(MANY + 1, dtype=L), 1)))
     return logarithms[np.where(x <= MANY, x, 0).astype(int)]
 
@@ -241,7 +241,7 @@ def inverse(A):
 
 
 def _keep(known, name, before, after):
-    """What is fixed as before, the rest as after."""
+    """Values before the M-step for fixed components, and after it for the others."""
     fixed = np.asarray(known.fixed.get(name, np.zeros(len(before), bool)))
     return np.where(fixed.reshape(-1, *[1] * (before.ndim - 1)), before, after)
 

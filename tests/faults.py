@@ -1,4 +1,4 @@
-"""Calls of the system that fail once, or end the process: each in its turn."""
+"""Faults at calls of the operating system: a chosen call fails, or ends the process."""
 
 import contextlib
 import errno
@@ -12,7 +12,7 @@ ERRORS = (errno.ENOSPC, errno.EIO, errno.EACCES)
 
 
 class Kill:
-    """Instead of an error: the process ends."""
+    """Given in place of an error number: the process is killed."""
 
 
 class Faults:
@@ -21,9 +21,9 @@ class Faults:
     Parameters
     ----------
     place : int, optional
-        The call that fails; None lets none.
+        Number of the call that fails, from 0; None lets no call fail.
     error : int or Kill
-        The error's number.
+        Number of the error, or `Kill`.
     """
 
     def __init__(self, place=None, error=errno.EIO):
@@ -36,7 +36,7 @@ class Faults:
         return self.calls[self.place] if self.place is not None and self.place < len(self.calls) else None
 
     def trip(self, name):
-        """Count a call; fail if it is its turn."""
+        """Count a call, and fail if it is number `place`."""
         self.calls.append(name)
         if self.place == len(self.calls) - 1:
             if self.error is Kill:
@@ -44,7 +44,7 @@ class Faults:
             raise OSError(self.error, os.strerror(self.error))
 
     def calling(self, name, function):
-        """The same function, counted."""
+        """The function, preceded by `trip`."""
 
         def call(*arguments, **options):
             self.trip(name)
@@ -85,11 +85,11 @@ class FaultyFile:
 
 @contextlib.contextmanager
 def injected(faults):
-    """Let calls of the system in what writes files be counted, and fail."""
+    """Count the system calls of the code that writes files, and let one of them fail."""
     before = {name: getattr(os, name) for name in CALLS if hasattr(os, name)}
     lock = claims.fcntl.flock if claims.fcntl else None
     for name, function in before.items():
-        # A thousand syncs would take the time of the test, and could not be seen in it.
+        # fsync does nothing: a thousand calls would be slow, and the test could not see their effect.
         setattr(os, name, faults.calling(name, function if name != "fsync" else lambda descriptor: None))
     writing.open = lambda *given, **options: FaultyFile(open(*given, **options), faults)  # noqa: SIM115
     if lock:

@@ -1,4 +1,4 @@
-"""Fits of exactly so many iterations from the oracle's parameters."""
+"""Fits with a given number of iterations, from the parameters of a naive mixture."""
 
 import warnings
 
@@ -10,7 +10,7 @@ from fastem import GaussianMixture, PoissonMixture
 
 
 def model_at(start, **options):
-    """An unfitted model that begins at the oracle's parameters; nothing is added to its covariances."""
+    """An unfitted model that starts from a naive mixture; nothing is added to its covariances."""
     options = {"n_components": len(start.weights), "weights_init": start.weights, **options}
     if start.family == "poisson":
         return PoissonMixture(rates_init=start.rates, **options)
@@ -23,7 +23,7 @@ def precisions_of(start):
 
 
 def run(model, X, n_iter, sample_weight=None, **known):
-    """Exactly `n_iter` iterations, which by design leave a model unconverged; `known` is what `fit` takes of rows."""
+    """Exactly `n_iter` iterations, without the warning about convergence; `known` are other arguments of `fit`."""
     model.set_params(max_iter=n_iter, tol=0.0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -31,7 +31,7 @@ def run(model, X, n_iter, sample_weight=None, **known):
 
 
 def fall(bounds):
-    """How far a sequence of lower bounds falls, in units of rounding."""
+    """Largest decrease in a sequence of lower bounds, relative to the largest bound."""
     return float(-np.diff(bounds).min() / np.abs(bounds).max())
 
 

@@ -1,4 +1,4 @@
-"""Rows of which values are missing, and what is tried on them."""
+"""Rows with missing values, and the algorithms that are tried on them."""
 
 import numpy as np
 from fits import model_at
@@ -22,14 +22,14 @@ PROPERTY = settings(
 
 
 def holes(X, rng, share=0.3):
-    """X with some values missing, but none in the first row; the second row is missing wholly."""
+    """X with missing values: none in the first row, all in the second."""
     missing = rng.uniform(size=X.shape) < share
     missing[0], missing[1] = False, True
     return np.where(missing, np.nan, X)
 
 
 def incomplete_rows(family, n_rows=90, n_features=3, n_components=2, seed=0):
-    """Rows with values missing, and a start."""
+    """Rows with missing values, and a start."""
     X = rows_for(family, n_rows, n_features, seed)
     start = start_at(family, X, X[:n_components] + 0.5)
     return holes(X, np.random.default_rng(seed)), start

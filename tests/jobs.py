@@ -1,4 +1,4 @@
-"""What tests hand to other processes, which import it by name."""
+"""Functions that tests run in other processes, which import them by name."""
 
 import numpy as np
 from models import learned
@@ -8,7 +8,7 @@ from fastem import GaussianMixture, Source
 
 
 def fit(seed, *, source=False, **options):
-    """Bits of all that is learned from a few rows, and of what is said of them."""
+    """Fit a few rows; return the bytes of parameters, lower bounds and responsibilities as hexadecimal text."""
     X = rows_for("full")
     options = {"covariance_type": "spherical", "max_iter": 5, "tol": 0.0, **options}
     model = GaussianMixture(3, random_state=seed, init_params="random", **options)
@@ -18,5 +18,5 @@ def fit(seed, *, source=False, **options):
 
 
 def fit_source(seed):
-    """The same of a source, on two threads where there are two."""
+    """The same for a source, on two threads if there are two."""
     return fit(seed, source=True, n_jobs=2)

@@ -30,7 +30,7 @@ EARTHQUAKES = (
 
 NAN = float("nan")
 
-# Oxygen consumption, run time and run pulse of 31 men, of which some were not taken down: SAS/STAT's Fitness1.
+# Oxygen consumption, run time and run pulse of 31 men, with missing values: SAS/STAT's Fitness1.
 FITNESS = (
     *((44.609, 11.37, 178), (45.313, 10.07, 185), (54.297, 8.65, 156), (59.571, NAN, NAN), (49.874, 9.22, NAN)),
     *((44.811, 11.63, 176), (NAN, 11.95, 176), (NAN, 10.85, NAN), (39.442, 13.08, 174), (60.055, 8.63, 170)),
@@ -44,11 +44,11 @@ FITNESS_LOG_LIKELIHOOD = "-198.918606"
 FITNESS_MEAN = ("47.104076", "10.554857", "171.381639")
 FITNESS_COVARIANCE = ("27.797921", "-6.457980", "2.015517", "-18.031416", "3.516328", "97.766958")  # lower triangle
 
-# Of Johnson and Wichern, Applied Multivariate Statistical Analysis: one EM step from the moments of what is there.
+# Johnson and Wichern, Applied Multivariate Statistical Analysis: one EM step from the moments of the observed values.
 FOUR_ROWS = ((NAN, 0, 3), (7, 2, 6), (5, 1, 2), (NAN, NAN, 5))
 FOUR_ROWS_MEAN = ("6.031818", "1.075", "4")
 
-# xu_labeled, whose labels are kept to, and xu_unlabeled; computed.
+# xu_labeled with its labels as known, together with xu_unlabeled; computed.
 LABELLED_LOG_LIKELIHOOD = "-2836.032405"
 LABELLED_WEIGHT = ".586348"
 LABELLED_MEANS = ("-1.043615", "-1.041140", ".990029", ".994020")
@@ -56,7 +56,7 @@ LABELLED_MEANS = ("-1.043615", "-1.041140", ".990029", ".994020")
 
 @dataclass(frozen=True)
 class Answer:
-    """What maximum likelihood gives for a family on a data set, in the basin of the start."""
+    """Maximum-likelihood estimate of a family on a data set: the maximum that EM reaches from the start."""
 
     family: str
     data: str
@@ -87,7 +87,7 @@ def load(name):
 def assert_meets(value, figure):
     """Claim that a value rounds to the figure: within half a unit of its last digit.
 
-    Sums over the rows are not asked to be right beyond 12 digits.
+    Sums over the rows need not be accurate beyond 12 digits.
     """
     half_unit = 0.5 * 10.0 ** Decimal(figure).as_tuple().exponent
     expected = float(figure)

@@ -1,4 +1,4 @@
-"""What a model has learned, how two models differ, and how a fit fails."""
+"""Fitted parameters, differences between models, and messages of failed fits."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ def learned(model):
 
 
 def parameters_of(family, model):
-    """What was fitted, as the oracle has it."""
+    """The fitted parameters as a naive mixture."""
     if family == "poisson":
         return Poisson(model.weights_, model.rates_)
     return Gaussian(family, model.weights_, model.means_, model.covariances_)
@@ -26,14 +26,14 @@ def difference(actual, expected):
 
 
 def failure(model, X):
-    """What the ValueError of a fit says."""
+    """Message of the ValueError that a fit raises."""
     with pytest.raises(ValueError, match=r"\w") as error:
         model.fit(X)
     return str(error.value)
 
 
 def fitted_names(model):
-    """What a fit has set, the width of the data and its names aside."""
+    """Names of the attributes that a fit has set, without those about the features of the data."""
     return {name for name in vars(model) if name.endswith("_") and name not in ("n_features_in_", "feature_names_in_")}
 
 

@@ -1,6 +1,6 @@
 """EM for the mode of the posterior, written from the tables of Fraley and Raftery (2007) and scipy's densities.
 
-It shares no code with fastem. `Conjugate` holds a normal-inverse-Wishart prior; None stands for none.
+It shares no code with fastem. `Conjugate` holds a normal-inverse-Wishart prior; None means no prior.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ class Conjugate:
 
 
 def default_prior(family, X, n_components):
-    """What Fraley and Raftery choose, with the covariance of the data over n; for "diag" a scale for each column."""
+    """The prior of Fraley and Raftery, from the covariance with divisor n; "diag" has a scale for each column."""
     n_features = X.shape[1]
     covariance = np.atleast_2d(np.cov(X.T, bias=True)) / n_components ** (2 / n_features)
     variances = np.diagonal(covariance)
@@ -86,7 +86,7 @@ def map_em(X, start, n_iter, sample_weight, prior, alpha):
 
 
 def neighbours(parameters, size, kept, rng):
-    """Parameters that differ a little, one kind at a time and all; `kept` says which components' do not."""
+    """Yield slightly different parameters, of one kind and of all; masks in `kept` mark fixed components."""
     kinds = [name for name in vars(parameters) if name != "family"]
     for chosen in [*([kind] for kind in kinds), kinds] * 10:
         moved = {kind: _moved(kind, parameters, size, kept.get(kind), rng) for kind in chosen}

@@ -1,6 +1,6 @@
-"""Expectation-maximisation written straight from the formulas: slow, plain, float64.
+"""Expectation-maximisation written directly from the formulas: slow, plain, float64.
 
-It shares no code with fastem or with scikit-learn's mixtures, so that an agreement means something.
+It shares no code with fastem or with scikit-learn's mixtures, so that both cannot have the same mistake.
 Gaussian covariances keep the shape of their family: "full" (K, d, d), "tied" (d, d), "diag" (K, d),
 "spherical" (K,).
 """
@@ -35,11 +35,11 @@ class Gaussian:
 
     @property
     def fitted(self):
-        """What a fit has found, by the name of the attribute."""
+        """Parameters by the names of fitted attributes."""
         return {"weights_": self.weights, "means_": self.means, "covariances_": self.covariances}
 
     def maximise(self, X, mass):
-        """The mixture after an M-step with this mass of rows in components (n, K)."""
+        """The mixture after an M-step with the masses (n, K) of rows in components."""
         return m_step(self.family, X, mass)
 
     def covariance_matrices(self):
@@ -66,11 +66,11 @@ class Poisson:
 
     @property
     def fitted(self):
-        """What a fit has found, by the name of the attribute."""
+        """Parameters by the names of fitted attributes."""
         return {"weights_": self.weights, "rates_": self.rates}
 
     def maximise(self, X, mass):
-        """The mixture after an M-step with this mass of rows in components (n, K)."""
+        """The mixture after an M-step with the masses (n, K) of rows in components."""
         return m_step("poisson", X, mass)
 
     def log_component(self, X, k):
@@ -79,7 +79,7 @@ class Poisson:
 
 
 def log_density(X, parameters):
-    """Log-density of each row under each component, not weighted by the component's share."""
+    """Log-densities (n, K) of each row under each component, without the weights."""
     components = range(len(parameters.weights))
     return np.column_stack([parameters.log_component(X, k) for k in components])
 
@@ -94,7 +94,7 @@ def log_likelihood(X, parameters, sample_weight=None):
 
 
 def responsibilities(X, parameters):
-    """Posterior probability of each component, given each row."""
+    """Posterior probabilities (n, K) of each component, given each row."""
     joint = log_joint(X, parameters)
     return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
 
@@ -127,7 +127,7 @@ def em(X, start, n_iter, sample_weight=None, reg_covar=0.0):
 
 
 def run_to_convergence(X, start, tol=1e-10, max_iter=20_000, sample_weight=None):
-    """Parameters once none moves by more than `tol`, relative to the largest of its kind."""
+    """Parameters after EM has converged: none moves by more than `tol`, relative to the largest of its kind."""
     parameters = start
     for _ in range(max_iter):
         resp = responsibilities(X, parameters)
@@ -170,7 +170,7 @@ def rows_for(family, n_rows=80, n_features=3, seed=0):
 
 
 def _scatters(X, mass, means):
-    """For each component, the weighted sum of outer products of the residuals from its mean."""
+    """For each component, the weighted sum of outer products of the residuals from its mean (K, d, d)."""
     residuals = [X - mean for mean in means]
     return np.array([(m[:, None] * r).T @ r for m, r in zip(mass.T, residuals, strict=True)])
 

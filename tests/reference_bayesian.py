@@ -1,7 +1,7 @@
-"""The lower bound of variational Bayes written from the textbook: slow, plain, of full covariances.
+"""The lower bound of variational Bayes written from the textbook: slow, plain, for full covariances.
 
-C. M. Bishop (2006), Pattern recognition and machine learning, Springer, section 10.2. A posterior is whatever has
-`concentration`, `mean_precision` and `degrees_of_freedom`, a prior whatever has these, `mean` and `covariance`.
+C. M. Bishop (2006), Pattern recognition and machine learning, Springer, section 10.2. A posterior is any object with
+`concentration`, `mean_precision` and `degrees_of_freedom`; a prior has `mean` and `covariance` as well.
 """
 
 import numpy as np
@@ -54,19 +54,19 @@ def bound(values, responsibilities, prior, posterior, means, covariances):
 
 
 def constant_of_bound(prior, n_rows, n_components):
-    """What our bound, like scikit-learn's, leaves out: what only the prior and the number of rows decide."""
+    """Terms that the bounds of fastem and scikit-learn omit: they depend on the prior and the number of rows only."""
     d, alpha = len(prior.mean), np.full(n_components, prior.concentration)
     normal_wishart = 0.5 * d * np.log(prior.mean_precision) + log_wishart(
         np.linalg.inv(prior.covariance), prior.degrees_of_freedom
     )
-    # `multigammaln` has a power of pi, which ours has not
+    # `multigammaln` includes a power of pi, which fastem's bound leaves out
     pi = 0.25 * d * (d - 1) * np.log(np.pi)
     weights = gammaln(alpha.sum()) - gammaln(alpha).sum()
     return n_components * (normal_wishart + pi) + weights - 0.5 * n_rows * d * np.log(2 * np.pi)
 
 
 def step_with_missing(values, weights, model):
-    """Attributes after one more iteration of a model with full covariances on rows in which NaN is missing."""
+    """Attributes after one more iteration of a model with full covariances on rows with NaN for missing values."""
     n_components, d = model.means_.shape
     prior_mean, beta_0, nu_0 = model.mean_prior_, model.mean_precision_prior_, model.degrees_of_freedom_prior_
     joint = np.zeros((len(values), n_components))

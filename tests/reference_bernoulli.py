@@ -1,4 +1,4 @@
-"""Mixtures of Bernoulli columns, written straight from the formulas."""
+"""Mixtures of Bernoulli columns, written directly from the formulas."""
 
 from dataclasses import dataclass
 
@@ -29,12 +29,12 @@ class Bernoulli:
         return {"weights_": self.weights, "probabilities_": self.probabilities}
 
     def log_component(self, X, k):
-        """Log-probability of component k at every row of X; missing values have none."""
+        """Log-probability of component k at every row of X; missing values add nothing."""
         terms = xlogy(X, self.probabilities[k]) + xlog1py(1 - X, -self.probabilities[k])
         return np.nansum(terms, axis=1)
 
     def maximise(self, X, mass):
-        """Shares of rows, and of ones."""
+        """The mixture after an M-step with the masses (n, K): shares of rows and of ones."""
         totals = mass.sum(axis=0)
         return Bernoulli(totals / totals.sum(), mass.T @ X / totals[:, None])
 

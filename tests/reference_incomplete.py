@@ -1,13 +1,13 @@
 """Extreme deconvolution with missing values, a row at a time: Bovy, Hogg and Roweis (2011), equations 10 to 16.
 
-A row is x = R v + error: v is of a Gaussian mixture, R the row's projection and S the covariance of its error. A
-missing value is a row of R, and a row and column of S, that are left out. With
-T = R V R' + S, for each row and component
+A row is x = R v + error: v is drawn from a Gaussian mixture, R is the row's projection and S the covariance of its
+error. For a missing value, its row of R and its row and column of S are left out. With T = R V R' + S, for each row and
+each component with mean m and covariance V,
 
     q = N(x; R m, T),   b = m + V R' T^-1 (x - R m),   B = V - V R' T^-1 R V
 
-are the density, and mean and covariance of v. Counts of Poisson components are independent: a missing one is expected
-to be the rate.
+are the density, and the conditional mean and covariance of v. Counts of Poisson components are independent: the
+expectation of a missing one is the rate.
 """
 
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class Rows:
     projection: np.ndarray | None = None  # (n, m, d)
 
     def seen(self, i):
-        """Values, projection and errors of row i, of what is there."""
+        """Observed values of row i, with their projection and covariance of errors."""
         there = ~np.isnan(self.values[i])
         m = len(there)
         projection = np.eye(m) if self.projection is None else self.projection[i]
@@ -33,7 +33,7 @@ class Rows:
 
 
 def behind(row, mean, covariance):
-    """Log-density of a row under a component, and mean and covariance of the value behind it."""
+    """Log-density of a row under a component, and conditional mean (d,) and covariance (d, d) of its v."""
     x, R, S = row
     T = R @ covariance @ R.T + S
     residual = x - R @ mean
@@ -44,14 +44,14 @@ def behind(row, mean, covariance):
 
 
 def expectations(rows, parameters):
-    """Log-densities (n, K), means (n, K, d) and covariances (n, K, d, d) of the values behind rows."""
+    """Log-densities (n, K), and conditional means (n, K, d) and covariances (n, K, d, d) of the v of rows."""
     components = list(zip(parameters.means, parameters.covariance_matrices(), strict=True))
     found = [[behind(rows.seen(i), *component) for component in components] for i in range(len(rows.values))]
     return tuple(np.array([[of_one[part] for of_one in of_row] for of_row in found]) for part in range(3))
 
 
 def log_densities(rows, parameters):
-    """Of each row under each component."""
+    """Log-densities (n, K) of each row under each component."""
     if parameters.family != "poisson":
         return expectations(rows, parameters)[0]
     x = rows.values[:, None]
@@ -67,7 +67,7 @@ def score_samples(rows, parameters):
 
 
 def responsibilities(rows, parameters, plausible=1.0):
-    """Posterior probabilities; densities are multiplied by plausibilities first."""
+    """Posterior probabilities (n, K); densities are multiplied by plausibilities first."""
     with np.errstate(divide="ignore"):
         joint = log_joint(rows, parameters) + np.log(plausible)
     return np.exp(joint - logsumexp(joint, axis=1, keepdims=True))
@@ -89,7 +89,7 @@ def em_step(rows, parameters, sample_weight=None, plausible=1.0):
 
 
 def denoised(rows, parameters):
-    """Mean and covariance of the values behind rows, over all components."""
+    """Conditional mean (n, d) and covariance (n, d, d) of the v of rows, over all components."""
     r = responsibilities(rows, parameters)
     _, b, B = expectations(rows, parameters)
     mean = np.einsum("nk,nkd->nd", r, b)

@@ -1,7 +1,7 @@
-"""Covariances of mclust's fourteen structures written straight from their definition, and EM with them.
+"""Covariances of mclust's fourteen structures written directly from their definition, and EM with them.
 
-It shares no code with fastem: a structure is a map from unconstrained numbers to covariances, and estimates are what a
-general optimiser finds there, or the formulas of Celeux and Govaert (1995) where there are some.
+It shares no code with fastem: a structure is a map from unconstrained numbers to covariances, and estimates
+come from a general optimiser of these, or from the formulas of Celeux and Govaert (1995) if there are any.
 """
 
 from dataclasses import dataclass
@@ -13,18 +13,18 @@ from scipy.optimize import minimize
 
 NAMES = ("EII", "VII", "EEI", "VEI", "EVI", "VVI", "EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 CLOSED = ("EII", "VII", "EEI", "EVI", "VVI", "EEE", "EEV", "EVV", "VVV")
-SHARING_AXES = ("EVE", "VVE")  # whose objective has several optima
+SHARING_AXES = ("EVE", "VVE")  # their objective has several optima
 
 
 def sizes(name, n_components, n_features):
-    """How many numbers volumes, shapes and orientations take."""
+    """Numbers of free parameters of volumes, shapes and orientations."""
     each = {"E": 1, "V": n_components, "I": 0}
     lengths = 1, n_features - 1, n_features * (n_features - 1) // 2
     return [each[letter] * length for letter, length in zip(name, lengths, strict=True)]
 
 
 def compose(name, numbers, n_components, n_features, frames=None):
-    """Covariances (K, d, d) of unconstrained numbers; orientations are about `frames`."""
+    """Covariances (K, d, d) from unconstrained numbers; orientations are rotations of `frames` (K, d, d)."""
     volumes, shapes, angles = np.split(numbers, np.cumsum(sizes(name, n_components, n_features))[:-1])
     volumes = np.exp(np.resize(volumes, n_components))
     free = np.zeros((n_components, n_features))
@@ -62,7 +62,7 @@ def numbers_of(name, covariances):
 
 
 def objective(shares, averages, covariances):
-    """Expected log-density of a row, constants aside: what an M-step climbs."""
+    """Expected log-density of a row without constants, which an M-step maximises."""
     total = 0.0
     for share, average, covariance in zip(shares, averages, covariances, strict=True):
         total -= 0.5 * share * (np.linalg.slogdet(covariance)[1] + np.trace(np.linalg.solve(covariance, average)))
@@ -70,7 +70,7 @@ def objective(shares, averages, covariances):
 
 
 def climbed(name, shares, averages, covariances):
-    """The objective after a general optimiser has gone on from covariances of the structure."""
+    """The objective that a general optimiser reaches from covariances of the structure."""
     numbers, frames = numbers_of(name, covariances)
     shape = averages.shape[:2]
 
@@ -91,9 +91,10 @@ def random_covariances(name, n_components, n_features, rng):
 
 
 def estimate(name, shares, averages, before=None):
-    """Covariances of greatest likelihood, by Celeux and Govaert's formulas; EVE and VVE by Browne and McNicholas's.
+    """Maximum-likelihood covariances (K, d, d), by the formulas of Celeux and Govaert (1995).
 
-    These climb from where they were `before`, or from the axes of the pooled covariance.
+    EVE and VVE take the iterations of Browne and McNicholas, from the axes of the covariances `before` or of the pooled
+    covariance.
     """
     n_features = averages.shape[1]
     identity, pooled = np.eye(n_features), np.einsum("k,kij->ij", shares, averages)
@@ -112,7 +113,7 @@ def estimate(name, shares, averages, before=None):
     if name == "EVV":
         volumes = np.linalg.det(averages) ** (1 / n_features)
         return (averages / volumes[:, None, None]) * (shares @ volumes)
-    if name[2] == "V":  # EEV and VEV: what is shared are eigenvalues
+    if name[2] == "V":  # EEV and VEV: eigenvalues, not axes, share their shape
         values, frames = np.linalg.eigh(averages)
         diagonal = estimate(name[:2] + "I", shares, values[:, :, None] * identity)
         return frames @ diagonal @ np.swapaxes(frames, 1, 2)
@@ -126,7 +127,7 @@ def estimate(name, shares, averages, before=None):
 
 
 def _common_axes(name, shares, averages, start):
-    """By majorisation-minimisation, from axes that diagonalise one or several matrices."""
+    """Covariances with common axes, by majorisation-minimisation from the axes of `start`, one matrix or several."""
     start = start.reshape(-1, *averages.shape[1:])
     frame = np.linalg.eigh(np.einsum("k,kij->ij", np.linspace(1, 2, len(start)), start))[1]
     largest = np.linalg.eigvalsh(averages)[:, -1]
@@ -144,7 +145,7 @@ def _common_axes(name, shares, averages, start):
 
 
 def _along(name, shares, averages, frame):
-    """Best variances along axes."""
+    """Maximum-likelihood variances (K, d) along given axes."""
     values = np.einsum("ji,kjl,li->ki", frame, averages, frame)
     if name[0] == "V":
         return values
@@ -154,11 +155,11 @@ def _along(name, shares, averages, frame):
 
 @dataclass(frozen=True)
 class Structured(Gaussian):
-    """A naive mixture whose covariances have a structure, which is the name of its family."""
+    """A naive mixture whose covariances have a structure; its family is the name of the structure."""
 
     @classmethod
     def at(cls, name, X, centres):
-        """Equal weights, the given means, and half the deviations of the data."""
+        """Equal weights, the given means, and half the data's standard deviations."""
         centres, equal = np.asarray(centres, dtype=float), np.full(len(centres), 1 / len(centres))
         one = np.tile(equal, (len(X), 1))
         return cls(name, equal, centres, cls(name, equal, centres, None).maximise(X, one).covariances / 4)

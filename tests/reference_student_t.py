@@ -1,7 +1,8 @@
-"""Mixtures of multivariate t distributions, written straight from the formulas.
+"""Mixtures of multivariate t distributions, written directly from the formulas.
 
-An M-step is the parameter-expanded one of means and scale matrices at fixed degrees of freedom, or moves degrees of
-freedom and the sizes of the scale matrices by bounds of the likelihood, whichever is sure to gain more.
+An M-step is one of two steps, whichever has the larger guaranteed gain of the likelihood: the parameter-expanded step
+of means and scale matrices at fixed degrees of freedom, or a step of the degrees of freedom and the sizes of the scale
+matrices, which maximises lower bounds of the likelihood.
 """
 
 from dataclasses import dataclass, replace
@@ -16,7 +17,7 @@ LEAST, MOST, ROUNDS = 1e-9, 100.0, 4
 
 @dataclass(frozen=True)
 class Student:
-    """Scale matrices have the shape of their form; `mode` says whether df is "fixed", "shared" or one a "component"."""
+    """Scale matrices have the shape of their form; `mode` is "fixed", "shared" or "component", for df."""
 
     form: str
     mode: str
@@ -71,13 +72,13 @@ class Student:
         return level + excess(1 / df, d) - 0.5 * (df + d) * np.log1p(distances / df)
 
     def row_weights(self, X):
-        """Expected weights (n, K)."""
+        """Expected latent weights (n, K) of rows."""
         distances = np.column_stack([self.distances(X, k) for k in range(len(self.weights))])
         inverse = 1 / self.df
         return (1 + inverse * X.shape[1]) / (1 + inverse * distances)
 
     def moved(self, X, mass):
-        """The expanded step of means and scale matrices."""
+        """The parameter-expanded step of means and scale matrices."""
         sums, totals = (mass * self.row_weights(X)).sum(axis=0), mass.sum(axis=0)
         means = self.centres_of(X, mass)
         scatters = self.scatters(X, mass, means)
@@ -100,15 +101,15 @@ class Student:
         return np.array([((X - mean).T * column) @ (X - mean) for mean, column in zip(means, weighted.T, strict=True)])
 
     def pooled_weight(self, totals, sums):
-        """The best mean weight of the expanded model where all share a scale matrix."""
+        """The optimal mean weight of the expanded model if all components share a scale matrix."""
         if (self.df == np.inf).any():
             return 1.0
         return (self.df @ sums) / (self.df @ totals)
 
     def gain_of(self, moved, X, mass):
-        """What the step of means and scale matrices is sure to gain: by the expected complete log-likelihood.
+        """Guaranteed gain of the step of means and scale matrices, from the expected complete log-likelihood.
 
-        The mean weight a of the expanded model is at its best, or 1.
+        The mean weight a of the expanded model is its optimum or 1, whichever gains more.
         """
         d, u = X.shape[1], self.row_weights(X)
         totals, sums, finite = mass.sum(axis=0), (mass * u).sum(axis=0), self.df < np.inf
@@ -133,7 +134,7 @@ class Student:
         return np.maximum(gains(ones), gains(np.where(finite, sums / totals, 1.0))).sum()
 
     def maximise(self, X, mass):
-        """The mixture after an M-step with this mass of rows in components (n, K)."""
+        """The mixture after an M-step with the masses (n, K) of rows in components."""
         moved = self.moved(X, mass)
         if self.mode == "fixed":
             return moved
@@ -141,11 +142,11 @@ class Student:
         return replace(stretched, weights=moved.weights) if gain > self.gain_of(moved, X, mass) else moved
 
     def bound(self, X, mass, k):
-        """Of the likelihood of component k."""
+        """Lower bound of the log-likelihood of component k."""
         return Bound(1 / self.df[k], mass[:, k], self.distances(X, k), X.shape[1])
 
     def stretched(self, X, mass):
-        """The step of degrees of freedom and sizes, and its gain."""
+        """The step of degrees of freedom and sizes of scale matrices, and its gain."""
         n_components = len(self.weights)
         bounds = [self.bound(X, mass, k) for k in range(n_components)]
         everyone = list(range(n_components))
@@ -183,9 +184,9 @@ class Student:
 
 
 class Bound:
-    """Of the likelihood of a component as a function of 1 / df and the size of its scale matrix.
+    """Lower bound of the log-likelihood of a component, as a function of 1 / df and the size of its scale matrix.
 
-    log(1 + t D) / t is the integral of 1 / (1 + t x) over x from 0 to D, and that a geometric series.
+    log(1 + t D) / t is the integral of 1 / (1 + t x) over x from 0 to D, which is expanded as a geometric series.
     """
 
     def __init__(self, at, mass, distances, d):
@@ -214,7 +215,7 @@ class Bound:
         return level - 0.5 * (1 + k * self.d) / s * self.rest(k / s)
 
     def if_normal(self, s):
-        """The likelihood itself at infinite df."""
+        """The log-likelihood itself at infinite df."""
         return -0.5 * (self.n_values * np.log(s) + self.squares / s)
 
     def slope(self, k, s):
@@ -236,7 +237,7 @@ class Bound:
 
 
 def climb(slope, start, low, high):
-    """Where the slope vanishes, uphill from the start."""
+    """Zero of the slope, searched uphill from the start up to the limits."""
     if start == 0.0:
         if slope(0.0) <= 0.0:
             return 0.0

@@ -1,7 +1,7 @@
 """Mixtures of t distributions of rows with missing values, a row at a time (Liu and Rubin, 1995, section 4).
 
-Given the values that a row shows and its weight u, those that are missing are normal with the conditional mean and the
-conditional scale matrix over u. So with p values seen at the squared distance D, E[u] = (df + p) / (df + D), and
+Given the observed values of a row and its latent weight u, the missing values are normal with the conditional mean and
+the conditional scale matrix divided by u. For p observed values at squared distance D, E[u] = (df + p) / (df + D), and
 
     E[u (x - m)(x - m)'] = E[u] (b - m)(b - m)' + B
 
@@ -17,7 +17,7 @@ class PartialStudent(Student):
     """`Student` of rows (n, d) with NaN."""
 
     def log_component(self, X, k):
-        """Log-density of what each row shows, by scipy."""
+        """Log-density of the observed values of each row, by scipy."""
         mean, matrix, found = self.means[k], self.matrices()[k], np.zeros(len(X))
         for i, row in enumerate(X):
             seen = np.flatnonzero(~np.isnan(row))
@@ -31,7 +31,7 @@ class PartialStudent(Student):
         return np.array([self.behind(row, k)[0] for row in X])
 
     def behind(self, row, k):
-        """Squared distance of what a row shows, and mean and scale matrix of all values, given these."""
+        """Squared distance of a row's observed values, and mean and scale matrix of all values, given these."""
         mean, matrix, seen = self.means[k], self.matrices()[k], np.flatnonzero(~np.isnan(row))
         residual, across = row[seen] - mean[seen], matrix[:, seen]
         within = np.linalg.inv(matrix[np.ix_(seen, seen)])
@@ -68,7 +68,7 @@ class PartialStudent(Student):
 
 
 class Bounds:
-    """Sum of the bounds of rows that show as many values."""
+    """Sum of bounds, one for the rows with each number of observed values."""
 
     def __init__(self, parts):
         self.parts = parts

@@ -1,4 +1,4 @@
-"""Fits of few rows, here and in another process, with what became of compiled code."""
+"""Fits of few rows, in this process or in another that counts the hits and misses of its cache."""
 
 from fits import model_at, run
 from models import learned
@@ -26,7 +26,7 @@ print(json.dumps({"values": values, "stats": stats, "folder": environment()["cac
 
 
 def small_fits(*families):
-    """The same in this process."""
+    """Parameters of the same fits in this process."""
     values = {}
     for family in families:
         X = rows_for(family)

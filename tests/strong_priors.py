@@ -1,4 +1,4 @@
-"""Priors that are felt, for fastem and for the oracle."""
+"""Strong priors, for fastem and for the naive reference."""
 
 import numpy as np
 from posterior import Conjugate
@@ -16,14 +16,14 @@ MONOTONE = [
 
 
 def strong_prior(family):
-    """A prior that is felt: far from the data and worth tens of rows."""
+    """A strong prior: far from the data and worth tens of rows."""
     scale = {"diag": [1.0, 2.0, 3.0], "spherical": 2.5}
     matrix = [[3.0, 1.0, 0.0], [1.0, 2.0, -0.5], [0.0, -0.5, 1.0]]
     return NormalInverseWishart([4.0, -3.0, 1.0], 7.0, 31.5, scale.get(family, matrix))
 
 
 def reference_prior(family, prior=None):
-    """The same for the oracle; none of rates."""
+    """The same for the naive reference; None for rates."""
     if family == "poisson":
         return None
     given = strong_prior(family) if prior is None else prior
@@ -31,7 +31,7 @@ def reference_prior(family, prior=None):
 
 
 def options_of(family):
-    """Both priors."""
+    """Options with priors of weights and of components."""
     return {"weights_prior": ALPHA} | ({} if family == "poisson" else {"prior": strong_prior(family)})
 
 

@@ -1,4 +1,4 @@
-"""Acceleration: fewer passes to the same maximum, never a lower bound."""
+"""Acceleration reaches the same maximum in fewer passes, and never lowers the bound."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_squarem_takes_a_fifth_of_the_passes_on_overlapping_clusters():
     plain = np.array(run(GaussianMixture(**start), X, 1500).lower_bounds_)
     squarem = np.array(run(GaussianMixture(acceleration="squarem", **start), X, 300).lower_bounds_)
     target = plain[-1] - 1e-6
-    assert (plain >= target).argmax() > 300  # slow indeed
+    assert (plain >= target).argmax() > 300  # plain EM is slow here
     assert squarem[-1] >= target
     assert (squarem >= target).argmax() + 1 <= ((plain >= target).argmax() + 1) / 5
 
@@ -54,7 +54,7 @@ def test_acceleration_goes_with_em_only():
 
 
 class Cliff:
-    """Points 0, 1, 2, ... of which each has the next for its image and a higher bound; at 101 there is nothing."""
+    """Points 0, 1, 2, ..., each mapped to the next. Bounds rise up to 99, that of 100 is low, and 101 is degenerate."""
 
     slack = np.inf
 
@@ -107,7 +107,7 @@ def test_a_plain_step_that_degenerates_raises():
 
 
 class Summit:
-    """A maximum, whose bound comes out a little lower each time but the first."""
+    """A maximum, whose bound is computed a little lower each time after the first."""
 
     slack = 1.0
 

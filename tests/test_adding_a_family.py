@@ -17,7 +17,7 @@ PAGE = ROOT / "docs" / "adding-a-family.md"
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NAMED = re.compile(r"^`([\w/]+\.py)`[^\n]*:$", re.MULTILINE)
 
-# One component has a known answer, the mean of each column. The mixture is compared with what it was drawn from.
+# One component has a known answer, the mean of each column. The mixture is compared with the scales of the draws.
 FIT = """
 import numpy as np
 from fastem import ExponentialMixture, load
@@ -43,11 +43,11 @@ def blocks():
 
 
 def patched(text, change):
-    """A text with the lines of a change in the place of those that the change begins from."""
+    """Apply a diff without line numbers to a text."""
     lines = change.splitlines(keepends=True)
     before = "".join(line[1:] for line in lines if line[0] != "+")
     after = "".join(line[1:] for line in lines if line[0] != "-")
-    assert text.count(before) == 1, f"not once in the file: {before}"
+    assert text.count(before) == 1, f"the old lines of the diff are not in the file exactly once: {before}"
     return text.replace(before, after)
 
 

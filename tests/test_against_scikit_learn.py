@@ -29,7 +29,7 @@ by_method = pytest.mark.parametrize("method", METHODS)
 
 @pytest.fixture(scope="module", autouse=True)
 def one_blas_thread():
-    """Their small matrix products take five times as long on several threads that others want as well."""
+    """scikit-learn's small matrix products take five times as long on several threads if the processors are busy."""
     with threadpool_limits(1):
         yield
 
@@ -45,7 +45,7 @@ def X():
 
 
 def both(X, **options):
-    """Fit theirs and ours; whether they converge is left to the claims."""
+    """Fit scikit-learn's model and fastem's, without warnings about convergence."""
     options = {"n_components": 3, "random_state": 3, **options}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -53,7 +53,7 @@ def both(X, **options):
 
 
 def assert_near(actual, expected):
-    """Equal relative to the largest of the array."""
+    """Check equality relative to the largest entry of the array."""
     expected = np.asarray(expected)
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE * np.abs(expected).max(initial=0))
 
@@ -67,10 +67,10 @@ def assert_agree(theirs, ours, parameters=PARAMETERS):
 
 
 def starts_from_single_rows(kind, method):
-    """Whether each component starts with one row x, in a kind whose variance scikit-learn takes as E[x^2] - E[x]^2.
+    """Whether components start from single rows x, of a kind whose variance scikit-learn computes as E[x^2] - E[x]^2.
 
-    With 10 eps added to the mass of one, as they do, that is 10 eps x^2, and theirs is off by a few eps x^2 because it
-    cancels: up to 1e-8 of `reg_covar`, which is all that there is besides.
+    scikit-learn adds 10 eps to the mass of one row, which gives the variance 10 eps x^2. Cancellation makes its result
+    wrong by a few eps x^2: up to 1e-8 of `reg_covar`, the only other term of the variance.
     """
     return method in ("k-means++", "random_from_data") and kind in ("diag", "spherical")
 
@@ -96,8 +96,8 @@ def test_the_start_is_theirs(X, kind, method):
 def test_the_trajectory_is_theirs(X, kind, method, max_iter):
     theirs, ours = both(X, covariance_type=kind, init_params=method, max_iter=max_iter, tol=0.0)
     if starts_from_single_rows(kind, method):
-        # The bound at the start feels the error in their variances; the step from there is by hard assignment to the
-        # nearest row, whatever the variances, so that from the second iteration on everything agrees again.
+        # The error in their variances changes the bound of the start. The first step assigns each row to the nearest
+        # start, whatever the variances, so that everything agrees from the second iteration on.
         np.testing.assert_allclose(ours.lower_bounds_[1:], theirs.lower_bounds_[1:], rtol=TOLERANCE)
         for name in PARAMETERS:
             assert_near(getattr(ours, name), getattr(theirs, name))
@@ -119,7 +119,7 @@ def test_the_best_of_several_restarts_is_theirs(X, kind):
 
 @by_kind
 @pytest.mark.parametrize(
-    ("given", "max_iter"),  # given precisions leave theirs without covariances, so that it fails without an iteration
+    ("given", "max_iter"),  # with given precisions scikit-learn has no covariances before the first iteration
     [("weights", 0), ("means", 0), ("weights", 4), ("means", 4), ("precisions", 4), ("weights means precisions", 4)],
 )
 def test_given_initial_parameters_join_the_drawn_ones_as_in_theirs(X, kind, given, max_iter):
@@ -232,7 +232,7 @@ def test_with_more_rows_than_init_size_the_start_is_from_a_seeded_sample(X, meth
     full, first, second = (Ours(init_size=size, **options).fit(X) for size in (100_000, 120, 120))
     assert first.lower_bounds_ == second.lower_bounds_
     assert first.lower_bounds_[0] != full.lower_bounds_[0]
-    if method == "kmeans":  # the others differ from seed to seed, and may end at another maximum
+    if method == "kmeans":  # the other starts depend on the sample, and may lead to another maximum
         assert first.lower_bound_ == pytest.approx(full.lower_bound_, rel=1e-6)
 
 

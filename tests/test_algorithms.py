@@ -55,7 +55,7 @@ def test_incremental_em_of_one_block_is_batch_em(family, weighted, rng):
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_incremental_em_and_its_bound_are_those_of_the_formulas(family, weighted, rng):
-    """Responsibilities as an array, of which one block after the other is computed anew; F written out."""
+    """The reference keeps all responsibilities, updates them block by block, and computes F in full."""
     X, parameters = slow_problem(family, 90)
     weights = rng.random(len(X)) if weighted else np.ones(len(X))
     model = run(model_at(parameters, algorithm=Incremental(n_blocks=3)), X, 6, weights)
@@ -87,12 +87,12 @@ def test_the_bound_never_falls(family, algorithm, acceleration, seed, n_componen
     options = {"acceleration": acceleration} if algorithm == "em" else {"algorithm": algorithm}
     try:
         model = run(model_at(start, random_state=0, **options), X, 15, generator.random(120) + 0.1)
-    except ValueError as error:  # a component of few rows, or of none, has no covariance
+    except ValueError as error:  # a component of few rows or none has no valid covariance
         if "ill-defined empirical covariance" not in str(error):
             raise
         reject()
     if family != "poisson" and np.linalg.norm(np.atleast_2d(model.precisions_cholesky_), axis=-1).max() > 1e5:
-        reject()  # a component of a single row, whose variance is that of rounding
+        reject()  # a component of a single row, whose variance is rounding error
     assert fall(model.lower_bounds_) < 1e-11
 
 
@@ -100,7 +100,7 @@ def test_the_bound_never_falls(family, algorithm, acceleration, seed, n_componen
 @pytest.mark.parametrize("family", FAMILIES)
 def test_incremental_em_ends_where_batch_em_does_in_fewer_passes(family, n_blocks):
     X, start = slow_problem(family)
-    near = run(model_at(start), X, 150)  # before, the two may climb different hills
+    near = run(model_at(start), X, 150)  # from earlier starts the two may reach different maxima
     options = {"max_iter": 3000, "tol": 1e-10, **initial(near)}
     batch = type(near)(3, **options).fit(X)
     blocks = type(near)(3, algorithm=Incremental(n_blocks), **options).fit(X)
@@ -109,7 +109,7 @@ def test_incremental_em_ends_where_batch_em_does_in_fewer_passes(family, n_block
 
 
 def test_incremental_em_needs_little_more_than_half_the_passes_in_the_experiment_of_neal_and_hinton():
-    """1000 points of 0.3 N(0, 1) + 0.7 N(-0.2, 0.1), the second number a variance; until within 1e-2 of the maximum."""
+    """1000 points of 0.3 N(0, 1) + 0.7 N(-0.2, 0.1), by mean and variance; passes until within 1e-2 of the maximum."""
     ratios = []
     for seed in range(5):
         generator = np.random.default_rng(seed)
@@ -172,7 +172,7 @@ def test_rows_are_drawn_in_proportion_to_their_responsibilities():
     np.testing.assert_allclose(model.weights_, [0.2, 0.3, 0.5], atol=5 * np.sqrt(0.25 / len(X)))
 
 
-@pytest.mark.parametrize("algorithm", ["em", "hard"])  # blocks and draws would be those of other rows
+@pytest.mark.parametrize("algorithm", ["em", "hard"])  # others depend on the order of rows
 @pytest.mark.parametrize("family", FAMILIES)
 def test_weights_count_rows_whatever_the_algorithm(family, algorithm, rng):
     X, start = slow_problem(family, 200)
@@ -256,7 +256,7 @@ def test_partial_fit_over_shuffled_batches_comes_to_the_answer_of_batch_em(famil
 
 
 def test_partial_fit_is_the_scheme_fed_from_outside():
-    """Two batches of rows at equal distances, in either order of calls, as one pass of `fit` has them."""
+    """One pass of `fit` takes the batches X[0::2] and X[1::2] in a random order; both orders are tried outside."""
     X, start = slow_problem("full")
     options = {"algorithm": Stepwise(batch_size=len(X) // 2), "random_state": 0}
     inside = run(model_at(start, **options), X, 1)

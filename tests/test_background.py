@@ -1,4 +1,4 @@
-"""A background: what the mathematics of one more component of constant density says, and outliers that do no harm."""
+"""A background: agreement with the formulas of one more component of constant density, and fits among outliers."""
 
 import itertools
 from dataclasses import replace
@@ -105,7 +105,7 @@ def test_all_algorithms_end_where_em_does(family, options):
 
 
 def test_sparse_sets_hold_the_background_even_if_nothing_else_is_plausible():
-    """Far groups of rows, and outliers that belong to no component at all."""
+    """Two groups of rows far apart, and outliers for which no component is plausible."""
     random = np.random.default_rng(0)
     X = np.vstack([c + random.normal(size=(300, 2)) for c in ([0, 0], [900, 0])] + [[[450.0, 5e3]], [[450.0, -5e3]]])
     options = {"background": True, "random_state": 0, "tol": 1e-10, "max_iter": 100}
@@ -173,7 +173,7 @@ def test_far_rows_are_background_wherever_they_are():
 
 
 def test_a_background_that_has_nearly_all_rows_leaves_the_components_something_to_stand_on():
-    """Shares of a row so small that their inverses overflow."""
+    """Responsibilities are so small that their inverses overflow."""
     random = np.random.default_rng(0)
     X = np.vstack([random.normal(size=(20, 2)), random.uniform(-1e3, 1e3, size=(2000, 2))])
     for family, dtype in itertools.product(GAUSSIAN_FAMILIES, (np.float64, np.float32)):

@@ -1,4 +1,4 @@
-"""What a background changes and what it does not: shifts, units, weights, files, copies, parts of models, plots."""
+"""Models with a background under shifts and units, with weights, files, copies, marginals and plots."""
 
 import itertools
 import pickle
@@ -30,7 +30,7 @@ from fastem.plotting import plot_mixture
 
 pytestmark = pytest.mark.slow
 
-# What changes nothing, and what changes in proportion
+# Invariance, and changes in proportion
 
 
 @by_family
@@ -82,7 +82,7 @@ def test_the_order_of_columns_and_of_components_does_not_matter(family):
 def test_weights_are_repeated_rows_and_rows_of_no_weight_are_absent(family):
     X, start = problem_of(family, 100)
     counts = np.random.default_rng(0).integers(0, 3, size=len(X))
-    counts[X[:, 0].argmax()] = 0  # the box is that of the others
+    counts[X[:, 0].argmax()] = 0  # so the box is that of the other rows
     weighted = run(model_beside(start), X, 8, counts)
     repeated = run(model_beside(start), X.repeat(counts, axis=0), 8)
     assert difference(weighted, repeated) < 1e-10
@@ -222,7 +222,7 @@ def test_a_fit_that_is_broken_off_goes_on(tmp_path):
     np.testing.assert_array_equal(model.background_, expected.background_)
 
 
-# Some of the columns, samples, plots
+# Marginals and conditionals, samples, plots
 
 
 @by_family

@@ -1,4 +1,4 @@
-"""A background beside rows of which some values are missing or have errors."""
+"""A background for rows with missing values or errors."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def matrices(model):
 
 
 def naive_densities(model, X, noise=None):
-    """Log-density of each row, one by one: the background's is that of its box in the columns that the row has."""
+    """Log-density of each row, one by one; the background has the density of its box in the observed columns."""
     widths = np.diff(model.background_, axis=0)[0]
     result = []
     for i, row in enumerate(X):

@@ -22,22 +22,22 @@ ALPHA = np.array([1.5, 4.0, 2.5, 9.0])
 
 
 def options_of(family):
-    """Priors that are felt."""
+    """Options with strong priors."""
     return {"prior": strong_prior(family), "weights_prior": ALPHA}
 
 
 def begin(start):
-    """The start with the background's weight as its last."""
+    """The start with an additional last weight, the background's."""
     return replace(start, weights=WEIGHTS)
 
 
 def found(model):
-    """What was fitted, as the oracle has it."""
+    """The fitted parameters as a naive mixture."""
     return Gaussian(model.covariance_type, model.weights_, model.means_, model.covariances_)
 
 
 def log_joint(X, parameters, volume):
-    """Logarithm of each component's weight times its density; the background's weight is the last."""
+    """Logarithm of weight times density (n, K + 1) of each component; the background is the last."""
     others = replace(parameters, weights=parameters.weights[:-1])
     return joint(X, others, parameters.weights, volume)
 
@@ -51,7 +51,7 @@ def log_posterior(X, parameters, prior, alpha=ALPHA, share=None):
 
 
 def map_em(X, start, n_iter, prior, alpha=ALPHA, share=None):
-    """Parameters after so many iterations straight from the formulas, and the log-posteriors per row on the way."""
+    """Parameters after so many iterations of the formulas, and the log-posterior per row before each."""
     share = np.ones(len(X)) if share is None else share
     parameters, bounds = begin(start), []
     for _ in range(n_iter):
@@ -106,7 +106,7 @@ def test_all_that_never_lower_it_end_on_the_same_hill(family, options):
 )
 @by_family
 def test_no_neighbour_has_a_higher_posterior_density(family, kept, rng):
-    """Weights, means and covariances, each and together; those that are fixed stay."""
+    """Weights, means and covariances are moved, one kind at a time and together; fixed ones stay."""
     X, start = problem_of(family)
     prior = reference_prior(family)
     model = model_beside(start, fixed=kept or None, tol=1e-14, max_iter=5000, **options_of(family)).fit(X)
@@ -144,7 +144,7 @@ def test_chunks_and_float32_too(family, prior):
 
 @by_family
 def test_defaults_are_those_of_the_components_whatever_the_background(family):
-    """Their number is K, and moments are those of all rows in one Gaussian."""
+    """The defaults use K as the number of components, and the moments of all rows."""
     X, start = problem_of(family)
     prior = default_prior(family, X, K)
     written = NormalInverseWishart(prior.mean, prior.strength, prior.degrees, prior.scale)
@@ -157,7 +157,7 @@ def test_defaults_are_those_of_the_components_whatever_the_background(family):
 
 @by_family
 def test_the_density_of_the_prior_is_that_without_a_background(family):
-    """Where the background's weight is fixed at zero, all is as if there were none."""
+    """If the background's weight is fixed at zero, results are those without a background."""
     X, start = problem_of(family)
     options = {"prior": strong_prior(family), "fixed": {"weights": [False] * K + [True]}}
     none = run(model_beside(start, weights_init=[0.3, 0.3, 0.4, 0.0], **options), X, 6)

@@ -1,4 +1,4 @@
-"""Variational Bayes: the bound is what the textbook says, and iterations are scikit-learn's."""
+"""Variational Bayes: the bound agrees with the textbook, and iterations agree with scikit-learn."""
 
 import numpy as np
 import pytest
@@ -99,7 +99,7 @@ def test_the_bound_is_the_textbooks(rng, d):
 
 @pytest.mark.parametrize("d", [1, 3])
 def test_one_component_has_the_exact_evidence(rng, d):
-    """One row after the other is predicted by a Student distribution."""
+    """The evidence is the product of predictive Student distributions, one for each row in turn."""
     values = rng.normal(size=(30, d)) + 1.0
     problem = problem_of(values, "full", stick_breaking=False, mean_precision=0.3, degrees_of_freedom=d + 1.5)
     prior = problem.prior.conjugate
@@ -193,7 +193,7 @@ def test_the_bound_never_falls(rng, covariance_type, stick_breaking, known):
 
 
 def test_missing_values_have_marginal_densities(rng):
-    """Of rows of which some values are missing, terms of components are integrals."""
+    """Terms of components are integrated over the missing values of a row."""
     values = clusters(rng, 3)
     problem = problem_of(values, "full")
     mixture = started(problem, rng.dirichlet(np.ones(3), len(values)))
@@ -224,7 +224,7 @@ def test_weights_are_repetitions(rng, covariance_type):
 
 
 def test_labelled_rows_are_of_their_component(rng):
-    """With a label for each row a single step gives the posterior of rows that are sorted, for ever."""
+    """With a label for each row, one step gives the posterior of these assignments, and further steps keep it."""
     values, labels = clusters(rng, 2), rng.integers(0, 3, 300)
     problem = problem_of(values, "full", annotations=Annotations(labels=labels))
     bounds, mixtures = iterated(problem, started(problem, np.full((300, 3), 1 / 3)), 3)
@@ -250,7 +250,7 @@ def test_components_without_rows_have_the_prior(covariance_type):
 
 
 def test_expected_weights_are_those_of_draws(rng):
-    """Of sticks that are broken, the last of which is taken whole."""
+    """First for stick-breaking, whose mean weights are normalised, then for a Dirichlet distribution."""
     concentration = np.array([[2.0, 5.0, 1.5], [3.0, 0.7, 0.4]])
     sticks = rng.beta(*concentration, size=(400_000, 3))
     rest = np.cumprod(np.hstack([np.ones((len(sticks), 1)), 1.0 - sticks[:, :-1]]), axis=1)

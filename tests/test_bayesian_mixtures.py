@@ -1,4 +1,4 @@
-"""BayesianGaussianMixture as users meet it: scikit-learn's, with what fastem adds."""
+"""BayesianGaussianMixture: agreement with scikit-learn's, and the features that fastem adds."""
 
 import copy
 import itertools
@@ -32,7 +32,7 @@ by_kind = pytest.mark.parametrize("kind", KINDS)
 
 @pytest.fixture
 def X(rng):
-    """Three groups of two columns that overlap."""
+    """Three overlapping groups in two columns."""
     centres = np.array([[-2.0, 0], [0, 3], [3, -1]])
     return centres[np.repeat([0, 1, 2], 100)] + rng.normal(size=(300, 2)) @ np.array([[1.0, 0.4], [0.0, 0.7]]) + 5.0
 
@@ -112,7 +112,7 @@ def test_a_start_alone_is_a_posterior(X):
 
 @by_kind
 def test_starts_of_simpler_covariances_are_parts_of_full_ones(X, kind):
-    """W and S of the same responsibilities: means of matrices, their diagonals, and means of these."""
+    """Scatters for equal responsibilities: tied are means of full, diag their diagonals, spherical means of diag."""
     scatter = {}
     for covariance_type in TYPES:
         model = fitted(X, covariance_type, kind, max_iter=0)
@@ -161,7 +161,7 @@ def test_samples_are_scikit_learns(X, covariance_type, kind):
 
 @by_type
 def test_weights_are_repetitions(X, rng, covariance_type):
-    """Whether they are of the rows, or of the prior's defaults."""
+    """Both for the fit and for the defaults of the prior."""
     counts, start = rng.integers(0, 4, len(X)), rng.dirichlet(np.ones(4), len(X))
     weighted = fitted(X, covariance_type, init_params=start, known={"sample_weight": counts})
     repeated = fitted(np.repeat(X, counts, axis=0), covariance_type, init_params=np.repeat(start, counts, axis=0))
@@ -213,7 +213,7 @@ def test_without_holes_marginalising_changes_nothing(X, covariance_type, kind):
 
 @by_type
 def test_errors_are_taken_out(rng, covariance_type):
-    """Of rows with large errors the components are narrower than what was measured."""
+    """If errors are large, components are narrower than the measured groups."""
     true = np.repeat([[-4.0, 0.0], [4.0, 1.0]], 400, axis=0) + rng.normal(size=(800, 2))
     measured = true + 2.0 * rng.normal(size=true.shape)
     noise = np.full(true.shape, 4.0)

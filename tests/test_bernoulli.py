@@ -1,4 +1,4 @@
-"""Mixtures of zeros and ones: certain values, priors, starts, and the kernels' blocks."""
+"""Mixtures of zeros and ones: probabilities of zero and one, priors, starts, and the kernels' blocks."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ from fastem.kernels import binary
 
 
 class Signs(BernoulliMixture):
-    """Mixture of which numbers are positive: scikit-learn's checks know no zeros and ones."""
+    """Mixture of the signs of numbers, because scikit-learn's checks use data other than zeros and ones."""
 
     def _values(self, X, known, **options):
         values = super()._values(X, known, **options)
@@ -29,7 +29,7 @@ CASE = next(case for case in CASES if case.name == "bernoulli")
 
 
 def test_a_row_that_no_component_allows_has_density_zero():
-    """Certain values, at either end."""
+    """For probabilities of exactly zero and one."""
     X = np.array([[1.0, 0.0, 1.0], [1.0, 0.0, 0.0]] * 10)
     model = run(CASE.model(n_components=1), X, 2)
     np.testing.assert_array_equal(model.probabilities_, [[1.0, 0.0, 0.5]])

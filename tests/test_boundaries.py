@@ -1,4 +1,4 @@
-"""Parameters and probabilities of zero: weights, rates, rows that no component allows, shares that underflow."""
+"""Parameters and probabilities of zero: weights, rates, rows of density zero, responsibilities that underflow."""
 
 import numpy as np
 import pytest
@@ -34,7 +34,7 @@ def test_averages_of_a_component_of_weight_zero(rng):
 
 
 def test_averages_beside_a_column_without_counts():
-    """The column has density one under a rate of zero, so the others' averages are what they are without it."""
+    """Zeros have probability one under a rate of zero, so the averages of the other columns do not change."""
     X = counts()
     options = {"algorithm": Stepwise(batch_size=200, averaging=True), "random_state": 0}
     start = {"weights_init": [0.5, 0.5], "rates_init": np.array([[3.0, 9.0], [7.0, 13.0]])}
@@ -60,7 +60,7 @@ def test_acceleration_beside_a_column_without_counts(acceleration):
 
 @pytest.mark.parametrize("acceleration", METHODS)
 def test_acceleration_beside_a_component_of_weight_zero(acceleration):
-    """The other two take the passes that they take alone."""
+    """The other two components need as many passes as alone."""
     X, rates = counts(1000), np.array([[3.0, 9.0], [7.0, 13.0], [1.0, 1.0]])
     options = {"acceleration": acceleration, "tol": 1e-9, "max_iter": 2000}
     two = PoissonMixture(2, weights_init=[0.5, 0.5], rates_init=rates[:2], **options).fit(X)
@@ -82,7 +82,7 @@ def test_sparse_em_has_no_use_for_a_row_without_weight_that_no_component_allows(
 
 
 def far_away():
-    """Components at 0, 1000 and 50, and which of them rows at 0 may be of."""
+    """Rows at 0, 1000 and 50, plausibilities that restrict the first three, and a model with components there."""
     rng = np.random.default_rng(0)
     means = np.array([[0.0], [1000.0], [50.0]])
     X = np.repeat(means, 50, axis=0) + rng.normal(size=(150, 1))

@@ -1,4 +1,4 @@
-"""Kernels stay within their arrays at each width of vectors that the machine can run; those that do not are seen."""
+"""Kernels stay within their arrays at each width of vectors that the machine runs; violations are detected."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The disk cache: never stale, never another family's, never in the way."""
+"""The disk cache: its code is never stale or of another family, and no fit fails without it."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +22,7 @@ def test_a_second_process_compiles_nothing_and_each_family_finds_its_own_code(tm
     first, second = (python(code, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
     assert first["stats"] == {family: {"cache_hits": 0, "cache_misses": 1} for family in ("full", "poisson")}
     assert second["stats"] == {family: {"cache_hits": 1, "cache_misses": 0} for family in ("full", "poisson")}
-    assert first["values"] == second["values"] == small_fits("full", "poisson"), "to the last bit, wherever compiled"
+    assert first["values"] == second["values"] == small_fits("full", "poisson"), "equal bits, wherever compiled"
     assert Path(first["folder"]).is_relative_to(tmp_path)
     names = [path.name for path in tmp_path.rglob("*.nbc")]
     for label in ("gaussian-full.soft.ignore.all_allowed.few", "poisson.soft.ignore.all_allowed"):
@@ -54,9 +54,9 @@ print(json.dumps([compiled, "numba.np.arrayobj" in sys.modules, learned]))
 
 
 def test_code_from_the_disk_runs_without_what_numba_needs_to_compile(tmp_path):
-    """Which takes several times as long to import as the code takes to load."""
+    """numba's compiler takes several times as long to import as compiled code takes to load."""
     first, second = (python(READY, NUMBA_CACHE_DIR=str(tmp_path)) for _ in range(2))
-    assert first[:2] == [[1, 0], True], "nor is compiled what is for more features"
+    assert first[:2] == [[1, 0], True], "kernels for more features are not compiled"
     assert second == [[0, 0], False, first[2]]
 
 
@@ -88,9 +88,7 @@ def test_kernels_made_of_other_kernels_are_found_too(tmp_path):
 def test_code_is_compiled_anew_where_no_folder_is_writable(tmp_path):
     no_folder = tmp_path / "file"
     no_folder.touch()
-    forget = (
-        "from numba.core import caching; caching.CacheImpl._locator_classes = []\n"  # this folder was the last hope
-    )
+    forget = "from numba.core import caching; caching.CacheImpl._locator_classes = []\n"  # no other folders
     seen = python(forget + SMALL_FITS.replace("NAMES", "['poisson']"), NUMBA_CACHE_DIR=str(no_folder / "below"))
     assert seen["folder"].startswith("none")
     assert seen["values"] == small_fits("poisson")
@@ -109,12 +107,12 @@ def test_the_fingerprint_changes_with_the_source_of_whatever_is_compiled(tmp_pat
 
 
 def elsewhere(array):
-    """The same numbers, column by column or every other number."""
+    """The same numbers in another memory order: by column, or with gaps."""
     return np.asfortranarray(array) if array.ndim > 1 else np.repeat(array, 2)[::2]
 
 
 def test_the_memory_order_of_initial_parameters_compiles_nothing_new():
-    """Nor does that of fitted ones that are set by hand."""
+    """Nor does the memory order of fitted parameters that are set by hand."""
     for family in FAMILIES:
         X = rows_for(family)
         start = start_at(family, X, X[:2] + 0.5)

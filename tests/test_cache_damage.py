@@ -1,4 +1,4 @@
-"""The disk cache is never in the way: whatever its files have become, code is compiled anew, with one warning."""
+"""Damaged files of the disk cache stop no fit: code is compiled again, with one warning."""
 
 import os
 import pickle
@@ -25,18 +25,18 @@ def half(number):
 
 
 def halves():
-    """Compiled as passes are, and as if in a process of its own."""
+    """`half` compiled as passes are, as if in a new process."""
     return jit.specialise(half, "halves", {})
 
 
 def counts(dispatcher):
-    """How often its code came from the disk, and how often from the compiler."""
+    """How often a dispatcher's code came from the disk, and how often from the compiler."""
     return [sum(getattr(dispatcher.stats, kind).values()) for kind in ("cache_hits", "cache_misses")]
 
 
 @pytest.fixture
 def cached(tmp_path, monkeypatch):
-    """The only file of a cache that is in order."""
+    """The only file of an undamaged cache."""
     monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
     monkeypatch.setattr(cache, "_warned", set())
     assert halves()(1.0) == 0.5
@@ -88,11 +88,11 @@ def test_a_damaged_file_is_compiled_anew_with_one_warning_that_names_it(cached, 
     assert counts(again) == [0, 1]
     third = halves()
     assert third(1.0) == 0.5
-    assert counts(third) == [1, 0], "it was replaced by a file in order"
+    assert counts(third) == [1, 0], "the damaged file was replaced"
 
 
 def test_a_file_of_other_code_is_not_taken_for_this(cached):
-    """As where two processes write at once, or a name is used twice."""
+    """This happens if two processes write at once, or if a name is used twice."""
     key, data = pickle.loads(cached.read_bytes()[cache.DIGEST_BYTES :])
     cached.write_bytes(sign(pickle.dumps(((key[0], "another key"), data))))
     again = halves()
@@ -127,8 +127,8 @@ def test_a_full_disk_leaves_code_without_a_cache_and_no_file_behind(cached, monk
         patched.setattr(cache.Path if call == "write_bytes" else os, call, full)
         with pytest.warns(RuntimeWarning, match="cannot be kept.*No space left") as warned:
             assert [halves()(1.0), halves()(2.0)] == [0.5, 1.0]
-    assert len(warned) == 1, "a folder is warned of once"
-    assert [path.name for path in cached.parent.iterdir()] == ["fastem.lock"], "which holds nothing"
+    assert len(warned) == 1, "one warning for each folder"
+    assert [path.name for path in cached.parent.iterdir()] == ["fastem.lock"], "only the file of the lock is left"
     assert halves()(1.0) == 0.5
     assert cached.is_file()
 
@@ -141,7 +141,7 @@ def test_an_interrupt_while_a_file_is_written_leaves_none(cached, monkeypatch):
     monkeypatch.setattr(cache.os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
         halves()(1.0)
-    assert [path.name for path in cached.parent.iterdir()] == ["fastem.lock"], "which holds nothing"
+    assert [path.name for path in cached.parent.iterdir()] == ["fastem.lock"], "only the file of the lock is left"
 
 
 def test_recompiling_forgets_the_files(cached):
@@ -180,7 +180,7 @@ def test_a_fit_outlives_the_damage_of_a_cache(tmp_path):
 
 
 def test_a_whole_file_of_a_version_with_other_modules_is_passed_over(tmp_path, monkeypatch):
-    """Its records cannot be found any more: that is no damage to warn of."""
+    """Its classes no longer exist: this is no damage, and causes no warning."""
     module = types.ModuleType("fastem_of_old")
     module.Rows = type("Rows", (), {"__module__": "fastem_of_old"})
     monkeypatch.setitem(sys.modules, "fastem_of_old", module)

@@ -1,4 +1,4 @@
-"""A fit that is broken off at any moment and resumed ends with the bits that it would have had without the break."""
+"""A fit that is interrupted at any moment and resumed ends with the bits of an uninterrupted fit."""
 
 import errno
 import os
@@ -151,8 +151,8 @@ def test_a_finished_fit_is_not_done_again(rows, path):
     first = fit(rows, checkpoint=path, resume=True)
     again = fit(rows, checkpoint=path, resume=True)
     assert bits(again) == bits(first)
-    assert [r.seconds for r in again.history_] == [r.seconds for r in first.history_], "read, not measured"
-    fit(rows + 1.0, checkpoint=path)  # a fit that has ended may be written over
+    assert [r.seconds for r in again.history_] == [r.seconds for r in first.history_], "times are read from the file"
+    fit(rows + 1.0, checkpoint=path)  # the checkpoint of a finished fit may be overwritten
 
 
 def test_draws_after_a_resumed_fit_are_those_after_an_unbroken_one(rows, path, monkeypatch):
@@ -197,7 +197,7 @@ def test_a_checkpoint_of_another_fit_is_refused(rows, path, monkeypatch):
     ):
         with pytest.raises(CheckpointError, match=message):
             fit(X, checkpoint=path, resume=True, **options)
-        assert path.read_bytes() == content, "nothing is lost"
+        assert path.read_bytes() == content, "the file is unchanged"
     with pytest.raises(CheckpointError, match='estimator was "GaussianMixture" there'):
         PoissonMixture(3).fit(abs(rows.round()), checkpoint=path, resume=True)
     fit(rows, checkpoint=path, resume=True, verbose=0, n_jobs=1)

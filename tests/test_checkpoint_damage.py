@@ -1,4 +1,4 @@
-"""Whatever has happened to a checkpoint, it is taken up as it was written, or refused by name."""
+"""A damaged or edited checkpoint is resumed, or refused with an error that names the file."""
 
 import contextlib
 import copy
@@ -42,7 +42,7 @@ def path(tmp_path):
 
 @pytest.fixture
 def taken_up(path, whole, monkeypatch):
-    """What a fit goes on from, by the content of its checkpoint."""
+    """Function that returns the progress from which a fit is resumed, given the content of its checkpoint."""
     monkeypatch.setattr(os, "fsync", lambda descriptor: None)
     identity = json.loads(checkpoint_format.unpacked(whole).value("identity", str))
 
@@ -64,7 +64,7 @@ def refused(take_up, content):
 
 
 def outcome(take_up, content):
-    """What is gone on from, or the refusal."""
+    """The progress from which a fit is resumed, or the message of the refusal."""
     try:
         return take_up(content)[0]
     except CheckpointError as error:
@@ -106,7 +106,7 @@ def test_another_format_is_named(whole, taken_up):
 
 
 def forged(whole, change):
-    """A file with a valid checksum whose document somebody has edited."""
+    """Content of a checkpoint with a valid checksum, but an edited document."""
     saved = checkpoint_format.unpacked(whole)
     tree, arrays = copy.deepcopy(saved.tree), list(saved.arrays)
     changed = change(tree, arrays)
@@ -230,7 +230,7 @@ def test_a_folder_and_a_pipe_are_no_checkpoints(tmp_path):
                 GaussianMixture(2).fit(X, checkpoint=name)
 
 
-# Files with a valid checksum whose arrays and numbers are not those of the fit
+# Files with a valid checksum whose arrays and numbers do not fit the problem
 
 FITS = {
     "em": (GaussianMixture, {}),
@@ -296,7 +296,7 @@ def test_values_of_another_kind_are_refused(interrupted, path):
             path.write_bytes(forged(whole, lambda tree, _, edited=edited: tree.__setitem__("progress", edited)))
             tried += 1
             with contextlib.suppress(CheckpointError):
-                fit()  # goes on, as where a reason to stop is another text, or is refused
+                fit()  # is refused, or goes on, for example with another reason to stop
     assert tried > 60
 
 

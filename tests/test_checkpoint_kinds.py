@@ -1,4 +1,4 @@
-"""Checkpoints of every kind of fit: of float32, of what is known of rows, of backgrounds, drawn from any generator."""
+"""Checkpoints of every kind of fit: float32, annotations of rows, backgrounds, and any random generator."""
 
 import warnings
 
@@ -109,7 +109,7 @@ def test_without_a_seed_the_numbers_that_follow_are_those_of_the_global_generato
 
 
 class Interrupt:
-    """A callback like Ctrl-C at the end of an iteration."""
+    """A callback that interrupts, as Ctrl-C does, at the end of an iteration."""
 
     def __init__(self, iteration):
         self.iteration = iteration

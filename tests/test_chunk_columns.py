@@ -1,4 +1,4 @@
-"""Chunks of a source go together: names in one order, numbers of any frame, noise of one meaning."""
+"""Chunks of a source must agree in names and in the meaning of noise, and may be any data frames of numbers."""
 
 import numpy as np
 import pandas
@@ -147,7 +147,7 @@ def mappings(noise, *bounds):
 def test_a_chunk_of_as_many_rows_as_columns_has_the_noise_of_the_others(bounds):
     variances = fit(mappings(lambda a, b: VARIANCES[a:b], *bounds))
     assert difference(variances, fit(mappings(lambda a, b: VARIANCES[a:b], 20))) < 1e-12
-    shared = fit(mappings(lambda a, b: COVARIANCE, 20, 23))  # the second of which is of three rows
+    shared = fit(mappings(lambda a, b: COVARIANCE, 20, 23))  # the second chunk has three rows
     assert difference(shared, fit(mappings(lambda a, b: COVARIANCE, 20))) < 1e-12
 
 

@@ -1,4 +1,4 @@
-"""A checkpoint belongs to one fit at a time, whatever becomes of its process."""
+"""A checkpoint belongs to one fit at a time, whatever happens to its process."""
 
 import os
 import threading
@@ -69,7 +69,7 @@ def test_what_another_has_put_in_place_is_not_written_over(locks, path, monkeypa
         claim.write(b"ours again")
     assert path.read_bytes() == b"another's"
     path.unlink()
-    claim.write(b"ours again")  # a file that was removed is in nobody's way
+    claim.write(b"ours again")  # if the file was removed, nothing is overwritten
     assert path.read_bytes() == b"ours again"
     claim.release()
 
@@ -136,7 +136,7 @@ def test_a_fit_that_fails_has_no_claim_left(rows, path):
             try:
                 fit(bad, checkpoint=path)
             except ValueError as error:
-                errors.append(error)  # with the traceback, and all that it holds
+                errors.append(error)  # with the traceback, and all objects that it refers to
         assert len(errors) == 2
     fit(rows, checkpoint=path)
     with pytest.raises(ValueError, match="another fit: n_samples") as caught:

@@ -1,4 +1,4 @@
-"""Fits on a cluster of processes: the same bits whoever computes, dies or joins."""
+"""Fits on a cluster of processes: the same bits, whichever workers compute, die or join."""
 
 import os
 import signal
@@ -48,7 +48,7 @@ def model(**options):
 
 
 class At:
-    """Does something after so many iterations."""
+    """A callback that calls `action` after so many iterations."""
 
     def __init__(self, iteration, action):
         self.iteration, self.action, self.count = iteration, action, 0
@@ -67,7 +67,7 @@ class At:
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
-    """Two processes of one thread, with a cache of their own that is empty."""
+    """A cluster of two processes with one thread each, whose cache of compiled code is empty."""
     options = {"threads_per_worker": 1, "dashboard_address": ":0", "silence_logs": 50}
     cache = str(tmp_path_factory.mktemp("cache"))
     with dask.config.set(SETTINGS), warnings.catch_warnings():
@@ -130,7 +130,7 @@ def test_bits_do_not_depend_on_the_number_of_workers_and_threads(n_workers, n_th
 
 
 def nothing_left(client):
-    """Whether workers come to hold and do nothing: a client's last messages arrive after its questions."""
+    """Whether workers become idle and hold no data; they may receive a client's last messages late."""
     late, quiet = time.monotonic() + 20.0, 0
     while quiet < 10 and time.monotonic() < late:
         quiet = 0 if client.who_has() or any(client.processing().values()) else quiet + 1
@@ -139,7 +139,7 @@ def nothing_left(client):
 
 
 def kill(client):
-    """Kill a worker that holds partitions, as the system does."""
+    """Kill a worker that holds partitions, as the operating system may."""
     address = next(iter(client.has_what()))
     [process] = client.run(os.getpid, workers=[address]).values()
     os.kill(process, signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""k-means, and rows that starts begin with, where values are missing or components are known."""
+"""k-means and the rows of starts, with missing values or known components."""
 
 import numpy as np
 import pytest
@@ -27,7 +27,7 @@ def test_rows_without_weight_are_never_chosen(rng, spread):
 
 
 def test_only_k_means_plus_plus_keeps_known_rows_apart():
-    """The row that the first component has may be of the second too, of which two more rows are known."""
+    """The first component takes row 0. Rows 1 and 2 can only be of the second, and row 1 equals row 0."""
     values = np.array([[0.0], [0.0], [5.0], [9.0]])
     plausible = np.array([[1, 1, 0], [0, 1, 0], [0, 1, 0], [0, 0, 1]], dtype=float)
     for spread, expected in ((False, {1, 2}), (True, {2})):
@@ -37,7 +37,7 @@ def test_only_k_means_plus_plus_keeps_known_rows_apart():
 
 
 def test_a_cluster_may_begin_where_another_is():
-    """No row that may be of the second is elsewhere than those of the first."""
+    """All rows are equal, and only two of them may be of the second component."""
     values, plausible = np.ones((6, 2)), np.ones((6, 2))
     values[3:] = 2.0
     plausible[0, 1] = 0.0

@@ -1,4 +1,4 @@
-"""Collections of Dask: what their partitions give together is what their rows in one array give."""
+"""Collections of Dask: results of their partitions are those of all rows in one array."""
 
 import warnings
 
@@ -19,7 +19,7 @@ from fastem.data.cluster.placement import moves
 from fastem.data.cluster.schedulers import FAN_IN, levels
 
 every_family = pytest.mark.parametrize("case", CASES, ids=str)
-SIZES = (30, 1, 0, 57, 32)  # of partitions: short ones and an empty one among them
+SIZES = (30, 1, 0, 57, 32)  # rows of partitions, of which some are short and one is empty
 X = np.random.default_rng(0).normal(size=(120, 3)) + 3.0 * np.arange(2).repeat(60)[::-1, None]
 ROWS = np.random.default_rng(1).permutation(X)
 WEIGHTS = np.random.default_rng(2).integers(0, 4, size=120) / 2.0
@@ -28,7 +28,7 @@ LABELS = np.where(np.arange(120) % 7 == 0, (ROWS.sum(axis=1) > 4.5).astype(int),
 
 @pytest.fixture(autouse=True)
 def _in_turn():
-    """Tasks in this thread: errors and interrupts are heard at once."""
+    """Run tasks in this thread, so that errors and interrupts arrive at once."""
     with dask.config.set(scheduler="synchronous"):
         yield
 
@@ -277,7 +277,7 @@ def test_sums_are_a_tree_that_depends_on_the_number_of_partitions_alone():
     assert [len(level) for level in levels(FAN_IN**2 + 1)] == [FAN_IN + 1, 2, 1]
 
 
-# What is wrong is said, with the place
+# Errors name what is wrong, and where
 
 
 def spoiled(value, row=40, column=1):

@@ -1,6 +1,6 @@
-"""Random combinations of everything that a fit takes, against a reference in extended precision.
+"""Random combinations of all arguments of a fit, compared with a reference in extended precision.
 
-How many, for how long, and one of them by itself: see the options in `conftest.py`.
+Options in `conftest.py` say how many are tried and for how long, or choose one of them.
 """
 
 import time
@@ -23,11 +23,11 @@ pytestmark = [
 ]
 N_ITER = 10
 TOLERANCE = {"float64": 1e-9, "float32": 1e-4}
-ROUNDING = {"float64": 1e-10, "float32": 1e-5}  # of a bound
+ROUNDING = {"float64": 1e-10, "float32": 1e-5}  # of a bound, relative
 
 
 class Outcome(NamedTuple):
-    """A step and the densities after it, whose numbers were rounded to a `unit`, relative to themselves."""
+    """A step and the densities after it; `unit` is the relative rounding error of its numbers."""
 
     bound: float
     mixture: exact.Mixture
@@ -54,7 +54,7 @@ def densities_of(case, mixture):
 
 
 def mixture_of(case, model):
-    """The fitted parameters, as the reference has them."""
+    """The fitted parameters as a mixture of the reference."""
     family, weights = case.variant.family, model.weights_.astype(L)
     if family == "poisson":
         return exact.Mixture(family, weights, model.rates_.astype(L))
@@ -63,11 +63,12 @@ def mixture_of(case, model):
 
 
 def errors(case, found, expected):
-    """How far an outcome is from the expected bound and mixture, and from the densities of its own mixture, by name.
+    """Errors by name: of bound and mixture from the expected ones, and of densities from those of the found mixture.
 
-    Weights and rates are relative to themselves (or a millionth of a count), means to their component's standard
-    deviation, covariances to the two standard deviations that they belong to, probabilities to one, and log-densities,
-    which are sums of a term for each column, to their size and that number. The rounding of the result is left out.
+    Errors of weights and rates are relative to themselves (or a millionth of a count), of means to the standard
+    deviation of their component, of covariances to the product of two standard deviations, of probabilities to one.
+    Bounds and log-densities are sums of one term for each column: errors are relative to their size plus the number of
+    columns. The rounding of the result is left out.
     """
     terms = case.rows.values.shape[1]
     (bound, mixture), after = expected, found.mixture
@@ -89,7 +90,7 @@ def errors(case, found, expected):
 
 
 def off(found, expected, scale, unit):
-    """Largest difference in units of `scale`, less the rounding of what was found."""
+    """Largest difference in units of `scale`, less the rounding of the found values."""
     with np.errstate(invalid="ignore"):
         error = np.maximum(abs(found - expected) - 2 * unit * abs(expected), 0) / scale
     return float(np.max(np.where(found == expected, 0, error)))
@@ -113,13 +114,13 @@ def well_defined(before, after, shares):
 
 @pytest.fixture
 def combinations(request, tmp_path):
-    """Random combinations with what is expected of them, as many and for as long as the options say."""
+    """Random combinations and their expected steps, as many and for as long as the options say."""
     number, seconds, seed = (request.config.getoption(name) for name in ("combinations", "seconds", "seed"))
     return among(seeds(number) if seed is None else [seed], time.monotonic() + seconds, tmp_path)
 
 
 def among(chosen, deadline, folder):
-    """Combinations of these seeds whose expected step is well defined, until a moment."""
+    """Combinations of these seeds whose expected step is well defined, until a deadline."""
     for seed in chosen:
         if time.monotonic() > deadline:
             return
@@ -132,7 +133,7 @@ def among(chosen, deadline, folder):
 
 
 def report(failures, n_tried):
-    """Fail with the first of the failures."""
+    """Fail with the first failures, if there are any."""
     assert n_tried, "no combination was tried whose step is well defined"
     lines = "\n".join(failures[:20])
     assert not failures, f"{len(failures)} of {n_tried} combinations, each to be tried again by --seed:\n{lines}"
@@ -144,7 +145,7 @@ def test_a_step_and_densities_are_those_of_the_reference(combinations):
         n_tried += 1
         try:
             found = errors(case, fitted_outcome(case), expected)
-        except Exception as error:  # is a failure of this combination; the others are tried all the same
+        except Exception as error:  # a failure of this combination; the others are still tried
             failures.append(f"{case}: {error!r}")
             continue
         for name, value in found.items():
@@ -159,13 +160,13 @@ def test_a_step_and_densities_are_those_of_the_reference(combinations):
 
 
 def test_bounds_never_fall_and_are_reached(combinations):
-    """Of every algorithm that promises it. An accelerated fit reports the best bound that it has seen."""
+    """For every algorithm that guarantees it. An accelerated fit reports the best bound that it has seen."""
     failures, n_tried = [], 0
     for case, _ in combinations:
         case = climbing(case)
         try:
             model = case.fitted(N_ITER)
-        except ValueError as error:  # no failure if a component has collapsed, of which incomplete rows say less
+        except ValueError as error:  # a collapsed component is no failure; messages differ for incomplete rows
             collapsed = "ill-defined" in str(error) or "overflow float32" in str(error)
             if not (collapsed or ("density zero" in str(error) and case.variant.seen != "complete")):
                 failures.append(f"{case}: {error!r}")
@@ -178,21 +179,21 @@ def test_bounds_never_fall_and_are_reached(combinations):
         bounds = np.array(model.lower_bounds_)
         slack = ROUNDING[case.variant.dtype] * (1 + abs(bounds[-1]))
         fall = -np.diff(bounds).min(initial=0.0)
-        lost = bounds[-1] - final if case.variant.dtype == "float64" else 0.0  # else by the rounding of attributes
+        lost = bounds[-1] - final if case.variant.dtype == "float64" else 0.0  # attributes in float32 are rounded
         if fall > slack or lost > slack:
             failures.append(f"{case}: falls by {fall:.1e} and ends {lost:.1e} below its last bound")
     report(failures, n_tried)
 
 
 def climbing(case):
-    """The same with more of what algorithms allow, and without what is added to covariances, which may lower bounds."""
+    """The same with random options of its algorithm, and without `reg_covar`, which may lower bounds."""
     rng = np.random.default_rng(case.seed)
     options = case.options
     if "reg_covar" in options:
         options = {**options, "reg_covar": 0.0}
     algorithm = options.get("algorithm")
     large = case.variant.family == "poisson" and np.nanmax(case.rows.values) > 2**17
-    if large:  # bounds between full passes cancel, see docs/decisions/large-counts.md
+    if large:  # bounds between full passes lose their digits, see docs/decisions/large-counts.md
         return case if algorithm is None else replace(case, options={**options, "algorithm": "em"})
     if algorithm == "incremental" or isinstance(algorithm, Stepwise):
         blocks, order = int(rng.choice([1, 2, 3, 7])), str(rng.choice(["cyclic", "random"]))
@@ -203,7 +204,7 @@ def climbing(case):
     return replace(case, options=options, known=replace(case.known, reg_covar=0.0))
 
 
-# The power of the comparison: what is wrong in the reference, by a little, is seen
+# The power of the comparison: small mistakes in the reference are detected
 
 
 def test_a_small_mistake_in_any_term_would_be_seen(tmp_path):
@@ -231,7 +232,7 @@ def of_known(name, change, applies):
 
 
 def first_more(array):
-    """The same, of which the first row is more by a part in ten thousand."""
+    """The array with its first row multiplied by 1.0001."""
     return np.concatenate([array[:1] * L(1.0001), array[1:]])
 
 

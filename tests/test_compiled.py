@@ -1,4 +1,4 @@
-"""Compiled code: the same bits on any number of threads and without compiling."""
+"""Compiled code: the same bits on any number of threads, and the same results in pure Python."""
 
 import importlib.metadata
 import sys
@@ -37,7 +37,7 @@ def test_a_pass_has_the_same_bits_on_one_thread_and_on_several(family, shape, rn
     assert len(slab_bounds(n_rows, source.executor.tile_rows(passes, source.rows, n_components), n_stats)) > 2
 
 
-# Threads. Results are compared by the bits of all that they are.
+# Threads. All bits of results are compared.
 
 LARGE_FITS = """
 import json, warnings
@@ -87,12 +87,12 @@ def in_two_threads():
         twice = list(pool.map(bits, [what for what in WHAT for _ in range(2)]))
     return twice[::2], twice[1::2]
 """
-WHAT = ["full", "diag", "poisson", "rows", "totals"]  # fits of three families, what is said of rows, and sums over them
+WHAT = ["full", "diag", "poisson", "rows", "totals"]  # fits of three families, results for rows, and sums
 
 
 @pytest.fixture(scope="module")
 def by_circumstance():
-    """What is the same as on one thread: on more, in a child forked thereafter, in two threads of Python at once."""
+    """Whether results equal those on one thread: on more, in a child forked later, in two threads of Python at once."""
     return python(
         LARGE_FITS
         + """
@@ -113,7 +113,7 @@ print(json.dumps({
 @pytest.mark.parametrize("what", WHAT)
 @pytest.mark.parametrize("circumstance", ["threads", "fork", "pool"])
 def test_results_are_the_same_to_the_last_bit(by_circumstance, circumstance, what):
-    assert by_circumstance["used"] == [True, True], "one thread runs the slabs in a loop, more of them share them"
+    assert by_circumstance["used"] == [True, True], "one thread runs the slabs in a loop, several threads share them"
     assert by_circumstance[circumstance][what]
 
 
@@ -173,7 +173,7 @@ print(json.dumps(values))
             np.testing.assert_allclose(seen[family][name], value, rtol=1e-10, err_msg=f"{family} {name}")
 
 
-# What a user is told
+# Reports to users
 
 
 def test_the_environment_is_reported():
@@ -212,7 +212,7 @@ def test_warmup_compiles_every_pass_and_reports_it(family, dtype, monkeypatch):
     for n_jobs in (1, 2):
         X = rows_for("poisson", 20_000).astype(dtype)
         model.set_params(n_jobs=n_jobs).fit(X).predict(X)
-    assert [dispatcher.signatures for dispatcher in used] == before, "a fit finds what it needs"
+    assert [dispatcher.signatures for dispatcher in used] == before, "a fit compiles nothing more"
 
 
 def test_warmup_compiles_for_few_columns_too_where_a_family_has_kernels_for_them(monkeypatch):

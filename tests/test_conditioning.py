@@ -1,4 +1,4 @@
-"""Some columns of a mixture: the rules of probability, and agreement with brute force."""
+"""Marginals, conditionals and regression: the rules of probability, and agreement with brute force."""
 
 import numpy as np
 import pandas as pd

@@ -1,4 +1,4 @@
-"""Rules of convergence: what each measures, that units and order change nothing, and when Aitken's ends."""
+"""Rules of convergence: what each measures, invariance to units and order, and when Aitken's rule ends a fit."""
 
 import math
 
@@ -12,7 +12,7 @@ from fastem import GaussianMixture, PoissonMixture
 from fastem.em.convergence import RULES, Iteration, by_aitken
 
 DEATHS = np.repeat(np.arange(10), [162, 267, 271, 185, 111, 61, 27, 8, 3, 1])[:, None]
-MAXIMUM = -1989.945859882964 / len(DEATHS)  # of two Poisson distributions
+MAXIMUM = -1989.945859882964 / len(DEATHS)  # per row, of two Poisson distributions
 
 
 def from_bounds(*bounds):
@@ -58,7 +58,7 @@ def test_parameters_no_longer_move_where_that_is_the_rule(family):
         fitted(model, X, warm_start=True, max_iter=1, tol=0.0)
     for name, value in model_parameters(model).items():
         np.testing.assert_allclose(value, reached[name], rtol=1e-6, atol=1e-5)
-    assert n_iter > fitted(model_at(start), X, tol=1e-6).n_iter_, "the bound is flat before parameters are at rest"
+    assert n_iter > fitted(model_at(start), X, tol=1e-6).n_iter_, "the bound is flat before parameters stop moving"
 
 
 def model_parameters(model):

@@ -1,4 +1,4 @@
-"""Mixtures become scikit-learn's and come from there, with their densities, parameters and names."""
+"""Conversion to and from scikit-learn's mixtures keeps densities, parameters and names."""
 
 import base64
 import pickle
@@ -59,7 +59,7 @@ def assert_same(actual, expected):
     """Attributes and parameters that both classes have are equal, with their types."""
     for name in SHARED:
         tied = name == "covariances_" and expected.covariance_type == "tied"
-        comparable = np.tril if tied else np.asarray  # theirs may lack symmetry by rounding
+        comparable = np.tril if tied else np.asarray  # scikit-learn's may lack symmetry by rounding
         value, wanted = comparable(getattr(actual, name)), comparable(getattr(expected, name))
         np.testing.assert_array_equal(value, wanted, err_msg=name)
         assert value.dtype == wanted.dtype
@@ -135,7 +135,7 @@ def test_what_goes_to_scikit_learn_continues_there(X):
 
 
 def test_a_shared_covariance_that_rounding_has_left_without_its_symmetry(X):
-    """As is the case far from zero, where second moments are subtracted; factors know the lower triangle."""
+    """This occurs far from zero, where scikit-learn subtracts second moments; factors depend on the lower triangle."""
     theirs = Theirs(2, covariance_type="tied", random_state=0).fit(X)
     theirs.covariances_[0, 1] += 1e-6
     ours = from_sklearn(theirs)
@@ -146,7 +146,7 @@ def test_a_shared_covariance_that_rounding_has_left_without_its_symmetry(X):
 
 def test_starts_that_were_never_iterated(X):
     theirs = Theirs(3, max_iter=0, random_state=0, init_params="random_from_data").fit(X)
-    assert theirs.weights_.sum() < 0.1  # of a row each
+    assert theirs.weights_.sum() < 0.1  # one row for each component
     ours = from_sklearn(theirs)
     assert (ours.n_iter_, ours.lower_bound_, ours.stop_reason_) == (0, -np.inf, "max_iter")
     assert_agree(ours, theirs, X, 1e-10)
@@ -155,14 +155,14 @@ def test_starts_that_were_never_iterated(X):
 
 @by_kind
 def test_parameters_set_by_hand(X, kind):
-    """Methods of scikit-learn read weights, means and factors; here covariances are enough."""
+    """scikit-learn's methods read weights, means and factors of precisions; for fastem, covariances suffice."""
     fitted = Theirs(3, covariance_type=kind, random_state=0).fit(X)
     theirs, ours = Theirs(3, covariance_type=kind), Ours(3, covariance_type=kind)
     for name in ("weights_", "means_", "precisions_cholesky_"):
         setattr(theirs, name, getattr(fitted, name))
     for name in ("weights_", "means_", "covariances_"):
         setattr(ours, name, getattr(fitted, name))
-    ours.precisions_ = np.zeros_like(fitted.precisions_)  # of earlier factors
+    ours.precisions_ = np.zeros_like(fitted.precisions_)  # contradicts the covariances, but is not read
     assert_agree(from_sklearn(theirs), fitted, X, 1e-10)
     other = ours.to_sklearn()
     assert_agree(other, fitted, X, 1e-10)
@@ -220,7 +220,7 @@ def test_other_densities_are_refused(groups):
 
 
 class Derived(Theirs):
-    """Might have densities of its own."""
+    """A subclass, which might have other densities."""
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,7 @@ def test_posteriors_come_and_go(kind, prior, X, tmp_path):
     assert vars(back).keys() == vars(theirs).keys()
     for name, value in vars(theirs).items():
         if name.endswith("_") and not callable(value):
-            found = np.reshape(getattr(back, name), np.shape(value))  # theirs has bounds of one number each
+            found = np.reshape(getattr(back, name), np.shape(value))  # scikit-learn's bounds are arrays of one number
             np.testing.assert_allclose(found, value, rtol=1e-12, err_msg=name)
     ours.save(tmp_path / "model.json")
     np.testing.assert_array_equal(fastem.load(tmp_path / "model.json").predict(X), ours.predict(X))

@@ -1,4 +1,4 @@
-"""Volumes, shapes and orientations, and whether covariances have the structure that they should have."""
+"""Volumes, shapes and orientations of covariances, and checks that covariances have a structure."""
 
 import numpy as np
 import pytest

@@ -42,7 +42,7 @@ def test_a_shared_covariance_is_named_as_shared():
 
 
 def test_incomplete_rows_in_a_plane_have_no_shared_covariance():
-    """EM comes near to a singular matrix slowly there, and parts of it, which rows have, lose their digits first."""
+    """EM approaches a singular matrix slowly here, and its blocks for observed columns lose their digits first."""
     for seed in (6, 9, 41, 42):
         rng = np.random.default_rng(seed)
         X = rng.normal(size=(28, 3))
@@ -55,7 +55,7 @@ def test_incomplete_rows_in_a_plane_have_no_shared_covariance():
 
 @pytest.mark.parametrize("covariance_type", ["full", "tied"])
 def test_what_rows_have_in_nearly_singular_covariances_names_them(covariance_type):
-    """The component is the one whose columns are nearest to linearly dependent, in whatever units they are."""
+    """The named component has the columns nearest to linear dependence, whatever their units."""
     family = get_family(f"gaussian-{covariance_type}.incomplete")
     units = np.array([1e-90, 1.0, 1e90])
     covariances = np.stack([np.eye(3), np.eye(3) + (1 - 1e-13) * (np.ones((3, 3)) - np.eye(3))])
@@ -107,7 +107,7 @@ def test_two_equal_rows_are_repeated_rows_too(family):
 
 @pytest.mark.parametrize("family", ["diag", "spherical"])
 def test_a_component_of_one_row_without_reg_covar_is_a_point_to_float64(family):
-    """As in scikit-learn: these families go on with a standard deviation that float64 hardly sees beside the mean."""
+    """As in scikit-learn, these families go on with a standard deviation near the rounding error of the mean."""
     X = np.vstack([rows_for("full", 30), [[1e3, 1e3, 1e3]]])
     means, weights = np.array([X[30], X[:30].mean(axis=0)]), np.array([0.1, 0.9])
     precisions = np.ones((2, 3)) if family == "diag" else np.ones(2)
@@ -161,7 +161,7 @@ def test_a_failed_fit_leaves_the_last_one_usable():
     np.testing.assert_array_equal(model.predict(X), labels)
 
 
-# Densities of zero, and densities that float64 cannot tell from it
+# Densities of zero, and densities that underflow
 
 
 @pytest.mark.parametrize("sign", [1.0, -1.0])
@@ -192,7 +192,7 @@ def test_a_column_without_counts():
 
 @pytest.fixture
 def specialists():
-    """Two components, each with a column in which it never counts."""
+    """Two components, each with a column whose counts are all zero."""
     X = np.array([[2, 0, 4], [3, 0, 6], [2, 3, 0], [4, 5, 0], [4, 3, 0], [3, 0, 0]])
     start = Poisson(np.array([0.5, 0.5]), np.array([[3.0, 0.0, 5.0], [3.0, 4.0, 0.0]]))
     return run(model_at(start), X, 50), X
@@ -235,7 +235,7 @@ def test_what_is_no_count_is_named_with_its_place(value, message):
 
 
 def test_labels_are_the_largest_responsibilities(specialists):
-    """Also of a row to which all that is known is how common the components are."""
+    """Also for a row of density zero, whose responsibilities are the weights."""
     model, X = specialists
     rows = np.vstack([X, [[1, 1, 1]]])
     assert model.weights_[1] > model.weights_[0]
@@ -255,11 +255,11 @@ def test_nan_is_named_also_where_finiteness_is_assumed(rng):
         GaussianMixture(1).fit(X)
 
 
-# Sparse EM, whose bounds and moments are differences
+# Sparse EM, which updates bounds and moments by differences
 
 
 def test_sparse_em_from_points_has_the_bounds_of_em():
-    """The first bound is -1e15 a row, where a difference has no digits that the second has."""
+    """The first bound is about -1e15 per row, so a difference from it has no correct digits of the second."""
     X = rows_for("diag", 400)
     options = {"covariance_type": "diag", "init_params": "random_from_data", "reg_covar": 0.0, "random_state": 0}
     sparse = run(GaussianMixture(2, algorithm=Sparse(threshold=0.0), **options), X, 20)
@@ -270,7 +270,7 @@ def test_sparse_em_from_points_has_the_bounds_of_em():
 
 @pytest.mark.parametrize("width", [1e-6, 1e-8])
 def test_sparse_em_keeps_the_digits_of_a_component_that_narrows(width):
-    """Its second moments about the means of many iterations ago do not tell its variance."""
+    """Second moments about the means of many iterations ago have no correct digits of its variance."""
     X = rows_for("spherical", 400)
     X[:130] = X[0] + width * (X[:130] - X[:130].mean(axis=0))
     options = {"covariance_type": "spherical", "reg_covar": 0.0, "random_state": 0}

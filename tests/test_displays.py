@@ -1,4 +1,4 @@
-"""Displays show what fitted mixtures say: artists are compared with parameters, not with pictures."""
+"""Displays: their artists are compared with the parameters of fitted mixtures, not with pictures."""
 
 import io
 import subprocess
@@ -53,7 +53,7 @@ def wide():
 
 
 def form_of(ellipse, deviations):
-    """The matrix whose ellipse at that many deviations this is."""
+    """The covariance (2, 2) whose ellipse at so many standard deviations this is."""
     across = np.radians(ellipse.angle)
     rotation = np.array([[np.cos(across), -np.sin(across)], [np.sin(across), np.cos(across)]])
     lengths = np.array([ellipse.width, ellipse.height]) / (2 * deviations)
@@ -61,7 +61,7 @@ def form_of(ellipse, deviations):
 
 
 def picture_of(figure):
-    """As bytes."""
+    """Bytes of a figure as PNG."""
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=50)
     return picture.getvalue()
@@ -234,7 +234,7 @@ def test_means_on_a_line_have_one_discriminant_direction_and_one_of_variance():
     correlation = covariance / np.outer(deviations, deviations)
 
     def variance(direction):
-        """Of a combination of standardised columns whose coefficients have length 1."""
+        """Variance of a combination of standardised columns with coefficients of length 1."""
         return direction @ correlation @ direction / (direction @ direction)
 
     found, first = axes[:, 1] * deviations, correlation @ (axes[:, 0] * deviations)
@@ -310,7 +310,7 @@ def test_rows_have_the_colour_of_their_uncertainty(measure):
     if measure == "entropy":
         expected = -(shares * np.log(shares)).sum(axis=1) / np.log(3)
     np.testing.assert_allclose(display.points_.get_array(), expected, atol=1e-9)
-    assert (np.diff(display.points_.get_array()) >= 0).all(), "the least certain are on top"
+    assert (np.diff(display.points_.get_array()) >= 0).all(), "the least certain are drawn last"
     assert display.colorbar_ is not None
 
 

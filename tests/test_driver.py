@@ -1,4 +1,4 @@
-"""The loop: what it records, why it stops, what it tells callbacks, and what an interrupted fit leaves behind."""
+"""The loop: its records, its reasons to stop, its callbacks, and the state after an interrupted fit."""
 
 import itertools
 import math
@@ -37,7 +37,7 @@ def X():
 
 
 class AtEnd:
-    """A callback that acts once, at the end of some iteration of some restart (both from 1)."""
+    """A callback that acts once, at the end of an iteration of a restart (both counted from 1)."""
 
     def __init__(self, act, iteration, restart=1):
         self.act, self.iteration, self.restart = act, iteration, restart
@@ -184,7 +184,7 @@ def iteration_scores(monitor, name="score"):
 
 
 class Recorder(AtBegin):
-    """Scores of the estimators that a callback is handed, under the weights that it is handed."""
+    """A callback that scores the estimators that it receives, with the weights that it receives."""
 
     def __init__(self):
         self.scores = []
@@ -312,7 +312,7 @@ def test_an_error_in_a_callback_is_passed_on_as_it_is(model, X):
 
 
 def test_only_the_best_restart_decides_on_the_warning(X):
-    """A restart that was cut short but is not the best is nobody's concern."""
+    """A restart that was stopped early, but is not the best, causes no warning."""
     model = GaussianMixture(2, init_params="random", random_state=0, n_init=2, tol=1e-4, max_iter=500)
     with warnings.catch_warnings(record=True) as caught:
         model.set_callbacks(AtEnd(stop, iteration=1, restart=2)).fit(X)

@@ -1,4 +1,4 @@
-"""scikit-learn's checks of the conventions that every estimator keeps."""
+"""scikit-learn's checks of the conventions of estimators."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from fastem import BayesianGaussianMixture, GaussianMixture, PoissonMixture
 
 
 class QuasiPoissonMixture(PoissonMixture):
-    """PoissonMixture that takes any positive number for a count: the checks know no data of counts."""
+    """PoissonMixture that accepts any non-negative number, because these checks use data that are no counts."""
 
     def _family(self):
         return super()._family()._replace(in_domain=lambda values: values >= 0, domain="non-negative numbers")
@@ -24,7 +24,7 @@ class NamedMixture(GaussianMixture):
         self.name = name
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # of checks whose data are noise
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")  # some checks fit noise
 @parametrize_with_checks(
     [
         GaussianMixture(),
@@ -43,7 +43,7 @@ enforce_tags = estimator_checks._enforce_estimator_tags_X
 
 
 def as_counts(estimator, X, **options):
-    """What the checks make data go through, so that they are what the estimator's tags ask for."""
+    """The checks' own adaptation of data to the estimator's tags, followed by rounding to counts."""
     X = enforce_tags(estimator, X, **options)
     return np.rint(X) if isinstance(X, np.ndarray) and X.dtype.kind == "f" else X
 

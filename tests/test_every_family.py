@@ -1,4 +1,4 @@
-"""Every family with every feature: what it gives is what a naive reference gives, or it is refused by name."""
+"""Every family with every feature: results agree with a naive reference, or an error refuses the feature by name."""
 
 import pickle
 
@@ -21,14 +21,14 @@ N_ROWS = 120
 
 
 def problem_of(case, n_rows=N_ROWS, n_features=3):
-    """Rows and a start."""
+    """Rows, and a naive mixture as the start."""
     X = case.rows(n_rows, n_features)
     order = np.argsort(X.sum(axis=1), kind="stable")
     return X, case.start(X, X[order[[n_rows // 5, -n_rows // 5]]])
 
 
 def em(X, start, n_iter, weights=None, allowed=None):
-    """The naive mixture after some iterations; only components that are `allowed` (n, K) take a row."""
+    """The naive mixture after some iterations; `allowed` (n, K) multiplies the densities."""
     weights = np.ones(len(X)) if weights is None else weights
     for _ in range(n_iter):
         joint = np.exp(log_joint(X, start)) if allowed is None else np.exp(log_joint(X, start)) * allowed
@@ -37,20 +37,20 @@ def em(X, start, n_iter, weights=None, allowed=None):
 
 
 def largest(values):
-    """The largest size of finite numbers."""
+    """The largest absolute value of finite numbers."""
     values = np.asarray(values)
     return np.abs(values[np.isfinite(values)]).max()
 
 
 def assert_fitted(model, expected, tolerance=1e-9):
-    """Fitted attributes are those of a naive mixture."""
+    """Check that fitted attributes are those of a naive mixture."""
     for name, value in expected.fitted.items():
         atol = tolerance * largest(value)
         np.testing.assert_allclose(getattr(model, name), value, rtol=0, atol=atol, err_msg=name)
 
 
 def assert_same(model, other, tolerance=0.0):
-    """All fitted parameters agree."""
+    """Check that all fitted parameters agree."""
     for parameter in model._family().parameters:
         name = f"{parameter.name}_"
         first, second = getattr(model, name), getattr(other, name)
@@ -59,7 +59,7 @@ def assert_same(model, other, tolerance=0.0):
 
 
 def assert_refused(case, feature, attempt):
-    """The error names the family and the feature."""
+    """Check that an error names the class and the feature."""
     with pytest.raises(
         ValueError, match=rf"{case.kind.__name__}.*{feature.partition('=')[0]}|{feature}.*{case.kind.__name__}"
     ):

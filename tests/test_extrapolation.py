@@ -1,4 +1,4 @@
-"""Extrapolation of vectors by itself: what its formulas say on linear maps, where all is known."""
+"""Extrapolation of vectors: its formulas on linear maps, whose fixed points are known."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ def linear_map(rng, n, largest=0.95):
 
 
 def iterate(method, step, point, n_steps):
-    """Where a method comes in so many evaluations, all its proposals taken."""
+    """The last image after so many evaluations, if all proposals of a method are accepted."""
     for _ in range(n_steps):
         image = step(point)
         proposal = method.propose(point, image)
@@ -24,7 +24,7 @@ def iterate(method, step, point, n_steps):
 
 
 def test_squarem_is_exact_where_one_eigenvalue_is_left(rng):
-    """Along one direction x - x* shrinks by a factor: -|r| / |v| is then the step to the fixed point itself."""
+    """Along one direction x - x* shrinks by a constant factor: the step of length |r| / |v| ends at the fixed point."""
     fixed, direction = rng.normal(size=3), rng.normal(size=3)
     method, points = Squarem(), [fixed + 0.6**n * direction for n in range(3)]
     assert method.propose(points[0], points[1]) is None
@@ -48,7 +48,7 @@ def test_squarem_steps_no_farther_than_its_longest_step_which_grows_and_shrinks(
 
 @pytest.mark.parametrize("points", [[0.0, 1.0, 2.0], [0.0, 1.0, 0.0], [3.0, 3.0, 3.0]], ids=str)
 def test_squarem_proposes_nothing_where_steps_do_not_shrink_or_turn_back(points):
-    """No factor follows from equal steps, and from a step back one below that of EM."""
+    """Equal steps give no finite length, and a step back gives a length below that of an EM step."""
     method, (first, second, third) = Squarem(), (np.array([point]) for point in points)
     assert method.propose(first, second) is None
     assert method.propose(second, third) is None

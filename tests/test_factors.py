@@ -1,4 +1,4 @@
-"""Factors of covariances and logarithms in a written order: right to rounding, whatever the size."""
+"""Factors of covariances and logarithms with a fixed order of operations: accurate to rounding, whatever the size."""
 
 import numpy as np
 import pytest
@@ -43,7 +43,7 @@ def test_a_covariance_that_is_none_names_its_component(bad):
     with pytest.raises(ComponentError) as caught:
         inverse_factors(matrices)
     assert caught.value.component == 2
-    with pytest.raises(ComponentError) as caught:  # patterns before components
+    with pytest.raises(ComponentError) as caught:  # a leading axis of patterns
         inverse_factors(np.stack([np.tile(np.eye(2), (3, 1, 1)), [np.eye(2), bad, np.eye(2)]]))
     assert caught.value.component == 1
 

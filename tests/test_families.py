@@ -1,4 +1,4 @@
-"""What schemes that keep statistics ask of a family."""
+"""Functions of families for schemes that keep statistics."""
 
 import math
 from decimal import Decimal
@@ -20,7 +20,7 @@ N_COMPONENTS = 3
 
 
 def posed(name, rng):
-    """A problem of the family, parameters somewhere, and means to take statistics about."""
+    """A problem of the family, a mixture after one iteration, and other means for statistics."""
     family = get_family(name if name == "poisson" else f"gaussian-{name}")
     X = rows_for(name, 400)
     problem = Problem(family, ArraySource(X), Prior())
@@ -83,7 +83,7 @@ def test_unpacking_is_the_inverse_of_packing(name, rng):
 @pytest.mark.parametrize("name", ["full", "tied"])
 def test_matrices_of_two_hundred_features(name, rng):
     X = rows_for(name, 320, 200)
-    covariances = 30 * np.var(X) * np.cov(rng.normal(size=(200, 600)))  # so wide that rows have many components
+    covariances = 30 * np.var(X) * np.cov(rng.normal(size=(200, 600)))  # so wide that components overlap
     start = Gaussian(
         name, np.full(3, 1 / 3), X[:3], covariances if name == "tied" else covariances * np.ones((3, 1, 1))
     )
@@ -108,7 +108,7 @@ def test_two_hundred_features_and_three_hundred_components(name, rng):
         )
     density = logsumexp(joint, axis=1)
     resp = np.exp(joint - density[:, None])
-    assert np.exp(-xlogy(resp, resp).sum(axis=1)).mean() > 2  # components a row
+    assert np.exp(-xlogy(resp, resp).sum(axis=1)).mean() > 2  # effective number of components of a row
     model = run(model_at(start, **({"reg_covar": 1.0} if name == "diag" else {})), X, 1)
     assert model.lower_bound_ == pytest.approx(density.mean() - np.log(300), rel=1e-12)
     totals = resp.sum(axis=0)
@@ -148,7 +148,7 @@ def test_free_parameters_are_those_of_the_means_and_of_symmetric_covariances(nam
 
 
 def test_the_largest_probability_of_a_count_is_exact():
-    """What components of large counts share: log p(x | x), with Stirling's series and below it."""
+    """The term log p(x | x) that components of large counts share, below and within the range of Stirling's series."""
     counts = np.array([*range(1, 60), 1000, 5000])[:, None]
     exact = [float(x * Decimal(x).ln() - x - Decimal(math.factorial(x)).ln()) for x in counts[:, 0].tolist()]
     for name in ("poisson.deviance", "poisson.cells.deviance"):

@@ -1,4 +1,4 @@
-"""Whichever call of the system fails while a file is written: the old file or the new one is there, whole."""
+"""Whichever system call fails while a file is written, the complete old file or the complete new one remains."""
 
 import os
 import warnings
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.fixture(params=["old", "new"])
 def old(request):
-    """What is there before: a file that nobody else may read, or nothing."""
+    """Whether a file that nobody else may read exists before."""
     return request.param == "old"
 
 
@@ -45,7 +45,7 @@ def faults_of(run, *, all_errors=True):
 
 
 def error_of(action, faults):
-    """The error that an action ends with, if it does."""
+    """The OSError that an action raises, or None."""
     try:
         with injected(faults):
             action()
@@ -90,7 +90,7 @@ def test_files_are_all_old_or_all_new(n_files, old, tmp_path):
         else:
             assert (error.errno, error.filename in map(str, paths)) == (faults.error, True)
             assert held(paths) in (before, new)
-            assert held(paths) == before or faults.failed in ("open", "fsync"), "the folder's, when all is in place"
+            assert held(paths) == before or faults.failed in ("open", "fsync"), "only after all files were replaced"
         assert faults.failed == "unlink" or not temporaries(tmp_path, *names)
         remove_temporaries(tmp_path)
         if old:

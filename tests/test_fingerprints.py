@@ -1,4 +1,4 @@
-"""Data that have changed in whatever way are not taken for what they were."""
+"""Changed data have another fingerprint, whatever the change."""
 
 import numpy as np
 import pytest
@@ -116,7 +116,7 @@ def test_a_fit_of_rows_in_another_order_than_their_labels_is_not_resumed(tmp_pat
 
 
 class Changing:
-    """A source that yields chunks once, and others from the second reading on."""
+    """A source that yields other chunks from the second reading on."""
 
     def __init__(self, *readings):
         self.readings = list(readings)

@@ -1,4 +1,4 @@
-"""A fitted model's state is its fitted attributes: what contradicts them is refused, what fails changes nothing."""
+"""The state of a fitted model is its attributes: contradictions are refused, and failed calls change nothing."""
 
 import copy
 import json
@@ -165,7 +165,7 @@ class ScoresFromTheStart:
         self.scores = []
 
     def on_fit_task_begin(self, estimator, context, *, X=None, fitted_estimator=None):
-        """Score what a task begins or ends with."""
+        """Score the mixture that a task begins or ends with."""
         if fitted_estimator is not None:
             self.scores.append(fitted_estimator.score(X))
 
@@ -208,12 +208,12 @@ def test_a_stream_of_the_wrong_shape_is_refused():
 
 
 def state(model):
-    """All that a model holds, by name, as bytes that compare."""
+    """All attributes of a model by name, as bytes to compare."""
     return {name: pickle.dumps(value) for name, value in vars(model).items()}
 
 
 def failing_fits():
-    """Calls that fail, and what they say."""
+    """Calls that fail, and patterns of their messages."""
     frame = pytest.importorskip("pandas").DataFrame(X[:, :1], columns=["other"])
     return [
         (lambda model: model.fit(X[:1, :1]), "minimum of 2"),

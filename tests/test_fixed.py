@@ -1,4 +1,4 @@
-"""Parameters that are fixed stay; the others are those of greatest likelihood."""
+"""Fixed parameters stay; the others maximise the likelihood."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def cases():
 
 
 def kept(fixed):
-    """Names, and which components."""
+    """Names of fixed parameters, with masks of the components that keep them."""
     if isinstance(fixed, dict):
         return {name: np.asarray(which) for name, which in fixed.items()}
     return dict.fromkeys([fixed] if isinstance(fixed, str) else fixed, np.ones(K, bool))
@@ -69,7 +69,7 @@ def test_what_is_fixed_stays(family, fixed, options):
 
 @pytest.mark.parametrize(("family", "fixed"), list(cases()), ids=str)
 def test_no_neighbour_is_better(family, fixed, rng):
-    """At the end of a fit, no small change of what is free raises the likelihood: each kind by itself, and all."""
+    """At the end of a fit, no small change of free parameters raises the likelihood: of one kind or of all."""
     X, start = problem_of(family)
     model = model_at(start, fixed=fixed, tol=1e-13, max_iter=5000).fit(X)
     best = parameters_of(family, model)
@@ -83,7 +83,7 @@ def test_no_neighbour_is_better(family, fixed, rng):
     if kept(fixed).keys() == set(names_of(family)) and all(which.all() for which in kept(fixed).values()):
         assert movement(start, best) < 1e-12
     else:
-        assert n_tried >= 40, "of what is free, a change is a change"
+        assert n_tried >= 40, "neighbours differ if anything is free"
 
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)

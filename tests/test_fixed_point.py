@@ -1,4 +1,4 @@
-"""EM that is no mixture, through the loop that runs mixtures: classics with known answers."""
+"""EM for models other than mixtures, with the loop of mixtures: classic problems with known answers."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ by_method = pytest.mark.parametrize("acceleration", METHODS)
 
 
 def linkage_step(t):
-    """Dempster, Laird and Rubin (1977): 125 animals are split, unseen, into classes of probabilities 1/2 and t/4."""
+    """Dempster, Laird and Rubin (1977): 125 animals are of two unobserved classes of probabilities 1/2 and t/4."""
     split = 125 * t / (2 + t)
     return (split + 34) / (split + 34 + 18 + 20)
 
@@ -39,7 +39,7 @@ def blood_log_likelihood(p):
 
 
 def motors():
-    """Regression of log life on inverse temperature, tests that ended before the motor did being censored."""
+    """Regression of log life on inverse temperature; tests that ended before the motor failed are censored."""
     temperature, hours, failed = np.loadtxt(DATA / "motors.csv", delimiter=",", skiprows=1, unpack=True)
     design = np.column_stack([np.ones(len(hours)), 1000 / (temperature + 273.2)])
     y, censored = np.log10(hours), failed == 0

@@ -40,7 +40,7 @@ def at(means, deviations, **options):
     ],
 )
 def test_float32_rows_are_what_they_are_to_parameters_of_float64(value, means, deviations):
-    """Wherever they stand: rows of whole vectors and of the remainder."""
+    """All rows are equal, both in whole vectors and in the remainder."""
     model, X = at(means, deviations), np.full((N_ROWS, 1), np.float32(value))
     wide = X.astype(np.float64)
     expected = model.score_samples(wide)
@@ -101,7 +101,7 @@ def test_the_unit_of_weights_does_not_matter(dtype, weight, chunked):
 
 
 def log_probability(x, rate):
-    """In extended precision; x log(x / rate) by log1p, and Stirling's series."""
+    """Log-probabilities in extended precision, by log1p and Stirling's series."""
     x, rate = x.astype(np.longdouble), np.asarray(rate, dtype=np.longdouble)
     deviance = -x * np.log1p((rate - x) / x) + (rate - x)
     delta = 1 / (12 * x) - 1 / (360 * x**3)
@@ -124,7 +124,7 @@ def test_float32_counts_have_the_probabilities_of_their_values(rate):
 @pytest.mark.parametrize("rate", [1e8, 1e12, 1e15])
 @pytest.mark.parametrize("missing", [False, True])
 def test_large_counts_do_not_cancel(rate, missing):
-    """Two components six standard deviations apart: bounds, densities and shares, of arrays and sources."""
+    """Two components six standard deviations apart: bounds, densities and responsibilities, of arrays and sources."""
     rng = np.random.default_rng(0)
     rates = np.array([rate, rate + 6 * np.sqrt(rate)])
     X = rng.poisson(rates[rng.integers(2, size=300)])[:, None].astype(float)

@@ -1,4 +1,4 @@
-"""Parameters that anybody may have set are checked before compiled code sees them; honest ones are never refused."""
+"""Parameters that users may have set are checked before compiled code reads them; valid ones are never refused."""
 
 import functools
 import itertools
@@ -33,7 +33,7 @@ def with_entry(array, place, value):
 
 
 def refused(model, message):
-    """Every method refuses the model with the same words."""
+    """Check that every method refuses the model with the same message."""
     calls = (
         lambda: model.score(X),
         lambda: model.predict(X),
@@ -125,7 +125,7 @@ def test_what_is_remembered_of_parameters_cannot_be_written_to(covariance_type):
     for array in (model._fitted().weights, *model._fitted().described.values()):
         assert not array.flags.writeable
     for array in (model._fitted().about(origin).weights, *model._fitted().about(origin).params):
-        array[...] = np.nan  # a fit may
+        array[...] = np.nan  # these are copies
     np.testing.assert_array_equal(model.score_samples(X), before)
     np.testing.assert_array_equal(mixture.params.means + origin, model.means_)
 
@@ -158,7 +158,7 @@ def test_parameters_in_read_only_memory_or_of_other_types_are_taken():
 
 def test_only_a_start_may_leave_rows_unassigned():
     start, model = fitted(init_params="random_from_data", max_iter=0), fitted()
-    assert 0.0 < start.weights_.sum() < 1.0  # as scikit-learn's
+    assert 0.0 < start.weights_.sum() < 1.0  # as in scikit-learn
     assert np.isfinite(start.score(X))
     assert start.marginal([0]).weights_.sum() == pytest.approx(1.0)
     assert start.conditional({0: 1.0}).weights_.sum() == pytest.approx(1.0)
@@ -167,11 +167,11 @@ def test_only_a_start_may_leave_rows_unassigned():
         model.score(X)
 
 
-# Honest parameters, however ill-conditioned
+# Valid parameters, however ill-conditioned
 
 
 def covariance(rng):
-    """Of 1 to 40 features, of condition up to 1e16, in units that differ by up to 1e16."""
+    """A covariance of 1 to 40 features, with condition numbers up to 1e16 and units that differ by up to 1e16."""
     d = int(rng.choice([1, 2, 3, 5, 8, 16, 40]))
     axes = np.linalg.qr(rng.normal(size=(d, d)))[0]
     condition, spread = 10.0 ** -rng.uniform(0, 16), rng.uniform(size=d)

@@ -1,4 +1,4 @@
-"""Threads that share the slabs of a pass: each slab is done once, whoever fails or is interrupted."""
+"""Threads that share the slabs of a pass: each slab is done once, and failures and interrupts stop all threads."""
 
 import os
 import signal

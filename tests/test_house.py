@@ -1,4 +1,4 @@
-"""The order of the rooms: who may import whom, who may warn, and that what is public is documented."""
+"""The structure of the package: which modules import, warn and print, and that public objects are documented."""
 
 import ast
 import doctest
@@ -71,7 +71,7 @@ MODULES_WITH_EXAMPLES = (
     "fastem.warmup",
     *(f"fastem.mixtures.{face.module}" for face in FACES.values()),
 )
-# By name, when a file is read: it says which class its model is of.
+# Imports by name when a file is read, because the file names the class of its model.
 LATE_IMPORTS = {"fastem.persistence.models": ["fastem"], "fastem.system.records": ["fastem"]}
 ESTIMATORS = tuple(getattr(fastem, name) for name in FACES)
 
@@ -85,7 +85,7 @@ TREES = {name_of(path): ast.parse(path.read_text(), str(path)) for path in sorte
 
 
 def room_of(module):
-    """Package or module right below fastem, or fastem itself: its public names."""
+    """Package or module directly below fastem; fastem itself for the module of its public names."""
     parts = module.split(".")
     return parts[1] if len(parts) > 1 else parts[0]
 
@@ -142,7 +142,7 @@ def test_modules_of_a_folder_do_not_import_in_circles(room):
         if room_of(module) == room
     }
     package = edges.pop(f"fastem.{room}")
-    assert not any(f"fastem.{room}" in below for below in edges.values()), "nor from their folder's face"
+    assert not any(f"fastem.{room}" in below for below in edges.values()), "no module imports its own folder"
     while edges:
         leaves = {module for module, below in edges.items() if not (below & edges.keys())}
         assert leaves, f"{sorted(edges)} import in circles"
@@ -151,7 +151,7 @@ def test_modules_of_a_folder_do_not_import_in_circles(room):
 
 
 def test_only_the_jit_module_chooses_how_numba_compiles():
-    """Five modules of kernels teach numba vectors."""
+    """Six modules of kernels extend numba, most of them by vectors."""
     users = {
         module for module in TREES if any(name.split(".")[0] in ("numba", "llvmlite") for name in imports_of(module))
     }
@@ -190,7 +190,7 @@ def test_only_the_driver_and_the_command_line_print():
 
 
 def public_objects(module):
-    """What the module says is public, or all functions and classes that it defines under a public name."""
+    """Objects in `__all__`, or all functions and classes that the module defines under a public name."""
     names = getattr(module, "__all__", None) or [
         name
         for name, value in vars(module).items()
@@ -210,7 +210,7 @@ def test_what_is_public_is_documented(module):
 
 
 SHAPES = {
-    "X": "X : array-like of shape (n_samples, n_features",  # or fewer
+    "X": "X : array-like of shape (n_samples, n_features",  # or fewer columns
     "sample_weight": "sample_weight : array-like of shape (n_samples,), default=None",
 }
 RESULTS = {
@@ -223,7 +223,7 @@ RESULTS = {
 
 
 def described_in(function):
-    """Parameters that the section on them has an entry for: `a, b : what they are`."""
+    """Names of parameters with an entry `a, b : type` in the section on parameters."""
     section = inspect.getdoc(function).partition("\nParameters\n----------\n")[2].partition("\n\n")[0]
     entries = [line for line in section.split("\n") if not line.startswith(" ") and " : " in line]
     return {name.lstrip("*") for entry in entries for name in entry.partition(" : ")[0].split(", ")}

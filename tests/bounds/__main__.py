@@ -1,4 +1,4 @@
-"""Whether kernels read and write within their arrays: a build of them that checks, and memory with nothing beside it.
+"""Check that kernels read and write within their arrays, by checks in compiled code and by protected memory.
 
     python tests/bounds                     # a few cases: what the tests run
     python tests/bounds --all               # an hour of a core
@@ -8,12 +8,12 @@ There are these targets, each run in a process of its own:
 
 64, 32  registers of so many bytes, with checks of each access (`instrumented.py`)
 16      the same, on a processor without multiply-adds
-guard   what is installed, without checks; the workspaces, too, lie beside protected pages (`memory.py`)
+guard   the installed kernels, without checks; workspaces lie beside protected pages as well (`memory.py`)
 
-Random cases (`cases.py`) have their arrays beside protected pages in all of them. The line printed for each target
-counts fits, calls, refused fits and violations; the exit status is 1 if there was any violation. What a process was
-trying when it was killed is printed too. `tests/test_bounds.py` runs a few cases, and plants violations to see them
-found.
+In all targets, arrays of the random cases (`cases.py`) lie beside protected pages. The line printed for each target
+counts fits, calls, refused fits and violations; the exit status is 1 if there was any violation. If a process was
+killed, the case that it tried last is printed too. `tests/test_bounds.py` runs a few cases, and plants violations that
+must be detected.
 """
 
 import argparse
@@ -26,7 +26,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TARGETS = ("64", "32", "16", "guard")
-MOST_VIOLATIONS, MOST_REFUSED = 20, 20  # before a target is given up
+MOST_VIOLATIONS, MOST_REFUSED = 20, 20  # above these, a target is given up
 
 
 def work(target, options):
@@ -72,16 +72,16 @@ def work(target, options):
 
 
 def _tell(what):
-    """Where the reader finds it if the process is killed."""
+    """Write to stderr at once, so that it can be read if the process is killed."""
     sys.stderr.write(what + "\n")
     sys.stderr.flush()
 
 
 def environment(target):
-    """Variables of a target's process."""
+    """Environment variables of a target's process."""
     variables = {"NUMBA_NUM_THREADS": "2", "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
     if target != "guard":
-        # half the time to compile; what is accessed is the same
+        # takes half the time to compile, with the same accesses
         variables |= {"NUMBA_OPT": "0", "FASTEM_VECTOR_BYTES": target}
     if target == "16":
         variables |= {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": ""}

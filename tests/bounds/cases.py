@@ -14,13 +14,13 @@ FAMILIES = ("full", "tied", "diag", "spherical", "poisson", "t-full", "t-tied", 
 FEATURES = [1, 2, 3, 4, 5, 6, 7, 8, 9, 11, 12, 13, 15, 16, 17, 20, 23, 24, 25, 31, 32, 33, 40]
 COMPONENTS = [1, 2, 3, 4, 5, 7, 8, 9, 17, 40]
 ROWS = [1, 2, 7, 8, 9, 31, 32, 33, 63, 64, 65, 127, 129, 191, 193, 257, 383, 385, 1000, 3073, 6145, 12289]
-MOST_WORK = {False: 4e6, True: 4e5}  # rows times components times features squared, where rows are incomplete or not
+MOST_WORK = {False: 4e6, True: 4e5}  # rows times components times features squared, by whether rows are incomplete
 CALLS = ("predict", "predict_proba", "score_samples", "score", "bic", "icl")
 FREE = ("weights", "source", "prior", "incremental", "stepwise", "squarem", "anderson")  # these compile nothing new
 
 
 class Setup(NamedTuple):
-    """What decides which passes are compiled."""
+    """The settings that decide which passes are compiled."""
 
     family: str
     order: str = "C"
@@ -32,7 +32,7 @@ class Setup(NamedTuple):
 
 
 def setups(families: Sequence[str] = FAMILIES) -> Iterator[Setup]:
-    """All of them: each feature with each family, orders and types in turn."""
+    """All setups: each feature with each family, and orders and types in turn."""
     kinds = [(order, dtype) for dtype in (np.float64, np.float32) for order in "CFA"]
     for shift, family in enumerate(families):
         for order, dtype in kinds:
@@ -50,7 +50,7 @@ def setups(families: Sequence[str] = FAMILIES) -> Iterator[Setup]:
 
 
 def few_setups(*, most: bool) -> list[Setup]:
-    """So few that they are compiled in half a minute, or in a quarter."""
+    """A few setups, which compile in half a minute, or in a quarter without `most`."""
     if not most:
         return [Setup("tied", "C", np.float32), Setup("diag", "F", np.float64, ("background",))]
     return [
@@ -63,7 +63,7 @@ def few_setups(*, most: bool) -> list[Setup]:
 
 
 class Outcome(NamedTuple):
-    """What became of a fit and the calls that followed."""
+    """Numbers of fits and calls that succeeded, and the message of a refused fit."""
 
     fits: int
     calls: int
@@ -71,7 +71,7 @@ class Outcome(NamedTuple):
 
 
 def attempt(setup: Setup, rng: np.random.Generator, describe) -> Outcome:
-    """Fit a random model of a kind and call its methods; `describe` is told what is tried."""
+    """Fit a random model of a kind and call its methods; `describe` gets a description of it first."""
     d, n_components, n = shape = _shape(setup, rng)
     features = {*setup.features, *(name for name in FREE if rng.random() < 0.25)}
     X = _values(setup, shape, rng)
@@ -97,7 +97,7 @@ def attempt(setup: Setup, rng: np.random.Generator, describe) -> Outcome:
             try:
                 getattr(fitted, name)(data, **known)
                 calls += 1
-            except (TypeError, ValueError):  # some take no errors, some no source
+            except (TypeError, ValueError):  # some methods take no noise, some no source
                 pass
     return Outcome(1, calls)
 
@@ -130,7 +130,7 @@ def _values(setup: Setup, shape: tuple[int, int, int], rng: np.random.Generator)
 
 
 def _options(setup: Setup, features: set[str], shape: tuple[int, int, int], rng: np.random.Generator):
-    """Of the estimator, of `fit` alone, and of all its methods."""
+    """Arguments of the constructor, of `fit` alone, and of all methods."""
     d, n_components, n = shape
     options: dict[str, Any] = {
         "max_iter": int(rng.integers(1, 4)),
@@ -150,7 +150,7 @@ def _options(setup: Setup, features: set[str], shape: tuple[int, int, int], rng:
     if "background" in features:
         options["background"] = True
     for name in ("anderson", "squarem", "stepwise", "incremental", "hard", "stochastic", "sparse"):
-        if name in features:  # the last of them
+        if name in features:  # the last of them is used
             which = "acceleration" if name in ("anderson", "squarem") else "algorithm"
             chosen = {which: Stepwise(batch_size=50) if name == "stepwise" else name}
     options |= chosen
@@ -171,7 +171,7 @@ def _options(setup: Setup, features: set[str], shape: tuple[int, int, int], rng:
 
 
 def _labels(n: int, n_components: int, rng: np.random.Generator, *, background: bool) -> np.ndarray:
-    """Of some rows, or plausibilities of all."""
+    """Labels (n,) of some rows, or plausibilities (n, K) of all."""
     if rng.random() < 0.5:
         plausible = rng.uniform(0.0, 1.0, size=(n, n_components + background))
         return np.where(rng.random(plausible.shape) < 0.2, 0.0, plausible) + 0.01 * (np.arange(n)[:, None] % 2 == 0)

@@ -1,9 +1,9 @@
 """Kernels that check each access to an array before they make it, for tests alone.
 
-`install` changes how vectors are lowered, so that every load and store of a vector asks whether all its lanes are in
-the array, in the row that it begins in. One that is not is counted and goes to a place of its own: nothing is
-corrupted, and the process lives to tell. `NUMBA_BOUNDSCHECK=1` does the same for scalars, by an IndexError. Call it
-in a process of its own before anything of `fastem` that compiles is imported; what it compiles is not cached.
+`install` changes how vectors are lowered, so that every load and store of a vector checks whether all its lanes are in
+the array, in the row in which it begins. An access outside is counted and redirected to a spare buffer: nothing is
+corrupted, and the process goes on. `NUMBA_BOUNDSCHECK=1` checks scalars, and raises an IndexError. Call `install` in a
+process of its own before any module of `fastem` that compiles is imported; compiled code is not cached.
 """
 
 import ctypes
@@ -24,19 +24,19 @@ _sites: list[str] = []
 
 
 def violations():
-    """Accesses out of bounds until now, and where in the source the last was lowered; the count starts anew."""
+    """Number of accesses out of bounds since the last call, and the place in the source of the last of them."""
     number, site = _tally
     _tally[0] = 0
     return number, _sites[site] if number else ""
 
 
 def n_checks():
-    """Number of places in compiled code that check."""
+    """Number of checks in compiled code."""
     return len(_sites)
 
 
 def install():
-    """Write vectors with checks."""
+    """Let kernels load and store vectors with checks."""
     jit.CheckedCache = _no_cache
     _mark_pointers()
     _check_marked()
@@ -47,7 +47,7 @@ def _no_cache(function):
 
 
 def _mark_pointers():
-    """Pointers remember the array and the indices that they were made of."""
+    """Let pointers remember the array and the indices that they were made from."""
     plain = vectors.pointer_to
 
     def pointer_to(context, builder, kinds, values):
@@ -61,7 +61,7 @@ def _mark_pointers():
         return pointer
 
     vectors.pointer_to = pointer_to
-    from fastem.kernels import blocks, shuffles  # which take it by name
+    from fastem.kernels import blocks, shuffles  # which import it by name
 
     assert blocks.pointer_to is shuffles.pointer_to is pointer_to
     source = blocks._Block._source
@@ -79,7 +79,7 @@ def _mark_pointers():
 
 
 def _check_marked():
-    """What is loaded from a marked pointer, or stored to it, is checked first."""
+    """Check loads from marked pointers, and stores to them."""
     bitcast, load, store = ir.IRBuilder.bitcast, ir.IRBuilder.load, ir.IRBuilder.store
 
     def marked_bitcast(self, value, kind, name=""):
@@ -98,7 +98,7 @@ def _check_marked():
 
 
 def _checked(builder, pointer):
-    """The pointer, or one elsewhere if what it points to is not inside its array."""
+    """The pointer, or one to the spare buffer if not all its lanes are inside the array."""
     if not hasattr(pointer, "inside"):
         return pointer
     kind = pointer.type.pointee
@@ -113,18 +113,18 @@ def _checked(builder, pointer):
 
 
 def _in_row(builder, shape, index, count):
-    """Neighbours of a row."""
+    """Condition that `count` elements from an index lie in one row."""
     ok = _within(builder, index[-1], count, shape[-1])
     return ok if len(index) == 1 else builder.and_(ok, _within(builder, index[0], 1, shape[0]))
 
 
 def _in_column(builder, shape, index, count):
-    """Neighbours of a column."""
+    """Condition that `count` elements from an index lie in one column."""
     return _in_row(builder, shape[::-1], index[::-1], count)
 
 
 def _in_rows(builder, shape, index, count):
-    """Neighbours of a row, or of several whole rows that follow each other."""
+    """Condition that `count` elements lie in one row, or make up several whole rows that follow each other."""
     (n, d), (row, column) = shape, index
     whole = builder.and_(
         builder.and_(builder.icmp_signed("<", d, d.type(count)), builder.icmp_signed("==", column, column.type(0))),

@@ -1,4 +1,4 @@
-"""Arrays that end, or begin, where memory does: to read beyond them ends the process."""
+"""Arrays that end or begin beside a protected page: an access beyond them ends the process."""
 
 import ctypes
 import mmap
@@ -26,5 +26,5 @@ def at_an_edge(array, *, end=True):
 
 
 def zeros_at_an_edge(shape, dtype):
-    """In place of `fastem.engine.tiling.aligned_zeros`."""
+    """Replacement of `fastem.engine.tiling.aligned_zeros`."""
     return at_an_edge(np.zeros(shape, dtype))

@@ -1,4 +1,4 @@
-"""Running the command line in a folder of its own."""
+"""Fixtures that run the command line in a folder of its own."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def run(capsys):
 
 @pytest.fixture
 def fail(capsys, folder):
-    """Run a command that must fail, returning its one line; it may leave no file behind."""
+    """Run a command that must fail and create no file, returning its one line on stderr."""
 
     def fail(*arguments):
         before = sorted(folder.rglob("*"))

@@ -1,4 +1,4 @@
-"""How the command line fails."""
+"""Errors of the command line: one line on stderr."""
 
 import contextlib
 import io

@@ -1,4 +1,4 @@
-"""What the command line reads and writes."""
+"""Files that the command line reads and writes."""
 
 import os
 import sys

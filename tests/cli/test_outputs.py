@@ -1,4 +1,4 @@
-"""What becomes of outputs: nothing is lost where stdout, a file or a name fails."""
+"""Outputs of the command line: nothing is lost if stdout, a file or a name fails."""
 
 import contextlib
 import errno

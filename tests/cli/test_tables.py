@@ -1,4 +1,4 @@
-"""What the command line shows."""
+"""Tables and other text that the command line prints."""
 
 import numpy as np
 import pytest

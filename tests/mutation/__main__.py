@@ -4,8 +4,8 @@
     python -m pytest            # once, so that there is compiled code
     python tests/mutation       # 300 mutants outside the kernels and all of kernels.py
 
-It works in copies of the checkout, one a worker. What became of each mutant is added to the results file at once: a run
-that was stopped goes on where it was, and `--only-survivors` runs again what no test noticed.
+It works in copies of the checkout, one for each worker. The result of each mutant is added to the results file at once:
+a run that was stopped goes on where it was, and `--only-survivors` tries again the mutants that no test noticed.
 """
 
 import argparse
@@ -32,10 +32,10 @@ HERE = Path(__file__).resolve().parent
 CHECKOUT = HERE.parents[1]
 COPIED = ("fastem", "tests", "docs", "pyproject.toml", "README.md", "CONTRIBUTING.md")
 SEED = 20260301
-PATIENCE = 3.0  # times what the tests take without a mutant
+PATIENCE = 3.0  # the timeout, as a multiple of the time without a mutant
 LEAST_TIMEOUT, FIRST_TIMEOUT = 60.0, 3600.0  # seconds
 
-MAKE_CODE = ("_cache.py", "_jit.py", "compiled.py")  # whose mutants come last: processes of their tests may keep code
+MAKE_CODE = ("_cache.py", "_jit.py", "compiled.py")  # their mutants come last: tests may cache their code
 
 AnyMutant = Mutant | KernelMutant
 
@@ -54,7 +54,7 @@ class Worker:
         own.mkdir(exist_ok=True)
         shutil.copytree(own, compiled, dirs_exist_ok=True)
         shutil.rmtree(own)
-        own.symlink_to(compiled)  # what one worker compiles, the other finds
+        own.symlink_to(compiled)  # workers share compiled code
         code = "import fastem.kernels.jit; print(fastem.kernels.jit.fingerprint())"
         environ = {**os.environ, "PYTHONPATH": str(self.copy), "OMP_NUM_THREADS": "2", "OPENBLAS_NUM_THREADS": "1"}
         here = {"cwd": self.copy, "env": environ, "text": True}
@@ -64,7 +64,7 @@ class Worker:
         self.n_done = 0
 
     def ask(self, **job: Any) -> dict[str, Any]:
-        """Run some tests."""
+        """Send a job to the process, and return its answer."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.process.stdin.write(json.dumps(job) + "\n")
@@ -72,7 +72,7 @@ class Worker:
         return dict(json.loads(self.process.stdout.readline()))
 
     def baseline(self, tests: list[str], jit: bool) -> float:
-        """Seconds that the tests take without a mutant, compiling among them."""
+        """Seconds that the tests take without a mutant, with the time to compile."""
         answer = self.ask(tests=tests, jit=jit, pin="", mutant=False, timeout=FIRST_TIMEOUT)
         if answer["code"] != 0:
             log = (self.results / "result.log").read_text()[-3000:]
@@ -90,7 +90,7 @@ class Worker:
         begun = time.time()
         try:
             path.write_text(text)
-            later = status.st_mtime_ns + self.n_done * 10**10  # or a file of bytecode might be taken for its own
+            later = status.st_mtime_ns + self.n_done * 10**10  # else an old file of bytecode might be used
             os.utime(path, ns=(later, later))
             timeout = max(LEAST_TIMEOUT, PATIENCE * seconds) + (600.0 if jit and not pinned else 0.0)
             answer = self.ask(tests=tests, jit=jit, pin=pinned, mutant=True, timeout=timeout)
@@ -102,7 +102,7 @@ class Worker:
         return answer
 
     def _forget_code(self, since: float) -> None:
-        """Remove what a mutant's own processes have compiled."""
+        """Remove code that the processes of a mutant's tests have cached."""
         for path in (self.copy / "fastem" / "kernels" / "__pycache__").glob("*.nb[ci]"):
             if path.stat().st_mtime > since:
                 path.unlink()
@@ -113,14 +113,14 @@ class Worker:
 
 
 class Results:
-    """What became of mutants, in a file that is written after each."""
+    """Results of mutants, in a file that is written after each."""
 
     def __init__(self, path: Path) -> None:
         self.path, self._lock = path, threading.Lock()
         self.entries: dict[str, dict[str, Any]] = json.loads(path.read_text()) if path.exists() else {}
 
     def add(self, mutant: AnyMutant, tests: list[str], answer: dict[str, Any]) -> None:
-        """Keep an answer."""
+        """Store the answer for a mutant."""
         fate = "survived" if answer["code"] == 0 else "killed"
         entry = {
             "fate": fate,
@@ -153,7 +153,7 @@ class Results:
 
 
 def tests_of(mutant: AnyMutant) -> tuple[tuple[str, ...], bool]:
-    """Tests, and whether they need compiled code."""
+    """Tests of a mutant, and whether they need compiled code."""
     if isinstance(mutant, KernelMutant):
         return tuple(mutant.tests), mutant.jit
     return tuple(named_for(mutant.path)), True

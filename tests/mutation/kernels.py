@@ -9,9 +9,9 @@ KERNEL_TESTS = ("tests/test_kernels.py", "tests/test_kernels_incomplete.py")
 
 @dataclass(frozen=True)
 class KernelMutant:
-    """A piece of a kernel's text, which is there once, and what it becomes.
+    """A piece of a kernel's source, which occurs once, and its replacement.
 
-    With `jit` the tests need compiled code: they fit, or they are about what is not kept when kernels run in Python.
+    With `jit` the tests run compiled code, because kernels in pure Python do not use the changed code.
     """
 
     path: str
@@ -22,21 +22,21 @@ class KernelMutant:
 
     @property
     def key(self) -> str:
-        """Names it in the results."""
+        """Name of the mutant in the results."""
         return hashlib.sha256(f"{self.path}\0{self.old}\0{self.new}".encode()).hexdigest()
 
     @property
     def tests(self) -> list[str]:
-        """As pytest takes them."""
+        """Files of tests, as pytest takes them."""
         return list(self.files)
 
     @property
     def function(self) -> str:
-        """Not told: the change tells."""
+        """Empty, because the change shows the place."""
         return ""
 
     def change(self, _: Path) -> str:
-        """Before and after, in a line."""
+        """The source before and after, in one line."""
         return f"`{self.old.strip()}` becomes `{self.new.strip()}`".replace("\n", " ")
 
     def source(self, package: Path) -> str:
@@ -170,7 +170,7 @@ WRITTEN = (
     "columns",
     "small",
     "instructions",
-)  # what compiled code does is written apart from what Python does
+)  # generators of compiled code, which pure Python does not use
 KERNEL_MUTANTS = [
     KernelMutant(f"kernels/{name}.py", *change, jit=name in WRITTEN)
     for name, changes in CHANGES.items()

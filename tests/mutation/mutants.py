@@ -1,8 +1,8 @@
 """Mutants of the package outside its kernels: one small change each, by cosmic-ray's operators.
 
-A *site* is a place that operators of one kind can change; it gives one mutant, whichever its hash picks. Sites are
-ranked by a hash of the seed and of what they look like (module, function, line), so an edit elsewhere leaves a sample
-as it is.
+A *site* is a place that operators of one kind can change; it gives one mutant, chosen by its hash. Sites are
+ranked by a hash of the seed and of what they look like (module, function, line), so an edit elsewhere does not change a
+sample.
 """
 
 import ast
@@ -20,7 +20,7 @@ from cosmic_ray.operators.provider import OperatorProvider
 
 Position = tuple[int, int]  # line, column
 NEED_ARGUMENTS = {"VariableReplacer", "VariableInserter"}
-# Removing these decorators changes how long something takes, or how it is typed, and nothing else.
+# Removing these decorators changes only run times or types.
 INDIFFERENT_DECORATORS = {"cache", "lru_cache", "cached_property", "overload"}
 COMPILED = {"kernel", "inlined", "intrinsic", "njit", "overload"}
 
@@ -45,7 +45,7 @@ class Mutant:
         return str(changed)
 
     def change(self, package: Path) -> str:
-        """Lines before and after, in a line."""
+        """The changed lines before and after, in one line."""
         texts = (package / self.path).read_text().splitlines(), self.source(package).splitlines()
         lines = [line.rstrip() for line in difflib.unified_diff(*texts, n=0, lineterm="")][3:]
         before, after = (" ".join(line[1:].strip() for line in lines if line[0] == sign) for sign in "-+")
@@ -53,13 +53,13 @@ class Mutant:
 
 
 def sample(package: Path, size: int, seed: int) -> list[Mutant]:
-    """The first `size` mutants in the order of the seed, of those that are Python."""
+    """The first `size` mutants that are valid Python, in the order of the seed."""
     ranked = sorted(all_mutants(package, seed), key=lambda mutant: mutant.key)
     return list(itertools.islice((mutant for mutant in ranked if _compiles(mutant.source(package))), size))
 
 
 def _compiles(text: str) -> bool:
-    """Whether it is Python: a bare `*` between parameters looks like an operator."""
+    """Whether the text is valid Python: cosmic-ray takes a bare `*` between parameters for an operator."""
     try:
         compile(text, "mutant", "exec")
     except SyntaxError:
@@ -124,7 +124,7 @@ def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, int, int]
 
 
 def _skipped(tree: ast.AST) -> Iterator[tuple[Position, Position]]:
-    """Where a change is none of the behaviour: types, texts, lists of names, and what is compiled."""
+    """Ranges without mutants: types, formatted text, assertions, `__all__`, and compiled code."""
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef):
             names = {ast.unparse(decorator).split("(")[0].split(".")[-1] for decorator in node.decorator_list}

@@ -1,4 +1,4 @@
-"""The tests of each module: those that know it best, the quickest first. A folder stands for all of its modules."""
+"""The tests that mutants of each module run, the quickest first. A folder stands for all of its modules."""
 
 from pathlib import PurePath
 
@@ -127,7 +127,7 @@ TARGETS = {
 
 
 def named_for(path: str) -> list[str]:
-    """Files and folders of tests, as pytest takes them, of a module given by its path in the package."""
+    """Files and folders of tests, as pytest takes them, for a module given by its path in the package."""
     known = [str(parent) for parent in (PurePath(path), *PurePath(path).parents) if str(parent) in TARGETS]
     if not known:
         raise LookupError(f"{path} has no tests in tests/mutation/targets.py")

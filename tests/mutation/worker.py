@@ -1,6 +1,6 @@
 """A process that has imported what tests import, and forks a child for each run of tests in a copy of the checkout.
 
-It reads jobs, one JSON a line, and answers each with a line of JSON: what became of the run and which test failed.
+It reads jobs, one JSON a line, and answers each with a line of JSON: the exit code and the test that failed.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ numpy scipy.special scipy.stats scipy.optimize sklearn.mixture sklearn.cluster s
 sklearn.model_selection sklearn.pipeline sklearn.experimental numba llvmlite pytest hypothesis pandas pyarrow.csv
 polars matplotlib.pyplot typer.testing rich.console joblib
 """
-MEMORY = 8 << 30  # bytes of a child's data: a mutant may ask for all there is
+MEMORY = 8 << 30  # limit of a child's data in bytes, for mutants that allocate without end
 
 
 class FirstFailure:
@@ -43,7 +43,7 @@ class FirstFailure:
 
 
 def preload() -> None:
-    """Import once what every run needs, and let numba set up its compiler; fastem itself is each child's own."""
+    """Import once the modules of all runs, and let numba set up its compiler; each child imports fastem itself."""
     for name in PRELOADED.split():
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -53,7 +53,7 @@ def preload() -> None:
 
 
 def pin(digest: str) -> None:
-    """Let compiled code be found although a source has changed that is no kernel, and let no mutant leave any."""
+    """Let cached code be used although a source outside the kernels has changed, and let mutants save none."""
     import fastem.kernels.cache
     import fastem.kernels.jit
 
@@ -62,7 +62,7 @@ def pin(digest: str) -> None:
 
 
 def in_child(job: dict[str, Any], results: Path) -> None:
-    """Run the tests of a job, and write what came of it."""
+    """Run the tests of a job, and write the answer."""
     os.setsid()
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, MEMORY))
     silence = os.open(results.with_suffix(".log"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
@@ -100,7 +100,7 @@ def in_child(job: dict[str, Any], results: Path) -> None:
 
 
 def run(job: dict[str, Any], results: Path) -> dict[str, Any]:
-    """Fork, wait, and end what takes too long together with all that it has started."""
+    """Run a job in a forked child; end all its processes afterwards, at the latest after the timeout."""
     results.unlink(missing_ok=True)
     begun = time.monotonic()
     child = os.fork()
