@@ -259,9 +259,10 @@ def test_chunks_give_the_same(X, covariance_type, kind):
     assert chunks.score(Source(np.array_split(X, 4))) == pytest.approx(whole.score(X), rel=1e-12)
 
 
-def test_threads_change_no_bit(rng):
+def test_threads_change_no_bit(rng, threads):
     X = rng.normal(size=(40_000, 3)) + 3.0 * rng.integers(0, 3, size=(40_000, 1))
     one, two = (fitted(X, n_jobs=n_jobs, max_iter=5) for n_jobs in (1, 2))
+    assert threads.in_a_pass()
     for name in LEARNED:
         assert getattr(one, name).tobytes() == getattr(two, name).tobytes()
     assert one.lower_bounds_ == two.lower_bounds_

@@ -286,7 +286,7 @@ def arrays_of(value):
             yield from arrays_of(item)
 
 
-def test_values_of_another_kind_are_refused(interrupted, path):
+def test_values_of_another_kind_are_refused_or_the_fit_goes_on(interrupted, path):
     """Each number, flag and text of a fit's progress, in its records and their lists, is replaced by others."""
     fit, whole = interrupted
     tree, tried = checkpoint_format.unpacked(whole).tree, 0

@@ -311,10 +311,25 @@ def test_an_error_in_a_callback_is_passed_on_as_it_is(model, X):
         model.set_callbacks(AtEnd(fail, iteration=2)).fit(X)
 
 
-def test_only_the_best_restart_decides_on_the_warning(X):
-    """A restart that was stopped early, but is not the best, causes no warning."""
-    model = GaussianMixture(2, init_params="random", random_state=0, n_init=2, tol=1e-4, max_iter=500)
+def lengths_of_restarts(model):
+    """Numbers of iterations of both restarts, and which of them reached the larger bound."""
+    ends = [[record for record in model.history_ if record.restart == restart] for restart in range(2)]
+    return [len(records) for records in ends], int(np.argmax([records[-1].lower_bound for records in ends]))
+
+
+@pytest.mark.parametrize("best_is_shorter", [True, False])
+def test_only_the_best_restart_decides_on_the_warning(X, best_is_shorter):
+    """The shorter of two restarts converges, the longer meets `max_iter`: that matters if it is the better one."""
+    for seed in range(50):
+        model = GaussianMixture(3, init_params="random", random_state=seed, n_init=2, tol=1e-4, max_iter=500)
+        lengths, best = lengths_of_restarts(model.fit(X))
+        model.set_params(max_iter=max(lengths) - 1)
+        if min(lengths) < max(lengths) - 1 and (lengths[best] == min(lengths)) == best_is_shorter:
+            break
     with warnings.catch_warnings(record=True) as caught:
-        model.set_callbacks(AtEnd(stop, iteration=1, restart=2)).fit(X)
-    assert model.stop_reason_ == "tol"
-    assert caught == []
+        warnings.simplefilter("always")
+        model.fit(X)
+    found, still_best = lengths_of_restarts(model)
+    assert (found, still_best) == ([min(length, max(lengths) - 1) for length in lengths], best)
+    assert model.stop_reason_ == ("tol" if best_is_shorter else "max_iter")
+    assert [issubclass(each.category, ConvergenceWarning) for each in caught] == ([] if best_is_shorter else [True])

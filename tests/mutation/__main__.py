@@ -35,7 +35,8 @@ SEED = 20260301
 PATIENCE = 3.0  # the timeout, as a multiple of the time without a mutant
 LEAST_TIMEOUT, FIRST_TIMEOUT = 60.0, 3600.0  # seconds
 
-MAKE_CODE = ("_cache.py", "_jit.py", "compiled.py")  # their mutants come last: tests may cache their code
+# Mutants of these come last: tests may cache their code.
+MAKE_CODE = ("kernels/cache.py", "kernels/compiling.py", "kernels/jit.py", "engine/compiled.py")
 
 AnyMutant = Mutant | KernelMutant
 
