@@ -181,7 +181,7 @@ def test_errors_shrink_values_to_the_mean(family):
 
 
 def test_columns_that_are_seen_together():
-    """Of the sum of two independent values with variances 1 and 3, a quarter is expected to be the first."""
+    """Given the sum of two independent values with variances 1 and 3, the first is expected to be a quarter of it."""
     model = GaussianMixture(1, covariance_type="diag").fit(rows_for("diag", 30, 2))
     model.means_, model.covariances_ = np.zeros((1, 2)), np.array([[1.0, 3.0]])
     model.precisions_cholesky_ = 1 / np.sqrt(model.covariances_)

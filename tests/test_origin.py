@@ -14,7 +14,7 @@ N_ROWS = 4000
 
 
 def rows_of_two_sizes(sd):
-    """Every fourth row is 1e12 away from the others, whose deviations would be lost beside such an origin."""
+    """Every fourth row is 1e12 away from the others, whose deviations such an origin would round away."""
     rng = np.random.default_rng(0)
     X = rng.normal(scale=sd, size=(N_ROWS, 1))
     X[::4] = 1e12 + rng.normal(size=(N_ROWS // 4, 1))

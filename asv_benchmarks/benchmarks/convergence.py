@@ -11,7 +11,7 @@ import fastem
 from .common import Suite, median_seconds, require_threads
 
 N_ROWS, N_FEATURES, N_COMPONENTS = 200_000, 10, 10
-NEAR = 1e-6  # of the bound
+NEAR = 1e-6  # relative to the bound
 N_JOBS = 2
 N_SEEDS = 20
 
