@@ -1,7 +1,8 @@
-"""How often EM with a background, from the starts that fastem makes, comes to the bound that it reaches from the truth.
+"""How often EM with a background reaches, from the starts of fastem, the bound that it reaches from the true clusters.
 
-Clusters of random shape lie among uniform outliers in a box so many times as wide as the clusters' own. Each row of the
-table that is printed is a choice of the background's weight in a start and of how often a start is drawn again.
+Clusters of random shape lie among uniform outliers, in a box whose width is a multiple of the width of the clusters'
+box. Each row of the printed table is a choice of the background's initial weight and of how often a start is drawn
+again.
 
 Usage: python asv_benchmarks/background_starts.py
 """
@@ -16,7 +17,7 @@ import fastem.em.initialization.start
 import fastem.mixtures.background
 from fastem import GaussianMixture
 
-# features, clusters, share of outliers, width of their box
+# features, clusters, share of outliers, width of their box relative to that of the clusters
 CASES = [
     *(
         (2, 4, 0.0, 1),
@@ -35,7 +36,7 @@ CONTROL = {"background": True, "tol": 1e-7, "max_iter": 1000}
 
 
 def sample(seed, n_features, n_clusters, share, width):
-    """Rows, of which those of clusters come first, and the clusters of these."""
+    """Rows (N_ROWS, n_features), those of clusters first, and the labels of the latter."""
     random = np.random.default_rng(seed)
     apart = False
     while not apart:
@@ -50,7 +51,7 @@ def sample(seed, n_features, n_clusters, share, width):
 
 
 def bound_from_the_truth(X, labels, n_clusters, share):
-    """Where EM ends that begins at the clusters as they were drawn."""
+    """Lower bound where EM ends if it starts from the moments of the true clusters."""
     clusters = [X[: len(labels)][labels == k] for k in range(n_clusters)]
     weights = np.append([len(rows) for rows in clusters], max(share, 0.01) * len(X))
     start = {

@@ -2,11 +2,11 @@
 
 Usage: python asv_benchmarks/cluster.py [--only overhead,memory,arrays,parquet] [--rows 1_000_000] [--help]
 
-A LocalCluster of two processes of one thread each, and fits on as many threads without it. The two take turns; what is
-told of iterations is the least time, the median, and the time of processors (workers, scheduler and client together).
-Where other work runs on the machine, the least says more than the median, and the time of processors more than both:
-both ways have two. "Nothing" is the same tree of tasks for a function that does nothing: the share of Dask, and of the
-machine, in an iteration.
+Fits on a LocalCluster of two processes with one thread each take turns with fits on two threads without a cluster. The
+columns give the least and the median time of an iteration, and its processor time (workers, scheduler and client
+together). If other work runs on the machine, the least time is more reliable than the median, and processor time more
+than both, as both ways use two processors. "Nothing" is the same tree of tasks for a function that does nothing: the
+part of an iteration that Dask and the machine take.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from distributed import Client, LocalCluster
 from fastem import GaussianMixture, Source
 from fastem.data.cluster import schedulers
 
-Iterations = tuple[list[float], float]  # seconds of each, and of processors on average
+Iterations = tuple[list[float], float]  # seconds of each iteration, and mean processor seconds
 
 PARTITIONS = 40
 ROWS_OF_FILES = 2_500_000  # at most, in each Parquet file
@@ -49,19 +49,19 @@ NAMES = ["a", "b", "c", "d"]
 
 
 def draw(number: int, n_rows: int, n_features: int, n_components: int) -> np.ndarray:
-    """Rows of a partition, around the first centres."""
+    """Rows (n_rows, n_features) of a partition, around the first centres."""
     generator = np.random.default_rng([1, number])
     labels = generator.integers(n_components, size=n_rows)
     return CENTRES[labels, :n_features] + generator.normal(size=(n_rows, n_features))
 
 
 def draw_block(block: np.ndarray, block_info: Any = None) -> np.ndarray:
-    """Rows of a chunk, by its number."""
+    """Rows of a chunk of Dask, drawn by its number."""
     return draw(block_info[0]["chunk-location"][0], len(block), 8, 16) if block_info else block
 
 
 def partitioned(n_rows: int) -> da.Array:
-    """Rows in partitions, which workers draw."""
+    """Rows (n_rows, 8) in partitions, which workers draw."""
     sizes = da.zeros((n_rows, 8), chunks=(-(-n_rows // PARTITIONS), 8))
     return da.map_blocks(draw_block, sizes, dtype=float, meta=np.empty((0, 8)))
 
@@ -100,13 +100,13 @@ class Clock:
 
 
 def processor_time() -> float:
-    """Seconds of processors that this process and its children have had."""
+    """Processor seconds that this process and its children have used."""
     here = psutil.Process()
     return sum(sum(process.cpu_times()[:2]) for process in (here, *here.children(recursive=True)))
 
 
 def timed(estimator: GaussianMixture, rows: Any) -> Iterations:
-    """Fit, and times of the iterations but for the first, in which code is loaded."""
+    """Fit; times of all iterations except the first, in which code is loaded."""
     clock = Clock()
     estimator.set_callbacks(clock).fit(rows)
     marks = clock.marks[: estimator.n_iter_]
@@ -114,14 +114,14 @@ def timed(estimator: GaussianMixture, rows: Any) -> Iterations:
 
 
 def difference(fitted: GaussianMixture, other: GaussianMixture) -> float:
-    """Largest of parameters, relative to the largest of their kind."""
+    """Largest difference of parameters, relative to the largest value of the same array."""
     names = ("weights_", "means_", "covariances_")
     pairs = [(getattr(fitted, name), getattr(other, name)) for name in names]
     return max(np.abs(here - there).max() / np.abs(there).max() for here, there in pairs)
 
 
 def row(what: str, seconds: Sequence[float], busy: float | None = None, remark: str = "") -> None:
-    """Line of the table."""
+    """Print a line of the table."""
     spent = "" if busy is None else f"{busy * 1e3:.1f}"
     print(
         f"| {what} | {min(seconds) * 1e3:.1f} | {statistics.median(seconds) * 1e3:.1f} | {spent} | {remark} |",
@@ -135,7 +135,7 @@ def nothing(partition: Any, place: int, request: int) -> int:
 
 
 def fold_nothing(client: Client, n_partitions: int, repeats: int) -> list[float]:
-    """Seconds of the tree of tasks of an iteration that does nothing."""
+    """Seconds of the tree of tasks of an iteration, with tasks that do nothing."""
     held = schedulers.scheduler_for(client).keep([_piece(number) for number in range(n_partitions)], 0)
     seconds = []
     for _ in range(repeats + 1):
@@ -153,7 +153,7 @@ def _piece(number: int) -> Any:
 
 
 def measure_overhead(client: Client, options: argparse.Namespace) -> None:
-    """Iterations of partitions that have almost no rows."""
+    """Measure iterations over partitions that have almost no rows."""
     rows = client.persist(partitioned(4000))
     there, here = (model(8, 16, OVERHEAD_ITERATIONS + 1) for _ in range(2))
     found, local = timed(there, rows), timed(here, in_memory(4000))
@@ -163,7 +163,7 @@ def measure_overhead(client: Client, options: argparse.Namespace) -> None:
 
 
 def measure_arrays(client: Client, options: argparse.Namespace) -> None:
-    """Iterations of persisted partitions against the same rows in memory."""
+    """Measure iterations over persisted partitions against the same rows in memory."""
     rows = client.persist(partitioned(options.rows))
     whole = in_memory(options.rows)
     take_turns(client, f"{options.rows} x 8, K=16", lambda: rows, lambda: whole, (8, 16), options)
@@ -177,7 +177,7 @@ def take_turns(
     shape: tuple[int, int],
     options: argparse.Namespace,
 ) -> None:
-    """Fits on the cluster and in this process, in turns."""
+    """Measure fits on the cluster and in this process, in turns, and print their lines."""
     found: dict[str, list[Iterations]] = {"cluster": [], "here": []}
     nothing = []
     for _ in range(options.rounds):
@@ -198,7 +198,7 @@ def take_turns(
 
 
 def measure_memory(client: Client, options: argparse.Namespace) -> None:
-    """Peak of the client's memory, in a process of its own, in a fit with a start that is drawn from the rows."""
+    """Measure the peak memory of the client in a new process, for a given start and one drawn from the rows."""
     command = [sys.executable, __file__, "--client", client.scheduler.address, "--rows", str(options.rows)]
     found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
     for line in found:
@@ -206,7 +206,7 @@ def measure_memory(client: Client, options: argparse.Namespace) -> None:
 
 
 def be_client(options: argparse.Namespace) -> None:
-    """Fit as a client and print the peak of this process's memory, after its imports and in the end."""
+    """Fit as a client, and print the peak memory of this process after its imports, connection and fits."""
     importlib.import_module("numba")  # as the first fit does
     imports = peak()
     with Client(options.client) as client:
@@ -229,7 +229,7 @@ def peak() -> float:
 
 
 def measure_parquet(client: Client, options: argparse.Namespace) -> None:
-    """Iterations of Parquet files against a local source, with partitions read in each pass and with kept ones."""
+    """Measure iterations over Parquet files, read in each pass or kept by workers, against a local source."""
     with folder_of(options) as folder:
         write_files(folder, options.parquet_rows)
         share = schedulers.SHARE
@@ -267,7 +267,7 @@ PARTS = {"overhead": measure_overhead, "memory": measure_memory, "arrays": measu
 
 
 def parse() -> argparse.Namespace:
-    """What is asked for."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", default=",".join(PARTS), help="parts, separated by commas (default: %(default)s)")
     parser.add_argument("--rows", type=int, default=10_000_000, help="of arrays (default: %(default)s)")

@@ -1,13 +1,14 @@
-"""What a pass on a cluster costs: constants measured here, a formula, and a simulation of the schedule.
+"""Cost of a pass on a cluster: measured constants, a formula, and a simulation of the schedule.
 
 Usage: python asv_benchmarks/cluster_model.py [--rows 100_000_000_000] [--workers 1000] [--partition 5_000_000] [--help]
 
-Constants come from a LocalCluster of two processes of one thread: what scheduler and client take for a task, and what a
-worker takes (processor times, by their slopes in the number of tasks that do nothing), the sizes of pickled parameters
-and statistics, the time to add statistics, and that of a row. The simulation has one scheduler that handles tasks one
-after the other, workers that do one task at a time, and the tree of sums of `schedulers.levels`. Both are compared with
-passes that are measured. On one machine scheduler and workers share processors: the comparison divides what all of them
-do by their number, where that is more. Where other work runs on the machine, compare processor times.
+Constants are measured on a LocalCluster of two processes with one thread each: the processor time per task of scheduler
+and client together, and of a worker (slopes in the number of tasks that do nothing), the sizes of pickled parameters
+and statistics, the time to add statistics, and the time per row. The simulation has one scheduler that handles tasks
+one after the other, workers that do one task at a time, and the tree of sums of `schedulers.levels`. Formula and
+simulation are compared with measured passes. On one machine, scheduler and workers share the processors: a pass then
+takes at least the processor time of all of them, divided by the number of processors. If other work runs on the
+machine, compare processor times.
 """
 
 from __future__ import annotations
@@ -34,27 +35,27 @@ from fastem.data.cluster.schedulers import FAN_IN, levels
 from fastem.engine.compiled import get_passes
 from fastem.families import get_family
 
-BANDWIDTH = 1e9  # bytes a second between two machines: assumed, 10 Gbit/s less what protocols take
-FEW, MANY, REPEATS = 40, 400, 10  # tasks that do nothing, and passes of them
+BANDWIDTH = 1e9  # bytes a second between two machines: assumed, 10 Gbit/s less the overhead of protocols
+FEW, MANY, REPEATS = 40, 400, 10  # numbers of tasks that do nothing, and of passes over them
 
 
 class Constants(NamedTuple):
-    """Seconds, and bytes.
+    """Measured constants of a pass, in seconds and bytes.
 
     Attributes
     ----------
     begin : float
-        Of a pass, whatever the number of tasks.
+        Time of a pass that does not depend on the number of tasks.
     scheduler : float
-        The scheduler's for each task.
+        Processor time of scheduler and client for each task.
     worker : float
-        A worker's for each task.
+        Processor time of a worker for each task.
     row : float
-        Of a row.
+        Time per row.
     add : float
-        To add two partitions' statistics.
+        Time to add the statistics of two partitions.
     parameters, statistics : int
-        Bytes of a message.
+        Bytes of pickled parameters, and of the statistics of a partition.
     """
 
     begin: float
@@ -75,7 +76,7 @@ class Pass(NamedTuple):
 
 
 def measure(client: Client, n_features: int, n_components: int, rounds: int) -> Constants:
-    """Constants of this machine."""
+    """Measure the constants on this machine."""
     few, many = (_spent(client, n_tasks, rounds) for n_tasks in (FEW, MANY))
     scheduler, worker = (
         (there - here) / (n_tasks_of(MANY) - n_tasks_of(FEW)) for here, there in zip(few, many, strict=True)
@@ -86,12 +87,12 @@ def measure(client: Client, n_features: int, n_components: int, rounds: int) -> 
 
 
 def _spent(client: Client, n_tasks: int, rounds: int) -> tuple[float, float]:
-    """Processor time of this process, where scheduler and client are, and of the workers, for a tree of tasks."""
+    """Processor time of this process (scheduler and client) and of the workers, for a tree of tasks."""
     here = psutil.Process()
     found = []
     for _ in range(rounds):
         before = _used([here]), _used(here.children(recursive=True))
-        fold_nothing(client, n_tasks, REPEATS - 1)  # and one more that does not count there
+        fold_nothing(client, n_tasks, REPEATS - 1)  # makes one more pass, which it leaves out
         after = _used([here]), _used(here.children(recursive=True))
         found.append([(late - early) / REPEATS for early, late in zip(before, after, strict=True)])
     here_least, workers_least = (min(each) for each in zip(*found, strict=True))
@@ -103,7 +104,7 @@ def _used(processes: Iterable[psutil.Process]) -> float:
 
 
 def _kernel(n_features: int, n_components: int, rounds: int) -> tuple[float, float, int, int]:
-    """Seconds of a row and of a sum, bytes of parameters and statistics."""
+    """Seconds per row and per sum of statistics; bytes of parameters and of statistics."""
     rows = draw(0, 100_000, n_features, n_components)
     passes = get_passes(get_family("gaussian-full")).of(n_features)
     mixture = Mixture(np.full(n_components, 1.0 / n_components), passes.family.params_at(rows[:n_components].copy()))
@@ -130,7 +131,7 @@ def least(function: Any, rounds: int) -> float:
 
 
 def n_tasks_of(n_partitions: int) -> int:
-    """Tasks of a pass: its parameters, its partitions, the tree."""
+    """Number of tasks of a pass: one for the parameters, one per partition, and those of the tree of sums."""
     return 1 + n_partitions + sum(len(level) for level in levels(n_partitions))
 
 
@@ -144,14 +145,14 @@ def formula(constants: Constants, shape: Pass) -> float:
 
 
 def work(constants: Constants, shape: Pass) -> float:
-    """Processor time of a pass, all together."""
+    """Processor time of a pass, of all processes together."""
     c = constants
     computing = shape.n_partitions * shape.n_rows * c.row
     return c.begin + n_tasks_of(shape.n_partitions) * (c.scheduler + c.worker) + computing
 
 
 def _adding(constants: Constants, n_results: int) -> float:
-    """Seconds of a task that adds results, all but one of which come from elsewhere."""
+    """Seconds of a task that adds results, all but one of which come from other machines."""
     c = constants
     return c.worker + (n_results - 1) * (c.add + c.statistics / BANDWIDTH)
 
@@ -162,16 +163,16 @@ def simulate(constants: Constants, shape: Pass) -> float:
 
 
 class Simulation:
-    """One scheduler, workers that do a task at a time, and the tree of sums.
+    """A pass with one scheduler, workers that do one task at a time, and the tree of sums.
 
-    The scheduler handles the end of a task, and with it the beginning of the next one, in the order in which ends come.
+    The scheduler handles the ends of tasks in the order in which they arrive, each with the beginning of the next task.
     """
 
     def __init__(self, constants: Constants, shape: Pass) -> None:
         self.constants, self.shape = constants, shape
         self.levels = levels(shape.n_partitions)
         self.waiting = [[len(run) for run in level] for level in self.levels]
-        self.ready: list[list[tuple[int, int]]] = [[] for _ in range(shape.n_workers)]  # (level, number), last first
+        self.ready: list[list[tuple[int, int]]] = [[] for _ in range(shape.n_workers)]  # (level, number), next one last
         for number in reversed(range(shape.n_partitions)):
             self.ready[self._home(number)].append((0, number))
         self.idle = [True] * shape.n_workers
@@ -181,7 +182,7 @@ class Simulation:
         return number * self.shape.n_workers // self.shape.n_partitions
 
     def run(self) -> float:
-        """Seconds until the last sum is there."""
+        """Seconds until the last sum is complete."""
         clock = self.constants.begin + self.constants.parameters / BANDWIDTH
         for worker in range(self.shape.n_workers):
             clock += self.constants.scheduler
@@ -196,14 +197,14 @@ class Simulation:
         return clock
 
     def _arrive(self, clock: float, level: int, number: int, worker: int) -> None:
-        """Have the sum that a result is part of begin, where it was the last that was missing."""
+        """Make the sum to which a result belongs ready, if this was the last of its results."""
         run = number // FAN_IN
         self.waiting[level][run] -= 1
         if not self.waiting[level][run]:
             self.ready[worker].append((level + 1, run))
 
     def _begin(self, clock: float, worker: int) -> None:
-        """Have a worker that is idle begin what is ready."""
+        """Begin the next task that is ready for a worker, if the worker is idle."""
         if not (self.idle[worker] and self.ready[worker]):
             return
         level, number = self.ready[worker].pop()
@@ -215,7 +216,7 @@ class Simulation:
 
 
 def check(client: Client, constants: Constants, n_features: int, n_components: int) -> None:
-    """Compare with passes that two workers make."""
+    """Compare formula and simulation with measured passes of two workers."""
     import dask.array as da
 
     print("\n| partitions x rows | least / median | formula | simulation | processors | by the constants |")
@@ -243,7 +244,7 @@ def _drawn(*arguments: int) -> Any:
 
 
 def main() -> None:
-    """Print constants, the comparison, and a large cluster."""
+    """Print the constants, the comparison, and predictions for a large cluster."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=100_000_000_000)
     parser.add_argument("--workers", type=int, default=1000)

@@ -1,4 +1,4 @@
-"""How long the start takes, and what it is worth, for different values of `init_size`: prints a table.
+"""Time of the start, and results of fits from it, for different values of `init_size`: prints a table.
 
 Usage: python asv_benchmarks/init_size.py
 """
@@ -18,7 +18,7 @@ SEEDS = (0, 1, 2)
 
 
 def blobs(n_features, n_components):
-    """Draw overlapping clusters of unit variance whose centres are two standard deviations wide."""
+    """Draw overlapping clusters of unit variance whose centres have a standard deviation of two."""
     generator = np.random.default_rng(0)
     centres = 2.0 * generator.normal(size=(n_components, n_features))
     return centres[generator.integers(n_components, size=N_ROWS)] + generator.normal(size=(N_ROWS, n_features))

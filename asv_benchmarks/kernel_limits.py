@@ -1,9 +1,9 @@
-"""What keeps kernels from the multiply-add ceiling: prints shares of it, on one thread.
+"""Shares of the multiply-add ceiling that kernels and their inner loops reach on one thread: prints a table.
 
 Usage: python asv_benchmarks/kernel_limits.py
 
-Loops that read what they multiply from the first-level cache, the E-step and the scatter over one tile, and the
-products of the linear algebra library that numpy comes with. Each is measured several times in turn with the ceiling.
+Measures loops whose operands come from the first-level cache, the E-step and the scatter over one tile, and products of
+the linear algebra library that scipy comes with. Each is measured several times, in turn with the ceiling.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from fastem.kernels.vectors import broadcast, lanes, load, multiply_add, splat
 
 ROUNDS = 9
 SECONDS = 0.05  # of a measurement
-STEPS = 32  # of a loop before it starts anew: what it reads fits into the first-level cache
+STEPS = 32  # of a loop before it starts again, so that its operands fit into the first-level cache
 N_COMPONENTS = 8
 
 
 @numba.njit(nogil=True)
 def block_of_products(scalars, vectors, centre, spread, centred, n_repeats):
-    """Sixteen sums of products of four numbers and four vectors, which are read anew in each step.
+    """Sixteen sums of products of four scalars and four vectors, which are loaded in each step.
 
-    `spread` reads each number into all lanes, as the E-step does, not as a vector, as the scatter does; `centred`
-    subtracts from the others before.
+    `spread` loads each scalar into all lanes, as the E-step does; otherwise it is a vector, as in the scatter.
+    `centred` first subtracts a centre from each of the four vectors.
     """
     step = lanes(vectors)
     zero = splat(0.0, vectors)
@@ -101,7 +101,7 @@ def e_step(params, tile, out, n_repeats):
 
 @numba.njit(nogil=True)
 def scatter(params, resp, tile, scratch, sums, n_repeats):
-    """First and second moments of a tile, of which every vector counts."""
+    """First and second moments of a tile, of which no vector is skipped."""
     active = np.arange(0, tile.shape[1], lanes(tile))
     for _ in range(n_repeats):
         for k in range(resp.shape[0]):
@@ -109,14 +109,14 @@ def scatter(params, resp, tile, scratch, sums, n_repeats):
 
 
 def filled(*shape: int) -> np.ndarray:
-    """Aligned memory that holds tenths."""
+    """Aligned array whose values are all 0.1."""
     array = aligned_zeros(shape, np.float64)
     array[:] = 0.1
     return array
 
 
 def repeated(routine: Callable[..., object], *matrices: np.ndarray) -> Callable[[int], object]:
-    """Call of a routine of BLAS."""
+    """Function that calls a routine of BLAS `n_repeats` times."""
 
     def call(n_repeats: int) -> None:
         for _ in range(n_repeats):
@@ -126,7 +126,7 @@ def repeated(routine: Callable[..., object], *matrices: np.ndarray) -> Callable[
 
 
 def loops() -> dict[str, tuple[Callable[[int], object], float]]:
-    """What is measured: a call that repeats something, and the floating-point operations of a repetition."""
+    """Cases by name: a function of the number of repetitions, and the floating-point operations of each."""
     scalars, vectors, centre = filled(STEPS, 64), filled(STEPS, 64), np.zeros(4)
     flops = 2.0 * 16 * lanes(vectors) * STEPS
     cases: dict[str, tuple[Callable[[int], object], float]] = {}

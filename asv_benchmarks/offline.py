@@ -1,4 +1,4 @@
-"""Make the site that `asv publish` writes independent of the network: its scripts come from public servers.
+"""Make the site that `asv publish` writes independent of public servers, from which it loads scripts.
 
 Usage: python asv_benchmarks/offline.py [html], with npm installed.
 """
@@ -10,7 +10,7 @@ import tarfile
 import tempfile
 from pathlib import Path
 
-# Each script of asv's index.html: the npm package that has it, and where.
+# Each script of asv's index.html: the npm package that has it, and the path in the package.
 SCRIPTS = {
     "jquery-3.3.1.min.js": ("jquery@3.3.1", "dist/jquery.min.js"),
     "jquery.flot.min.js": ("flot@0.8.3", "jquery.flot.js"),
@@ -27,7 +27,7 @@ REMOTE = re.compile(r'(src|href)="https://[^"]+/([^"/]+)"((?: (?:integrity|cross
 
 
 def main(html):
-    """Put each script beside index.html, and name it there."""
+    """Copy each script into the folder of index.html, and make index.html load the copies."""
     with tempfile.TemporaryDirectory() as folder:
         packages = {}
         for package in {package for package, _ in SCRIPTS.values()}:

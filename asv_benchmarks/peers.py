@@ -2,8 +2,8 @@
 
 Usage: python asv_benchmarks/peers.py [--install] [--cases full-2,diag-32] [--help]
 
-Each library fits in a process of its own (see `peers_worker.py`). They take turns, so that all meet the same states of
-the machine. A time counts only if the fit ends with the parameters with which fastem's ends.
+Each library fits in a process of its own (see `peers_worker.py`). They take turns, so that all run under the same
+conditions. A time counts only if the fit ends with the same parameters as that of fastem.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ from peers_libraries import LIBRARIES, Fastem
 from peers_worker import PeerError, Worker, install
 
 HERE = Path(__file__).resolve().parent
-TOLERANCE = 1e-6  # of parameters, relative to the largest: one iteration more changes them by 1e-5 at least
-LIKELIHOOD_TOLERANCE = 1e-8  # of log-likelihoods, where libraries tell them
+TOLERANCE = 1e-6  # of parameters, relative to the largest: one more iteration changes them by at least 1e-5
+LIKELIHOOD_TOLERANCE = 1e-8  # of log-likelihoods, for libraries that report them
 PAUSE = 0.3  # seconds before a measurement: the threads of the one before may spin for 0.2
 
-Times = dict[str, float]  # of libraries
-Notes = defaultdict[str, list[str]]  # what went wrong: the cases in which it did
+Times = dict[str, float]  # by library
+Notes = defaultdict[str, list[str]]  # cases, by what went wrong in them
 
 
 class Case(NamedTuple):
-    """A shape of data, and the form of the covariances; "noisy" are full ones of rows that have errors."""
+    """Shape of the data and form of the covariances; "noisy": full ones, of rows with measurement errors."""
 
     covariance_type: str
     n_rows: int
@@ -47,7 +47,7 @@ class Case(NamedTuple):
 
     @property
     def name(self) -> str:
-        """What `--cases` calls it."""
+        """Name of the case in `--cases`."""
         return f"{self.covariance_type}-{self.n_features}"
 
     def shrunk(self) -> Case:
@@ -103,14 +103,14 @@ COMPLETE = [name for name, case in CASES.items() if case.covariance_type != "noi
 
 
 class Measured(NamedTuple):
-    """What came out of a case: times in nanoseconds per row, component and iteration, and the ceiling meanwhile."""
+    """Results of a case: times in nanoseconds per row, component and iteration, and the ceiling measured in between."""
 
     times: Times
     ceiling: float  # GFLOP/s
 
 
 def measure(case: Case, workers: list[Worker], options: argparse.Namespace, folder: Path, notes: Notes) -> Measured:
-    """Medians of the libraries that do a case, and of the ceiling, which takes its turn in each round."""
+    """Median times of the libraries that support a case, and median of the ceiling, measured in each round."""
     data = folder / "case.npz"
     case.write(data)
     task = {"path": str(data), "covariance_type": case.covariance_type, "iterations": options.iterations}
@@ -146,14 +146,14 @@ def measure(case: Case, workers: list[Worker], options: argparse.Namespace, fold
 
 
 def take_note(notes: Notes, library: str, error: PeerError, place: str) -> None:
-    """Go on without a library; but nothing can be compared without fastem."""
+    """Record the error of a library, which is then left out; exit if the library is fastem."""
     if library == Fastem.name:
         sys.exit(f"{library}: {error} ({place})")
     notes[f"{library}: {error}"].append(place)
 
 
 def check_agreement(result: Path, reference: Path) -> str:
-    """Refuse parameters that are not those of the reference; tell log-likelihoods, if they are known."""
+    """Raise an error if parameters differ from the reference; return a remark on log-likelihoods, if known."""
     remark = ""
     with np.load(result) as theirs, np.load(reference) as ours:
         for name, values in ours.items():
@@ -177,7 +177,7 @@ def row(case: Case, measured: Measured, libraries: list[str]) -> str:
 
 
 def write_json(path: Path, table: dict[Case, Measured], versions: dict[str, str], options: argparse.Namespace) -> None:
-    """Write what was measured, and on what."""
+    """Write the results, the processor and the versions."""
     document = {
         "processor": processor(),
         "threads": options.threads,
@@ -195,7 +195,7 @@ def write_json(path: Path, table: dict[Case, Measured], versions: dict[str, str]
 
 
 def summary(table: dict[Case, Measured], library: str) -> str:
-    """Geometric mean and least of a library's ratios."""
+    """Geometric mean and minimum of a library's ratios."""
     ratios = {case.name: times[library] / times[Fastem.name] for case, (times, _) in table.items() if library in times}
     worst = min(ratios, key=ratios.__getitem__)
     mean = statistics.geometric_mean(ratios.values())
@@ -203,12 +203,12 @@ def summary(table: dict[Case, Measured], library: str) -> str:
 
 
 def short(number: float) -> str:
-    """Three digits, or all before the point."""
+    """Number with three significant digits, or without decimals from 100 on."""
     return f"{number:.0f}" if number >= 100 else f"{number:.3g}"
 
 
 def processor() -> str:
-    """Model of the processor, where Linux tells it."""
+    """Model of the processor, from /proc/cpuinfo if it exists."""
     source = Path("/proc/cpuinfo")
     lines = source.read_text().splitlines() if source.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -258,7 +258,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Run the cases; print the table, its summary and what its reader should know."""
+    """Run the cases; print the table, its summary and remarks."""
     options = parse_arguments()
     cases = [CASES[name].shrunk() if options.quick else CASES[name] for name in options.cases]
     forms = {case.covariance_type for case in cases}
@@ -302,7 +302,7 @@ def main() -> None:
 
 
 def report(text: str) -> None:
-    """Tell whoever waits, and leave standard output to the table."""
+    """Print progress to standard error; standard output is for the table."""
     print(text, file=sys.stderr, flush=True)
 
 

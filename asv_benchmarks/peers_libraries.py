@@ -1,7 +1,7 @@
 """The libraries that `peers.py` compares.
 
-Each class says how its library makes a fixed number of EM iterations, in float64 and from given parameters. Its
-instances import the library: they live in processes whose interpreters have it (see `peers_worker.py`).
+Each class defines how its library makes a fixed number of EM iterations, in float64 and from given parameters. Its
+instances import the library, so they exist only in processes whose interpreters have it (see `peers_worker.py`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ Parameters = tuple[Any, Any, Any]  # weights, means and covariances, as arrays, 
 
 
 class Task(NamedTuple):
-    """Rows, where to start, and how far to go."""
+    """Rows, initial parameters, and number of iterations."""
 
     X: NDArray[np.float64]
     weights: NDArray[np.float64]
@@ -23,31 +23,31 @@ class Task(NamedTuple):
     covariances: NDArray[np.float64]
     covariance_type: str
     iterations: int
-    errors: NDArray[np.float64] | None = None  # covariances of each row's
+    errors: NDArray[np.float64] | None = None  # covariances of the rows' errors
 
 
 class Library:
-    """A library that fits mixtures of Gaussians; "noisy" are full covariances of rows that have errors."""
+    """A library that fits mixtures of Gaussians; "noisy": full covariances, of rows with measurement errors."""
 
     name: ClassVar[str]
-    packages: ClassVar[tuple[str, ...]]  # whose versions tell what has run
+    packages: ClassVar[tuple[str, ...]]  # whose versions are reported
     requirements: ClassVar[tuple[str, ...]] = ()  # of its own environment; none if it runs in that of `peers.py`
     covariance_types: ClassVar[tuple[str, ...]] = ("full", "tied", "diag", "spherical")
-    note: ClassVar[str] = ""  # what a reader of its times should know
+    note: ClassVar[str] = ""  # remark below the table
 
     def __init__(self, threads: int) -> None:
         """Import the library and set its number of threads, where the environment does not."""
 
     def load(self, task: Task) -> None:
-        """Take a task: what is done here is not timed."""
+        """Prepare a task; this is not timed."""
         self.task = task
 
     def fit(self) -> Parameters:
-        """Do the task: this is timed."""
+        """Run the task; this is timed."""
         raise NotImplementedError
 
     def log_likelihood(self) -> float | None:
-        """Log-likelihood of all rows where the last fit ended, if the library is asked for it."""
+        """Log-likelihood of all rows at the parameters of the last fit, or None if it is not compared."""
         return None
 
 
@@ -84,7 +84,7 @@ class ScikitLearn(Library):
 
 
 class Fastem(ScikitLearn):
-    """What the others are compared with."""
+    """The library that the others are compared with."""
 
     name = "fastem"
     packages = ("fastem", "numba")
@@ -108,7 +108,7 @@ class Fastem(ScikitLearn):
 
 
 class OneDAL(Library):
-    """Intel's library, by the Python bindings to all of its algorithms."""
+    """Intel's oneDAL, through its Python bindings."""
 
     name = "oneDAL"
     packages = ("daal4py",)
@@ -127,7 +127,7 @@ class OneDAL(Library):
         algorithm = self.em_gmm(
             nComponents=len(task.weights),
             maxIterations=task.iterations,
-            accuracyThreshold=0.0,  # on the change of the log-likelihood, which does not fall
+            accuracyThreshold=0.0,  # of the change of the log-likelihood, which is not negative
             covarianceStorage={"full": "full", "diag": "diagonal"}[task.covariance_type],
         )
         covariances = list(task.covariances if task.covariance_type == "full" else task.covariances[:, None])
@@ -138,7 +138,7 @@ class OneDAL(Library):
 
 
 class Torch(Library):
-    """What libraries written with PyTorch share."""
+    """Base class of libraries that use PyTorch."""
 
     def __init__(self, threads: int) -> None:
         import torch
@@ -169,7 +169,7 @@ class Pomegranate(Torch):
         self.Normal, self.GeneralMixtureModel = Normal, GeneralMixtureModel
 
     def fit(self) -> Parameters:
-        # Fits change the parameters that they are given.
+        # A fit changes the parameters that it is given, so copy them.
         normals = [
             self.Normal(mean.clone(), covariance.clone(), covariance_type=self.task.covariance_type)
             for mean, covariance in zip(self.means, self.covariances, strict=True)

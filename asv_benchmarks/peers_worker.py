@@ -1,4 +1,4 @@
-"""The process in which a library of `peers.py` fits: both of its ends, and the environment that it may need.
+"""Process in which a library of `peers.py` fits: its two sides, and the environment that it may need.
 
 `Worker` runs this file as a script, in an interpreter that has the library:
 
@@ -31,24 +31,24 @@ SHORT = 0.2  # seconds
 
 
 class PeerError(Exception):
-    """A library is not there, or a fit failed."""
+    """A library is not installed, or a fit failed."""
 
 
 class Worker:
-    """The process of a library: started by the first request, and anew by the first after it has died.
+    """The process of a library, started by the first request, and again by the next request after it has died.
 
     Parameters
     ----------
     library : str
         Name of the library.
     environments : Path
-        Folder of the libraries' own environments; a library that has none there runs in this interpreter's.
+        Folder of the libraries' own environments; a library without one runs with this interpreter.
     threads : int
         Number of threads that fit.
     timeout : int
-        Seconds after which a request has failed.
+        Seconds after which a request counts as failed.
     log : Path
-        File for what the process says.
+        File for the standard error of the process.
     """
 
     def __init__(self, library: str, *, environments: Path, threads: int, timeout: int, log: Path) -> None:
@@ -97,7 +97,7 @@ class Worker:
 
 
 def install(library: str, environments: Path) -> None:
-    """Make a library's own environment, if it needs one that is not there."""
+    """Create a library's own environment, if it needs one that does not exist."""
     folder, python = environments / library, own_python(environments, library)
     requirements = LIBRARIES[library].requirements
     if python.exists() or not requirements:
@@ -120,7 +120,7 @@ def own_python(environments: Path, library: str) -> Path:
 
 
 def last_line(text: str) -> str:
-    """What a process said in the end."""
+    """Last line that a process printed."""
     return (text.strip() or "without a word").splitlines()[-1]
 
 
@@ -131,11 +131,11 @@ class Fitter:
         self.library = library
 
     def versions(self) -> dict[str, str]:
-        """Versions of what runs."""
+        """Versions of the library's packages."""
         return {package: version(package) for package in self.library.packages}
 
     def load(self, path: str, result: str, covariance_type: str, iterations: int) -> None:
-        """Take a task, do it once, which compiles, and write the parameters where it ends to a file."""
+        """Prepare a task, run it once, which compiles, and write the fitted parameters to a file."""
         with np.load(path) as arrays:
             task = Task(**arrays, covariance_type=covariance_type, iterations=iterations)
         self.library.load(task)
@@ -151,9 +151,9 @@ class Fitter:
         )
 
     def fit(self) -> float:
-        """Do the task again and tell the seconds that it took; of short ones the median of several.
+        """Run the task again and return its seconds; the median of several runs if it is short.
 
-        Processors and threads that have slept make the first of short fits twice as long, on some machines.
+        On some machines the first of several short fits takes twice as long, as processors and threads have slept.
         """
         took: list[float] = []
         while sum(took) < SHORT:
@@ -167,7 +167,7 @@ def main() -> None:
     """Answer requests until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for `peers.py`, which ends its workers
     answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # what a library prints is no answer
+    os.dup2(2, 1)  # what a library prints goes to standard error
     warnings.simplefilter("ignore")  # fits stop before they converge, on purpose
     fitter = functools.cache(lambda: Fitter(LIBRARIES[sys.argv[1]](int(sys.argv[2]))))
     for line in sys.stdin:

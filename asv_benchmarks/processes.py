@@ -3,8 +3,8 @@
 Usage: python asv_benchmarks/processes.py [n_rows [n_features]]
        NUMBA_CPU_NAME=znver3 NUMBA_CPU_FEATURES= python asv_benchmarks/processes.py 500000
 
-Least of some repeats of each, of processor time: other work on the machine changes it little. What is listed first
-imports numba's implementations as well, 0.3 s.
+Each time is the least processor time of some repeats, which other work on the machine changes little. The first
+function in the list also includes the import of numba's implementations, 0.3 s.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ for name, seconds in compiled:
 
 
 def fitted(folder: str, arguments: list[str]) -> list[tuple[float, str]]:
-    """Seconds of a fit in a process of its own, and of what it compiled."""
+    """Pairs (seconds, name) of a fit in a new process, and of the functions that it compiled."""
     environment = {**os.environ, "NUMBA_CACHE_DIR": folder}
     command = [sys.executable, "-W", "ignore", "-c", FIT, *arguments]
     lines = subprocess.run(command, env=environment, check=True, capture_output=True, text=True).stdout.splitlines()
@@ -56,7 +56,7 @@ def fitted(folder: str, arguments: list[str]) -> list[tuple[float, str]]:
 
 
 def main() -> None:
-    """Print the least of each."""
+    """Print the least time of each."""
     given = sys.argv[1:]
     arguments = [*given, *["150", "4"][len(given) :]]
     cold, warm = [], []

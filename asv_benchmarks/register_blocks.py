@@ -3,8 +3,8 @@
 Usage: python asv_benchmarks/register_blocks.py
        FASTEM_VECTOR_BYTES=32 NUMBA_CPU_NAME=haswell NUMBA_CPU_FEATURES= python asv_benchmarks/register_blocks.py
 
-On one thread, over one tile that stays in the first-level cache; kernel and ceiling take turns. Operations that are no
-multiply-adds count as two, so kernels that mostly add may have more than 100 %. `*` marks the shapes in use.
+On one thread, over one tile that stays in the first-level cache; kernel and ceiling take turns. Operations other than
+multiply-adds count as two, so kernels that mostly add may reach more than 100 %. `*` marks the shapes in use.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FEATURES = (1, 2, 3, 4, 6, 8)
 
 
 class Case(NamedTuple):
-    """A kernel, what it gets, and the operations of a call."""
+    """A kernel, its arguments, and the number of operations of a call."""
 
     function: Callable[..., Any]
     arguments: tuple[Any, ...]
@@ -74,7 +74,7 @@ def cases(kernel: str, d: int, dtype: Any) -> Case:
 
 
 def compiled(function: Callable[..., Any], n_arguments: int) -> Callable[..., Any]:
-    """A loop of calls; a function of its own for each shape."""
+    """Compiled loop of calls; a new function for each shape."""
     names = ", ".join(f"a{n}" for n in range(n_arguments))
     namespace: dict[str, Any] = {"function": function}
     exec(f"def repeat(n, {names}):\n    for _ in range(n):\n        function({names})", namespace)

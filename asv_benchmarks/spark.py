@@ -3,8 +3,8 @@
 Usage: python -m venv spark && spark/bin/pip install pyspark numpy pyarrow   # Java 17 or later is needed
        python asv_benchmarks/spark.py --spark spark/bin/python [--rows 1_000_000] [--iterations 20]
 
-Both have two threads, begin with rows that are in memory, draw their own starts, and iterate as often. The first fit of
-each, in which code is loaded, does not count. Log-likelihoods are means of a row, after the last iteration.
+Both use two threads, have the rows in memory, draw their own starts, and make the same number of iterations. The first
+fit of each, in which code is loaded, does not count. Log-likelihoods are means per row, after the last iteration.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def draw(n_rows: int) -> np.ndarray:
 
 
 def fit_spark(rows: np.ndarray, options: argparse.Namespace) -> list[list[float]]:
-    """Seconds, log-likelihood and number of iterations of each fit."""
+    """Fit by Spark: seconds, log-likelihood and number of iterations of each fit."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -65,7 +65,7 @@ def fit_spark(rows: np.ndarray, options: argparse.Namespace) -> list[list[float]
 
 
 def fit_fastem(rows: np.ndarray, options: argparse.Namespace) -> list[list[float]]:
-    """The same."""
+    """Fit by fastem: seconds, log-likelihood and number of iterations of each fit."""
     from fastem import GaussianMixture
     from fastem.engine.threads import limit_threads
 
@@ -79,7 +79,7 @@ def fit_fastem(rows: np.ndarray, options: argparse.Namespace) -> list[list[float
 
 
 def main() -> None:
-    """Print a line for each."""
+    """Print a line for each library."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--spark", default=sys.executable, help="Python that has pyspark (default: this one)")
     parser.add_argument("--rows", type=int, default=1_000_000)

@@ -5,8 +5,8 @@ Usage: python asv_benchmarks/starts.py [rounds]
 
 Both take turns in one process, on two threads each, from the same seed. Ratios are of the least and of the median
 times: other work on the machine slows down scikit-learn's threads more than fastem's, because they wait for each other.
-With code for another processor, `OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL"` has
-scikit-learn do without this one's instructions too.
+If NUMBA_CPU_NAME names another processor, set `OPENBLAS_CORETYPE=Haswell NPY_DISABLE_CPU_FEATURES="X86_V4 AVX512_ICL"`
+too, so that scikit-learn does not use the instructions of this one either.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def in_turn(rounds: int, ours: Callable[[], object], theirs: Callable[[], object
 
 
 def print_starts(rounds: int) -> None:
-    """k-means alone; labels of float64 rows are the same but for ties."""
+    """Print times of k-means alone; labels of float64 rows must be the same, except for ties."""
     print("| k-means: rows x features, clusters | type | fastem, ms | scikit-learn, ms | ratio | of medians |")
     print("|---|---|---|---|---|---|")
     for n_rows, d, n_clusters in STARTS:
@@ -71,7 +71,7 @@ def print_starts(rounds: int) -> None:
 
 
 def print_fits(rounds: int) -> None:
-    """Whole fits; fastem's bound is not lower by more than a thousandth."""
+    """Print times of whole fits; fastem's bound must not be lower by more than a thousandth."""
     print("\n| default fit: rows x features, components | fastem, ms | scikit-learn, ms | ratio | of medians |")
     print("|---|---|---|---|---|")
     for n_rows, d, n_components in FITS:
@@ -86,7 +86,7 @@ def print_fits(rounds: int) -> None:
 
 
 def print_single(rounds: int) -> None:
-    """Whole fits of ten iterations, of float64 rows over those of the same in float32."""
+    """Print times of whole fits of ten iterations, of float64 rows over those of the same rows in float32."""
     print("\n| ten iterations: rows x features, components | start | float32, ms | float64, ms | ratio | of medians |")
     print("|---|---|---|---|---|---|")
     for n_rows, d, n_components in SINGLE_FITS:

@@ -1,8 +1,8 @@
-"""Iterations on one thread and on all, alone and beside a busy process.
+"""Times of iterations on one thread and on all threads, alone and beside a busy process.
 
 Usage: python asv_benchmarks/waiting.py [n_rows n_features n_components]
 
-Least and median milliseconds of an iteration; they take turns.
+Prints the least and median milliseconds of an iteration; both ways take turns.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ DEFAULT = [100_000, 10, 10]
 
 
 def main() -> None:
-    """Print a line for each circumstance."""
+    """Print a line for each of the two circumstances."""
     n, d, n_components = map(int, sys.argv[1:]) if len(sys.argv) > 1 else DEFAULT
     X = np.random.default_rng(0).normal(size=(n, d))
     passes = get_passes(get_family("gaussian-full")).of(d)

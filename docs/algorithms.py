@@ -1,4 +1,4 @@
-"""Draws algorithms.png: how far the lower bound is from its maximum, by passes over the data and by seconds.
+"""Draws algorithms.png: how far the lower bound is from its maximum, by passes over the data and by time.
 
 Usage: python docs/algorithms.py
 """
@@ -21,11 +21,11 @@ VARIANTS = {
     "em, Anderson": {"acceleration": "anderson"},
 }
 PASSES = 400
-NEAR = 1e-8  # of the largest bound: where the axes end, one and a half times what batch EM takes
+NEAR = 1e-8  # distance from the largest bound; axes end at 1.5 times what batch EM needs to reach it
 
 
 def iris():
-    """150 flowers in three components, which start at flowers."""
+    """Iris with three components, whose initial means are three of the flowers."""
     X = load_iris().values
     return X, X[[10, 60, 120]], {"incremental": {"algorithm": Incremental(n_blocks=5)}}
 
@@ -39,7 +39,7 @@ def overlapping():
 
 
 def fit(X, means, options):
-    """Bounds, passes and milliseconds of a fit from means and unit covariances."""
+    """Bounds, cumulative passes and milliseconds of a fit from these means and unit covariances."""
     n_components, n_features = means.shape
     start = {
         "means_init": means,
@@ -47,14 +47,14 @@ def fit(X, means, options):
         "precisions_init": np.tile(np.eye(n_features), (n_components, 1, 1)),
     }
     model = GaussianMixture(n_components, tol=0.0, max_iter=PASSES, random_state=0, **start, **options)
-    model.fit(X[:1000]).fit(X)  # compiled before it is timed
+    model.fit(X[:1000]).fit(X)  # compile before the timed fit
     model.fit(X)
     passes, seconds = ([getattr(record, name) for record in model.history_] for name in ("passes", "seconds"))
     return np.array(model.lower_bounds_), np.cumsum(passes), 1e3 * np.cumsum(seconds)
 
 
 def main():
-    """Fit both sets with each algorithm, and draw."""
+    """Fit both data sets with each algorithm, and draw."""
     warnings.simplefilter("ignore", ConvergenceWarning)
     figure, rows = plt.subplots(2, 2, figsize=(10, 7), sharey="row", layout="constrained")
     for axes, (name, (X, means, own)) in zip(rows, {"iris": iris(), "overlapping": overlapping()}.items(), strict=True):

@@ -109,7 +109,7 @@ html_sidebars = {"index": [], "start": [], "from-scikit-learn": [], "performance
 
 
 def _draw(app: Sphinx) -> None:
-    """Draw what pages show beside the gallery: diagrams, and charts of measurements."""
+    """Draw the pictures of pages outside the gallery: diagrams, and charts of measurements."""
     import diagrams
     from performance import charts, dashboard
 
@@ -129,12 +129,12 @@ def _publish(app: Sphinx, exception: Exception | None) -> None:
 
 
 def _close_blocks(app: Sphinx, name: str, source: list[str]) -> None:
-    """Leave out the empty line that ends a block of code, which doctest needs and readers do not."""
+    """Remove the empty line at the end of a block of code, which only doctest needs."""
     source[0] = source[0].replace("\n\n```\n", "\n```\n")
 
 
 def setup(app: Sphinx) -> None:
-    """Draw pictures before pages are read, and add what is no page of Sphinx."""
+    """Draw pictures before pages are read, and add the dashboard of asv after the build."""
     app.connect("source-read", _close_blocks)
     app.connect("builder-inited", _draw)
     app.connect("build-finished", _publish)

@@ -1,4 +1,4 @@
-"""Draws the diagrams of the architecture: the layers, the way of X, and how rows are cut and summed.
+"""Draws the diagrams of the architecture: layers, the way of X through a fit, slabs of rows, and saved forms.
 
 Usage: python docs/diagrams.py FOLDER
 """
@@ -84,7 +84,7 @@ def layers() -> Figure:
 
 
 def way_of_x() -> Figure:
-    """From what a user gives to fitted attributes."""
+    """Way of X from the call of `fit` to the fitted attributes."""
     figure, axes = _canvas(11, 5.2)
     for position, (title, text) in enumerate(WAY):
         _box(axes, (0.1 + 2.2 * position, 3.8, 1.8, 1.1), title, text, PALE[0])
@@ -132,7 +132,7 @@ def slabs() -> Figure:
 
 
 def saving() -> Figure:
-    """What can be written of models and fits."""
+    """Forms in which models and unfinished fits can be saved."""
     figure, axes = _canvas(9, 3.2)
     _box(axes, (0.1, 1.9, 2.0, 1.0), "model", "fitted", PALE[1])
     _box(axes, (0.1, 0.2, 2.0, 1.0), "fit", "still running", PALE[3])

@@ -1,4 +1,4 @@
-"""Draws missing.png, deconvolved.png and labelled.png: fits to rows that are known in part.
+"""Draws missing.png, deconvolved.png and labelled.png: fits to missing values, errors and labels.
 
 Usage: python docs/incomplete.py
 """
@@ -21,7 +21,7 @@ FAITHFUL = {"xlabel": "eruption, minutes", "ylabel": "wait for the next, minutes
 
 
 def ellipse(mean, covariance, n_sd=2.0, **style):
-    """Line of so many standard deviations of a normal distribution."""
+    """Ellipse at `n_sd` standard deviations of a normal distribution."""
     values, vectors = np.linalg.eigh(covariance)
     width, height = 2.0 * n_sd * np.sqrt(values)
     angle = np.degrees(np.arctan2(vectors[1, 0], vectors[0, 0]))
@@ -50,14 +50,14 @@ def weights_of(model):
 
 
 def save(figure, name):
-    """Write a picture, in few colours so that the file is small."""
+    """Write a picture with few colours, so that the file is small."""
     figure.savefig(HERE / name, dpi=90)
     with Image.open(HERE / name) as image:
         image.convert("RGB").quantize(64).save(HERE / name, optimize=True)
 
 
 def missing():
-    """Old Faithful with holes: anywhere, or where the other value is large."""
+    """Old Faithful with missing values: anywhere, or mostly waits after long eruptions."""
     X = load_faithful().values
     generator = np.random.default_rng(0)
     anywhere = X.copy()
@@ -111,7 +111,7 @@ def missing():
 
 
 def deconvolved():
-    """Old Faithful with errors that were added: three ways to measure, each with a covariance of its own."""
+    """Old Faithful with simulated errors: three ways to measure, each with its own covariance."""
     X = load_faithful().values
     generator = np.random.default_rng(0)
     ways = np.array([[[0.5, 0.0], [0.0, 1.0]], [[0.05, 0.0], [0.0, 14.0]], [[0.5, 0.0], [8.0, 2.0]]])

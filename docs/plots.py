@@ -1,4 +1,4 @@
-"""Draws plots.png: what the displays show of Old Faithful.
+"""Draws plots.png: the displays of fastem.plotting for mixtures of Old Faithful.
 
 Usage: python docs/plots.py
 """

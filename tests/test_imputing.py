@@ -110,7 +110,7 @@ def test_draws_of_counts_are_those_of_the_conditional():
 
 
 def naive_rows(model, X):
-    """X for a model that takes NaN."""
+    """Let the model take NaN, and return X."""
     model.set_params(missing="marginalize")
     return X
 
@@ -153,7 +153,7 @@ def test_clusters_far_apart_keep_their_labels_when_filled_in(family):
 
 
 def test_what_is_filled_in_may_be_of_another_component():
-    """Expectations lie between components: the label of a filled row need not be that of what was there."""
+    """Expectations lie between components: an imputed row may have another label than the incomplete one."""
     model = GaussianMixture(2, missing="marginalize")
     model.weights_, model.means_ = np.array([0.4, 0.6]), np.array([[0.0], [10.0]])
     model.covariances_ = np.array([[[100.0]], [[1.0]]])
@@ -181,7 +181,7 @@ def test_errors_shrink_values_to_the_mean(family):
 
 
 def test_columns_that_are_seen_together():
-    """Of a sum of two independent values of variances 1 and 3 a quarter is the first's."""
+    """Given the sum of two independent values with variances 1 and 3, the first is expected to be a quarter of it."""
     model = GaussianMixture(1, covariance_type="diag").fit(rows_for("diag", 30, 2))
     model.means_, model.covariances_ = np.zeros((1, 2)), np.array([[1.0, 3.0]])
     model.precisions_cholesky_ = 1 / np.sqrt(model.covariances_)
@@ -218,7 +218,7 @@ def test_frames_and_lists():
 
 @pytest.mark.parametrize("n_draws", [None, 1])
 def test_memory_beside_the_result_does_not_grow_with_the_rows(n_draws):
-    """Nor with the squares of the features, as it did when all rows' covariances existed at once."""
+    """Nor with the square of the number of features, as it would if all rows' covariances existed at once."""
     n_features, extra = 12, []
     model = GaussianMixture(random_state=0).fit(np.random.default_rng(0).normal(size=(100, n_features)))
     for n_rows in (100, 40_000, 80_000):

@@ -1,4 +1,4 @@
-"""Initial parameters are checked wherever they are read, and the constructor's parameter is named that is wrong."""
+"""Initial parameters are checked wherever they are read, and errors name the wrong parameter of the constructor."""
 
 import numpy as np
 import pandas
@@ -74,7 +74,7 @@ def test_precisions_whose_inverses_overflow_are_refused(covariance_type):
 
 
 def test_weights_sum_to_one_in_whatever_type_they_are():
-    """Also where each is a number of float32, whose sums are allowed to be less precise."""
+    """Also weights of float32, whose sum may be less precise."""
     thirds = np.full(3, 1 / 3, dtype=np.float32)
     GaussianMixture(3, weights_init=thirds / thirds.sum(), random_state=0, tol=1.0).fit(X)
     for wrong in ([0.5, 0.25, 0.0], np.float32([0.5, 0.5, 1e-4]), [0.3, 0.3, 0.4 - 1e-7]):

@@ -34,7 +34,7 @@ def test_every_row_is_as_likely_to_be_sampled():
     rows, counts = np.arange(17.0)[:, None], np.zeros(17)
     for seed in range(2000):
         counts[draw_sample(Sample(rows, None), 5, np.random.RandomState(seed)).values[:, 0].astype(int)] += 1
-    # Runs of 3 and of 4 rows differ by one row, within which all are alike: 2000 / 3 and 2000 / 4 draws of each.
+    # One row is drawn from each run of 3 or 4 rows, all of them equally likely: 2000 / 3 or 2000 / 4 draws of each.
     runs = np.diff(np.arange(6) * 17 // 5)
     expected = np.repeat(2000 / runs, runs)
     assert np.abs(counts - expected).max() < 5 * np.sqrt(2000 * 0.25)
@@ -56,7 +56,7 @@ def test_a_start_by_k_means_does_not_depend_on_the_number_of_threads(rng):
 
 @pytest.mark.parametrize("labelled", [0.1, 0.5])
 def test_every_row_of_a_stream_is_as_likely_to_be_drawn_beside_labelled_ones(labelled):
-    """Whether it comes first or last: 300 samples of 20 of 200 rows, half of them labelled, that come in blocks."""
+    """Wherever it is in the stream: 300 samples of 20 of 200 rows, which come in blocks; half a sample is labelled."""
     rows = np.arange(200.0)[:, None]
     labels = np.where(np.arange(200) % 10 < 10 * labelled, 0, -1)
     hits = np.zeros(200)
@@ -104,7 +104,7 @@ def test_rows_of_no_weight_are_no_witnesses_of_a_column():
 
 @pytest.mark.parametrize("form", GAUSSIAN_FAMILIES)
 def test_a_start_that_assigns_every_row_has_the_means_of_its_components_to_the_last_bit(form, rng):
-    """Whatever their origin: what other starts need leaves these alone."""
+    """Whatever their origin: steps that only other starts need do not change these."""
     X, origin = rng.normal(size=(90, 3)) + 1000.3, np.full(3, 1000.0)
     sample, blocks = Sample(X, None), labelled(np.arange(90) % 3, 3)
     family = get_family(f"gaussian-{form}")

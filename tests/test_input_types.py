@@ -148,7 +148,7 @@ def test_other_numbers_become_float64(dtype):
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_float32_follows_the_float64_fit(family):
-    """Rows are evaluated in float32, sums are float64: ten iterations stay within units of its last place."""
+    """Rows are evaluated in float32 and sums are float64: after ten iterations, errors are near float32's precision."""
     X, start = rows_and_start(family, np.float32)
     single = run(model_at(start), X, 10)
     double = run(model_at(start), X.astype(float), 10)
@@ -156,7 +156,7 @@ def test_float32_follows_the_float64_fit(family):
     condition = max(np.linalg.cond(matrix) for matrix in as_oracle(double).covariance_matrices())
     for name, value in learned(double).items():
         tolerance = 64 * np.finfo(np.float32).eps * np.abs(value).max()
-        if name.startswith("precisions"):  # the inverse of a matrix has its error as often as its condition number says
+        if name.startswith("precisions"):  # inversion multiplies the error by the condition number
             tolerance *= condition
         np.testing.assert_allclose(getattr(single, name), value, rtol=0, atol=tolerance)
     assert single.lower_bound_ == pytest.approx(double.lower_bound_, rel=4 * float(np.finfo(np.float32).eps))
@@ -181,7 +181,7 @@ def test_what_is_computed_from_float32_is_float32():
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_float32_resolves_a_variance_far_below_the_squared_mean(family):
-    """Squares of numbers near 1000 end at the units in float32: E[x^2] - mean^2 would be noise, even negative.
+    """Squares of numbers near 1000 are spaced by 0.06 in float32: E[x^2] - mean^2 would be noise, even negative.
 
     https://github.com/scikit-learn/scikit-learn/issues/30382
     """
@@ -213,7 +213,7 @@ def test_the_input_is_never_written_to(init_params):
 
 
 def peak_bytes(function):
-    """Most memory that Python and numpy have held at once because of the call."""
+    """Peak of the memory that Python and numpy allocate in the call."""
     tracemalloc.start()
     try:
         function()
@@ -242,7 +242,7 @@ def test_a_fit_copies_only_what_k_means_starts_from(storage, tmp_path):
 
 
 def test_responsibilities_are_never_held_at_once():
-    """Neither of all rows nor of every fourth, and at the start neither."""
+    """Neither those of all rows nor those of a quarter of them, also in the initialisation."""
     n_rows, n_components = 400_000, 32
     X = rows_for("full", n_rows, n_features=2)
     start = start_at("full", X[:1000], X[:n_components])

@@ -1,4 +1,4 @@
-"""What expectation-maximisation owes to mathematics, whatever the data: symmetries, identities, a bound that rises."""
+"""Properties of EM that hold for all data: symmetries, identities, and a lower bound that never falls."""
 
 from dataclasses import replace
 from typing import NamedTuple
@@ -41,7 +41,7 @@ units_of_measurement = st.one_of(st.integers(-60, 60).map(lambda e: 2.0**e), st.
 
 
 def for_some(*strategies):
-    """A claim about sizes of samples and whatever else is drawn."""
+    """Decorator of a test that takes a `Size`, and values that the strategies draw."""
 
     def decorate(test):
         drawn = given(sizes, *strategies)(test)
@@ -64,7 +64,7 @@ def sample(family, size):
 
 
 def uneven_weights(size):
-    """Some of them zero."""
+    """Weights (n_rows,), some of them zero."""
     rng = np.random.default_rng(size.seed)
     return rng.uniform(0.5, 2, size.n_rows) * (rng.random(size.n_rows) < 0.8)
 
@@ -74,12 +74,12 @@ def fit(start, X, sample_weight=None):
 
 
 def estimated(model):
-    """The parameters by name; not what follows from them."""
+    """The parameters by name, without the precisions, which follow from them."""
     return {name: value for name, value in learned(model).items() if not name.startswith("precisions")}
 
 
 def assert_equivalent(actual, expected, jacobian=0.0):
-    """Equal parameters, relative to the largest of their kind, and equal bounds but for the log of a Jacobian."""
+    """Equal parameters, relative to the largest value of each, and bounds that differ by the log of a Jacobian."""
     for name, value in estimated(expected).items():
         np.testing.assert_allclose(getattr(actual, name), value, rtol=0, atol=TOLERANCE * np.abs(value).max())
     bounds = np.array(expected.lower_bounds_)
@@ -157,7 +157,7 @@ def test_permuting_the_columns_permutes_the_answer(family, size):
 @by_gaussian_family
 @for_some(st.lists(st.integers(-(10**6), 10**6), min_size=MOST_FEATURES, max_size=MOST_FEATURES))
 def test_shifting_the_data_shifts_the_means_and_nothing_else(family, size, shift):
-    """Exactly shifted data lose no digit: not by a shift of a million standard deviations."""
+    """Data that are shifted exactly lose no digit, even by a million standard deviations."""
     X, start = sample(family, size)
     shift = np.array(shift[: size.n_features])
     actual = fit(replace(start, means=start.means + shift), X + shift)
@@ -177,7 +177,7 @@ def test_the_answer_moves_with_a_linear_map_of_the_data(family, size):
 @by_gaussian_family
 @for_some(st.lists(units_of_measurement, min_size=MOST_FEATURES, max_size=MOST_FEATURES))
 def test_the_units_of_the_data_do_not_matter(family, size, units):
-    """Each column has its own, however far apart, but spheres share one. Both fits begin at the same noise."""
+    """Each column has its own unit, except for spheres. Both fits start from the same random responsibilities."""
     X, _ = sample(family, size)
     units = np.full(size.n_features, units[0]) if family == "spherical" else np.array(units[: size.n_features])
     start = {"init_params": "random", "random_state": size.seed % 1000, "reg_covar": 0.0}
@@ -220,7 +220,7 @@ def test_the_mixture_has_the_mean_of_the_data_after_any_step(family, size, n_ite
 @by_gaussian_family
 @for_some(st.integers(1, 5))
 def test_the_mixture_has_the_covariance_of_the_data_after_any_step(family, size, n_iter):
-    """All of it if covariances are full or tied, its diagonal or its trace if that is all there is."""
+    """The whole matrix if covariances are full or tied, its diagonal or its trace in other families."""
     X, start = sample(family, size)
     sample_weight = uneven_weights(size)
     model = run(model_at(start), X, n_iter, sample_weight)

@@ -1,4 +1,4 @@
-"""k-means: scikit-learn's, draw for draw, on any number of threads, and what goes beyond it."""
+"""k-means: the same draws and labels as scikit-learn's on any number of threads, and its extensions."""
 
 import numba
 import numpy as np
@@ -23,7 +23,7 @@ WEIGHTS = ("none", "counts", "fractions")
 
 @pytest.fixture(params=["numpy", "compiled", "shared"])
 def engine(request, monkeypatch):
-    """Each way to go through rows, whatever their number."""
+    """Each implementation of a pass over rows, whatever their number."""
     monkeypatch.setattr(partition, "SMALL", 10**9 if request.param == "numpy" else 0)
     monkeypatch.setattr(partition, "SHARED", 0 if request.param == "shared" else 10**9)
     return request.param
@@ -51,7 +51,7 @@ def inertia(X, labels, weights=None):
     return total
 
 
-# As scikit-learn
+# Agreement with scikit-learn
 
 
 @pytest.mark.parametrize("weighted", WEIGHTS)
@@ -136,7 +136,7 @@ def test_each_iteration_lowers_the_inertia(engine, weighted, monkeypatch):
 
 
 def test_a_row_that_has_left_a_cluster_leaves_nothing_in_sums_made_anew(engine):
-    """It outweighs the digits of the others, which a difference would not bring back."""
+    """Added to it, the other rows lose digits, which subtracting it would not restore."""
     X = np.concatenate([rows_of(200, 2, 2), [[1e12, 0.0]]])
     rows, space = Partition(X, None, 2, origin=np.zeros(2)), clustering.Complete()
     rows.assign(*space.lifted(np.array([[5.0, 5.0], [-1e15, 0.0]])), anew=True)
@@ -162,7 +162,7 @@ def test_rows_beyond_many_tiles_and_slabs_all_count(engine):
 
 
 def undecided_rows(seed, n_features, n_clusters, scale):
-    """Centres, and rows on the planes between two of them but for a part in 1e10, or on one; some far out."""
+    """Centres, and rows on or near the plane midway between two of them; some rows are far out."""
     rng = np.random.default_rng(seed)
     centres = rng.normal(size=(n_clusters, n_features))
     a, b = centres[rng.integers(n_clusters, size=(2, 2000))]
@@ -173,7 +173,7 @@ def undecided_rows(seed, n_features, n_clusters, scale):
 
 
 def labels_by(rows, centres, *, copy):
-    """Labels of an assignment by the float32 copy, or by float64 alone, and whether the copy was read."""
+    """Labels and sums of an assignment by the float32 copy or by float64 alone, and whether the copy was read."""
     held = Partition(rows, None, len(centres))
     centres = centres - (rows[0] - held.points(np.array([0]))[0])
     held.assign(*clustering.Complete().lifted(centres[::-1]), anew=True)
@@ -211,7 +211,7 @@ def test_a_copy_that_decides_little_is_left(spread, monkeypatch, rng):
 
 
 def test_float32_alone_would_give_other_labels(monkeypatch):
-    """So the rows above do ask for what is done about them."""
+    """This shows that the rows of the tests above do need float64."""
     monkeypatch.setattr(partition, "SMALL", 0)
     centres, rows = undecided_rows(0, 5, 8, 1.0)
     expected = labels_by(rows, centres, copy=True)[0]
@@ -224,7 +224,7 @@ def test_rows_out_of_the_range_of_float32_are_read_in_float64(scale, monkeypatch
     monkeypatch.setattr(partition, "SMALL", 0)
     centres, rows = undecided_rows(1, 3, 4, 1.0)
     rows = rows[np.abs(rows).max(axis=1) < 10.0]
-    power = 2.0 ** np.round(np.log2(scale))  # changes no digit
+    power = 2.0 ** np.round(np.log2(scale))  # a power of two changes no digit
     expected = labels_by(rows, centres, copy=True)[0]
     with np.errstate(over="ignore"):
         labels, _, read = labels_by(power * rows, power * centres, copy=True)
@@ -233,10 +233,10 @@ def test_rows_out_of_the_range_of_float32_are_read_in_float64(scale, monkeypatch
 
 
 def test_nearest_centres_are_found_in_float32_with_the_lead_that_they_have(rng):
-    """Against squared distances: twice the products are the squared length less these."""
+    """Compared with squared distances: twice a product is the squared length of a row less its distance."""
     tile, centres = rng.normal(size=(3, 64)).astype(np.float32), rng.normal(size=(8, 3)).astype(np.float32)
     offsets, slack = -0.5 * (centres**2).sum(axis=1), np.array([0.25], np.float32)
-    offsets[6:] = -np.inf  # as those that fill up a block
+    offsets[6:] = -np.inf  # as for centres that pad a block
     distances = ((tile.T[:, None] - centres[:6]) ** 2).sum(axis=2)
     first, second = np.sort(distances, axis=1)[:, :2].T
     largest = 0.5 * ((tile**2).sum(axis=0) - first)
@@ -329,7 +329,7 @@ def test_missing_values_are_left_out_of_distances_and_means(engine):
     labels = cluster_known(X, None, None, 3, np.random.RandomState(0))
     means = np.array([np.nanmean(X[labels == k], axis=0) for k in range(3)])
     nearest = np.nansum((X[:, None] - means) ** 2, axis=2).argmin(axis=1)
-    assert (nearest == labels).mean() > 0.99  # tolerance ends the iterations
+    assert (nearest == labels).mean() > 0.99  # the tolerance ends iterations early
 
 
 def test_forbidden_clusters_get_no_row(engine):

@@ -32,7 +32,7 @@ def test_a_density_falls_with_the_norm_of_the_whitened_residual(d, dtype, rtol, 
     lower, offset, tile = (array.astype(dtype) for array in (rng.normal(size=(d, d)), rng.normal(size=d), tile_of(d)))
     out = np.empty(LANES, dtype)
     linalg.log_density(lower, offset, 1.5, tile, out)
-    expected = 1.5 - 0.5 * ((np.tril(lower) @ tile - offset[:, None]) ** 2).sum(axis=0)  # the rest is not read
+    expected = 1.5 - 0.5 * ((np.tril(lower) @ tile - offset[:, None]) ** 2).sum(axis=0)  # reads the lower part
     np.testing.assert_allclose(out, expected, rtol=rtol, atol=rtol)
 
 
@@ -84,7 +84,7 @@ def test_sums_by_column(d, rng, tile_of):
     tile, resp, centre, scale = tile_of(d), rng.random(LANES), rng.normal(size=d), rng.random(d)
     several, factors = np.array([0.3, 0.4, 0.5]), np.array([[1.0], [2.0], [-1.0]])
     centres, scales, outs = centre * factors, scale * np.abs(factors), np.empty((3, LANES))
-    for n_components in (1, 2, 3):  # which go by two
+    for n_components in (1, 2, 3):  # which are processed in pairs
         part = slice(n_components)
         columns.log_densities_spherical(centres[part], several[part], 5 * several[part], tile, outs[part])
         squares = ((tile - centres[part, :, None]) ** 2).sum(axis=1)
@@ -170,7 +170,7 @@ def test_responsibilities_follow_bayes_rule_whatever_the_scale_of_the_densities(
 def test_rows_that_are_all_but_impossible_have_their_densities_and_a_component(dtype, lowest):
     joint, density = np.full((2, LANES), lowest, dtype), np.empty(LANES, dtype)
     joint[1] *= 2.0
-    with np.errstate(over="ignore"):  # in Python; what overflows is not used
+    with np.errstate(over="ignore"):  # without compilation; overflowed values are not used
         posterior.soft(joint, np.ones(LANES, dtype), density, np.empty(LANES, dtype), 0)
     np.testing.assert_array_equal(density, np.full(LANES, lowest, dtype))
     np.testing.assert_array_equal(joint, [[1.0] * LANES, [0.0] * LANES])
@@ -180,7 +180,7 @@ def test_a_row_that_no_component_allows_has_density_zero_and_no_responsibilities
     joint, density, weight = np.full((2, LANES), np.log(0.5)), np.empty(LANES), np.zeros(LANES)
     joint[:, 1] = -np.inf
     joint[0, 2] = -np.inf
-    weight[:3] = 1.0, 0.0, 1.0  # and counts nowhere if its weight is zero
+    weight[:3] = 1.0, 0.0, 1.0  # row 1 does not count while its weight is zero
     posterior.soft(joint, weight, density, np.empty(LANES), 0)
     log_likelihood = posterior.weighted_total(weight, density)
     np.testing.assert_allclose(joint[:, :3], [[0.5, 0.0, 0.0], [0.5, 0.0, 1.0]])
@@ -198,7 +198,7 @@ def test_the_first_of_equally_probable_components_is_the_label():
     posterior.most_probable(joint, np.log([0.5, 0.5]), labels)
     assert labels[:3].tolist() == [0, 1, 0]
     posterior.most_probable(joint, np.log([0.4, 0.6]), labels)
-    assert labels[:3].tolist() == [0, 1, 1]  # the heavier where both densities are zero, as predict_proba has it
+    assert labels[:3].tolist() == [0, 1, 1]  # the heavier one if both densities are zero, as in predict_proba
 
 
 def test_entropy_of_even_responsibilities_is_the_logarithm_of_their_number():
@@ -223,7 +223,7 @@ def test_vectors_without_a_responsibility_worth_the_work_are_left_out(rng):
     found = np.empty(LANES, np.int64)
     assert found[: posterior.active_vectors(resp, 1.0, found)].tolist() == [3 // step * step, 20 // step * step]
     assert found[posterior.active_vectors(resp, 0.0, found) - 1] == LANES - step
-    resp[40] = 1e-19  # which a sum of 1 does not feel, but which is no rounding where the others are far away
+    resp[40] = 1e-19  # too small to change a sum of 1, but its moments may count if the row is far away
     assert 40 // step * step in found[: posterior.active_vectors(resp, 1.0, found)]
 
 
@@ -237,7 +237,7 @@ def test_vectors_that_matter_to_one_of_two_components_and_those_that_matter_to_b
 
 
 class Known(NamedTuple):
-    """What kernels read of rows of which something is known."""
+    """Labels and plausibilities of rows, as kernels read them."""
 
     labels: np.ndarray
     plausibility: np.ndarray

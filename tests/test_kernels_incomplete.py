@@ -1,4 +1,4 @@
-"""Kernels for rows that are seen in part, and for a constant density, against numpy. Also run with compilation off."""
+"""Kernels for incomplete rows, and for a constant density, against numpy. Also run with compilation off."""
 
 import numpy as np
 import pytest
@@ -45,7 +45,7 @@ def apply_add_moments(m, d, triangular, responsibility, share, factor, at, w, we
 
 
 class Factored:
-    """Matrices T and residuals q, some values of them missing, with what `factorise` makes of them."""
+    """Matrices T and residuals q, some of whose values are missing, and the result of `factorise`."""
 
     def __init__(self, rng, m):
         self.m, self.at = m, 3
@@ -61,7 +61,7 @@ class Factored:
         apply_factorise(m, seen, in_lanes(self.T), self.factor, self.at, self.value)
 
     def inverse(self, lane):
-        """Of what is seen of T, zero for the rest."""
+        """Inverse of the observed part of T, zero elsewhere (m, m)."""
         there = np.ix_(self.seen[lane], self.seen[lane])
         result = np.zeros((self.m, self.m))
         result[there] = np.linalg.inv(self.T[lane][there])
@@ -143,7 +143,7 @@ class Tile:
         self.scratch = aligned_zeros((scratch_rows(m, d, 2, n), n), np.float64)
 
     def behind(self, row, k):
-        """Log-density without powers of 2 pi, and u and P."""
+        """Log-density without powers of 2 pi, u (d,) and P (d, d)."""
         there = ~np.isnan(self.values[row])
         R, S = self.R[row][there], self.noise[row][np.ix_(there, there)]
         residual = self.values[row][there] - R @ self.centres[k]
@@ -174,12 +174,12 @@ def test_rows_seen_in_part(m, d, errors, projected, rng):
         np.testing.assert_allclose(np.tril(found[k, even:].reshape(even, even)[:d, :d]), np.tril(second), atol=1e-8)
 
 
-# Columns by themselves
+# Independent columns
 
 
 @pytest.fixture
 def cell_tile(rng):
-    """Counts (4, 64) of which some are missing, in some rows all."""
+    """Counts (4, 64), some of them missing, and all of row 5."""
     tile = rng.integers(0, 5, size=(4, LANES)).astype(float)
     tile[rng.random(tile.shape) < 0.3] = np.nan
     tile[:, 5] = np.nan
@@ -218,7 +218,7 @@ def test_sums_of_the_cells_that_are_there(rng, cell_tile):
     np.testing.assert_allclose(sums, [1, *(1 + there @ resp), *(1 + np.nan_to_num(cell_tile) @ resp)], rtol=1e-12)
 
 
-# A density that is the same everywhere
+# A constant density
 
 
 @pytest.mark.parametrize("dtype", ["float64", "float32"])
@@ -229,7 +229,7 @@ def test_a_constant_density_fills_its_row_and_no_other(dtype):
 
 
 def test_a_constant_density_of_what_is_there(rng, cell_tile):
-    """Missing values have no part in the box's volume; powers of 2 pi are left out as others leave them."""
+    """Missing columns do not count in the box's volume; powers of 2 pi are left out, as in other densities."""
     log_widths, out = rng.normal(size=4), np.zeros((2, LANES))
     uniform.log_density_of_parts(np.array([0.0, -log_widths.sum()]), log_widths, 1, cell_tile, out)
     there = ~np.isnan(cell_tile)
@@ -239,6 +239,6 @@ def test_a_constant_density_of_what_is_there(rng, cell_tile):
 
 def test_what_others_claim_of_rows(rng):
     weight, resp = rng.uniform(1, 2, LANES), rng.random((3, LANES))
-    resp[:, 7] = 1e-22  # which is nothing beside the row's weight
+    resp[:, 7] = 1e-22  # negligible beside the row's weight
     uniform.claimed(resp, weight)
     np.testing.assert_allclose(weight, np.where(np.arange(LANES) == 7, 0, resp.sum(axis=0)), rtol=1e-14)

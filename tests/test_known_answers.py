@@ -22,7 +22,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastem import GaussianMixture
 
-SLOW = 8000  # iterations for the deaths, whose leading eigenvalue .99566622 is then 1e-15
+SLOW = 8000  # iterations for the deaths: their rate of convergence .99566622, to this power, is 1e-15
 FAST = 2000
 
 
@@ -123,7 +123,7 @@ def test_every_iteration_is_the_oracle_s(family, weighted, reg_covar):
 @pytest.mark.slow
 @pytest.mark.parametrize("family", FAMILIES)
 def test_many_rows_in_many_tiles_take_the_same_iterations(family):
-    """Enough rows for the threads to be woken, and not a multiple of anything."""
+    """Enough rows for several threads, and a number that is no multiple of a tile."""
     X = rows_for(family, n_rows=40_009, n_features=20)
     sample_weight = some_weights(len(X))
     start = start_at(family, X, X[:3] + 0.5)
@@ -140,7 +140,7 @@ def some_weights(n_rows):
 
 
 def assert_same_parameters(model, parameters):
-    """To 1e-9 of the largest entry of each array: a covariance near zero has no relative error."""
+    """To 1e-9 of the largest entry of each array: the relative error of a covariance near zero means nothing."""
     for name, expected in arrays(parameters).items():
         actual = getattr(model, f"{name}_")
         assert actual.shape == expected.shape
@@ -161,7 +161,7 @@ def test_a_warm_start_continues_the_trajectory(family):
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 @pytest.mark.parametrize("offset", [1e3, 1e6])
 def test_far_from_the_origin_the_iterations_are_the_same(family, offset):
-    """The means move with the data; nothing else does."""
+    """Only the means move with the data."""
     X = np.round(rows_for(family) * 1024) / 1024  # so that adding the offset is exact
     start = start_at(family, X, X[:2] + 0.5)
     near = em(X, start, 10)[-1][0]

@@ -1,4 +1,4 @@
-"""What is known of rows' components is kept to: hard labels, plausibilities, allowed sets."""
+"""Knowledge of the rows' components restricts the fit: hard labels, plausibilities, allowed sets."""
 
 import numpy as np
 import pandas as pd
@@ -121,7 +121,7 @@ def test_all_rows_labelled_have_the_estimates_of_each_class(family, init_params)
 @pytest.mark.parametrize("options", ALGORITHMS, ids=str)
 @pytest.mark.parametrize("family", ["full", "diag", "poisson"])
 def test_every_algorithm_keeps_to_labels(family, options):
-    """All rows are labelled, at random: whatever the algorithm, the classes' estimates follow."""
+    """All rows are labelled, at random: every algorithm gives the estimates of the classes."""
     X, start, _ = problem_of(family)
     labels = np.random.default_rng(0).integers(2, size=N_ROWS)
     expected = m_step(family, X, one_hot(labels))
@@ -140,7 +140,7 @@ def log_joint_allowed(X, parameters, labels):
 @pytest.mark.parametrize("options", ALGORITHMS, ids=str)
 @pytest.mark.parametrize("family", ["full", "diag", "poisson"])
 def test_every_algorithm_ends_where_labelled_and_unlabelled_rows_send_it(family, options):
-    """Half of the labels are kept: then algorithms differ, and each has a point where it stands still."""
+    """Half of the labels are kept: then algorithms take different steps, and each has a fixed point."""
     X, start, _ = problem_of(family)
     labels = np.random.default_rng(0).integers(2, size=N_ROWS)
     labels[::2] = -1
@@ -157,7 +157,7 @@ def test_every_algorithm_ends_where_labelled_and_unlabelled_rows_send_it(family,
         return
     likelihood = np.logaddexp.reduce(there, axis=1).mean()
     assert model.lower_bound_ == pytest.approx(likelihood, rel=1e-10)
-    if algorithm in ("stochastic", Stepwise(50)):  # which may fall
+    if algorithm in ("stochastic", Stepwise(50)):  # whose bound may fall
         assert abs(likelihood - np.logaddexp.reduce(joint, axis=1).mean()) < 5e-3
     else:
         assert np.diff(model.lower_bounds_).min() > -1e-12
@@ -261,7 +261,7 @@ def test_fit_predict_returns_what_is_known(family):
     assert (predicted[labels < 0] == model.predict(X)[labels < 0]).all()
     assert (model_at(start).fit_predict(X, labels=one_hot(labels)) == predicted).all()
     plausible, weights = one_hot(labels), np.where(np.arange(N_ROWS) == 5, 0.0, 1.0)
-    plausible[5] = 0.0  # a row without weight may be of no component
+    plausible[5] = 0.0  # a row without weight may have no possible component
     model = model_at(start)
     predicted = model.fit_predict(X, sample_weight=weights, labels=plausible)
     assert predicted[5] == model.predict(X[5:6])
@@ -286,7 +286,7 @@ def test_pipelines_and_routing(rng):
     assert_close(routed[-1], GaussianMixture(2, random_state=0).fit(StandardScaler().fit_transform(X), labels=y))
 
 
-# What is wrong says so
+# Errors
 
 K2 = np.ones((N_ROWS, 2))
 AT_3 = np.arange(N_ROWS) == 3

@@ -1,4 +1,4 @@
-"""NaN is a value that is missing at random: the likelihood is that of the values that are there."""
+"""NaN is a value that is missing at random: the likelihood is that of the observed values."""
 
 from dataclasses import replace
 
@@ -114,7 +114,7 @@ def test_nothing_missing_is_the_plain_fit(family):
     assert (actual.score_samples(X) == plain.score_samples(X)).all()
 
 
-# What EM promises
+# Properties of EM
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -178,7 +178,7 @@ def test_the_order_of_columns_and_their_units_do_not_matter(family):
 @pytest.mark.parametrize("options", [{"prior": "conjugate"}, {"fixed": {"means": [True, False]}}], ids=str)
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_no_neighbour_is_better(family, options, rng):
-    """Under priors and with means fixed, too: the bound where a fit begins is greatest where one ends."""
+    """Under a prior or with a fixed mean, too: a fit's first bound is greatest if it starts where a fit has ended."""
     X, start = incomplete_rows(family, 200)
     model = marginal(start, tol=1e-14, max_iter=5000, **options).fit(X)
     end = parameters_of(family, model)
@@ -201,7 +201,7 @@ def test_means_that_are_fixed_stay():
 
 def test_thirty_per_cent_missing_of_a_large_sample():
     """A mean of n values has the standard error sigma / sqrt(n). Missing 30 % of them at random loses at most 30 % of
-    the information, so the two estimates differ by about sigma sqrt(0.43 / n); five times that is claimed."""
+    the information, so the two estimates differ by about sigma sqrt(0.43 / n); the test allows five times that."""
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(4, 8)) * 6
     mixing = rng.normal(size=(4, 8, 8)) / 3 + np.eye(8)
@@ -218,7 +218,7 @@ def test_thirty_per_cent_missing_of_a_large_sample():
     assert difference(model, best) < 0.1
 
 
-# What is wrong says so
+# Errors
 
 
 def test_a_count_that_is_none_is_named():

@@ -1,4 +1,4 @@
-"""Missing values, errors and labels go with all else: weights, threads, chunks, files, breaks, streams."""
+"""Missing values, errors and labels with weights, threads, chunks, files, interrupted fits and streams."""
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slow
 
 
 def everything(n_rows=300, seed=0):
-    """Rows with holes, and all that may be known of them."""
+    """Rows with missing values, a start, and the rows' noise and labels."""
     rng = np.random.default_rng(seed)
     X = rows_for("full", n_rows)
     start = start_at("full", X, X[:2] + 0.5)
@@ -94,7 +94,7 @@ def test_weights_labels_and_errors_of_repeated_rows():
 
 @pytest.mark.parametrize("family", ["full", "diag", "poisson"])
 def test_float32_order_and_threads(family, monkeypatch):
-    monkeypatch.setattr("fastem.engine.executor.PARALLEL_WORK", 0)  # threads pay at once
+    monkeypatch.setattr("fastem.engine.executor.PARALLEL_WORK", 0)  # threads are used for any number of rows
     X, start = incomplete_rows(family, 30_000)
     model = run(marginal(start, n_jobs=1), X, 3)
     assert_close(run(marginal(start, n_jobs=2), X, 3), model)
@@ -148,7 +148,7 @@ def test_a_source_without_anything_missing_is_the_plain_fit():
     assert_close(run(marginal(start), source, 5), run(model_at(start), source, 5))
 
 
-# What is kept
+# Checkpoints, files and streams
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ def test_a_stream_of_batches(kind):
 
 
 def test_batches_may_differ_in_what_is_known(rng):
-    """The stream is that of the same batches, of which all is told each time, what says nothing too."""
+    """The result is that of batches that are all given noise, projections and labels, even ones that say nothing."""
     X = rows_for("full", 400)
     start = start_at("full", X, X[:2] + 0.5)
     short, long = marginal(start), marginal(start)
@@ -247,7 +247,7 @@ def test_batches_may_differ_in_what_is_known(rng):
 @pytest.mark.parametrize("init_params", ["kmeans", "k-means++", "random", "random_from_data"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_every_start(family, init_params):
-    """Where it ends, EM stands still; two groups far apart are found, but not always from noise."""
+    """The fit ends at a fixed point of EM. All starts but "random" find two groups that are far apart."""
     X = rows_for(family, 400, 4) + 100.0 * (np.arange(400) % 2)[:, None]
     X = holes(X, np.random.default_rng(0), 0.3)
     kind = PoissonMixture if family == "poisson" else GaussianMixture
@@ -271,10 +271,10 @@ def test_every_start(family, init_params):
 def test_a_start_has_a_value_of_a_column_that_few_rows_see(init_params, chunked, weighted, rng):
     X = rng.normal(size=(3000, 3)) + 5 * rng.integers(2, size=(3000, 1))
     X[:, 2] = np.nan
-    X[2001, 2] = 1e6  # which a sample of 50 rows does not hold
+    X[2001, 2] = 1e6  # a sample of 50 rows does not hold it
     weights = np.ones(3000) if weighted else None
     if weighted:
-        X[1001, 2], weights[1001] = -1e9, 0.0  # a row that is absent
+        X[1001, 2], weights[1001] = -1e9, 0.0  # a row of weight zero is absent
     model = GaussianMixture(
         2, missing="marginalize", init_params=init_params, init_size=50, random_state=0, max_iter=200
     )
@@ -287,7 +287,7 @@ def test_a_start_has_a_value_of_a_column_that_few_rows_see(init_params, chunked,
     assert np.isfinite(model.lower_bound_)
 
 
-# What is wrong says so
+# Errors
 
 
 @pytest.mark.parametrize("kind", [GaussianMixture, PoissonMixture])
@@ -316,7 +316,7 @@ def test_wrong_values_are_named(kind):
     ):
         with pytest.raises(ValueError, match=f"all values are missing in {message}"):
             kind(missing="marginalize").fit(data)
-    X[10:, 1] = np.nan  # what is there has no weight
+    X[10:, 1] = np.nan  # all observed values of column 1 have weight zero
     with pytest.raises(ValueError, match="all values are missing in column 1 of X"):
         model.fit(X, sample_weight=(np.arange(50) >= 10) * 1.0)
     with pytest.raises(ValueError, match="'missing' parameter of"):

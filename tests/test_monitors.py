@@ -1,4 +1,4 @@
-"""scikit-learn's monitors score fits of whatever data: sources, rows with errors, projections."""
+"""scikit-learn's monitors score fits of all kinds of data: sources, rows with errors, projections."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Arrays of other libraries: every family takes them and answers in them, on their device, with the same bits."""
+"""Arrays of other libraries: every family takes and returns them, on their device and with the same bits."""
 
 import pickle
 

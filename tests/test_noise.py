@@ -1,4 +1,4 @@
-"""Values measured with errors, or seen in projection: the mixture is that of the values behind them."""
+"""Values measured with errors, or seen in projection: the mixture describes the latent values."""
 
 import numpy as np
 import pytest
@@ -24,7 +24,7 @@ def covariances(rng, n, m, scale=1.0):
 
 
 def matrices(noise, n, m):
-    """What `fit` takes as errors, as the reference has it (n, m, m)."""
+    """Noise in any form that `fit` takes, as covariances (n, m, m) for the reference."""
     noise = np.zeros((m, m)) if noise is None else noise
     return np.broadcast_to(noise[:, :, None] * np.eye(m) if noise.shape == (n, m) else noise, (n, m, m))
 
@@ -39,7 +39,7 @@ def noise_of(kind, rng, n, m):
 
 
 def check_step(family, start, X, noise=None, projection=None, weights=None):
-    """A step, its bound and what it gives are those of the reference."""
+    """Check that a step, its bound and its results are those of the reference."""
     rows = naive.Rows(X, matrices(noise, *X.shape), None if projection is None else in_full(projection, len(X)))
     known = {"noise": noise, "projection": projection}
     model = run(marginal(start), X, 1, weights, **known)
@@ -87,7 +87,7 @@ PROJECTIONS = [
 @pytest.mark.parametrize(("m", "d", "kind"), PROJECTIONS)
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_projections(family, m, d, kind):
-    """Also of more columns than there are features, which have a density where there are errors."""
+    """Also to more columns than there are features, which have a density if they have errors."""
     rng = np.random.default_rng(10 * m + d)
     latent = rows_for(family, N_ROWS, d)
     start = start_at(family, latent, latent[: 1 + (m + d) % 3] + 0.5)
@@ -169,7 +169,7 @@ def test_every_algorithm(options):
 
 
 def test_the_widths_of_the_error_free_values_are_found():
-    """Errors of known variance are taken away: what is left is the variance, up to its own sampling error."""
+    """Without errors of known variance, the rest is the variance of the values, up to its sampling error."""
     rng = np.random.default_rng(0)
     sizes = rng.uniform(0.5, 2.0, size=(20_000, 2))
     labels = rng.integers(2, size=20_000)
@@ -181,7 +181,7 @@ def test_the_widths_of_the_error_free_values_are_found():
 
 
 def test_every_start_is_one_for_projections():
-    """No column of X is a feature: clusters are found all the same."""
+    """No column of X is a feature, but the clusters are found."""
     rng = np.random.default_rng(1)
     labels = rng.integers(2, size=3000)
     latent = rng.normal(size=(3000, 3)) + 12.0 * labels[:, None] * [1.0, -1.0, 1.0]
@@ -197,7 +197,7 @@ def test_every_start_is_one_for_projections():
 
 @pytest.mark.parametrize("noise", [False, True])
 def test_batches_of_projections_after_batches_of_rows_far_from_zero(noise):
-    """A stream's parameters are about an origin, which projections see a part of."""
+    """A stream's parameters are relative to an origin, of which projections see a part."""
     X = rows_for("full", 400) + 1000.0
     start = start_at("full", X, X[:2] + 0.5)
     known = {"noise": np.ones((200, 3))} if noise else {}
@@ -233,7 +233,7 @@ def test_float32_rows_give_what_their_values_give():
         np.testing.assert_allclose(learned(single)[name], expected, rtol=1e-5, atol=1e-6)
 
 
-# What is wrong says so
+# Errors
 
 WRONG = {
     "noise has shape (9, 2)": {"noise": np.ones((9, 2))},

@@ -1,4 +1,4 @@
-"""Noise that is a covariance and noise that is none, in any units; noise of all rows; what projections can tell."""
+"""Noise is checked in any units; noise that all rows share; what can be learned from projections."""
 
 import numpy as np
 import pytest
@@ -33,7 +33,7 @@ def test_what_is_no_covariance_is_refused_beside_a_feature_of_any_size(wrong, un
 
 @pytest.mark.parametrize("units", [(1, 1, 1), (1e6, 1, 1e-6), (1e100, 1e-100, 1.0)], ids=str)
 def test_covariances_are_taken_up_to_rounding(units):
-    """Of rank one and two, of zeros, and of rounding errors."""
+    """Also covariances of rank one and two, with zeros, and with rounding errors."""
     rng = np.random.default_rng(1)
     roots = rng.normal(size=(200, 3, 2))
     roots[::3, :, 1] = 0.0
@@ -72,7 +72,7 @@ def projected(n_columns, n_features=2, n_rows=300):
 
 
 def dependent(kind):
-    """Values of which one follows from the others in row 7, and in rows after it."""
+    """Rows with projections: from row 7 on, rows in which one value follows from the others."""
     X, projection = projected(3 if kind == "more columns than features" else 2)
     if kind == "zeros":
         projection[7:9, 1] = 0.0
@@ -161,7 +161,7 @@ def test_a_square_of_noise_is_what_it_was_in_the_chunks_before():
     np.testing.assert_array_equal(check_noise(square, (3, 3), variances=True), square)
     with pytest.raises(ValueError, match="may be variances of 3 rows or a covariance of all"):
         check_noise(square, (3, 3))
-    for variances in (None, False, True):  # of one column both are the same
+    for variances in (None, False, True):  # for one column, both are the same
         np.testing.assert_array_equal(check_noise([[2.0]], (1, 1), variances=variances), [[2.0]])
 
 

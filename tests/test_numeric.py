@@ -1,4 +1,4 @@
-"""Only real numbers are fitted: masks, dates, strings and rounding never pass without a word."""
+"""Only real numbers are fitted: masks, dates, strings and rounding are never accepted silently."""
 
 import datetime
 from decimal import Decimal
@@ -28,7 +28,7 @@ def fitted(**options):
     return run(GaussianMixture(2, random_state=0, **options), X, 2)
 
 
-# Every place where numbers are given, as (numbers that are right there, what gives them, what errors call them)
+# Every argument that takes numbers, as (valid numbers, a function that passes them, the name in error messages)
 PLACES = {
     "X": (X, lambda x: fit(x), "X"),
     "X of partial_fit": (X, lambda x: GaussianMixture(2, random_state=0).partial_fit(x), "X"),
@@ -75,7 +75,7 @@ def test_what_is_no_real_number_is_refused_by_name(place, kind):
 
 
 def masked(numbers):
-    """A masked array, the last entry of which is masked and stands at a wild value."""
+    """A masked array, whose last entry is masked and holds a wild value."""
     data, mask = numbers.copy(), np.zeros(numbers.shape, dtype=bool)
     data[(-1,) * data.ndim], mask[(-1,) * data.ndim] = -9999.0, True
     return np.ma.array(data, mask=mask)

@@ -1,4 +1,4 @@
-"""Integers and truth values are numpy's as well as Python's, wherever an option is one."""
+"""Options that are integers or truth values may be numpy's as well as Python's."""
 
 import numpy as np
 import pytest

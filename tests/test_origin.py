@@ -1,4 +1,4 @@
-"""The origin of the data: near the rows where subtracting it loses no bit of any of them, else zero."""
+"""The origin of the data is near the rows if subtracting it loses no bit of any of them, otherwise it is zero."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ N_ROWS = 4000
 
 
 def rows_of_two_sizes(sd):
-    """Every fourth row is 1e12 away from the others, whose deviations would be lost beside such an origin."""
+    """Every fourth row is 1e12 away from the others, whose deviations such an origin would round away."""
     rng = np.random.default_rng(0)
     X = rng.normal(scale=sd, size=(N_ROWS, 1))
     X[::4] = 1e12 + rng.normal(size=(N_ROWS // 4, 1))
@@ -50,7 +50,7 @@ def test_rows_without_weight_have_no_part_in_the_origin():
 @given(st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None)
 def test_subtracting_the_origin_is_exact(seed):
-    """x - origin + origin is x for all rows, and where the columns allow an origin there is one."""
+    """x - origin + origin is x for all rows, and columns that allow an origin have one."""
     rng = np.random.default_rng(seed)
     centre = rng.choice([0.0, 1.0, -1.0], size=5) * 10.0 ** rng.integers(-3, 12, size=5)
     X = centre + rng.normal(size=(3000, 5)) * 10.0 ** rng.integers(-12, 3, size=5)

@@ -1,4 +1,4 @@
-"""Model files: exact, honest about damage, and whole or not there at all."""
+"""Model files are exact, checked for damage, and written completely or not at all."""
 
 import json
 import math
@@ -57,7 +57,7 @@ def assert_identical(actual, expected):
             assert_identical(*pair)
     elif isinstance(expected, float):
         if math.isnan(expected):
-            assert math.isnan(actual)  # one not-a-number is like another
+            assert math.isnan(actual)  # any NaN will do
         else:
             assert actual == expected
             assert math.copysign(1, actual) == math.copysign(1, expected)
@@ -141,7 +141,7 @@ def test_feature_names_and_history_come_back(path):
 @given(data=st.data())
 def test_every_float_survives(dtype, data, tmp_path_factory):
     array = data.draw(hnp.arrays(dtype, hnp.array_shapes(min_dims=0, min_side=0, max_side=4)))
-    array = np.where(np.isnan(array), dtype(np.nan), array)  # one not-a-number is like another
+    array = np.where(np.isnan(array), dtype(np.nan), array)  # the bits of NaN are not kept
     assert_survives(array, tmp_path_factory)
 
 

@@ -1,4 +1,4 @@
-"""Damaged, foreign and forged model files are refused, each for what it is."""
+"""Damaged, foreign and forged model files are refused, with an error that names the cause."""
 
 import json
 
@@ -26,7 +26,7 @@ def vars_of(model):
 
 
 def forge(path, **changes):
-    """Change a file and give it a valid checksum again: a bad writer, rather than a bad disk."""
+    """Change a file and give it a valid checksum: the fault of a writer, not of a disk."""
     document = {**json.loads(path.read_text()), **changes}
     document["sha256"] = models._checksum(document)
     path.write_text(json.dumps(document))
@@ -83,7 +83,7 @@ def test_a_changed_byte_anywhere_is_refused_or_means_the_same(saved):
             restored = load(saved)
         except ModelFileError:
             continue
-        assert vars_of(restored) == vars_of(model)  # such as a 17th digit that does not count
+        assert vars_of(restored) == vars_of(model)  # for example if a 17th digit has changed that does not count
 
 
 def test_a_changed_number_fails_the_checksum(saved):

@@ -1,4 +1,4 @@
-"""What a plot shows is what the model says."""
+"""Plots show the parameters and densities of the model."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Maximum a posteriori: what is climbed is the posterior density, and components cannot be singular."""
+"""Maximum a posteriori: fits maximise the posterior density, and components cannot become singular."""
 
 from dataclasses import replace
 
@@ -20,7 +20,7 @@ SOME = [True, False, True]
 ALGORITHMS = [*MONOTONE, {"algorithm": "stepwise"}, {"algorithm": "stochastic"}]
 
 
-# The posterior, and what climbs it
+# The posterior density, and algorithms that maximise it
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -36,7 +36,7 @@ def test_iterations_and_bounds_are_those_of_the_formulas(family, rng):
 
 
 def cases():
-    """Families with nothing fixed, or something that they have."""
+    """Families, with nothing fixed or with some of their parameters fixed."""
     for family in FAMILIES:
         yield from ((family, fixed) for fixed in (None, "weights", {"weights": SOME}))
         if family != "poisson":
@@ -47,7 +47,7 @@ def cases():
 
 @pytest.mark.parametrize(("family", "fixed"), list(cases()), ids=str)
 def test_no_neighbour_has_a_higher_posterior_density(family, fixed, rng):
-    """Weights, means and covariances, each and together; those that are fixed stay."""
+    """Neighbours differ in weights, means or covariances, or in all of these, but not in what is fixed."""
     X, start = problem_of(family)
     model = model_at(start, fixed=fixed, tol=1e-14, max_iter=5000, **options_of(family)).fit(X)
     best = parameters_of(family, model)
@@ -206,7 +206,7 @@ def test_no_component_dies_out_under_a_dirichlet_prior():
     for acceleration in (None, "squarem", "anderson"):
         model = PoissonMixture(3, weights_prior=2.0, acceleration=acceleration, **start).fit(X)
         assert model.weights_[2] == pytest.approx(1 / 53)
-        assert model.lower_bounds_[0] == -np.inf  # of a weight that the prior rules out
+        assert model.lower_bounds_[0] == -np.inf  # the prior density of a weight of zero is zero
     assert PoissonMixture(3, **start).fit(X).weights_[2] == 0.0
 
 
@@ -229,7 +229,7 @@ def test_data_may_be_shifted(family):
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_units_do_not_matter(family, rng):
-    """Any linear map for matrices, a unit for each column or one for all where variances allow no more."""
+    """Full and tied covariances allow any linear map, diagonal ones a unit per column, spherical ones one unit."""
     X, start = problem_of(family)
     matrix = {"diag": np.diag([1e3, 0.1, 1.0]), "spherical": 1e3 * np.eye(3)}.get(family, rng.normal(size=(3, 3)))
     image = start_at(family, X @ matrix.T, start.means @ matrix.T)

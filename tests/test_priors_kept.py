@@ -1,4 +1,4 @@
-"""Priors in streams, files, copies and parts of models, and what is said of wrong ones."""
+"""Priors in streams, files, copies and parts of models, and errors for wrong ones."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Fits in pools of processes and threads, however these begin, give what they give here."""
+"""Fits in pools of processes and threads, however these start, give the same results as in this process."""
 
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
@@ -16,7 +16,7 @@ from fastem import GaussianMixture
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Best performing initialization did not converge"),
-    pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),  # Python 3.12, where threads are running
+    pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning"),  # Python 3.12, if threads are running
 ]
 
 

@@ -1,4 +1,4 @@
-"""scikit-learn's progress bar on fits of all kinds of data, however they end; and what it must not change."""
+"""scikit-learn's progress bar on fits of all kinds of data, however they end; it must not change the fits."""
 
 import re
 import warnings
@@ -55,14 +55,14 @@ class Ending:
 
 
 def fit(model, data, *callbacks):
-    """Fit with callbacks, however many iterations it takes."""
+    """Fit with callbacks, whether or not the fit converges."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         return model.set_callbacks(*callbacks).fit(data)
 
 
 def bars(text):
-    """Percentages by the names of tasks, as they are in the end."""
+    """Final percentages by the names of tasks."""
     return {name: int(share) for name, share in re.findall(r"GaussianMixture - ([\w #]*?)\s+[^\w\s]*\s+(\d+)%", text)}
 
 
@@ -88,7 +88,7 @@ def test_a_bar_changes_no_bit(kind):
 def test_a_fit_that_is_broken_off_leaves_the_share_that_is_done(capsys, error):
     with pytest.raises(type(error)):
         fit(model_of(), X, ProgressBar(), Ending(1, 4, error))
-    # The iteration that raises is counted, because the bar hears of its end before.
+    # The iteration that raises is counted, because the bar is notified of its end before.
     assert bars(capsys.readouterr().out) == {"fit": round(100 * (1 + 0.4) / 3), "restart #0": 100, "restart #1": 40}
 
 

@@ -34,7 +34,7 @@ def test_there_are_guides():
 
 
 def linked(text):
-    """Files that a page links to, without anchors; those that the site's build makes have no path."""
+    """Paths of the files that a page links to, without anchors and without addresses on the web."""
     links = [part.partition(")")[0].partition("#")[0] for part in text.split("](")[1:]]
     return [link for link in links if link and "://" not in link]
 

@@ -1,4 +1,4 @@
-"""The oracle itself: published answers, closed forms, and what every EM must do."""
+"""The oracle itself: published answers, closed forms, and properties of every EM algorithm."""
 
 import numpy as np
 import pytest
@@ -114,7 +114,7 @@ def test_densities_are_those_of_scipy():
 
 
 def test_a_family_is_a_special_case_of_a_wider_one():
-    """Unit spheres, said in four ways, give one and the same density."""
+    """Unit spheres have the same density in all four parametrisations."""
     X = rows_for("full")
     weights, means = np.array([0.3, 0.7]), X[:2]
     same = [

@@ -1,4 +1,4 @@
-"""Registers of the processor decide how fast a pass is, and not one bit of what it computes."""
+"""The width of the processor's registers changes the speed of a pass, but no bit of its results."""
 
 import platform
 
@@ -70,7 +70,7 @@ def test_a_fit_has_the_same_bits_at_every_width_of_registers(width, here):
 @pytest.mark.slow
 @pytest.mark.skipif(not binding.get_host_cpu_features().get("avx2"), reason="it could not be run")
 def test_a_fit_has_the_same_bits_on_another_processor(here):
-    """One on which numba, numpy and OpenBLAS have other code: that for AVX2, or older, in place of AVX-512."""
+    """A processor for which numba, numpy and OpenBLAS use other code: for AVX2 or older, in place of AVX-512."""
     found = np.show_config(mode="dicts")["SIMD Extensions"].get("found", [])
     newer = " ".join(name for name in found if "512" in name or name == "X86_V4")
     assert digests(**HASWELL, NPY_DISABLE_CPU_FEATURES=newer, OPENBLAS_CORETYPE="Sandybridge") == here

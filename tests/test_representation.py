@@ -1,4 +1,4 @@
-"""What notebooks show of a mixture: the table and the picture are compared with the parameters."""
+"""Mixtures in notebooks: the table and the picture are compared with the parameters."""
 
 import re
 import sys
@@ -25,7 +25,7 @@ def fitted(X, n_components=2, kind=GaussianMixture, **options):
 
 
 def summary_of(model):
-    """What comes after scikit-learn's representation, whose identifiers are counted up."""
+    """The part after scikit-learn's representation, which is unchanged except for its numbered identifiers."""
     shown = model._repr_html_()
     end = shown.rindex("</script></body>") + len("</script></body>")
     assert re.sub(r"sk-[\w-]*\d+", "", shown[:end]) == re.sub(r"sk-[\w-]*\d+", "", estimator_html_repr(model))
@@ -37,7 +37,7 @@ def picture_of(model):
 
 
 class Cells(HTMLParser):
-    """Rows of a table as texts, and whether tags are closed."""
+    """Texts of the cells of a table, by rows; checks that tags are closed."""
 
     def __init__(self, text):
         super().__init__()
@@ -181,7 +181,7 @@ def test_unfitted_mixtures_are_shown_as_scikit_learn_does(name):
 
 
 def test_what_is_wrong_with_fitted_attributes_is_shown():
-    """Notebooks show a model after `set_params` too, which says what the next fit is to do."""
+    """Notebooks also show a model after `set_params`, which changes only the next fit."""
     model = fitted(FAITHFUL).set_params(n_components=3)
     with pytest.raises(ValueError, match="n_components=3 contradicts") as caught:
         model.predict(FAITHFUL)

@@ -1,4 +1,4 @@
-"""scikit-learn's metadata routing: noise, projections, labels and weights reach the fits and scores inside others."""
+"""scikit-learn's metadata routing: noise, projections, labels and weights reach fits inside meta-estimators."""
 
 import numpy as np
 import pytest
@@ -23,7 +23,7 @@ def routing():
 
 @pytest.fixture
 def rows(rng):
-    """Rows, and all that may be known of each of them."""
+    """Rows, and their noise, projections, labels and weights."""
     values = rng.normal(size=(N_ROWS, D)) + 4.0 * rng.integers(2, size=(N_ROWS, 1))
     noise, projection = rng.random((N_ROWS, D)), np.eye(D) + 0.1 * rng.normal(size=(N_ROWS, D, D))
     labels = np.where(rng.random(N_ROWS) < 0.2, values[:, 0] > 2.0, -1).astype(np.int64)

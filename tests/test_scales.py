@@ -1,4 +1,4 @@
-"""The units and the origin of the data do not matter, until float64 ends."""
+"""The units and the origin of the data do not matter within the range of float64."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from fastem import GaussianMixture
 
 
 def scaled_start(start, scale):
-    """The start for rows times `scale`, a number or one number for each column, by exact algebra where it can be."""
+    """Initial parameters for rows times `scale`, one number or one per column; and the factor of the covariances."""
     scale = np.broadcast_to(scale, start.means.shape[1:])
     squares = {
         "full": np.outer(scale, scale),
@@ -37,7 +37,7 @@ SCALES = [(2.0**498, 1e-11), (2.0**-498, 1e-11), (1e150, 1e-9), (1e-150, 1e-9)]
 @pytest.mark.parametrize(("scale", "rtol"), SCALES, ids=str)
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_the_unit_of_the_data_does_not_matter(family, scale, rtol):
-    """A power of two changes no digit but those of the log-densities: near 1000, they end at 1e-13."""
+    """A power of two changes digits of log-densities only: near 1000, the last one is 1e-13."""
     X = rows_for(family, 60)
     start = start_at(family, X, X[:2] + 0.5)
     options, square = scaled_start(start, scale)
@@ -83,7 +83,7 @@ def test_squares_that_underflow_are_a_collapse(family):
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_a_billion_standard_deviations_from_the_origin(family):
-    """The shift is exact, so the fits are the same, but for the last bits of means that are stored as shifted."""
+    """The shift is exact, so fits are the same, except for the last bits of the means, which are stored shifted."""
     shift, last_bit = 2.0**30, 2.0**-22
     X = np.round(rows_for(family, 60) * 2**20) / 2**20
     start = start_at(family, X, X[:2] + 0.5)

@@ -1,4 +1,4 @@
-"""The units of incomplete data do not matter either: near 1000, log-densities end at 1e-13."""
+"""The units of incomplete data do not matter either: near 1000, the last digit of log-densities is 1e-13."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ N_ROWS = 60
 
 
 def incomplete(kind, X, rng):
-    """Rows with errors or holes, and the noise."""
+    """Rows with errors or missing values, and the noise."""
     n_rows, d = X.shape
     noise = None
     if kind in ("variances", "noise and missing"):
@@ -53,7 +53,7 @@ def test_the_unit_of_incomplete_rows_does_not_matter(family, kind, scale):
 @pytest.mark.parametrize("scale", SCALES, ids=str)
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_each_column_and_component_may_have_its_own_unit(family, scale):
-    """Columns with units of their own; and a component a million times as wide as the other, of noisy rows."""
+    """Noisy rows, columns with units of their own, and one component a million times as wide as the other."""
     if family == "spherical":
         pytest.skip("one variance has one unit")
     rng = np.random.default_rng(0)

@@ -157,7 +157,7 @@ def test_the_gallery_lists_its_examples():
 
 
 class Quiet(SimpleHTTPRequestHandler):
-    """Serves files, without a word."""
+    """Serves files without logging."""
 
     def log_message(self, *arguments):
         pass
@@ -165,7 +165,7 @@ class Quiet(SimpleHTTPRequestHandler):
 
 @pytest.fixture
 def address():
-    """Of the site, on this machine: in files a search may not read the pages that it has found."""
+    """Address of a local server of the site: from files, the search could not read the pages that it finds."""
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=SITE)) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"

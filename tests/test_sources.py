@@ -33,7 +33,7 @@ def same_bits(one, other):
 
 
 class Changing:
-    """A source that yields one list of chunks when it is read for the first time, and another ever after."""
+    """A source that yields one list of chunks in its first reading, and another in all later ones."""
 
     def __init__(self, first, later):
         self.readings = iter([first])
@@ -479,7 +479,7 @@ def test_reading_overlaps_with_computing_and_ends_with_it(blobs):
 
 
 def test_memory_does_not_grow_with_the_source(blobs):
-    """Blocks are written over: no more than three exist."""
+    """Blocks are reused: no more than three exist."""
     reader = Reader(Source(Changing([blobs] * 5, []), chunk_bytes=24 * 100))
     addresses = {block.values.ctypes.data for block in reader.blocks()}
     assert len(addresses) <= 3

@@ -1,4 +1,4 @@
-"""What is known of rows comes with a source's chunks: the fit is that of the same rows in one array."""
+"""Labels, noise, projections and weights in a source's chunks: the fit is that of the same rows in one array."""
 
 import numpy as np
 import pytest
@@ -13,7 +13,7 @@ ENDS = [100, 101, 640]
 
 @pytest.fixture
 def rows(rng):
-    """Two groups, with everything that may be known of them."""
+    """Rows of two groups, with weights, labels, noise and projections."""
     group = rng.integers(K, size=N)
     values = rng.normal(size=(N, D)) + 4.0 * group[:, None]
     roots = 0.3 * rng.normal(size=(N, D, D))
@@ -32,7 +32,7 @@ def chunks_of(rows, ends=ENDS):
 
 
 def start(model):
-    """The start is given: rows are drawn for one in another order."""
+    """Give the start: rows for a drawn one would come in another order from chunks than from an array."""
     means = np.array([np.zeros(D), np.full(D, 4.0)])
     return model.set_params(weights_init=[0.5, 0.5], means_init=means, precisions_init=[np.eye(D)] * K)
 
@@ -51,7 +51,7 @@ def test_chunks_and_one_array_agree(rows, names, algorithm):
     if algorithm == "em":
         assert difference(streamed, whole) < 1e-10
         assert abs(streamed.lower_bound_ - whole.lower_bound_) < 1e-10
-    else:  # other blocks or batches
+    else:  # blocks or batches are cut differently
         assert difference(streamed, whole) < 0.05
 
 
@@ -132,7 +132,7 @@ def test_what_is_wrong_is_named(rows):
 
 @pytest.mark.parametrize("names", [["labels"], ["noise"], ["labels", "noise", "sample_weight"], ["projection"]])
 def test_a_prior_s_defaults_are_moments_of_all_chunks(rows, names):
-    """Of the values behind errors, whatever their units, and of all rows, whatever their labels."""
+    """They are moments of the values without errors, in any units, and of all rows, whatever their labels."""
     scale = 2.0**-40
     kept = {name: rows[name] * (scale if name == "X" else scale**2 if name == "noise" else 1) for name in ["X", *names]}
     options = {"n_components": K, "prior": "conjugate", "reg_covar": 0.0, "random_state": 0}

@@ -1,4 +1,4 @@
-"""What a single component of incomplete rows starts with: squares of what is there."""
+"""Mean squares of the observed values, with which a single component of incomplete rows starts."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def test_a_feature_that_is_never_there_has_none():
 
 
 def test_all_features_alike_where_rows_are_projections(rng):
-    """In the mean, a projection of features of variance v has a variance of v times its squared length."""
+    """On average, a projection of features of variance v has a variance of v times its squared length."""
     projection, v = rng.normal(size=(2000, 2, 3)), 4.0
     values = np.einsum("nij,nj->ni", projection, np.sqrt(v) * rng.normal(size=(2000, 3)))
     known = annotate(Known(None, 1e-9 * np.eye(2), projection), values.shape, 1)

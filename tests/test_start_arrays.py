@@ -19,7 +19,7 @@ LONG = (FAITHFUL[:, 0] > 3).astype(int)
 GAUSSIANS = ("full", "tied", "diag", "spherical")
 FAMILIES = (*GAUSSIANS, "poisson")
 
-# Total log-likelihoods where EM from the classification ends: VVV, EEE, VVI and VII in mclust's words.
+# Total log-likelihoods where EM from the classification ends: structures VVV, EEE, VVI and VII of mclust.
 IRIS_MAXIMA = {"full": -180.185477, "tied": -256.354043, "diag": -306.860461, "spherical": -384.314095}
 FAITHFUL_MAXIMA = {"full": -1130.263960, "tied": -1140.186759, "diag": -1147.806353, "spherical": -1709.529282}
 

@@ -1,4 +1,4 @@
-"""Gaussian mixtures whose covariances have one of mclust's fourteen structures, as users have them."""
+"""Gaussian mixtures whose covariances have one of mclust's fourteen structures, through the public classes."""
 
 import pickle
 
@@ -24,7 +24,7 @@ ANSWERS = {
         *(-1136.259854, -1136.910261, -1132.187446, -1139.331599, -1134.679204, -1135.769904, -1130.263960),
     ),
 }
-HIGHER = {("iris", "VVE"): -214.053208, ("faithful", "VVE"): -1132.112642}  # than where mclust's algorithm ends
+HIGHER = {("iris", "VVE"): -214.053208, ("faithful", "VVE"): -1132.112642}  # than the maximum of mclust's algorithm
 FOUR = {"VII": "spherical", "VVI": "diag", "EEE": "tied", "VVV": "full"}
 SHARED = tuple(name for name in NAMES if name not in ("VII", "VVI", "VVV"))
 
@@ -203,7 +203,7 @@ def test_components_that_collapse_are_said_to(name):
     X = np.vstack([overlapping(100), [[50.0, 50.0, 50.0]]])
     X[:, 2] = 1.0
     model = GaussianMixture(2, covariance_type=name, reg_covar=0.0, random_state=0)
-    if name in ("EII", "VII"):  # whose only variance other columns keep above zero
+    if name in ("EII", "VII"):  # other columns keep their only variance above zero
         assert np.isfinite(run(model, X, 5).score(X))
         return
     with pytest.raises(ValueError, match="ill-defined empirical covariance"):

@@ -26,7 +26,7 @@ EPS = np.finfo(float).eps
 
 
 def problem(rng, n_components=K, n_features=D):
-    """Masses, means that move, and scatters about the new means."""
+    """Masses (K,), and average scatters about the new means (K, d, d)."""
     mass = rng.uniform(50.0, 300.0, n_components)
     factors = rng.normal(size=(n_components, n_features, n_features))
     averages = factors @ np.swapaxes(factors, 1, 2) / n_features + 0.2 * np.eye(n_features)
@@ -34,7 +34,7 @@ def problem(rng, n_components=K, n_features=D):
 
 
 def statistics(family, mass, averages, step):
-    """What a pass would have summed: moments of rows about means that then move by `step`."""
+    """Statistics of a pass: moments of rows about the old means; the new means differ from these by `step`."""
     first = mass[:, None] * step
     second = mass[:, None, None] * (averages + step[:, :, None] * step[:, None, :])
     return family.arrange(first, second)
@@ -105,7 +105,7 @@ def test_m_steps_that_alternate_arrive_at_the_only_maximum(name, rng):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("name", SHARING_AXES)
 def test_m_steps_that_rotate_arrive_at_a_maximum(name, seed):
-    """Which is no lower than where majorisation-minimisation ends, of a structure that is nearly there."""
+    """It is no lower than the maximum of majorisation-minimisation; the scatters nearly share their axes."""
     rng = np.random.default_rng(seed)
     mass, other = problem(rng)
     shares = mass / mass.sum()
@@ -127,7 +127,7 @@ def test_covariances_of_the_structure_are_a_fixed_point(name, rng):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_powers_of_two_change_exponents_only(name, rng):
-    """A unit of the data does, of which covariances have the square."""
+    """A change of units multiplies covariances by its square: if this is a power of two, no digit changes."""
     mass, averages = problem(rng)
     before = random_covariances(name, K, D, rng)
     plain = stepped(name, mass, averages, before)
@@ -183,7 +183,7 @@ def test_a_component_without_rows_is_named_where_its_covariance_is_its_own(name,
     mass, averages = problem(rng)
     mass[1], averages[1] = 0.0, 0.0
     before = random_covariances(name, K, D, rng)
-    if name in ("EII", "EEI", "EEE", "EEV"):  # where it has the others' volume and shape
+    if name in ("EII", "EEI", "EEE", "EEV"):  # it has the others' volume and shape
         assert violation(name, factors_of(stepped(name, mass, averages, before)), EPS) is None
         return
     with pytest.raises(ComponentError) as error:
@@ -205,7 +205,7 @@ def test_what_no_component_varies_in_is_no_nan(name, rng):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_m_step_maximises_the_posterior_density_under_a_prior(name, rng):
-    """Also where means are drawn, and with the masses of a few rows."""
+    """The prior also shrinks the means, and the masses are those of a few rows."""
     family = get_family(f"gaussian-{name}")
     mass, averages = problem(rng)
     mass /= 30.0

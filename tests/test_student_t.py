@@ -1,4 +1,4 @@
-"""Mixtures of t distributions: known answers, tails that come and go, digits, and bounds of the likelihood."""
+"""Mixtures of t distributions: known answers, infinite degrees of freedom, precision, bounds of the likelihood."""
 
 import warnings
 
@@ -74,7 +74,7 @@ def test_fits_of_five_degrees_of_freedom(name, log_likelihood, weights):
 
 @pytest.mark.parametrize("name", SETS)
 def test_a_component_without_tails_is_normal(name):
-    """EM with one df a component runs off to infinity on both sets, and has not arrived after 20 000 iterations."""
+    """In plain EM one component's df grows towards infinity on both sets, for more than 20 000 iterations."""
     model, X = from_partition(name, df="component")
     assert model.converged_
     assert np.isinf(model.df_).sum() == 1
@@ -235,7 +235,7 @@ def test_logarithms_keep_their_digits_however_small(inverse, dtype, rng):
 
 
 def exact_sums(inverse, responsibilities, distances, n_features):
-    """The seven sums in long double, the fifth by a series where it would cancel."""
+    """The seven sums in long double, the fifth by a series where the direct formula would cancel."""
     k, r, D = np.longdouble(inverse), responsibilities.astype(np.longdouble), distances.astype(np.longdouble)
     q = D / (1 + k * D)
     y = k * q
@@ -267,7 +267,7 @@ def test_sums_have_their_digits(inverse, dtype, rng):
     student_t.weigh(inverse_df, log_weight, 0, n_features, active, halves, logarithms, resp, sums)
     expected = exact_sums(inverse_df[0], responsibilities, distances, n_features)
     assert sums[6] == pytest.approx(expected[6], rel=1e-6, abs=500 * float(np.finfo(dtype).eps))
-    tolerance = 2e-9 if dtype == np.float64 else 2e-3  # of the fifth, which only shapes steps
+    tolerance = 2e-9 if dtype == np.float64 else 2e-3  # of the fifth sum, which only influences steps
     np.testing.assert_allclose(sums[[0, 1, 2, 3, 5]], expected[[0, 1, 2, 3, 5]], rtol=20 * np.finfo(dtype).eps)
     assert sums[4] == pytest.approx(expected[4], rel=tolerance)
     weights = (1 + inverse * n_features) / (1 + inverse * distances.astype(float))
@@ -293,7 +293,7 @@ def test_rows_that_are_out_of_reach_overflow_nothing():
 
 @pytest.mark.parametrize("n_features", [2, 4, 10, 100])
 def test_normalisers_are_exact(n_features):
-    """For even d they are logarithms of a product of d / 2 numbers."""
+    """For even d a normaliser is the logarithm of a product of d / 2 numbers."""
     inverse = np.array([0.0, 1e-12, 1e-9, 1e-6, 1e-3, 0.02, 0.1, 1.0, 10.0, 100.0])
     halves = np.arange(n_features // 2, dtype=np.longdouble)
     exact = [float(np.log1p(2 * np.longdouble(k) * halves).sum()) for k in inverse]

@@ -1,4 +1,4 @@
-"""StudentTMixture with a background: outliers that are no part of any tail, against a naive reference."""
+"""StudentTMixture with a background for outliers that belong to no tail, against a naive reference."""
 
 from dataclasses import replace
 
@@ -34,7 +34,7 @@ def model_at(start, df, **options):
 
 
 def log_joint(X, start, weights):
-    """Of two components and the background, which has a part of the box for each value."""
+    """Joint log-densities (n, 3) of two components and the background, uniform in the box of the observed columns."""
     widths = np.nanmax(X, axis=0) - np.nanmin(X, axis=0)
     components = [start.log_component(X, k) for k in range(2)]
     return np.log(weights) + np.column_stack([*components, -((~np.isnan(X)) @ np.log(widths))])
@@ -93,7 +93,7 @@ def test_regression_mixes_components_and_the_box(form):
     residual = X[:20, :1] - model.means_[:, 0]
     slope, within = matrices[:, 1, 0] / matrices[:, 0, 0], matrices[:, 0, 0]
     centres = np.column_stack([model.means_[:, 1] + residual * slope, np.full(20, (low + high) / 2)])
-    inflation = (5 + residual**2 / within) / 6 * 6 / 4  # more degrees of freedom, whose variance is df / (df - 2)
+    inflation = (5 + residual**2 / within) / 6 * 6 / 4  # given one column, df is 6: variance df / (df - 2)
     spread = np.column_stack(
         [(matrices[:, 1, 1] - slope * matrices[:, 1, 0]) * inflation, np.full(20, (high - low) ** 2 / 12)]
     )

@@ -1,4 +1,4 @@
-"""StudentTMixture of rows with missing values, against a naive reference and what is known of t distributions."""
+"""StudentTMixture of rows with missing values, against a naive reference and known properties of t distributions."""
 
 import numpy as np
 import pytest
@@ -30,14 +30,14 @@ def problem(form, df, n_rows=90, n_features=3, seed=0):
 
 
 def model_at(start, df, **options):
-    """An unfitted model that begins at a naive mixture, degrees of freedom too."""
+    """An unfitted model that starts from a naive mixture, with degrees of freedom `df`."""
     options = {"covariance_type": start.form, "df": df, "reg_covar": 0.0, "missing": "marginalize", **options}
     initial = {"weights_init": start.weights, "means_init": start.means, "scales_init": start.scales}
     return StudentTMixture(len(start.weights), **initial, **options)
 
 
 def begun(start, df, X, **options):
-    """A model that goes on from a naive mixture, whose degrees of freedom no argument can give."""
+    """A model that goes on from a naive mixture; initial degrees of freedom cannot be given by an argument."""
     model = run(model_at(start, df, **options), X, 0)
     model.df_ = start.df.copy()
     return model.set_params(warm_start=True)
@@ -135,7 +135,7 @@ def test_infinite_degrees_of_freedom_are_a_gaussian_mixture(form):
 @forms
 @pytest.mark.parametrize("df", ["component", 3.0], ids=str)
 def test_rows_without_any_value_teach_nothing(form, df):
-    """They have density 1 whatever the parameters: the likelihood is highest where it is without them."""
+    """They have density 1 under all parameters, so the maximum of the likelihood is the same without them."""
     X, start = problem(form, df, 200)
     extended = np.vstack([X, np.full((70, 3), np.nan)])
     options = {"tol": 1e-13, "max_iter": 4000}
@@ -261,7 +261,7 @@ def test_a_fit_that_is_broken_off_is_resumed_with_the_same_bits(df, options, tmp
 
 @forms
 def test_expectations_and_draws_are_those_of_the_conditional_distribution(form):
-    """Given some columns a t distribution has more degrees of freedom, and its scale grows with their distance."""
+    """Given some columns, the others have more degrees of freedom, and a scale that grows with the given distance."""
     X, start = problem(form, 5.0, n_features=3)
     model = begun(start, 5.0, X).set_params(random_state=1)
     row = np.array([[9.0, np.nan, np.nan]])
@@ -282,7 +282,7 @@ def test_expectations_and_draws_are_those_of_the_conditional_distribution(form):
 
 
 def incomplete_sums(rng, at, n_features, n_rows=400):
-    """Rows of a component: masses, distances and numbers of values, with what is summed of them."""
+    """Rows of a component: numbers of observed values, masses and distances; and the sums over these rows."""
     seen, mass = rng.integers(0, n_features + 1, n_rows), rng.uniform(size=n_rows)
     distances = rng.chisquare(np.maximum(seen, 1)) * (seen > 0) * np.where(rng.random(n_rows) < 0.1, 30, 1)
     q = distances / (1 + at * distances)
@@ -318,7 +318,7 @@ def test_an_estimate_never_lowers_the_likelihood_of_what_is_there(at, rng):
 
 
 def test_complete_rows_are_a_special_case(rng):
-    """All rows show all values: the same estimate, whether one knows it or not."""
+    """If no value is missing, the estimate is the same with and without the sums for incomplete rows."""
     _, mass, _, sums, _ = incomplete_sums(rng, 0.3, 3)
     total, groups = mass.sum(keepdims=True), (np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
     plain = climb(total, sums, np.array([0.3]), 3, groups)

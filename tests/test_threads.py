@@ -1,4 +1,4 @@
-"""Threads of a fit: limits are lifted when the last fit is done, and forked processes do without what they lost."""
+"""Threads of a fit: limits are lifted when the last fit is done, and forked processes do without lost threads."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ def one_thread():
 
 
 def allow(n_threads):
-    """In a thread that ends, as threadpoolctl lets others in only when the one that was there has gone."""
+    """Set the threads of linear algebra, from a thread that ends: threadpoolctl then lets other threads change them."""
     thread = threading.Thread(target=threadpool_limits, args=(n_threads, "blas"))
     thread.start()
     thread.join()
@@ -32,7 +32,7 @@ def allow(n_threads):
 
 @pytest.fixture(autouse=True)
 def two_threads():
-    """Whatever the machine has."""
+    """Two threads of linear algebra, however many processors the machine has."""
     before = max(linear_algebra(), default=1)
     allow(2)
     yield
@@ -64,7 +64,7 @@ class Overlapping:
                     assert self.steps[2 + leaves_first].wait(10)
                     self.seen["one left"] = linear_algebra()
                 if i == 0:
-                    raise InterruptedError  # one of two ends with an error
+                    raise InterruptedError  # one of the two ends with an error
         except InterruptedError:
             pass
         self.steps[2 + i].set()
@@ -139,7 +139,7 @@ print(json.dumps([free, bound, numbers()]))
     assert seen == [[[1] * n, [2] * n], [[1] * n, [1] * n], [2] * n]
 
 
-# Interrupts. An error is held by whoever catches it, and with it all that it has passed through.
+# Interrupts. A caught error keeps its traceback alive, and with it the variables of all functions that it has passed.
 
 
 def test_an_interrupt_while_a_thread_begins_leaves_none_behind(monkeypatch):
@@ -181,7 +181,7 @@ def test_an_interrupted_fit_of_a_source_leaves_no_thread_behind(n_readings, monk
     assert threading.active_count() == before
 
 
-# A fork after anybody's parallel function. GNU OpenMP ends a child that uses its parent's threads.
+# A fork after any parallel function has run. GNU OpenMP ends a child that uses its parent's threads.
 
 TOTAL = """
 import numba
@@ -197,7 +197,7 @@ def total(numbers):
 
 
 def test_a_fit_in_a_child_of_such_a_process_is_the_fit_of_its_parent():
-    """Large enough for threads, of which the child has its own."""
+    """The data are large enough for threads; the child starts its own."""
     seen = python(
         TOTAL
         + """

@@ -1,4 +1,4 @@
-"""How rows are cut: slabs cover all rows once, in order, a power of two of them, none too short to pay."""
+"""Cuts of the rows: slabs cover all rows once and in order, their number is a power of two, none is too short."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A warm start goes on where the last fit ended, whatever else is asked for."""
+"""A warm start goes on where the last fit ended, with any other options."""
 
 import warnings
 
@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastem import Incremental, NormalInverseWishart, Source, Sparse
 
 K, N_ROWS = 2, 300
-ROUNDING = 1e-10  # parameters are published about zero, not about the origin of a fit
+ROUNDING = 1e-10  # fitted attributes are relative to zero, not to the origin of a fit
 WHOLE = {
     "source": {},
     "hard": {"algorithm": "hard"},
@@ -32,7 +32,7 @@ def source_of(X):
 
 
 def in_two_parts(model, data, first=4, second=5, **known):
-    """The bounds of both fits."""
+    """Fit twice with a warm start, and return the bounds of both fits."""
     bounds = list(run(model.set_params(warm_start=True), data, first, **known).lower_bounds_)
     return bounds + run(model, data, second, **known).lower_bounds_
 
@@ -89,7 +89,7 @@ def test_float32_goes_on_up_to_the_rounding_of_what_is_published(family):
     ids=str,
 )
 def test_what_remembers_more_than_parameters_never_falls_and_ends_where_it_would_have(family, options):
-    """Memories of accelerations and of blocks begin anew; the bound goes on from where it was."""
+    """Accelerations and statistics of blocks start again; the bound goes on from where it was."""
     X, start = problem_of(family)
     best = model_at(start, tol=1e-12, max_iter=3000).fit(X)
     model = model_at(start, random_state=0, **options)

@@ -1,4 +1,4 @@
-"""How far rows travel from `fit` to compiled code: few files, so that a stranger can follow them."""
+"""Rows pass through few files from `fit` to compiled code, so that new contributors can follow them."""
 
 import sys
 from pathlib import Path
@@ -10,7 +10,7 @@ from fastem import GaussianMixture
 
 PACKAGE = Path(fastem.__file__).parent
 MOST_FILES = 12
-DEPTH, WIDTH = 3, 20  # of what arguments hold
+DEPTH, WIDTH = 3, 20  # how far arguments are searched for the rows: levels, and items of each
 
 
 class Watch:

@@ -50,7 +50,7 @@ def test_an_integer_weight_is_a_repeated_row_and_zero_an_absent_one(family, dtyp
 
 
 def test_clusters_of_k_means_see_the_weights():
-    """Two groups far apart leave k-means no choice but their order."""
+    """k-means finds two groups that are far apart from any start, but in any order."""
     X = rows_for("full", N_ROWS)
     X[::2] += 100
     weighted = run(GaussianMixture(2, random_state=0), X, 3, COUNTS)
@@ -81,7 +81,7 @@ def test_a_row_without_weight_may_hold_any_number(family, value):
 def test_rows_without_weight_do_not_change_a_random_start(init_params, init_size):
     X = rows_for("full", N_ROWS)
     more, weights = with_absent_rows(X, 1e300)
-    weights[weights > 0] = 1 + COUNTS  # of different size, so that k-means++ has something to weigh
+    weights[weights > 0] = 1 + COUNTS  # they differ, so that they matter to k-means++
     model = GaussianMixture(2, init_params=init_params, init_size=init_size, random_state=1)
     among = run(sklearn.clone(model), more, 3, weights)
     alone = run(model, X, 3, weights[weights > 0])
@@ -90,7 +90,7 @@ def test_rows_without_weight_do_not_change_a_random_start(init_params, init_size
 
 @pytest.mark.parametrize("init_params", METHODS)
 def test_equal_weights_are_no_weights(init_params):
-    """From the same seed, too: a weight of one says what no weight says."""
+    """From the same seed, too, weights of one give the fit without weights."""
     X = rows_for("full", N_ROWS)
     model = GaussianMixture(2, init_params=init_params, random_state=1)
     unweighted = run(sklearn.clone(model), X, 3)
@@ -190,7 +190,7 @@ def rows_of_the_check():
 
 
 def test_on_the_rows_of_scikit_learn_s_check_weights_are_repetitions():
-    """From the same start. The check leaves the start to chance, see the next test."""
+    """From the same start. In the check the start is random, see the next test."""
     X, weights, repeated_rows = rows_of_the_check()
     start = {"weights_init": [0.5, 0.5], "means_init": X[:2], "precisions_init": [np.eye(30)] * 2}
     weighted = GaussianMixture(2, **start).fit(X, sample_weight=weights)

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and keep what they are: their kind, mode, owner and links."""
+"""Files are written completely or not at all, and keep their kind, mode, owner and links."""
 
 import os
 import stat
@@ -90,7 +90,7 @@ def test_an_access_list_is_kept_or_gives_no_rights(model, tmp_path, monkeypatch)
     model.save(path)
     assert os.getxattr(path, "system.posix_acl_access") == access
     with monkeypatch.context() as patch:
-        patch.setattr(os, "setxattr", lambda *arguments: os.stat(tmp_path / "no"))  # fails, as elsewhere
+        patch.setattr(os, "setxattr", lambda *arguments: os.stat(tmp_path / "no"))  # fails, as without access lists
         model.save(path)
     assert mode_of(path) == 0o600
 

@@ -1,1 +1,1 @@
-"""Benchmarks of fastem, run by asv: times, memory, and the numbers that must not drift."""
+"""Benchmarks of fastem, run by asv: times, memory, and results that must not change."""

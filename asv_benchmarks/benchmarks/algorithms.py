@@ -1,4 +1,4 @@
-"""What the variants of EM save: passes, and time in fits that take turns in one process."""
+"""Passes and time that variants of EM save; fits that are compared take turns in one process."""
 
 import functools
 
@@ -9,12 +9,12 @@ from fastem import GaussianMixture, Incremental, PoissonMixture, Stepwise
 
 from .common import Suite, median_seconds, require_threads, warm
 
-NEAR = 1e-7  # of the best bound, per row
+NEAR = 1e-7  # distance from the best bound, per row
 N_JOBS = 2
 
 
 def clusters(n_rows, n_features, n_components, spread, seed=0):
-    """Draw rows about centres that are `spread` wide, and a start near the centres."""
+    """Draw rows about centres of standard deviation `spread`, and a start near the centres."""
     generator = np.random.default_rng(seed)
     centres = spread * generator.normal(size=(n_components, n_features))
     X = centres[generator.integers(n_components, size=n_rows)] + generator.normal(size=(n_rows, n_features))
@@ -43,7 +43,7 @@ class AcceleratedPasses(Suite):
     unit = "share"
 
     def track_share_of_passes(self, acceleration, seed):
-        """Passes until within 1e-7 a row of the best bound, over those of batch EM."""
+        """Passes to within 1e-7 per row of the best bound, over those of batch EM."""
         X, start = clusters(20_000, 4, 8, 2.0, seed)
         batch = GaussianMixture(max_iter=1500, **start).fit(X)
         other = GaussianMixture(max_iter=500, acceleration=acceleration, **start).fit(X)
@@ -62,13 +62,13 @@ def seconds_until(model, bound):
 
 
 class OverBatch(Suite):
-    """Batch EM against variants on a million overlapping rows, until within 1e-7 a row of the best bound."""
+    """Batch EM against variants on a million overlapping rows, to within 1e-7 per row of the best bound."""
 
     params = (("incremental", "squarem"),)
     param_names = ("variant",)
 
     def setup(self, variant):
-        """Find how many iterations each takes: what is timed is a fit of as many."""
+        """Find how many iterations each needs; fits with these numbers of iterations are timed."""
         self.X, start = clusters(1_000_000, 4, 8, 2.0)
         batch = GaussianMixture(max_iter=400, **start)
         options = {"algorithm": "incremental"} if variant == "incremental" else {"acceleration": variant}
@@ -98,7 +98,7 @@ class OverBatch(Suite):
 
 
 class SparseOverBatch(Suite):
-    """A hundred components of which few matter to a row, by how wide their centres are spread."""
+    """128 components, of which few matter to any one row, by the spread of their centres."""
 
     params = ((1.5, 2.0),)
     param_names = ("spread",)
@@ -118,13 +118,13 @@ class SparseOverBatch(Suite):
 
 
 class Streamed(Suite):
-    """One pass of stepwise EM over ten million rows, against batch EM to convergence."""
+    """One pass of stepwise EM over 4.8 million rows, against batch EM until convergence."""
 
     unit = "log-likelihood"
     timeout = 1200
 
     def track_held_out_loss(self):
-        """How much lower the mean log-likelihood of new rows is."""
+        """Mean log-likelihood of new rows under batch EM, minus that under stepwise EM."""
         require_threads(N_JOBS)
         X, _ = clusters(5_000_000, 8, 8, 1.5)
         held_out, X = X[:200_000], X[200_000:]
@@ -150,7 +150,7 @@ class Deaths(Suite):
 
 
 class NealAndHinton(Suite):
-    """The experiment of Neal and Hinton (1998): 1000 points of 0.3 N(0, 1) + 0.7 N(-0.2, 0.1), 0.1 a variance."""
+    """The experiment of Neal and Hinton (1998): 1000 points of 0.3 N(0, 1) + 0.7 N(-0.2, variance 0.1)."""
 
     params = (0, 1, 2, 3, 4)
     param_names = ("seed",)

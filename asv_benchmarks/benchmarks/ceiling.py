@@ -1,4 +1,4 @@
-"""The most fused multiply-adds that compiled code gets from this machine: what dense kernels are measured against."""
+"""Highest rate of fused multiply-adds that compiled code reaches on this machine: the ceiling of dense kernels."""
 
 import statistics
 import time
@@ -14,12 +14,12 @@ from fastem.kernels.registers import REGISTERS
 
 N_CHAINS = 12
 REPEATS = 7
-STEPS = 1_000_000  # of a repeat: some hundredths of a second
+STEPS = 1_000_000  # per repeat, which takes some hundredths of a second
 
 
 def multiply_and_add(numbers, n_steps):
-    """Multiply and add in twelve registers that wait for none but themselves: enough for a core's units."""
-    numbers[:N_CHAINS] = numbers[:N_CHAINS] * numbers[0] ** n_steps  # in Python the time of nothing
+    """Multiply and add in twelve independent registers: enough to keep all units of a core busy."""
+    numbers[:N_CHAINS] = numbers[:N_CHAINS] * numbers[0] ** n_steps  # without compilation: no measurement
 
 
 @instructions(multiply_and_add)
@@ -40,7 +40,7 @@ def _on_threads(numbers, n_steps):
 
 
 def fma_gflops(n_threads: int = 1, dtype: str = "float64") -> float:
-    """Billions of floating-point operations a second, a multiply-add being two: the median of a few repeats."""
+    """Billions of floating-point operations per second, median of a few repeats; a multiply-add counts as two."""
     numbers = np.tile(np.linspace(0.4, 0.5, 512).astype(dtype), (n_threads, 1))  # sums converge to a normal number
     operations = 2 * N_CHAINS * REGISTERS.n_bytes // numbers.itemsize * STEPS * n_threads
     seconds = []

@@ -1,7 +1,7 @@
 """Data, starts, warm-up and paired timing that the benchmarks share.
 
-Where nothing else is said, fits start from given parameters and make a fixed number of iterations: two commits then do
-the same work, whatever changed in the convergence test or in the initialisation.
+Unless a benchmark says otherwise, fits start from given parameters and make a fixed number of iterations: two commits
+then do the same work, even if the convergence test or the initialisation has changed.
 """
 
 import functools
@@ -30,7 +30,7 @@ warnings.simplefilter("ignore", ConvergenceWarning)  # fits stop at `max_iter` o
 class Suite:
     """Attributes of every benchmark."""
 
-    version = "1"  # written down, so that an edit that measures the same keeps its history
+    version = "1"  # explicit, so that edits that do not change what is measured keep the history
     timeout = 600  # the first process also compiles
 
 
@@ -41,7 +41,7 @@ class Family(NamedTuple):
     ----------
     kind : class of mixtures
     options : dict
-        What the constructor takes.
+        Arguments of the constructor.
     rows : callable (generator, centers of the rows, scales of the rows) -> rows
     start : callable (first rows, n_components, n_features) -> dict
         Initial parameters, as keywords.
@@ -148,7 +148,7 @@ def require_threads(n_jobs):
 
 
 def median_seconds(*calls):
-    """Median time of each call; they take turns, so that all meet the same state of the machine."""
+    """Median time of each call; they take turns, so that all run in the same state of the machine."""
     rounds, begin, elapsed = [], time.perf_counter(), 0.0
     while elapsed < (10.0 if len(rounds) < 3 else 0.5):
         rounds.append([timeit.timeit(call, number=1) for call in calls])

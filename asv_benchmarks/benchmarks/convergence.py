@@ -11,14 +11,14 @@ import fastem
 from .common import Suite, median_seconds, require_threads
 
 N_ROWS, N_FEATURES, N_COMPONENTS = 200_000, 10, 10
-NEAR = 1e-6  # of the bound
+NEAR = 1e-6  # relative to the bound
 N_JOBS = 2
 N_SEEDS = 20
 
 
 @functools.cache
 def blobs():
-    """Draw rows from overlapping spheres, and their centres: about four standard deviations apart."""
+    """Draw rows of overlapping spherical clusters, and their centres, about four standard deviations apart."""
     generator = np.random.default_rng(0)
     centers = generator.normal(size=(N_COMPONENTS, N_FEATURES))
     labels = generator.integers(N_COMPONENTS, size=N_ROWS)
@@ -37,7 +37,7 @@ def best_bound():
 
 
 def runs_until(target, estimator):
-    """Seeds and iterations of the fits that a user makes, seed after seed, until one of them reaches the target."""
+    """Pairs (seed, iterations) of the fits that a user makes, one seed after another, until one reaches the target."""
     X, _ = blobs()
     runs = []
     for seed in range(N_SEEDS):
@@ -53,19 +53,19 @@ def runs_until(target, estimator):
 
 
 def fit_all(estimator, runs, **options):
-    """Fit with default parameters, but for the number of iterations that leads to the target."""
+    """Fit with default parameters, except for the numbers of iterations, which lead to the target."""
     X, _ = blobs()
     for seed, iterations in runs:
         estimator(N_COMPONENTS, random_state=seed, tol=0.0, max_iter=iterations, **options).fit(X)
 
 
 class Convergence(Suite):
-    """Fits until the log-likelihood is within a millionth of the best that is known.
+    """Fits until the log-likelihood is within a millionth of the best known one.
 
-    The best is where a fit from the true parameters ends. How many iterations each library needs is found beforehand,
-    from the bounds that both record; what is timed is the plain call of `fit` with that many, so nothing watches a fit
-    while it is timed. A fit that ends in a lower maximum counts in full, and the next seed follows. Each library finds
-    its own start, by k-means on two threads: scikit-learn's on all rows, that of fastem on `init_size` of them.
+    The best known one is where a fit from the true parameters ends. The number of iterations that each library needs is
+    found beforehand, from the bounds that both record. A plain call of `fit` with this number is timed, without any
+    callback. A fit that ends at a lower maximum counts in full, and the next seed follows. Each library finds its own
+    start by k-means on two threads: scikit-learn on all rows, fastem on `init_size` of them.
     """
 
     def setup_cache(self):

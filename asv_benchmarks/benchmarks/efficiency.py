@@ -1,4 +1,4 @@
-"""How near the processor's limit the kernels are."""
+"""How close kernels come to the processor's limit."""
 
 import statistics
 import timeit
@@ -13,9 +13,9 @@ ITERATIONS = 10
 
 
 class Ceiling(Suite):
-    """Multiply-adds that the mathematics needs, as a share of the most that the processor can do in the time.
+    """Multiply-adds that a fit needs, as a share of those that the processor could do in the same time.
 
-    All components lie upon each other, so that every row counts in every component and none can be skipped.
+    All components nearly coincide, so every row has a responsibility in each of them and none can be skipped.
     """
 
     params = ((16, 32, 64), (1, 2))
@@ -33,7 +33,7 @@ class Ceiling(Suite):
         self.gflop = 2e-9 * n_features**2 * n_rows * N_COMPONENTS * ITERATIONS
 
     def track_share_of_ceiling(self, n_features, n_jobs):
-        """Median over five fits, the ceiling measured before each; the whole of `fit` counts as time."""
+        """Median over five fits, with the ceiling measured before each; the time is that of the whole `fit`."""
         shares = []
         for _ in range(5):
             ceiling = fma_gflops(n_jobs)

@@ -1,4 +1,4 @@
-"""What an iteration of one family costs, over that of another or over the arithmetic it amounts to."""
+"""Cost of an iteration of one family, relative to another family or to the arithmetic that it needs."""
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -13,9 +13,9 @@ STRUCTURES = ("EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV")
 
 
 class OverFull(Suite):
-    """Time of a fit over that of Gaussians with full covariances, of ten iterations from the same start.
+    """Time of ten iterations over that of Gaussians with full covariances, from the same start.
 
-    All clusters have the same covariance, so that every structure is true of them.
+    All clusters have the same covariance, so every structure fits them.
     """
 
     params = (("student t", *STRUCTURES),)
@@ -44,7 +44,7 @@ class OverFull(Suite):
 
 
 class BernoulliOverProducts(Suite):
-    """Time of the two matrix products that an iteration over zeros and ones amounts to, over that of the iteration."""
+    """Time of the two matrix products that an iteration over zeros and ones needs, over that of the iteration."""
 
     unit = "times"
 
@@ -60,7 +60,7 @@ class BernoulliOverProducts(Suite):
         self.factors = generator.normal(size=(784, 10)).astype(np.float32)
 
     def track_speedup_over_products(self):
-        """Ratio of medians, on two threads each; what a fit does beside its iterations counts as time."""
+        """Ratio of medians, on two threads each; the time is that of the whole `fit`."""
 
         def products():
             return self.X @ self.factors, self.responsibilities.T @ self.X

@@ -5,7 +5,7 @@ import sys
 
 from .common import Suite, require_threads
 
-ROWS = {"small": 150, "large": 1_000_000}  # on one thread, and shared by several
+ROWS = {"small": 150, "large": 1_000_000}  # passes run on one thread, or are shared by several
 PREPARE = """
 import warnings
 import numpy as np
@@ -23,7 +23,7 @@ FIT = "model.fit(X)"
 
 
 class Import(Suite):
-    """Two statements; scikit-learn, which fastem needs, is the baseline."""
+    """Imports; that of scikit-learn, on which fastem depends, is the baseline."""
 
     number = 1
 
@@ -32,12 +32,12 @@ class Import(Suite):
         return "import fastem"
 
     def timeraw_import_sklearn_mixture(self):
-        """Import the module that fastem stands in for."""
+        """Import the module that fastem replaces."""
         return "import sklearn.mixture"
 
 
 class FirstFit(Suite):
-    """The first call of `fit` in a process: it imports numba, gets hold of compiled code, and makes two iterations."""
+    """The first call of `fit` in a process: it imports numba, compiles or loads code, and makes two iterations."""
 
     params = (tuple(ROWS),)
     param_names = ("data",)
@@ -46,7 +46,7 @@ class FirstFit(Suite):
     warmup_time = 0
 
     def setup(self, data):
-        """Skip what threads share where there is one."""
+        """Skip the large data on a machine with one thread."""
         if data == "large":
             require_threads(2)
         self.prepare = PREPARE.format(n_rows=ROWS[data])

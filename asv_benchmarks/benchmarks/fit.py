@@ -43,7 +43,7 @@ class FitSinglePrecision(Suite):
 
 
 class FitSmall(Suite):
-    """Data so small that validation and dispatch are the time."""
+    """Data so small that validation and dispatch take most of the time."""
 
     params = (FAMILIES,)
     param_names = ("family",)

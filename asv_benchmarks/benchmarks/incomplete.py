@@ -1,7 +1,7 @@
-"""What rows that are known in part cost, and priors and a background: iterations over those of plain fits.
+"""Cost of missing values, noise, labels, priors and a background: time of iterations over that of plain fits.
 
-Fits take turns in one process, start from the same parameters and make as many iterations. Sorting rows by what is
-missing is part of a fit's first iteration, and so not of the median.
+Fits that are compared take turns in one process, start from the same parameters and make the same number of iterations.
+The first iteration of a fit also sorts rows by their missing values; a median over iterations does not show this.
 """
 
 import statistics
@@ -18,12 +18,12 @@ ITERATIONS = 5
 
 
 def with_holes(X, share=0.3):
-    """Rows of which each value is missing with the same probability."""
+    """Rows in which each value is missing with probability `share`."""
     return np.where(np.random.default_rng(1).random(X.shape) < share, np.nan, X)
 
 
 def errors(shape):
-    """Draw a covariance matrix for each row, and errors from it."""
+    """Draw a covariance matrix for each row (n_samples, d, d), and errors from it (n_samples, d)."""
     n_samples, n_features, _ = shape
     generator = np.random.default_rng(1)
     factors = 0.3 * generator.normal(size=(n_samples, n_features, n_features))
@@ -32,20 +32,20 @@ def errors(shape):
 
 
 class Iterations(Suite):
-    """Compares what `setup` puts into `fits`: a fit and a plain one, as (model, X, keywords)."""
+    """Compares two fits, the second of them plain, each as (model, X, keywords)."""
 
     unit = "times"
     fits = ()
 
     def prepare(self, *fits):
-        """Take fits, each for some iterations, and compile them."""
+        """Store the fits, with a few iterations each, and compile them."""
         self.fits = [(clone(model).set_params(max_iter=ITERATIONS, tol=0.0), X, known) for model, X, known in fits]
         for model, X, known in self.fits:
             require_threads(model.n_jobs)
             clone(model).set_params(max_iter=1).fit(X, **known)
 
     def ratio(self, of=statistics.median):
-        """Time of an iteration over the median of the plain fit: the median for fits that follow one another."""
+        """Time `of` the iterations, over their median in the plain fit: median over pairs of fits in turn."""
         ratios, begin = [], time.perf_counter()
         while len(ratios) < 5 or time.perf_counter() - begin < 3.0:
             seconds = [[record.seconds for record in model.fit(X, **known).history_] for model, X, known in self.fits]
@@ -54,7 +54,7 @@ class Iterations(Suite):
 
 
 class Missing(Iterations):
-    """30 % of the values are missing; the model of the same rows without holes is the plain one."""
+    """30 % of the values are missing; the plain fit has the same rows without missing values."""
 
     params = (COVARIANCE_TYPES, (1, 2))
     param_names = ("covariance_type", "n_jobs")
@@ -72,18 +72,18 @@ class Missing(Iterations):
 
 
 class MissingInMillion(Missing):
-    """The same of a million rows."""
+    """The same for a million rows."""
 
     params = (("full",), (1, 2))
     shape = (1_000_000, 8, 4)
 
     def track_first_over_complete(self, *params):
-        """Time of the first iteration, which sorts the rows, over that of one of complete rows."""
+        """Time of the first iteration, which sorts the rows, over that of an iteration of complete rows."""
         return self.ratio(of=lambda seconds: seconds[0])
 
 
 class MissingRarely(Missing):
-    """24 features: hardly two rows have the same values, so that each is factored by itself."""
+    """24 features: hardly any two rows have the same missing values, so each needs its own factorisation."""
 
     params = (("full", "diag"), (1,))
     shape = (20_000, 24, 4)
@@ -94,7 +94,7 @@ class MissingRarely(Missing):
 
 
 class MissingAFewColumns(Missing):
-    """24 features of which 4 have holes: 16 patterns."""
+    """24 features, of which 4 have missing values: 16 patterns."""
 
     params = (("full",), (1,))
     shape = (100_000, 24, 4)
@@ -108,7 +108,7 @@ class MissingAFewColumns(Missing):
 
 
 class MissingInStudentT(Iterations):
-    """30 % of the values are missing, and components are t: over the same of complete rows, or of normal components."""
+    """t components and 30 % of the values missing, relative to complete rows or to normal components."""
 
     params = (COVARIANCE_TYPES, ("complete rows", "normal components"))
     param_names = ("covariance_type", "over")
@@ -137,14 +137,14 @@ class MissingInStudentT(Iterations):
 
 
 class Noise(Iterations):
-    """Rows with errors; a fit that does not know of them is the plain one."""
+    """Rows with measurement errors; the plain fit ignores the errors."""
 
     params = (("covariance of each row", "variances of each row", "covariance of all", "projections"), (1, 2))
     param_names = ("noise", "n_jobs")
     shape = (100_000, 4, 5)
 
     def setup(self, noise, n_jobs):
-        """Draw errors, and what is known of them."""
+        """Draw errors, and choose the arguments that describe them."""
         exact = dataset("full", self.shape)
         covariances, drawn = errors(self.shape)
         known = {
@@ -162,7 +162,7 @@ class Noise(Iterations):
 
 
 class Beside(Iterations):
-    """Labels, a background and priors, each beside complete and exact rows."""
+    """Labels, a background and priors, each with complete and exact rows."""
 
     params = (("labels", "plausibilities", "background", "prior", "fixed"), (1,))
     param_names = ("what", "n_jobs")

@@ -1,6 +1,6 @@
-"""Time to find a start: an iteration or two only, so that nearly all of the fit is its initialisation.
+"""Time to find a start: fits make an iteration or two only, so nearly all of their time is initialisation.
 
-Ratios to scikit-learn are of fits that take turns in one process, on two threads each.
+Ratios to scikit-learn compare fits that take turns in one process, on two threads each.
 """
 
 import numpy as np
@@ -73,7 +73,7 @@ class KMeansOverScikitLearn(Suite):
             return KMeans(self.n_clusters, n_init=1, random_state=0).fit(self.X).labels_
 
     def track_speedup_over_sklearn(self, n_features, dtype):
-        """Ratio of medians; fails if labels of float64 rows are others than ties explain."""
+        """Ratio of medians; fails if more labels of float64 rows differ than ties can explain."""
         if dtype == "float64":
             assert np.mean(self.ours() != self.theirs()) < 1e-4
         ours, theirs = median_seconds(self.ours, self.theirs)

@@ -9,7 +9,7 @@ from .common import Suite, dataset, mixture, warm
 
 
 class Memory(Suite):
-    """Data of 26 MB, of which nothing as large should be derived."""
+    """Data of 26 MB; a fit should not allocate anything as large."""
 
     params = (("full", "poisson"),)
     param_names = ("family",)
@@ -21,7 +21,7 @@ class Memory(Suite):
             self.model.fit(self.X)
 
     def setup(self, family):
-        """Repeat a few rows, as drawing so many would take more memory than the fit."""
+        """Repeat a few rows, because drawing so many would take more memory than the fit."""
         few = dataset(family, (1_000, 16, 8))
         self.model = mixture(family, few, 8, tol=0.0, max_iter=2, n_jobs=1)
         warm(self.model, few)

@@ -37,7 +37,7 @@ class Predict(Suite):
 
 
 class Columns(Suite):
-    """What is asked of some columns of a fitted mixture."""
+    """Regression on some columns of a fitted mixture, and conditional mixtures."""
 
     def setup(self):
         """Fit eight columns."""

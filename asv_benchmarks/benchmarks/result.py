@@ -1,10 +1,10 @@
-"""Results that must not drift."""
+"""Results that must not change."""
 
 from .common import FAMILIES, Suite, dataset, mixture
 
 
 class Result(Suite):
-    """Where and when a fit with the default tolerance ends."""
+    """Iterations and log-likelihood of a fit with the default tolerance."""
 
     params = (FAMILIES,)
     param_names = ("family",)
@@ -19,7 +19,7 @@ class Result(Suite):
         return self.model.n_iter_
 
     def track_negative_log_likelihood(self, *params):
-        """Mean of a row; negative, since asv takes what falls for better."""
+        """Mean of a row; negative, because asv reports any increase as a regression."""
         return -self.model.lower_bound_
 
     track_iterations.unit = "iterations"

@@ -1,4 +1,4 @@
-"""What a second thread brings, and what more rows cost."""
+"""Speed-up by a second thread, and cost of more rows."""
 
 import time
 
@@ -11,7 +11,7 @@ LIMITS = {"tol": 0.0, "max_iter": 10}
 
 
 def prepare(n_rows, n_features, n_jobs):
-    """Fit to call: ten iterations of full covariances, compiled."""
+    """Function that runs a compiled fit: ten iterations with full covariances."""
     X = dataset("full", (n_rows, n_features, N_COMPONENTS))
     model = mixture("full", X, N_COMPONENTS, n_jobs=n_jobs, **LIMITS)
     warm(model, X)
@@ -36,7 +36,7 @@ class Threads(Suite):
 
 
 class BusyThreads(Suite):
-    """Shows threads that have silently ceased to share a pass."""
+    """Shows whether threads still share a pass."""
 
     unit = "threads"
 
@@ -45,7 +45,7 @@ class BusyThreads(Suite):
         self.fit = prepare(200_000, 16, 2)
 
     def track_busy_threads(self):
-        """Processor time of all threads over that of the calling one, with a fit on two.
+        """Processor time of all threads over that of the calling one, in a fit on two threads.
 
         Unlike a speed-up, the ratio does not depend on what else the machine is doing.
         """
@@ -57,7 +57,7 @@ class BusyThreads(Suite):
 
 
 class Rows(Suite):
-    """Time of a row over that of a row among 100 000: one, were the time linear in the rows."""
+    """Time per row over that with 100 000 rows: one if the time is linear in the number of rows."""
 
     params = ((10_000, 1_000_000),)
     param_names = ("n_rows",)

@@ -26,18 +26,18 @@ def parquet(shape):
     path = Path(folder.name) / "rows.parquet"
     columns = {f"x{j}": column for j, column in enumerate(dataset("full", shape).T)}
     format.write_table(pyarrow.table(columns), path)
-    return datasets.dataset(path), folder  # which removes itself with the process
+    return datasets.dataset(path), folder  # the folder is removed when the process ends
 
 
 class Pass(Suite):
-    """How much of the speed in memory a pass over chunks has; one thread reads, two compute, on two processors."""
+    """Speed of a pass over chunks as a share of that in memory; one thread reads, two compute, on two processors."""
 
     params = (tuple(SHAPES), ("parquet", "arrays"))
     param_names = ("shape", "source")
     unit = "share"
 
     def setup(self, shape, source):
-        """Compile, and let the file come into the page cache."""
+        """Compile, and load the file into the page cache."""
         self.X = dataset("full", SHAPES[shape])
         self.source = parquet(SHAPES[shape])[0] if source == "parquet" else np.array_split(self.X, 10)
         self.model = mixture("full", self.X, SHAPES[shape][2], n_jobs=N_JOBS, tol=0.0)
@@ -58,7 +58,7 @@ class Pass(Suite):
 
 
 class Drawn:
-    """Rows that exist nowhere: each reading draws the same anew."""
+    """Source that stores no rows: each reading draws the same ones again."""
 
     def __init__(self, n_chunks):
         self.n_chunks = n_chunks
@@ -70,7 +70,7 @@ class Drawn:
 
 
 class Memory(Suite):
-    """The peak must not depend on the number of rows, of which the larger number takes 305 MiB."""
+    """The peak must not depend on the number of rows, of which the larger number would take 305 MiB."""
 
     params = ((1_000_000, 5_000_000),)
     param_names = ("n_samples",)

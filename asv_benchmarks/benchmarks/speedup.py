@@ -1,4 +1,4 @@
-"""Ratios of times, each of fits that take turns in one process."""
+"""Ratios of times of fits that take turns in one process."""
 
 import numpy as np
 from sklearn.datasets import load_iris
@@ -11,7 +11,7 @@ from .common import COVARIANCE_TYPES, Suite, dataset, median_seconds, mixture, s
 
 N_COMPONENTS = 8
 LIMITS = {"tol": 0.0, "max_iter": 10}
-ROWS = {16: 20_000, 32: 10_000, 64: 5_000}  # of full covariances; scikit-learn shall not take longer than a second
+ROWS = {16: 20_000, 32: 10_000, 64: 5_000}  # for full covariances, so that scikit-learn takes no longer than a second
 MODELS = {f"full d={d}": ("full", (ROWS.get(d, 50_000), d, N_COMPONENTS)) for d in (1, 2, 3, 7, 10, 16, 32, 64)} | {
     "tied d=12": ("tied", (50_000, 12, N_COMPONENTS)),
     "diag d=32": ("diag", (50_000, 32, N_COMPONENTS)),
@@ -36,7 +36,7 @@ class OverScikitLearn(Suite):
         warm(self.ours, self.X)
 
     def track_speedup_over_sklearn(self, model, n_jobs):
-        """Ratio of medians of ten iterations; fails if the two do not end in the same place."""
+        """Ratio of medians of ten iterations; fails if the lower bounds differ."""
         with threadpool_limits(n_jobs):
             ours, theirs = median_seconds(lambda: self.ours.fit(self.X), lambda: self.theirs.fit(self.X))
         np.testing.assert_allclose(self.ours.lower_bound_, self.theirs.lower_bound_, rtol=1e-6)
@@ -59,7 +59,7 @@ class BayesianOverScikitLearn(Suite):
         warm(self.ours, self.X)
 
     def track_speedup_over_sklearn(self, covariance_type):
-        """Ratio of medians of ten iterations on one thread; fails if the two do not end in the same place."""
+        """Ratio of medians of ten iterations on one thread; fails if the lower bounds differ."""
         with threadpool_limits(1):
             ours, theirs = median_seconds(lambda: self.ours.fit(self.X), lambda: self.theirs.fit(self.X))
         np.testing.assert_allclose(self.ours.lower_bound_, np.squeeze(self.theirs.lower_bound_), rtol=1e-6)
@@ -67,7 +67,7 @@ class BayesianOverScikitLearn(Suite):
 
 
 class SmallOverScikitLearn(Suite):
-    """The same for iris, where what surrounds the passes takes the time, with as many threads as each library likes.
+    """The same for iris, where most time is spent outside passes; each library chooses its number of threads.
 
     On a busy machine scikit-learn's threads wait for each other, and the ratio of a default call grows tenfold.
     """
@@ -87,7 +87,7 @@ class SmallOverScikitLearn(Suite):
         self.ours.fit(self.X)
 
     def track_speedup_over_sklearn(self, call):
-        """Ratio of medians; fails if the two do not make the same iterations to the same place."""
+        """Ratio of medians; fails if the numbers of iterations or the lower bounds differ."""
         ours, theirs = median_seconds(lambda: self.ours.fit(self.X), lambda: self.theirs.fit(self.X))
         assert self.ours.n_iter_ == self.theirs.n_iter_
         np.testing.assert_allclose(self.ours.lower_bound_, self.theirs.lower_bound_, rtol=1e-6)
@@ -102,7 +102,7 @@ class EvaluationOverScikitLearn(Suite):
     unit = "times"
 
     def setup(self, method):
-        """Draw the data, fit, and lend the parameters to scikit-learn."""
+        """Draw the data, fit, and copy the parameters to a model of scikit-learn."""
         self.X = dataset("full", (200_000, 10, 10))
         self.ours = mixture("full", self.X, 10, tol=0.0, max_iter=5, n_jobs=2)
         warm(self.ours, self.X)

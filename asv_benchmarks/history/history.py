@@ -1,4 +1,4 @@
-"""A few benchmarks that use what has been public from the first commit, each in a few seconds.
+"""A few benchmarks that use only what has been public since the first commit; each takes a few seconds.
 
 Fits start from given parameters and make ten iterations on one thread, so that all commits do the same work.
 """
@@ -31,7 +31,7 @@ def rows(n_samples, n_features, n_components):
 
 
 def model(X, form, n_components):
-    """Ten iterations from the first rows as means and unit precisions, on one thread."""
+    """Model of ten iterations from the first rows as means and unit precisions, on one thread."""
     n_features = X.shape[1]
     precisions = np.tile(np.eye(n_features), (n_components, 1, 1))
     return GaussianMixture(
@@ -47,7 +47,7 @@ def model(X, form, n_components):
 
 
 class Fit:
-    """Whole fits, and what is asked of a fitted model."""
+    """Whole fits, and responsibilities of a fitted model."""
 
     params = (list(SHAPES),)
     param_names = ("shape",)

@@ -1,4 +1,4 @@
-"""What API pages show: members that fastem itself defines, and docstrings whose cross-references resolve."""
+"""Members that API pages show: those that fastem itself defines."""
 
 from typing import Any
 
@@ -6,10 +6,10 @@ from sphinx.application import Sphinx
 
 
 def _skip(app: Sphinx, what: str, name: str, member: Any, skip: bool, options: Any) -> bool | None:
-    """Leave out what estimators inherit from scikit-learn, which documents it."""
+    """Leave out members that estimators inherit from scikit-learn, which documents them."""
     if what != "class":
         return None
-    if name.isupper():  # constants by which classes tell each other what they are
+    if name.isupper():  # internal constants of classes
         return True
     if type(member).__name__ == "_tuplegetter":  # a field of a named tuple, which the docstring describes
         return True

@@ -1,4 +1,4 @@
-"""Pictures in the gallery of figures that pyplot does not know, as `plot_mixture` returns."""
+"""Image scraper of the gallery for figures that pyplot does not manage, such as those of `plot_mixture`."""
 
 from typing import Any
 
@@ -8,11 +8,11 @@ from sphinx_gallery.scrapers import figure_rst
 
 
 def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any]) -> str:
-    """Save a figure that the block has bound to the name `figure`, unless pyplot has it."""
+    """Save the figure that the block has bound to the name `figure`, unless pyplot manages it."""
     figure = block_vars["example_globals"].get("figure")
     if not isinstance(figure, Figure) or hasattr(figure, "_in_gallery"):
         return ""
-    if figure in map(plt.figure, plt.get_fignums()):  # the scraper of matplotlib comes next, and closes it
+    if figure in map(plt.figure, plt.get_fignums()):  # the scraper of matplotlib runs next, saves and closes it
         figure._in_gallery = True
         return ""
     figure._in_gallery = True
@@ -22,5 +22,5 @@ def scrape(block: Any, block_vars: dict[str, Any], gallery_conf: dict[str, Any])
 
 
 def _get_sg_image_scraper() -> Any:
-    """Where sphinx-gallery looks for the scraper of a module."""
+    """Return the scraper; sphinx-gallery calls the function of this name."""
     return scrape

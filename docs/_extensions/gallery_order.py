@@ -26,19 +26,19 @@ ORDER = (
 
 
 class ByList:
-    """Key of a file, its place in `ORDER`; one that is not there is an error.
+    """Sort key of a file: its place in `ORDER`. A file that is not listed is an error.
 
     Parameters
     ----------
     folder : str
-        Of the examples; not needed.
+        Folder of the examples, not used.
     """
 
     def __init__(self, folder: str) -> None:
         self.folder = folder
 
     def __call__(self, name: str) -> int:
-        """Place of a file."""
+        """Return the place of a file in `ORDER`."""
         return ORDER.index(name.removesuffix(".py"))
 
     def __repr__(self) -> str:

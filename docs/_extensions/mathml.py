@@ -1,4 +1,4 @@
-"""Formulas as MathML, which browsers draw themselves: no script has to be loaded from elsewhere."""
+"""Formulas as MathML, which browsers render themselves: no script has to be loaded from other servers."""
 
 from typing import Any
 

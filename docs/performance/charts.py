@@ -1,4 +1,4 @@
-"""Draws results.json: charts, and the table of all cases, for the page on performance; run, the picture of README."""
+"""Draws results.json: charts and tables for the page on performance; as a script, the picture of README."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def _label(case: dict[str, Any]) -> str:
 
 
 def peers(results: dict[str, Any]) -> Figure:
-    """Time of other libraries over that of fastem, by case."""
+    """Time of other libraries divided by that of fastem, for each case."""
     cases = results["peers"]["cases"]
     figure, axes = _axes(4.2, 9.0)
     for shift, library in ((-0.2, "scikit-learn"), (0.2, "oneDAL")):
@@ -73,7 +73,7 @@ def start_up(results: dict[str, Any]) -> Figure:
 
 
 def memory(results: dict[str, Any]) -> Figure:
-    """MiB that a fit adds."""
+    """MiB that a fit adds to the memory of a process, by number of rows."""
     figure, axes = _axes()
     for library in ("fastem", "scikit-learn"):
         values = [(point["rows"], point[library]) for point in results["memory"]]
@@ -117,7 +117,7 @@ def _grouped(number: int) -> str:
 
 
 def table_of_peers(results: dict[str, Any]) -> str:
-    """Nanoseconds of all cases, as Markdown."""
+    """Nanoseconds per row, component and iteration of all cases, as a Markdown table."""
     found = results["peers"]
     lines = [
         "| covariance | columns | rows | components | fastem | scikit-learn | oneDAL |",
@@ -142,7 +142,7 @@ def _machine(results: dict[str, Any]) -> str:
 
 
 def table_of_threads(results: dict[str, Any]) -> str:
-    """Milliseconds by number of threads, as Markdown."""
+    """Milliseconds by number of threads, as a Markdown table."""
     lines = ["| threads | milliseconds | speed-up |", "|---|---|---|"]
     first = results["threads"][0]["fastem"]
     lines += [f"| {run['threads']} | {run['fastem']:.1f} | {first / run['fastem']:.2f} |" for run in results["threads"]]

@@ -24,7 +24,7 @@ def commits() -> list[str]:
 
 
 def in_history() -> bool:
-    """Whether these files are a checkout that has the commits."""
+    """Whether these files are a checkout whose history has all measured commits."""
     names = "\n".join(f"{name}^{{commit}}" for name in commits())
     try:
         found = subprocess.run(

@@ -1,9 +1,9 @@
-"""Measures what the page on performance shows, and writes it to results.json.
+"""Measures the numbers of the page on performance, and writes them to results.json.
 
 Usage: python docs/performance/measure.py [--parts peers,rows,threads,start_up,memory]
 
-Parts that are not asked for stay as they are in the file. Fits that are compared take turns in one process, or in
-processes of their own where start-up and memory are measured.
+All other parts of the file stay as they are. Fits that are compared take turns in one process; start-up and memory are
+measured in new processes.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ LIBRARIES = {"fastem": "fastem", "scikit-learn": "sklearn.mixture"}
 
 
 def start_of(n_components: int, n_features: int) -> dict[str, Any]:
-    """Initial parameters that cost nothing."""
+    """Initial parameters, so that no time is spent on a start, and ten iterations."""
     generator = np.random.default_rng(1)
     return {
         "means_init": generator.normal(size=(n_components, n_features)),
@@ -80,7 +80,7 @@ def start_of(n_components: int, n_features: int) -> dict[str, Any]:
 
 
 def seconds(call: Callable[[], object]) -> float:
-    """Least time of a call, repeated for a fifth of a second."""
+    """Minimum time of a call, repeated for a fifth of a second."""
     took: list[float] = []
     while sum(took) < 0.2:
         begin = time.perf_counter()
@@ -90,7 +90,7 @@ def seconds(call: Callable[[], object]) -> float:
 
 
 def in_turns(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Least seconds of calls that take turns, after each was called once."""
+    """Minimum seconds of calls that take turns; the first call of each is not timed."""
     for call in calls.values():
         call()
     rounds = [{name: seconds(call) for name, call in calls.items()} for _ in range(ROUNDS)]
@@ -129,14 +129,14 @@ def threads() -> list[dict[str, Any]]:
 
 
 def run(script: str, *arguments: str, **variables: str) -> list[float]:
-    """Numbers that a script prints, in a process of its own."""
+    """Run a script in a new process, and return the numbers that it prints."""
     command = [sys.executable, "-W", "ignore", "-c", script, *arguments]
     done = subprocess.run(command, env=os.environ | variables, check=True, capture_output=True, text=True)
     return [float(number) for number in done.stdout.split()]
 
 
 def start_up() -> list[dict[str, Any]]:
-    """Seconds of the import, the first and the second fit of iris-sized data in a process: least of some processes."""
+    """Seconds of the import, the first and the second fit of 150 x 4 rows in a process: minima over some processes."""
     results = []
     for library, module in LIBRARIES.items():
         script = FIRST_FIT.format(library=module)
@@ -155,7 +155,7 @@ def start_up() -> list[dict[str, Any]]:
 
 
 def memory() -> list[dict[str, Any]]:
-    """MiB that a fit adds to the memory of its process at most, by number of rows; on Linux."""
+    """MiB that a fit adds to the peak memory of its process, by number of rows; on Linux."""
     results = []
     for n_rows in (100_000, 300_000, 1_000_000, 3_000_000):
         added = {name: run(PEAK.format(library=module), str(n_rows))[0] for name, module in LIBRARIES.items()}
@@ -164,7 +164,7 @@ def memory() -> list[dict[str, Any]]:
 
 
 def peers() -> dict[str, Any]:
-    """Other libraries, by asv_benchmarks/peers.py."""
+    """Times of other libraries, measured by asv_benchmarks/peers.py."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "peers.json"
         command = [
@@ -186,7 +186,7 @@ PEER_OPTIONS: list[str] = []
 
 
 def machine() -> dict[str, str]:
-    """On what the numbers were measured."""
+    """Processor and versions with which the numbers were measured."""
     sys.path.insert(0, str(BENCHMARKS))
     from peers import processor
 

@@ -2,9 +2,9 @@
 Outliers in a component of their own
 ====================================
 
-`background=True` adds a component of constant density. Rows that are far from all others belong to it, have the label
--1, and leave the other components alone. The eruptions are those of Old Faithful, the 60 outliers are drawn on the
-spot.
+`background=True` adds a component of constant density, the background. It takes the outliers: `predict` gives them the
+label -1, and they hardly influence the other components. The data are the eruptions of Old Faithful and 60 simulated
+outliers.
 """
 
 import numpy as np
@@ -25,12 +25,13 @@ print(
 )
 
 # %%
-# Outliers that fall among the eruptions cannot be told from them, and need not be.
+# Outliers that lie among the eruptions cannot be distinguished from them. This does little harm, because such rows fit
+# the components.
 
 figure = plot_mixture(model, rows, columns=["eruption, minutes", "wait for the next, minutes"])
 
 # %%
-# Without a background the same rows spoil both components.
+# Without a background the outliers distort both components.
 
 plain = GaussianMixture(2, random_state=0).fit(rows)
 figure = plot_mixture(plain, rows, columns=["eruption, minutes", "wait for the next, minutes"])

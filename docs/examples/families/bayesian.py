@@ -1,9 +1,9 @@
 """
-Bayesian mixtures: components that nobody needs
-===============================================
+Bayesian mixtures: unnecessary components lose their weight
+===========================================================
 
 Variational Bayes treats weights, means and precisions as unknown quantities with a prior. `n_components` is then an
-upper bound: components that the data do not need lose their weight. We offer ten to Old Faithful.
+upper bound: components that the data do not need lose their weight. We fit ten to Old Faithful.
 """
 
 import matplotlib.pyplot as plt
@@ -16,8 +16,8 @@ from fastem.plotting import plot_mixture
 X = load_faithful().values
 
 # %%
-# The concentration of the prior says how equal one expects the weights to be before seeing the data. A small one
-# favours few components; under a very large one all weights are equal, whatever the data say.
+# The concentration of the prior describes how equal one expects the weights to be before seeing the data. A small
+# concentration favours few components; a very large one makes all weights equal, whatever the data are.
 
 concentrations = [1e-3, 1, 1000]
 models = [

@@ -1,10 +1,11 @@
 """
-The deaths of The Times: two rates behind one count
-===================================================
+The deaths of The Times: a mixture of two Poisson distributions
+===============================================================
 
-For 1096 days of 1910 to 1912 The Times printed how many women over 80 had died on a day: none on 162 days, one on 267
-days, and so on. One Poisson distribution fits badly, two fit well: a rate of winter and one of summer (Hasselblad,
-1969). It is also the standard example of EM that creeps.
+For 1096 days of the years 1910 to 1912, the newspaper The Times reported how many women over 80 had died: none on 162
+days, one on 267 days, and so on. One Poisson distribution fits these counts badly. A mixture of two fits well, with one
+rate for winter and one for summer (Hasselblad, 1969). The data are also a standard example on which EM converges
+slowly.
 """
 
 import matplotlib.pyplot as plt
@@ -17,7 +18,8 @@ deaths = np.arange(10.0)[:, None]
 days = [162, 267, 271, 185, 111, 61, 27, 8, 3, 1]
 
 # %%
-# Each count stands for many days, so we pass the days as weights. A row of weight 162 counts as 162 equal rows.
+# Each row is a number of deaths, and its weight is the number of days with so many deaths. A row of weight 162 counts
+# as 162 equal rows.
 
 options = {"weights_init": [0.5, 0.5], "rates_init": [[1.0], [3.0]], "tol": 1e-14, "max_iter": 10_000}
 model = PoissonMixture(2, **options).fit(deaths, sample_weight=days)
@@ -36,8 +38,8 @@ axes.legend(frameon=False)
 # Acceleration
 # ------------
 #
-# The two rates are close, so that most of the information on them is missing, and EM moves slowly. SQUAREM and Anderson
-# acceleration extrapolate its steps.
+# The two rates are so close that the counts hardly tell which component a day belongs to. The more of this information
+# is missing, the more slowly EM converges. SQUAREM and Anderson acceleration extrapolate its steps.
 
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 best = -1989.945859882964 / sum(days)

@@ -1,10 +1,10 @@
 """
-Digits of zeros and ones: a Bernoulli mixture
-=============================================
+Black and white images of digits: a Bernoulli mixture
+=====================================================
 
-1797 handwritten digits of 8 by 8 pixels, each pixel black or white. In a Bernoulli mixture every component has a
-probability of black for each pixel. Drawn as pictures, these probabilities are the average digits that the mixture has
-found, without having seen a label.
+The data are 1797 images of handwritten digits, with 8 by 8 pixels that are black or white. In a Bernoulli mixture every
+component has a probability of black for each pixel. Drawn as pictures, these probabilities show the average digit of
+each component. The mixture finds them without the labels.
 
 The digits come with scikit-learn (E. Alpaydin and C. Kaynak, 1998, Optical Recognition of Handwritten Digits, UCI
 Machine Learning Repository, CC BY 4.0).
@@ -24,7 +24,7 @@ labels = model.predict(black)
 print("adjusted Rand index of clusters and digits:", round(adjusted_rand_score(digits.target, labels), 2))
 
 # %%
-# Some digits that people write in two ways have two components.
+# Some digits that people write in more than one way have two components.
 
 figure, panels = plt.subplots(2, 6, figsize=(9, 3.6), layout="constrained")
 for k, axes in enumerate(panels.flat):
@@ -37,7 +37,8 @@ for k, axes in enumerate(panels.flat):
 # New digits
 # ----------
 #
-# `sample` draws from the mixture. Pixels are independent within a component, so these digits are ragged.
+# `sample` draws new digits from the mixture. Pixels are independent within a component, so these digits have ragged
+# outlines.
 
 drawn, _ = model.sample(12)
 figure, panels = plt.subplots(1, 12, figsize=(9, 1), layout="constrained")

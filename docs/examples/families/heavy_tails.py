@@ -1,10 +1,10 @@
 """
-Heavy tails: t components beside outliers
-=========================================
+Heavy tails: t distributions for data with outliers
+===================================================
 
-A Gaussian component that has to explain a distant row grows. A t component has tails for such rows, and keeps its
-shape. We drop 40 outliers among the eruptions of Old Faithful and compare. The eruptions are real, the outliers are
-drawn on the spot.
+Outliers widen a Gaussian component, because it has to give them some density. A t distribution has heavy tails for such
+rows, so its scale changes little. We add 40 simulated outliers to the eruptions of Old Faithful and compare mixtures of
+both.
 """
 
 import numpy as np
@@ -24,8 +24,8 @@ heavy = StudentTMixture(2, tol=1e-6, max_iter=1000, random_state=0).fit(rows)
 print("degrees of freedom:", heavy.df_.round(2))
 
 # %%
-# Standard deviations of the durations. The Gaussian component of long eruptions becomes twice as wide as without
-# outliers. The scales of the t components stay close to those of the clean eruptions.
+# We compare the standard deviations of the durations. With outliers, the Gaussian component of long eruptions becomes
+# twice as wide as without. The scales of the t components stay close to the standard deviations without outliers.
 
 
 def deviations(model, matrices):
@@ -39,12 +39,12 @@ print("Gaussian, with outliers:   ", deviations(gaussian, gaussian.covariances_)
 print("t, with outliers:          ", deviations(heavy, heavy.scales_))
 
 # %%
-# Ellipses of the t mixture, one and two units of scale.
+# The t mixture, with ellipses at one and two units of scale.
 
 names = ["eruption, minutes", "wait for the next, minutes"]
 figure = plot_mixture(heavy, rows, columns=names)
 
 # %%
-# And of the Gaussian mixture.
+# The Gaussian mixture, with ellipses at one and two standard deviations.
 
 figure = plot_mixture(gaussian, rows, columns=names)

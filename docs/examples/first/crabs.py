@@ -1,10 +1,10 @@
 """
-Crabs: small differences under one large one
-============================================
+Crabs: groups hidden by differences in size
+===========================================
 
 Campbell and Mahon measured 200 crabs of the genus Leptograpsus: two species, blue and orange, and both sexes. All five
-measurements grow with the size of the crab, and so the four groups lie beside each other like cigars. Distances see
-size only. Covariances see the groups.
+measurements grow with the size of the crab, so the four groups are long, narrow clusters beside each other. Distances
+between crabs reflect mainly their sizes. A mixture that also estimates covariances finds the groups.
 
 The data are in ``docs/examples/data/crabs.csv``. N. A. Campbell and R. J. Mahon (1974), A multivariate study of
 variation in two species of rock crab of the genus Leptograpsus, Australian Journal of Zoology 22, 417-425; published
@@ -30,8 +30,8 @@ print(
 )
 
 # %%
-# k-means cuts by size, and has almost nothing to do with the groups. Starts from k-means are therefore poor here. Many
-# random ones, of which the best likelihood is kept, find the cigars.
+# k-means divides the crabs by size, and its clusters hardly agree with the groups. Starts from k-means are therefore
+# poor here. We fit from 100 random starts instead and keep the highest likelihood, which finds the groups.
 
 by_distance = KMeans(4, n_init=20, random_state=0).fit_predict(X)
 model = GaussianMixture(

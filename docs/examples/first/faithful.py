@@ -3,7 +3,8 @@ Old Faithful: how many kinds of eruptions?
 ==========================================
 
 Old Faithful is a geyser in Yellowstone National Park. The data are 272 eruptions of August 1985: how long each lasted,
-and how long the next one kept its visitors waiting. We fit one to six Gaussians and let BIC choose.
+and how long visitors waited for the next one. We fit mixtures of one to six Gaussian components and choose their number
+by BIC.
 """
 
 import matplotlib.pyplot as plt
@@ -17,8 +18,8 @@ X = faithful.values
 models = {k: GaussianMixture(k, n_init=5, random_state=0).fit(X) for k in range(1, 7)}
 
 # %%
-# Each further component raises the likelihood. BIC asks for a price per parameter, and is least for two components. ICL
-# asks as well that components be well apart.
+# Each further component raises the likelihood. BIC adds a penalty for each parameter, and is smallest for two
+# components. ICL also penalises components that overlap.
 
 bic = [model.bic(X) for model in models.values()]
 icl = [model.icl(X) for model in models.values()]

@@ -1,9 +1,9 @@
 """
-Galaxies: clusters on a line
-============================
+Galaxies: clusters in one dimension
+===================================
 
-The velocities of 82 galaxies of the Corona Borealis region are a test that many authors have tried: galaxies that move
-away from us with the same velocity are at the same distance, so that groups of velocities are clusters with voids
+The velocities of 82 galaxies of the Corona Borealis region are a common test of mixture models. Galaxies that move away
+from us with the same velocity are at the same distance, so groups of velocities are clusters of galaxies, with voids
 between them.
 """
 
@@ -19,8 +19,8 @@ velocities = load_galaxies().values / 1000  # thousands of km/s
 # Criteria do not agree
 # ---------------------
 #
-# With so few galaxies AIC, BIC and ICL choose differently. We keep to four components at most: from five on a component
-# can shrink to a few galaxies, where the likelihood has no bound.
+# With so few galaxies AIC, BIC and ICL choose differently. We fit at most four components: with five or more, one of
+# them can shrink to a few galaxies, and the likelihood is unbounded.
 
 options = {"init_params": "k-means++", "n_init": 100, "tol": 1e-6, "max_iter": 2000, "random_state": 0}
 models = {k: GaussianMixture(k, **options).fit(velocities) for k in range(1, 5)}
@@ -35,7 +35,7 @@ figure = plot_mixture(models[3], velocities, columns=["velocity, 1000 km/s"])
 # A prior in place of a limit
 # ---------------------------
 #
-# A conjugate prior keeps variances away from zero, and six components can be fitted without fear.
+# A conjugate prior keeps variances away from zero, so that more components can be fitted.
 
 regular = {k: GaussianMixture(k, prior="conjugate", **options).fit(velocities) for k in range(1, 8)}
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")

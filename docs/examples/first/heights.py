@@ -2,11 +2,11 @@
 Heights of two hidden groups: EM step by step
 =============================================
 
-Somebody measured the heights of 400 adults and did not write down who is a woman and who is a man. EM finds the two
-groups all the same. This example writes the two steps of EM in a few lines of numpy, watches them, and compares with
-fastem.
+Suppose that somebody measured the heights of 400 adults, but did not write down who is a woman and who is a man. EM can
+still find the two groups. This example writes the two steps of EM in a few lines of numpy, shows how they proceed, and
+compares the result with that of fastem.
 
-The heights are drawn on the spot, from two normal distributions, so that we know the answer.
+The heights are simulated from two normal distributions, so the true parameters are known.
 """
 
 import warnings
@@ -25,8 +25,8 @@ heights = np.concatenate([rng.normal(163, 5.5, size=200), rng.normal(179, 6.5, s
 # -------------
 #
 # The **E-step** asks how probable each group is for each person, given the current parameters. These probabilities are
-# the responsibilities. The **M-step** computes weights, means and standard deviations in which each person counts as
-# much as the group is responsible.
+# the responsibilities. The **M-step** computes the weight, mean and standard deviation of each group, where each person
+# counts in proportion to the responsibility of the group.
 
 
 def e_step(weights, means, sds):
@@ -37,7 +37,7 @@ def e_step(weights, means, sds):
 
 
 def m_step(responsibilities):
-    """Parameters that fit the responsibilities best."""
+    """Parameters that maximise the expected log-likelihood under these responsibilities."""
     counts = responsibilities.sum(axis=0)
     means = responsibilities.T @ heights / counts
     squares = (responsibilities * (heights[:, None] - means) ** 2).sum(axis=0)
@@ -45,10 +45,10 @@ def m_step(responsibilities):
 
 
 # %%
-# Watch it climb
-# --------------
+# The log-likelihood rises
+# ------------------------
 #
-# We begin with a poor guess. Each iteration raises the log-likelihood, and none lowers it.
+# We begin with a poor guess. Each iteration raises the log-likelihood.
 
 parameters = np.array([0.5, 0.5]), np.array([155.0, 160.0]), np.array([8.0, 8.0])
 states, bounds = [], []
@@ -72,8 +72,8 @@ for axes in panels[1]:
 # The same with fastem
 # --------------------
 #
-# From the same start, and without the small number that is added to variances by default, fastem does the same 200
-# iterations. `tol=0` asks it not to stop early.
+# From the same start, fastem makes the same 200 iterations. `reg_covar=0` leaves out the small number that is added to
+# variances by default, and `tol=0` keeps fastem from stopping earlier.
 
 weights, means, sds = states[0]
 model = GaussianMixture(
@@ -86,7 +86,7 @@ model = GaussianMixture(
     max_iter=200,
 )
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # it warns that 200 iterations were not enough for tol=0
+    warnings.simplefilter("ignore")  # with tol=0 the fit warns that it did not converge
     model.fit(heights[:, None])
 
 print("numpy :", *parameters)
@@ -94,7 +94,7 @@ print("fastem:", model.weights_, model.means_.ravel(), np.sqrt(model.covariances
 print("largest difference of the log-likelihoods:", np.abs(np.subtract(model.lower_bounds_, bounds)).max())
 
 # %%
-# The climb is steep at first and slow at the end, as EM always is where groups overlap.
+# The log-likelihood rises fast at first and slowly at the end, as is usual for EM where groups overlap.
 
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 axes.semilogy(np.maximum(bounds[-1] - np.array(bounds[:-20]), 1e-16), color="#0072B2", linewidth=2)

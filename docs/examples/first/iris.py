@@ -2,8 +2,9 @@
 Iris: shapes of clusters
 ========================
 
-Fisher's 150 irises are of three species. A mixture does not know the species. How well it finds them depends on what it
-assumes of the covariances: should clusters have the same size, the same shape, the same direction?
+Fisher's 150 irises belong to three species. A mixture is fitted without the species. How well its components agree with
+them depends on what it assumes about the covariances: do clusters have the same volume, the same shape, the same
+orientation?
 """
 
 import matplotlib.pyplot as plt
@@ -18,8 +19,9 @@ X = load_iris().values
 species = np.repeat([0, 1, 2], 50)
 
 # %%
-# Three letters name a structure: volume, shape and orientation are equal (E), vary (V), or are those of the identity
-# (I). Few parameters on the left, many on the right.
+# Three letters name a structure. They stand for volume, shape and orientation, each of which is equal in all components
+# (E), varies between them (V), or is that of the identity matrix (I). Structures on the left have few parameters, those
+# on the right have many.
 
 names = ["EII", "VII", "EEI", "VVI", "EEE", "VEE", "EEV", "VEV", "VVV"]
 models = {
@@ -35,7 +37,7 @@ axes.legend(frameon=False)
 
 # %%
 # BIC prefers two components of structure VEV: one is setosa, the other holds the two species that overlap. With three
-# components the adjusted Rand index tells how far clusters and species agree; 1 is complete agreement.
+# components the adjusted Rand index tells how well clusters and species agree; 1 is complete agreement.
 
 for name in names:
     agreement = adjusted_rand_score(species, models[name, 3].predict(X))

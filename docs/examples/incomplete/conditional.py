@@ -2,8 +2,8 @@
 Regression with a mixture
 =========================
 
-A mixture of all columns answers questions about some of them, given the others. We ask Old Faithful how long a visitor
-has to wait after an eruption of any length.
+A mixture of all columns predicts some of them from the others. From the duration of an eruption of Old Faithful, we
+predict how long a visitor has to wait for the next one.
 """
 
 import matplotlib.pyplot as plt
@@ -28,9 +28,9 @@ axes.set(xlabel="eruption, minutes", ylabel="wait for the next, minutes")
 axes.legend(frameon=False)
 
 # %%
-# After 2.9 minutes both clusters are about as probable. The wait is then more uncertain than elsewhere, and a mean and
-# a deviation do not describe it well. `conditional` gives the whole distribution, as a mixture of the columns that are
-# left.
+# After an eruption of 2.9 minutes both clusters are about equally probable. The wait is then more uncertain than
+# elsewhere, and a mean and a standard deviation do not describe it well. `conditional` gives the whole distribution, as
+# a mixture over the remaining columns.
 
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 waits = np.linspace(35, 105, 300)[:, None]

@@ -2,8 +2,8 @@
 Known parameters and priors
 ===========================
 
-Sometimes a part of the answer is known. `fixed` keeps it. A prior keeps components from becoming points, and weights
-from reaching zero.
+Sometimes a few parameters are known. `fixed` keeps them at their initial values. A prior keeps components from
+collapsing to points, and weights from reaching zero.
 """
 
 import matplotlib.pyplot as plt
@@ -16,8 +16,8 @@ from fastem.datasets import load_faithful, load_galaxies
 # Fixed parameters
 # ----------------
 #
-# Say that short eruptions are known to last 2 minutes and to be followed by a wait of 55. The first mean keeps these
-# values; all the rest is estimated.
+# Suppose we know that short eruptions last 2 minutes on average and are followed by a wait of 55 minutes. The first
+# mean keeps these values; all other parameters are estimated.
 
 X = load_faithful().values
 start = [[2.0, 55.0], [4.0, 80.0]]
@@ -29,8 +29,8 @@ print("free parameters:", model.n_parameters_)
 # A prior of means and covariances
 # --------------------------------
 #
-# With seven components some of the 82 galaxies are alone in theirs. Without a prior such a component becomes as narrow
-# as `reg_covar` allows, and its density a needle.
+# With seven components, some consist of a single one of the 82 galaxies. Without a prior such a component becomes as
+# narrow as `reg_covar` allows, and its density is a very high, narrow peak.
 
 velocities = load_galaxies().values / 1000
 options = {

@@ -2,8 +2,8 @@
 Labels of some rows
 ===================
 
-Two overlapping groups of points, as published with a tutorial on EM (V. Xu, 2020): of 100 points the group is known, of
-1000 it is not. Labels hold throughout the fit, and all points count.
+The data are two overlapping groups of points, published with a tutorial on EM (V. Xu, 2020). The group is known for 100
+points and unknown for 1000. Known labels stay fixed throughout the fit, and all points contribute to it.
 """
 
 import matplotlib.pyplot as plt
@@ -20,7 +20,7 @@ model = GaussianMixture(**options).fit(X, labels=labels)
 print("weights", model.weights_.round(4), "means", model.means_.round(3).tolist())
 
 # %%
-# Components have the numbers that the labels give them. The line is where both are equally probable.
+# The labels determine the numbers of the components. On the line both components are equally probable.
 
 x, y = np.meshgrid(np.linspace(-4, 4, 200), np.linspace(-4, 4, 200))
 share = model.predict_proba(np.stack([x, y], axis=-1).reshape(-1, 2))[:, 1].reshape(x.shape)
@@ -32,7 +32,7 @@ axes.contour(x, y, share, levels=[0.5], colors="black")
 axes.legend(frameon=False)
 
 # %%
-# Labels may be doubtful. A row of plausibilities for each point says how far each group is possible; here one label in
+# Labels may be uncertain. A row of plausibilities for each point says how plausible each group is; here one label in
 # ten may be wrong.
 
 plausible = np.where(labels[:, None] < 0, 1.0, np.where(labels[:, None] == [0, 1], 0.9, 0.1))

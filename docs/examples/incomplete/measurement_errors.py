@@ -1,13 +1,13 @@
 """
-Errors of measurement: the distribution behind them
-===================================================
+Measurement errors: the distribution of the values without errors
+=================================================================
 
-Each eruption of Old Faithful is measured once more, with an error whose covariance we know; a third of the rows was
-timed badly, a third has a rough wait, and in a third both errors go together. A mixture that takes the measurements for
-exact is too wide. With `noise=` the mixture is that of the values without errors (extreme deconvolution: Bovy, Hogg and
-Roweis, 2011).
+We add measurement errors of known covariance to the eruptions of Old Faithful: a third of the rows has an imprecise
+duration, a third has an imprecise wait, and in a third both errors are correlated. A mixture that treats the
+measurements as exact is too wide. With `noise=` the mixture describes the values without errors (extreme deconvolution:
+Bovy, Hogg and Roweis, 2011).
 
-The eruptions are real, the errors are drawn on the spot, so that the answer is known.
+The eruptions are real and the errors are simulated, so the exact values are known.
 """
 
 import matplotlib.pyplot as plt
@@ -30,8 +30,8 @@ naive = GaussianMixture(**options).fit(measured)
 deconvolved = GaussianMixture(**options).fit(measured, noise=noise)
 
 # %%
-# Ellipses of two standard deviations: of the fit to the exact values, which nobody has in practice, of the naive fit,
-# and of the deconvolution.
+# The ellipses at two standard deviations show three fits: to the exact values, which are unknown in practice; to the
+# measurements as if they were exact; and to the measurements with their errors.
 
 
 def outline(axes, model, **style):
@@ -63,8 +63,8 @@ figure.legend(
 # One row
 # -------
 #
-# `denoise` says what value is behind a measurement, and how uncertain it is: the rough measurement of a wait is pulled
-# towards its cluster.
+# `denoise` estimates the value without error of a measurement, and its covariance: an imprecise wait is pulled towards
+# its cluster.
 
 mean, covariance = deconvolved.denoise([[4.4, 110.0]], noise=[[0.05**2, 14.0**2]])
 print(f"measured 110 minutes; behind it {mean[0, 1]:.0f}, give or take {covariance[0, 1, 1] ** 0.5:.0f}")

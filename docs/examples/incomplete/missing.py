@@ -1,10 +1,9 @@
 """
-Missing values: fit what is there
-=================================
+Missing values: fit the observed values
+=======================================
 
-Waits of Old Faithful are made to be missing, mostly after long eruptions: 80 % of them, against 20 % after short ones.
-Whoever leaves out the incomplete rows then fits another sample. `missing="marginalize"` fits the likelihood of the
-values that are there.
+We remove waits of Old Faithful, mostly after long eruptions: 80 % of these, against 20 % of those after short ones. The
+complete rows are then a biased sample. `missing="marginalize"` maximises the likelihood of all observed values.
 """
 
 import matplotlib.pyplot as plt
@@ -25,8 +24,8 @@ marginalised = GaussianMixture(2, missing="marginalize", random_state=0).fit(hol
 dropped = GaussianMixture(2, random_state=0).fit(X[complete])
 
 # %%
-# The mean wait, by three fits. The second one never saw more than half of the waits, and still comes close to the
-# truth.
+# The mean wait, by three fits. The second one knows less than half of the waits, and still comes close to the fit of
+# all values.
 
 fits = {"all values": everything, "values that are there": marginalised, "complete rows only": dropped}
 for name, model in fits.items():
@@ -43,11 +42,11 @@ axes.set(xlabel="wait for the next eruption, minutes", ylabel="density", ylim=(0
 axes.legend(frameon=False)
 
 # %%
-# Fill in, if you must
-# --------------------
+# Imputation
+# ----------
 #
-# `impute` gives the expected value of each missing cell, or random draws that have its spread. Draws look like data;
-# expected values lie on two lines, one for each component.
+# `impute` gives the expected value of each missing cell, or random draws that also have its variance. Draws look like
+# data; expected values lie near two lines, one for each component.
 
 expected = marginalised.impute(holes)
 drawn = marginalised.impute(holes, n_draws=1)[0]

@@ -3,8 +3,8 @@ A sky survey: errors and missing bands
 ======================================
 
 Photometric surveys measure the brightness of sources in several bands. Faint sources have large errors, and not every
-band was observed. This sample imitates such a survey: 20 000 sources with two colours and a brightness, **drawn on the
-spot**, of a wide group and a tight sequence.
+band was observed. This **simulated** sample imitates such a survey: 20 000 sources with two colours and a brightness,
+from a wide group and a narrow sequence.
 """
 
 import matplotlib.pyplot as plt
@@ -26,7 +26,8 @@ measured[rng.random(true.shape) < 0.15] = np.nan
 print(f"{np.isnan(measured).any(axis=1).mean():.0%} of the sources lack a value")
 
 # %%
-# Both kinds of incompleteness go into one fit. `noise` of shape (n_samples, n_features) is the variance of each value.
+# One fit takes both errors and missing values into account. `noise` of shape (n_samples, n_features) holds the variance
+# of the error of each value.
 
 model = GaussianMixture(2, missing="marginalize", acceleration="squarem", tol=1e-6, max_iter=500, random_state=0)
 model.fit(measured, noise=deviations**2)
@@ -35,8 +36,8 @@ print("weights", model.weights_[order].round(2))
 print("means", model.means_[order].round(2).tolist())
 
 # %%
-# On the left the sources that were seen in both colours, in the middle draws from the fitted mixture, on the right what
-# was true. The sequence is sharp again.
+# On the left are the sources that were measured in both colours, in the middle draws from the fitted mixture, and on
+# the right the true values. The fitted mixture shows the narrow sequence, which the errors had blurred.
 
 drawn, _ = model.sample(n_rows)
 figure, panels = plt.subplots(1, 3, figsize=(11, 4), sharex=True, sharey=True, layout="constrained")

@@ -1,9 +1,10 @@
 """
-Five ways to climb
-==================
+Five algorithms for the same bound
+==================================
 
-Batch EM is one of several algorithms that climb the same bound. Eight overlapping clusters, **drawn on the spot**, make
-it slow. We count passes over the data until each algorithm is near the maximum.
+Batch EM is one of several algorithms that maximise the same lower bound. The eight overlapping clusters of this example
+are **simulated**, and make it slow. We count the passes over the data that each algorithm needs to come near the
+maximum.
 """
 
 import warnings
@@ -30,15 +31,15 @@ variants = {
 }
 climbs = {}
 with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # tol=0 never converges
+    warnings.simplefilter("ignore")  # with tol=0 no fit converges
     for name, options in variants.items():
         model = GaussianMixture(8, tol=0, max_iter=400, random_state=0, **start, **options).fit(X)
         climbs[name] = np.cumsum([record.passes for record in model.history_]), np.array(model.lower_bounds_)
 best = max(bounds.max() for _, bounds in climbs.values())
 
 # %%
-# Anderson acceleration and SQUAREM need a fraction of the passes of plain EM. What each algorithm guarantees is in
-# :doc:`/algorithms`.
+# Anderson acceleration and SQUAREM need a fraction of the passes of plain EM. See :doc:`/algorithms` for what each
+# algorithm guarantees.
 
 figure, axes = plt.subplots(figsize=(7.5, 4.5), layout="constrained")
 for name, (passes, bounds) in climbs.items():

@@ -2,8 +2,8 @@
 A folder of Parquet files
 =========================
 
-`fit` takes a dataset of Arrow in place of an array and reads it anew in each pass, block by block. The fit is that of
-all rows; memory stays the same however many there are. The files of this example are **drawn on the spot**.
+`fit` takes an Arrow dataset in place of an array and reads it again in each pass, block by block. The fit uses all
+rows, and the memory that it needs does not grow with their number. The files of this example are **simulated**.
 """
 
 import tempfile
@@ -29,7 +29,7 @@ for number in range(5):
     pq.write_table(pa.table(table), folder / f"part-{number}.parquet")
 
 # %%
-# `Source` says which columns to fit, and which one holds the weights.
+# `Source` selects the columns to fit, and the column that holds the weights.
 
 source = Source(ds.dataset(folder), columns=["x", "y"], weight="count")
 model = GaussianMixture(3, random_state=0).fit(source)
@@ -45,7 +45,7 @@ in_memory = GaussianMixture(3, random_state=0).fit(rows, sample_weight=counts)
 print("largest difference of the means:", np.abs(in_memory.means_ - model.means_).max())
 
 # %%
-# Methods take the source as well.
+# Methods of the fitted model take the source as well.
 
 labels = model.predict(source)
 figure, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")

@@ -2,8 +2,8 @@
 A stream whose clusters move
 ============================
 
-`partial_fit` takes one batch after the other and forgets the past slowly: stepwise EM keeps a running average of the
-expected statistics. The stream of this example is **drawn on the spot**. One of its two clusters moves.
+`partial_fit` takes one batch after the other and slowly forgets old batches: stepwise EM keeps a running average of the
+expected sufficient statistics. The stream of this example is **simulated**. One of its two clusters moves.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,7 @@ for step in range(120):
     found.append(np.sort(model.means_.ravel()))
 
 # %%
-# The smaller `exponent`, the faster the model follows, and the more it is shaken by each batch.
+# The smaller `exponent` is, the faster the model follows, and the more its means vary from batch to batch.
 
 figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
 axes.plot(true, "--", color="black", linewidth=1)
