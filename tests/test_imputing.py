@@ -137,12 +137,6 @@ def test_draws_come_from_the_random_state():
 
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
-def test_a_single_component_labels_as_ever(family):
-    model, X = fitted(family, 1, missing="marginalize")
-    assert (model.predict(model.impute(X)) == model.predict(X)).all()
-
-
-@pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_clusters_far_apart_keep_their_labels_when_filled_in(family):
     X = rows_for(family, N_ROWS, 4) + 200.0 * (np.arange(N_ROWS) % 2)[:, None]
     rng = np.random.default_rng(0)

@@ -1,7 +1,5 @@
 """Mixtures of t distributions: known answers, infinite degrees of freedom, precision, bounds of the likelihood."""
 
-import warnings
-
 import numpy as np
 import pytest
 from breaks import bits, broken_off_after
@@ -359,6 +357,4 @@ def test_no_mixture_of_these_names():
 def test_all_cases_are_of_this_family():
     ours = [case for case in CASES if case.kind is StudentTMixture]
     assert {case.options["covariance_type"] for case in ours} == set(GAUSSIAN_FAMILIES)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert len(ours) == 10
+    assert len(ours) == 10
