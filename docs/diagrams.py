@@ -1,4 +1,4 @@
-"""Draws the diagrams of the architecture: layers, the way of X through a fit, slabs of rows, and saved forms.
+"""Draws the diagrams of the architecture: layers, the path of X through a fit, slabs of rows, and saved forms.
 
 Usage: python docs/diagrams.py FOLDER
 """
@@ -14,7 +14,7 @@ INK, PALE = "#222222", ("#dbe9f4", "#fbe3d3", "#d8efe6", "#f3e1ee", "#f6ecd0")
 
 LAYERS = (
     ("cli  plotting", "the command, and pictures"),
-    ("mixtures", "what users hold: GaussianMixture and the others"),
+    ("mixtures", "the estimators: GaussianMixture and the others"),
     ("persistence", "models as JSON, checkpoints"),
     ("em", "algorithms, starts, convergence, priors: the loop"),
     ("data", "rows, and where they come from: arrays, files, streams"),
@@ -127,7 +127,7 @@ def slabs() -> Figure:
         0.2, 3.0, "rows of X; a thread (blue, orange) takes the next slab when it is free", fontsize=9.5, color=INK
     )
     axes.text(0.2, 0.75, "statistics = ((((S1 + S2) + S3) + S4) + S5) + S6", fontsize=11, color=INK, family="monospace")
-    axes.text(0.2, 0.3, "always in this order, whoever computed them", fontsize=9.5, color=INK)
+    axes.text(0.2, 0.3, "always in this order, whichever thread computed them", fontsize=9.5, color=INK)
     return figure
 
 

@@ -134,13 +134,13 @@ def deconvolved():
     outline(right, fit, color=BLUE)
     observations = [
         dots("272 measurements, and the error (1 sd) of every ninth", color=GREY, mew=0),
-        line("fit that takes them for exact (2 sd)", color=ORANGE),
+        line("fit that ignores the errors (2 sd)", color=ORANGE),
     ]
     values = [
-        dots("272 values without errors, which no fit but the dashed one saw", color=GREY, mew=0),
+        dots("272 values without errors, used by the dashed fit only", color=GREY, mew=0),
         line("fit of the values without errors", color=BLACK, ls="--", lw=1.4),
         line("fit of the measurements with their errors", color=BLUE),
-        line("fit that takes measurements for exact", color=ORANGE),
+        line("fit that ignores the errors", color=ORANGE),
     ]
     for ax, entries, title in zip(
         panels, (observations, values), ("measurements", "the values behind them"), strict=True
@@ -198,7 +198,7 @@ def labelled():
             dots("labels of the other side, and their\nprobability without labels", mfc="none", mec=BLACK, ms=9),
         ],
     )
-    titles = "without labels", "labels that are kept to", "where the components are equally probable"
+    titles = "without labels", "with fixed labels", "where the components are equally probable"
     for ax, entries, title in zip(panels, legends, titles, strict=True):
         ax.legend(handles=entries, loc="upper left", fontsize=8.5, frameon=False)
         ax.set(title=title, xlabel="x1", ylabel="x2")

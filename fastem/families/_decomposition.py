@@ -24,7 +24,8 @@ class Decomposition(NamedTuple):
         det ** (1 / d).
     shapes : ndarray of shape (K, d)
         Eigenvalues divided by the volume; their product is 1. They are in descending order. If all components share the
-        orientation, the order is that of their means over the components; if it is the axes, that of the features.
+        orientation, the order is that of each eigenvalue's share of the trace, averaged over the components; if the
+        orientation is that of the axes, it is the order of the features.
     orientations : ndarray of shape (K, d, d)
         Eigenvectors in columns, in the order of the shapes; the entry of largest absolute value in each is positive.
     """

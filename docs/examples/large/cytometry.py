@@ -31,7 +31,7 @@ cells = cells.astype(np.float32)
 model = GaussianMixture(5, background=True, n_init=10, random_state=0)
 begin = time.perf_counter()
 model.fit(cells)
-print(f"{time.perf_counter() - begin:.1f} seconds, of which compiling takes some the first time")
+print(f"{time.perf_counter() - begin:.1f} seconds, the first time with compilation")
 print(f"{len(model.history_)} iterations of ten starts")
 print("weights", np.sort(model.weights_[:-1])[::-1].round(3), "debris", model.weights_[-1].round(3))
 
