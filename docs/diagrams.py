@@ -1,4 +1,5 @@
-"""Draws the diagrams of the architecture: layers, the path of X through a fit, slabs of rows, and saved forms.
+"""Draws the diagrams of the architecture: layers, the path of X through a fit, slabs of rows, saved forms, and a
+cluster.
 
 Usage: python docs/diagrams.py FOLDER
 """
@@ -150,9 +151,36 @@ def saving() -> Figure:
     return figure
 
 
+def cluster() -> Figure:
+    """What travels in a pass over a cluster."""
+    figure, axes = _canvas(10, 4.4)
+    _box(axes, (0.1, 1.7, 2.0, 1.0), "client", "M-step,\nconvergence", PALE[3])
+    for position in range(3):
+        y = 3.2 - 1.5 * position
+        axes.add_patch(
+            FancyBboxPatch((4.0, y), 3.0, 1.1, boxstyle="round,pad=0,rounding_size=0.08", fc=PALE[0], ec=INK, lw=1)
+        )
+        axes.text(4.15, y + 0.86, f"worker {position + 1}", va="center", fontsize=10, weight="bold", color=INK)
+        for place in range(3):
+            x = 4.15 + 0.95 * place
+            axes.add_patch(
+                FancyBboxPatch((x, y + 0.12), 0.8, 0.5, boxstyle="round,pad=0,rounding_size=0.05", fc="white", ec=INK)
+            )
+            number = 3 * position + place + 1
+            axes.text(x + 0.4, y + 0.37, f"X{number}", ha="center", va="center", fontsize=9, color=INK)
+        _arrow(axes, (2.1, 2.2), (4.0, y + 0.55))
+        _arrow(axes, (7.0, y + 0.55), (8.2, 2.2))
+    axes.text(2.25, 3.45, "parameters,\nonce to each worker", fontsize=8.5, color=INK)
+    axes.text(7.3, 3.45, "sufficient statistics\nof each partition", fontsize=8.5, color=INK)
+    _box(axes, (8.2, 1.7, 1.7, 1.0), "sum", "a tree in the order\nof the partitions", PALE[2])
+    axes.plot([9.05, 9.05, 1.1], [1.7, 0.05, 0.05], color=INK, lw=1.3)
+    _arrow(axes, (1.1, 0.05), (1.1, 1.7))
+    return figure
+
+
 def draw(folder: Path) -> None:
     """Write all diagrams as SVG."""
-    for make in (layers, way_of_x, slabs, saving):
+    for make in (layers, way_of_x, slabs, saving, cluster):
         make().savefig(folder / f"{make.__name__}.svg", metadata={"Date": None})
 
 
