@@ -112,13 +112,12 @@ class Partition:
         chosen = np.empty(self.n_clusters, np.int64)
         share = np.cumsum(self.weights / self.weights.sum(), dtype=np.float64)
         chosen[0] = np.searchsorted(share / share[-1], random_state.uniform(), side="right")  # as `choice` does
-        trials, before = np.empty((2, n_trials, *self._labels.shape), self.dtype)
-        before[0] = np.inf
-        sums = self._limited(chosen[:1], before[0], trials[:1])
+        closest = np.full(self._labels.shape, np.inf, self.dtype)
+        trials = np.empty((n_trials, *closest.shape), self.dtype)
+        sums = self._limited(chosen[:1], closest, trials[:1])
         best = 0
         for k in range(1, self.n_clusters):
-            trials, before = before, trials
-            closest = before[best]
+            closest[:] = trials[best]
             reached = random_state.uniform(size=n_trials) * sums[:, best].sum()
             candidates = self._reached(closest, sums[:, best], reached)
             sums = self._limited(candidates, closest, trials)
