@@ -81,7 +81,10 @@ def test_as_a_process_it_stops_at_an_interrupt(folder, rng, delay):
             output, error = process.communicate(timeout=60)
         finally:
             process.kill()
-    assert (process.returncode, output, error) == (130, "", "fastem: interrupted\n")
+    # Python itself reports an interrupt that arrives while it collects an object, and then the command still ends.
+    reported, _, last = error.rpartition("fastem: interrupted")
+    assert (process.returncode, output, last) == (130, "", "\n")
+    assert reported == "" or reported.startswith("Exception ignored in")
     assert sorted(os.listdir()) == ["big.npy", "small.csv"]
 
 
