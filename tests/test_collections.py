@@ -15,7 +15,7 @@ from test_every_family import assert_same, problem_of
 
 from fastem import GaussianMixture, PoissonMixture, Source
 from fastem.data.cluster.partitions import load_partition
-from fastem.data.cluster.placement import moves
+from fastem.data.cluster.placement import Placement, moves
 from fastem.data.cluster.schedulers import FAN_IN, levels
 
 every_family = pytest.mark.parametrize("case", CASES, ids=str)
@@ -418,6 +418,31 @@ def test_each_worker_gets_its_share_of_the_partitions():
     assert sorted(got) == ["c"]
     assert len(got["c"]) == 40
     assert len({*got["c"]} & {*range(30)}) == 20
+
+
+class Emptied:
+    """A client whose cluster loses its workers."""
+
+    def __init__(self):
+        self.workers, self.asked = {"a": 1, "b": 1}, 0
+
+    def nthreads(self):
+        return self.workers
+
+    def who_has(self, futures):
+        self.asked += 1
+        return {}
+
+
+def test_without_workers_nothing_is_shared_out_and_a_pass_can_wait():
+    client = Emptied()
+    placement = Placement(client, [])
+    placement.balance()
+    client.workers = {}
+    placement.balance()
+    client.workers = {"c": 1}
+    placement.balance()
+    assert client.asked == 2
 
 
 def test_a_share_that_is_no_whole_number_moves_nothing_back_and_forth():

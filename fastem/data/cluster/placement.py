@@ -18,7 +18,7 @@ class Placement:
     def balance(self) -> None:
         """Copy partitions to workers that hold too few, whenever the workers are others than before."""
         workers = dict(self._client.nthreads())
-        if workers == self._workers:
+        if not workers or workers == self._workers:  # without any, the pass waits for one
             return
         self._workers = workers
         held: dict[str, list[Any]] = {address: [] for address in workers}
