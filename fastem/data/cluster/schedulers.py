@@ -7,10 +7,9 @@ from.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from fastem.data.cluster.placement import Placement
@@ -118,35 +117,29 @@ class Cluster:
 
     def results(self, tasks: Sequence[Any]) -> list[Any]:
         """What tasks give."""
-        with self.started() as futures:
-            futures += self.client.compute(list(tasks))
-            return self.gather(futures)
+        return self.gather(lambda: self.client.compute(list(tasks)))
 
-    @contextlib.contextmanager
-    def started(self) -> Iterator[list[Any]]:
-        """A list for the futures of tasks, which go on no longer than this.
+    def gather(self, start: Callable[[], Sequence[Any]]) -> list[Any]:
+        """Results of the futures that `start` returns; of those that fail, the first failure is raised.
 
-        All are released here, in so many words: Python ignores what is raised while it collects an object, so that
-        an interrupt which comes while a future is collected would be lost.
+        Tasks of an interrupted fit are cancelled. All futures are released explicitly: Python ignores an exception that
+        is raised while it collects an object, so an interrupt that arrives while a future is collected would be lost.
         """
-        futures: list[Any] = []
+        futures: Sequence[Any] = []
         try:
-            yield futures
+            futures = start()
+            try:
+                return list(self.client.gather(futures))
+            except Exception:
+                for future in futures:
+                    future.result()
+                raise
         except BaseException:
             self.client.cancel(futures)
             raise
         finally:
             for future in futures:
                 future.release()
-
-    def gather(self, futures: Sequence[Any]) -> list[Any]:
-        """Results of futures; of those that fail the first is heard."""
-        try:
-            return list(self.client.gather(futures))
-        except Exception:
-            for future in futures:
-                future.result()
-            raise
 
 
 class _Read:
@@ -231,9 +224,7 @@ class _Kept:
 
     def _results(self, graph: dict[Any, Any], keys: Sequence[Any]) -> list[Any]:
         """Results of some tasks of a graph: sent as one, it costs the scheduler two thirds of what single tasks do."""
-        with self._cluster.started() as futures:
-            futures += self._cluster.client.get(graph, list(keys), sync=False)
-            return self._cluster.gather(futures)
+        return self._cluster.gather(lambda: self._cluster.client.get(graph, list(keys), sync=False))
 
 
 def _told(request: Any) -> Any:
