@@ -116,7 +116,7 @@ def _draw(app: Sphinx) -> None:
     folder = HERE / "pictures"
     folder.mkdir(exist_ok=True)
     diagrams.draw(folder)
-    charts.draw(folder)
+    charts.draw(folder, dashboard.measured())
     (folder / "dashboard.md").write_text(dashboard.LINK if dashboard.in_history() else dashboard.NONE)
 
 

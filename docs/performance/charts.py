@@ -11,7 +11,6 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 RESULTS = Path(__file__).with_name("results.json")
-HISTORY = Path(__file__).with_name("history")
 COLOURS = {"fastem": "#0072B2", "scikit-learn": "#D55E00", "oneDAL": "#009E73"}
 
 
@@ -85,10 +84,8 @@ def memory(results: dict[str, Any]) -> Figure:
     return figure
 
 
-def history() -> Figure:
+def history(commits: list[dict[str, Any]]) -> Figure:
     """Times of a few benchmarks by commit, over those of the oldest."""
-    commits = [json.loads(path.read_text()) for path in HISTORY.glob("*/*-*.json")]
-    commits.sort(key=lambda commit: commit["date"])
     figure, axes = _axes(4.6, 9.0)
     for name, label, style in (
         ("Fit.time_fit", "fit", "o-"),
@@ -149,12 +146,12 @@ def table_of_threads(results: dict[str, Any]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def draw(folder: Path) -> None:
+def draw(folder: Path, commits: list[dict[str, Any]]) -> None:
     """Write charts as SVG and tables as Markdown."""
     results = json.loads(RESULTS.read_text())
     for chart in (peers, rows, start_up, memory):
         chart(results).savefig(folder / f"{chart.__name__}.svg", metadata={"Date": None})
-    history().savefig(folder / "history.svg", metadata={"Date": None})
+    history(commits).savefig(folder / "history.svg", metadata={"Date": None})
     for table in (table_of_peers, table_of_threads):
         (folder / f"{table.__name__}.md").write_text(table(results))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).parents[2]
 HISTORY = Path(__file__).with_name("history")
@@ -17,15 +18,16 @@ LINK = (
 NONE = "This site was built from files without a history of commits, which the dashboard of asv needs.\n"
 
 
-def commits() -> list[str]:
-    """Commits that have been measured, from the oldest."""
+def measured() -> list[dict[str, Any]]:
+    """Results of the commits that have been measured, from the oldest."""
     found = [json.loads(path.read_text()) for path in HISTORY.glob("*/*-*.json")]
-    return [one["commit_hash"] for one in sorted(found, key=lambda one: one["date"])]
+    return sorted(found, key=lambda commit: commit["date"])
 
 
+@functools.cache
 def in_history() -> bool:
     """Whether these files are a checkout whose history has all measured commits."""
-    names = "\n".join(f"{name}^{{commit}}" for name in commits())
+    names = "\n".join(f"{commit['commit_hash']}^{{commit}}" for commit in measured())
     try:
         found = subprocess.run(
             ["git", "cat-file", "--batch-check"], input=names, cwd=ROOT, text=True, capture_output=True
@@ -43,21 +45,8 @@ def publish(folder: Path) -> None:
     RuntimeError
         If asv has not published all commits.
     """
-    with tempfile.TemporaryDirectory() as temporary:
-        settings = {
-            "version": 1,
-            "project": "fastem",
-            "project_url": "../index.html",
-            "repo": str(ROOT),
-            "branches": ["HEAD"],
-            "benchmark_dir": str(ROOT / "asv_benchmarks" / "history"),
-            "results_dir": str(HISTORY),
-            "html_dir": str(folder),
-            "env_dir": f"{temporary}/env",
-        }
-        path = Path(temporary) / "asv.conf.json"
-        path.write_text(json.dumps(settings))
-        command = [sys.executable, "-m", "asv", "--config", str(path), "publish"]
-        run = subprocess.run(command, cwd=temporary, text=True, capture_output=True)
+    asv = [sys.executable, "-m", "asv", "--config", "history.conf.json"]
+    command = [*asv, "publish", "--no-pull", "--html-dir", str(folder.resolve())]
+    run = subprocess.run(command, cwd=ROOT / "asv_benchmarks", text=True, capture_output=True)
     if run.returncode or not (folder / "index.json").exists():
         raise RuntimeError(f"asv publish failed:\n{run.stdout}{run.stderr}")
