@@ -80,8 +80,7 @@ def surroundings() -> Iterator[None]:
         stack.enter_context(redirect_stdout(cast(TextIO, out)))
         stack.enter_context(redirect_stderr(cast(TextIO, Stream(sys.stderr, lambda error: None))))
         stack.enter_context(_warnings_in_lines())
-        stack.enter_context(_ending_signals())
-        stack.enter_context(_heard_interrupts())
+        stack.enter_context(_heard_interrupts(stack.enter_context(_ending_signals())))
         try:
             yield
         except BaseException:
@@ -149,22 +148,25 @@ def _warnings_in_lines() -> Iterator[None]:
 
 
 @contextmanager
-def _ending_signals() -> Iterator[None]:
-    """Raise an exception for a signal that asks the process to end, so that temporary files are removed."""
-    heard = []
+def _ending_signals() -> Iterator[list[int]]:
+    """Raise an exception for a signal that asks the process to end, so that temporary files are removed.
+
+    Yields the list of the signals that have arrived.
+    """
+    heard: list[int] = []
 
     def stop(number: int, frame: object) -> None:
         heard.append(number)
         raise KeyboardInterrupt if number == signal.SIGINT else Stopped(number)
 
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield heard
         return
     usual = {number: handler for number in ENDING if (handler := signal.getsignal(number)) in USUAL}
     for number in usual:
         signal.signal(number, stop)
     try:
-        yield
+        yield heard
     except Exception as error:
         if not heard:
             raise
@@ -176,17 +178,21 @@ def _ending_signals() -> Iterator[None]:
 
 
 @contextmanager
-def _heard_interrupts() -> Iterator[None]:
-    """Repeat a signal that arrives in a callback of the compiler, where Python ignores the exception."""
+def _heard_interrupts(heard: list[int]) -> Iterator[None]:
+    """Repeat a signal that arrives in a callback of the compiler, where Python ignores the exception.
+
+    After a signal other errors are not reported there: objects whose construction it has interrupted raise them.
+    """
     usual = sys.unraisablehook
 
     def repeat(unraisable: UnraisableHookArgs) -> None:
-        if not issubclass(unraisable.exc_type, KeyboardInterrupt | Stopped):
-            return usual(unraisable)
-        number = getattr(unraisable.exc_value, "number", signal.SIGINT)
-        timer = threading.Timer(0.1, _thread.interrupt_main, (number,))
-        timer.daemon = True
-        timer.start()
+        if issubclass(unraisable.exc_type, KeyboardInterrupt | Stopped):
+            number = getattr(unraisable.exc_value, "number", signal.SIGINT)
+            timer = threading.Timer(0.1, _thread.interrupt_main, (number,))
+            timer.daemon = True
+            timer.start()
+        elif not heard:
+            usual(unraisable)
 
     sys.unraisablehook = repeat
     try:
