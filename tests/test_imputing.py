@@ -137,6 +137,22 @@ def test_draws_come_from_the_random_state():
 
 
 @pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
+def test_a_single_component_is_filled_in_by_linear_regression(family):
+    model, X = fitted(family, 1, missing="marginalize")
+    filled = model.impute(X)
+    assert (model.predict(filled) == model.predict(X)).all()
+    mean, variances = model.means_[0], np.asarray(model.covariances_)
+    covariance = {"full": variances[0] if variances.ndim == 3 else None, "tied": variances}.get(family)
+    covariance = np.eye(4) * variances[0] if covariance is None else covariance
+    for row, whole in zip(X, filled, strict=True):
+        seen = np.isfinite(row)
+        slopes = np.linalg.solve(covariance[np.ix_(seen, seen)], covariance[np.ix_(seen, ~seen)])
+        expected = mean[~seen] + (row[seen] - mean[seen]) @ slopes
+        np.testing.assert_allclose(whole[~seen], expected, rtol=1e-9, atol=1e-9)
+        np.testing.assert_array_equal(whole[seen], row[seen])
+
+
+@pytest.mark.parametrize("family", GAUSSIAN_FAMILIES)
 def test_clusters_far_apart_keep_their_labels_when_filled_in(family):
     X = rows_for(family, N_ROWS, 4) + 200.0 * (np.arange(N_ROWS) % 2)[:, None]
     rng = np.random.default_rng(0)

@@ -2,8 +2,11 @@
 
 import numpy as np
 import pytest
+from fits import run
 from reference import GAUSSIAN_FAMILIES
+from threadpoolctl import threadpool_limits
 
+from fastem import GaussianMixture
 from fastem.data.row_info import Annotations
 from fastem.em.initialization.start import begin, labelled, start_from
 from fastem.em.subsample import LabelledReservoir, Sample, draw_sample, witnesses
@@ -40,6 +43,15 @@ def test_every_row_is_as_likely_to_be_sampled():
 def test_a_sample_no_smaller_than_the_data_is_the_data():
     rows = np.arange(10.0)[:, None]
     assert draw_sample(Sample(rows, None), 10, np.random.RandomState(0)).values is rows
+
+
+def test_a_start_by_k_means_does_not_depend_on_the_number_of_threads(rng):
+    X = rng.normal(size=(4000, 5))
+    fits = []
+    for n_threads in (1, 2):
+        with threadpool_limits(n_threads):
+            fits.append(run(GaussianMixture(6, random_state=0), X, 3))
+    np.testing.assert_array_equal(fits[0].means_, fits[1].means_)
 
 
 @pytest.mark.parametrize("labelled", [0.1, 0.5])
