@@ -137,6 +137,7 @@ def nothing(partition: Any, place: int, request: int) -> int:
 def fold_nothing(client: Client, n_partitions: int, repeats: int) -> list[float]:
     """Seconds of the tree of tasks of an iteration, with tasks that do nothing."""
     held = schedulers.scheduler_for(client).keep([_piece(number) for number in range(n_partitions)], 0)
+    held.each(nothing, range(n_partitions), 0)  # workers have the partitions from now on
     seconds = []
     for _ in range(repeats + 1):
         begin = time.perf_counter()

@@ -30,8 +30,8 @@ from cluster import draw, fold_nothing, model, timed
 from distributed import Client, LocalCluster
 
 from fastem.data import ArraySource, Mixture
+from fastem.data.cluster.held import FAN_IN, levels
 from fastem.data.cluster.partitions import add_sweeps
-from fastem.data.cluster.schedulers import FAN_IN, levels
 from fastem.engine.compiled import get_passes
 from fastem.families import get_family
 

@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastem import GaussianMixture, Source
 from fastem.data.cluster import schedulers
-from fastem.data.cluster.placement import Placement
+from fastem.data.cluster.placement import TASKS, Placement
 from fastem.data.cluster.schedulers import Cluster, scheduler_for
 
 pytestmark = [
@@ -200,8 +200,27 @@ def test_partitions_that_one_worker_holds_are_shared_out(client):
     placement = Placement(client, futures)
     placement.balance()
     assert len(client.has_what()[second]) == 4
+    [moved] = [{future.key for future in futures} - set(client.has_what()[first])]
+    groups = [[futures[i].key for i in group] for group in placement.groups(futures, 8)]
+    assert {key for group in groups for key in group if group[0] in moved} == moved  # a task's partitions lie together
     for future in futures:
         future.release()
+
+
+def test_a_thread_computes_several_partitions_by_one_task(client):
+    many = da.from_array(rows(), chunks=(N_ROWS // 40, 3))
+    with dask.config.set(scheduler="synchronous"):
+        alone = bits(model().fit(many))
+    counts = []
+    count = At(3, lambda: counts.append(client.run_on_scheduler(n_sweeps)))
+    again = At(5, lambda: counts.append(client.run_on_scheduler(n_sweeps)))
+    assert bits(model().set_callbacks(count, again).fit(many)) == alone
+    assert 4 <= counts[1] - counts[0] <= 2 * 2 * (TASKS + 1)  # two passes, two threads
+
+
+def n_sweeps(dask_scheduler):
+    """How many tasks named sweep_partition a scheduler has seen through."""
+    return dask_scheduler.task_prefixes["sweep_partition"].state_counts["memory"]
 
 
 def test_a_file_that_cannot_be_read_is_an_error(client, tmp_path):

@@ -14,9 +14,9 @@ from sklearn.exceptions import ConvergenceWarning
 from test_every_family import assert_same, problem_of
 
 from fastem import GaussianMixture, PoissonMixture, Source
+from fastem.data.cluster.held import FAN_IN, levels
 from fastem.data.cluster.partitions import load_partition
-from fastem.data.cluster.placement import Placement, moves
-from fastem.data.cluster.schedulers import FAN_IN, levels
+from fastem.data.cluster.placement import TASKS, Placement, moves, together
 
 every_family = pytest.mark.parametrize("case", CASES, ids=str)
 SIZES = (30, 1, 0, 57, 32)  # rows of partitions, of which some are short and one is empty
@@ -275,6 +275,24 @@ def test_sums_are_a_tree_that_depends_on_the_number_of_partitions_alone():
     assert levels(1) == []
     assert levels(FAN_IN) == [[range(FAN_IN)]]
     assert [len(level) for level in levels(FAN_IN**2 + 1)] == [FAN_IN + 1, 2, 1]
+
+
+def test_partitions_of_a_task_are_on_one_worker_and_added_by_one_sum():
+    n_threads = {"a": 1, "b": 2, "c": 1}
+    owners = np.random.default_rng(0).choice(["a", "b", "c", "lost"], size=200).tolist()
+    groups = together(owners, n_threads, FAN_IN)
+    assert sorted(i for group in groups for i in group) == list(range(200))
+    for group in groups:
+        assert len({owners[i] for i in group}) == len({i // FAN_IN for i in group}) == 1
+        assert len(group) == 1 or owners[group[0]] != "lost"
+
+
+def test_each_thread_computes_its_partitions_by_a_few_tasks():
+    owners = ["a"] * 20 + ["b"] * 40
+    sizes = {
+        owner: [len(g) for g in together(owners, {"a": 1, "b": 2}, FAN_IN) if owners[g[0]] == owner] for owner in "ab"
+    }
+    assert sizes == {"a": [20 // TASKS] * TASKS, "b": [20 // TASKS] * 2 * TASKS}
 
 
 # Errors name what is wrong, and where

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from fastem.data import View
 from fastem.data.cluster.collections import Collection
+from fastem.data.cluster.held import Held
 from fastem.data.cluster.partitions import Facts, Partition, Place, load_partition
-from fastem.data.cluster.schedulers import Held, Scheduler
+from fastem.data.cluster.schedulers import Scheduler
 from fastem.data.cluster.source import PartitionSource, places_of
 from fastem.em.problem import sum_log_base
 from fastem.em.setup import Posed, Surveyed, pose_surveyed

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+TASKS = 4  # of a pass, for each thread: more cost the scheduler's time, fewer let threads wait for the slowest
 
 
 class Placement:
@@ -14,20 +17,53 @@ class Placement:
         self._client = client
         self._futures = {future.key: future for future in futures}
         self._workers: dict[str, int] = {}
+        self._owners: dict[Any, str] = {}
 
     def balance(self) -> None:
-        """Copy partitions to workers that hold too few, whenever the workers are others than before."""
+        """Copy partitions to workers that hold too few, after workers have joined or left, or partitions were read."""
         workers = dict(self._client.nthreads())
-        if not workers or workers == self._workers:  # without any, the pass waits for one
+        known = len(self._owners) == len(self._futures)
+        if not workers or (known and workers == self._workers):  # without any worker, the pass waits for one
             return
         self._workers = workers
         held: dict[str, list[Any]] = {address: [] for address in workers}
         for key, holders in self._client.who_has(list(self._futures.values())).items():
             for address in [each for each in holders if each in held][:1]:
                 held[address].append(key)
-        for address, keys in moves(held, workers).items():
+        moved = moves(held, workers)
+        self._owners = {key: address for where in (held, moved) for address, keys in where.items() for key in keys}
+        for address, keys in moved.items():
             with contextlib.suppress(KeyError):  # of a worker that has just left: the next pass balances again
                 self._client.replicate([self._futures[key] for key in keys], n=1, workers=[address])
+
+    def groups(self, futures: Sequence[Any], most: int) -> list[list[int]]:
+        """Partitions that one task computes: one worker holds them, and they are of the same run of `most`."""
+        return together([self._owners.get(future.key) for future in futures], self._workers, most)
+
+
+def together(owners: Sequence[str | None], n_threads: Mapping[str, int], most: int) -> list[list[int]]:
+    """Groups of partitions, by number, that one task computes.
+
+    Parameters
+    ----------
+    owners : sequence of str or None
+        The worker that holds each partition.
+    n_threads : mapping
+        Numbers of the workers' threads.
+    most : int
+        Partitions of a group have the same quotient by it.
+    """
+    counts = Counter(owners)
+    found: list[list[int]] = []
+    for first in range(0, len(owners), most):
+        held: dict[str | None, list[int]] = {}
+        for i, owner in enumerate(owners[first : first + most], first):
+            held.setdefault(owner, []).append(i)
+        for owner, numbers in held.items():
+            threads = n_threads.get(owner, 0) if owner is not None else 0
+            size = -(-counts[owner] // (TASKS * threads)) if threads else 1
+            found.extend(numbers[i : i + size] for i in range(0, len(numbers), size))
+    return found
 
 
 def moves(held: Mapping[str, Sequence[Any]], n_threads: Mapping[str, int]) -> dict[str, list[Any]]:

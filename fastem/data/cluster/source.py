@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from fastem.data.chunked import View
+from fastem.data.cluster.held import Held
 from fastem.data.cluster.partitions import (
     Facts,
     Place,
@@ -20,7 +21,6 @@ from fastem.data.cluster.partitions import (
     sweep_partition,
     weigh_parts,
 )
-from fastem.data.cluster.schedulers import Held
 from fastem.data.fingerprints import RunningFingerprint
 from fastem.engine.compiled import Passes
 from fastem.engine.records import Mixture, Scores, Sweep, Wanted
