@@ -23,6 +23,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ from distributed import Client, LocalCluster
 
 from fastem import GaussianMixture, Source
 from fastem.data.cluster import schedulers
+from fastem.data.cluster.pieces import Piece
 
 Iterations = tuple[list[float], float]  # seconds of each iteration, and mean processor seconds
 
@@ -147,10 +149,8 @@ def fold_nothing(client: Client, n_partitions: int, repeats: int) -> list[float]
     return seconds[1:]
 
 
-def _piece(number: int) -> Any:
-    from dask import delayed
-
-    return delayed(int, pure=False)(number)
+def _piece(number: int) -> Piece:
+    return Piece(partial(int, number))
 
 
 def measure_overhead(client: Client, options: argparse.Namespace) -> None:

@@ -184,12 +184,12 @@ def test_partitions_of_frames_are_read_in_place_and_known_again_however_they_lie
     by_column = pd.DataFrame(np.asfortranarray(ROWS), columns=names)
     apart = pd.DataFrame({name: FRAME[name].to_numpy().copy() for name in names})
     by_row = pd.DataFrame(np.ascontiguousarray(ROWS), columns=names)
-    options = {"missing": False, "variances": False}
-    first, *others = (load_partition(0, {"X": frame}, **options) for frame in (by_column, apart, by_row))
+    options = {"name": "X", "missing": False, "variances": False}
+    first, *others = (load_partition({"X": frame}, **options) for frame in (by_column, apart, by_row))
     assert np.shares_memory(first.block.values, by_column["a"].to_numpy())
     for other in others:
         assert other.facts.digest == first.facts.digest
-    changed = load_partition(0, {"X": by_column.assign(b=by_column["b"] + 1e-9)}, **options)
+    changed = load_partition({"X": by_column.assign(b=by_column["b"] + 1e-9)}, **options)
     assert changed.facts.digest != first.facts.digest
 
 

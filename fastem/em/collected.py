@@ -116,12 +116,10 @@ def _posed(
 
 def _read_first(collection: Collection, scheduler: Scheduler, questions: Questions) -> tuple[Held, list[Answers]]:
     """Partitions that have rows, and the results of the first reading of each."""
-    from dask import delayed
-
-    load = delayed(load_partition, pure=False)
+    options = {"missing": questions.missing, "variances": collection.variances}
     pieces = [
-        load(index, piece, missing=questions.missing, variances=collection.variances)
-        for index, piece in enumerate(collection.pieces)
+        piece.then(load_partition, name=name, **options)
+        for name, piece in zip(collection.names, collection.pieces, strict=True)
     ]
     n_bytes = collection.n_bytes
     held = scheduler.read(pieces) if n_bytes is None else scheduler.keep(pieces, n_bytes)

@@ -109,7 +109,9 @@ def lazily(model: Any, method: str, given_for: Results, options: dict[str, Any],
     seeds = _seeds(model, len(collection.pieces)) if options.get("n_draws") is not None else [None]
     call = delayed(call_method, pure=False, nout=len(results))
     calls = [
-        call(held, method, index, piece, options, seeds[index % len(seeds)], results)
+        call(
+            held, method, collection.names[index], options, seeds[index % len(seeds)], results, piece.make, *piece.parts
+        )
         for index, piece in enumerate(collection.pieces)
     ]
     arrays = tuple(_joined([each[r] for each in calls], collection, result) for r, result in enumerate(results))
@@ -153,35 +155,37 @@ def _joined(parts: Sequence[Any], collection: Collection, result: Result) -> Any
 def call_method(
     model: Any,
     method: str,
-    index: int,
-    piece: Mapping[str, Any],
+    name: str,
     options: Mapping[str, Any],
     seed: int | None,
     results: Sequence[Result],
+    make: Callable[..., Mapping[str, Any]],
+    *parts: Any,
 ) -> tuple[Any, ...]:
-    """Call a method for one partition, on the worker that holds it."""
-    if not len(piece["X"]):
+    """Call a method for the partition that is made of some parts, on the worker that holds them."""
+    rows = make(*parts)
+    if not len(rows["X"]):
         return tuple(np.empty((*result.first, 0, *result.tail), result.dtype) for result in results)
     if seed is not None:
         model = copy.copy(model)
         model.random_state = seed
     accepted = inspect.signature(getattr(model, method)).parameters
-    beside = {name: value for name, value in piece.items() if name in accepted}
-    with naming_partition(index):
+    beside = {name: value for name, value in rows.items() if name in accepted}
+    with naming_partition(name):
         found = getattr(model, method)(**beside, **options)
     return found if isinstance(found, tuple) else (found,)
 
 
 @contextmanager
-def naming_partition(index: int) -> Iterator[None]:
-    """Add the number of the partition to errors that are raised inside."""
+def naming_partition(name: str) -> Iterator[None]:
+    """Add the name of the partition to errors that are raised inside."""
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"partition {index} of X: {error}") from None
+        raise ValueError(f"{name}: {error}") from None
 
 
-def evaluate_piece(piece: Mapping[str, Any], place: int, request: tuple[Any, Wanted]) -> Totals:
+def evaluate_piece(piece: Mapping[str, Any], place: str, request: tuple[Any, Wanted]) -> Totals:
     """Sums over the rows of a partition, which may have no rows, or none of positive weight."""
     weights = piece.get("sample_weight")
     if not len(piece["X"]) or (weights is not None and not np.any(weights)):
@@ -203,8 +207,7 @@ def totals_of(model: Any, source: Source, wanted: Wanted) -> Totals:
     model._fitted()
     collection = source.collection()
     held = scheduler_for(source.client).read(collection.pieces)
-    places = range(len(collection.pieces))
-    found: Totals = held.fold(evaluate_piece, places, (copy.copy(model), wanted), add_totals)
+    found: Totals = held.fold(evaluate_piece, collection.names, (copy.copy(model), wanted), add_totals)
     if not found.weight > 0.0:
         raise ValueError("X has no row of positive weight")
     return found

@@ -135,10 +135,11 @@ class Streaming(UnfittedMixture):
         """Update the mixture with the partitions of a collection, one after the other."""
         source = as_source(X)
         assert source is not None
-        for index, piece in enumerate(source.beside(*beside).collection().pieces):
-            rows = piece.compute()
+        collection = source.beside(*beside).collection()
+        for name, piece in zip(collection.names, collection.pieces, strict=True):
+            rows = piece.lazy().compute()
             if len(rows["X"]):
-                with naming_partition(index):
+                with naming_partition(name):
                     self.partial_fit(**rows)
         return self
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fastem.data.cluster.pieces import Piece
 from fastem.data.columns import Columns
 from fastem.data.row_info_checks import Known, whole_labels
 
@@ -17,7 +19,7 @@ class Collection(NamedTuple):
 
     Attributes
     ----------
-    pieces : tuple of Delayed
+    pieces : tuple of Piece
         A mapping for each partition: 'X', and any of 'sample_weight', 'labels', 'noise', 'projection'.
     sizes : tuple of int, optional
         Number of rows of each partition, if known before the partitions are read.
@@ -28,14 +30,17 @@ class Collection(NamedTuple):
         Whether noise of as many rows as columns is known to be variances.
     dtype : dtype
         Dtype of results for each row: float32 if the rows are float32, else float64.
+    names : tuple of str
+        What messages call the partitions.
     """
 
-    pieces: tuple[Any, ...]
+    pieces: tuple[Piece, ...]
     sizes: tuple[int, ...] | None
     n_columns: int
     n_bytes: int | None
     variances: bool
     dtype: Any
+    names: tuple[str, ...]
 
 
 class Beside(NamedTuple):
@@ -94,22 +99,16 @@ def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BES
     variances = noise is not None and is_collection(noise) and getattr(noise, "ndim", 2) == 2
     variances = variances or columns.noise is not None
     pieces = tuple(
-        _piece(part, columns, {name: found[i] for name, found in others.items()}) for i, part in enumerate(parts)
+        Piece(functools.partial(_assembled, columns, tuple(others)), (part, *beside_it))
+        for part, *beside_it in zip(parts, *others.values(), strict=True)
     )
-    return Collection(pieces, sizes, n_columns, n_bytes, variances, dtype)
+    names = tuple(f"partition {i} of X" for i in range(len(parts)))
+    return Collection(pieces, sizes, n_columns, n_bytes, variances, dtype, names)
 
 
-def _piece(part: Any, columns: Columns, others: Mapping[str, Any]) -> Any:
-    """Delayed rows, weights and annotations of a partition, as a mapping."""
-    from dask import delayed
-
-    return delayed(_assembled, pure=False)(part, tuple(columns), dict(others))
-
-
-def _assembled(rows: Any, columns: tuple[Any, ...], others: dict[str, Any]) -> dict[str, Any]:
+def _assembled(named: Columns, others: Sequence[str], rows: Any, *values: Any) -> dict[str, Any]:
     """Rows, weights and annotations as a mapping that sources take, made on the worker that reads them."""
-    named = Columns(*columns)
-    found = {"X": rows, **others}
+    found = {"X": rows, **dict(zip(others, values, strict=True))}
     if hasattr(rows, "columns"):
         found["X"] = rows[named.features_of(rows.columns)]
         if named.weight is not None:
@@ -174,7 +173,9 @@ def _aligned(given: Any, rows: Any, n_partitions: int, name: str) -> Sequence[An
     """Parts of weights or of an annotation, one for each partition of `rows`."""
     if not is_collection(given):
         if name in ("noise", "projection") and np.ndim(given) == 2:  # one for all rows
-            return [np.asarray(given)[None]] * n_partitions
+            from dask import delayed
+
+            return [delayed(np.asarray(given)[None], traverse=False)] * n_partitions
         raise TypeError(
             f"{name} is a {type(given).__name__}, where X is a collection of Dask: give a collection with the "
             "partitions of X, or with Source(X, ...) a column"

@@ -6,17 +6,16 @@ depends on their number alone: a sum is the same to the last bit wherever, and w
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
 
+from fastem.data.cluster.pieces import Function, Piece, graph_of, task_keys, with_tasks
 from fastem.data.cluster.placement import Placement
 
 FAN_IN = 64  # results that one task adds: few enough for a worker's memory, and most clusters need two levels
-
-Function = Callable[..., Any]
 
 
 class Held(Protocol):
@@ -35,79 +34,35 @@ class Held(Protocol):
         """Forget them."""
 
 
-class Sender(Protocol):
-    """A cluster that tasks are sent to."""
+class Computer(Protocol):
+    """What computes tasks."""
 
-    client: Any
-
-    def gather(self, start: Callable[[], Sequence[Any]]) -> list[Any]:
-        """Results of the futures that `start` returns."""
+    def results(self, graph: Any, keys: Sequence[Any]) -> list[Any]:
+        """Results of some tasks of a graph."""
 
     def forget(self) -> None:
-        """Let workers forget the results of the last tasks."""
+        """Forget the results of the last tasks."""
 
 
-class ReadAgain:
-    """Partitions that are read anew whenever they are needed."""
+class _Partitions(ABC):
+    """Evaluation of partitions by one graph of tasks: sent as one, it costs a scheduler less than single tasks do."""
 
-    def __init__(
-        self, pieces: Sequence[Any], results: Callable[[Sequence[Any]], list[Any]], release: Callable[[], None]
-    ) -> None:
-        self._pieces = pieces
-        self._results = results
-        self.release = release
-
-    def some(self, which: Sequence[int]) -> Held:
-        """Some of them."""
-        return ReadAgain([self._pieces[i] for i in which], self._results, self.release)
+    def __init__(self, computer: Computer) -> None:
+        self._computer = computer
 
     def each(self, function: Function, places: Sequence[Any], request: Any) -> list[Any]:
         """Results of each partition."""
-        return self._results(self._tasks(function, places, request))
-
-    def fold(self, function: Function, places: Sequence[Any], request: Any, add: Function) -> Any:
-        """Results of all partitions, added."""
-        from dask import delayed
-
-        tasks = self._tasks(function, places, request)
-        for some in levels(len(tasks)):
-            tasks = [delayed(add, pure=False)([tasks[i] for i in run]) for run in some]
-        return self._results(tasks)[0]
-
-    def _tasks(self, function: Function, places: Sequence[Any], request: Any) -> list[Any]:
-        from dask import delayed
-
-        shared = delayed(request, pure=False, traverse=False)
-        run = delayed(function, pure=False)
-        return [run(piece, place, shared) for piece, place in zip(self._pieces, places, strict=True)]
-
-
-class Kept:
-    """Partitions in the memory of a cluster: read again by Dask, elsewhere, where a worker is lost."""
-
-    def __init__(self, cluster: Sender, futures: Sequence[Any], placement: Placement) -> None:
-        self._cluster = cluster
-        self._futures = list(futures)
-        self._placement = placement
-
-    def some(self, which: Sequence[int]) -> Held:
-        """Some of them."""
-        return Kept(self._cluster, [self._futures[i] for i in which], self._placement)
-
-    def each(self, function: Function, places: Sequence[Any], request: Any) -> list[Any]:
-        """Results of each partition."""
-        graph, keys = self._tasks(function, places, request, [[i] for i in range(len(self._futures))])
+        graph, keys = self._tasks(function, places, request, [[i] for i in range(len(places))])
         return [result for [result] in self._results(graph, keys)]
 
     def fold(self, function: Function, places: Sequence[Any], request: Any, add: Function) -> Any:
-        """Results of all partitions, added; a task computes several partitions that one worker holds."""
+        """Results of all partitions, added."""
         from dask._task_spec import List, Task, TaskRef
 
-        self._placement.balance()
-        groups = self._placement.groups(self._futures, FAN_IN)
+        groups = self._groups(len(places))
         graph, keys = self._tasks(function, places, request, groups)
-        for some in levels(len(self._futures)):
-            results, keys = keys, _keys(add.__name__, len(some))
+        for some in levels(len(places)):
+            results, keys = keys, task_keys(add.__name__, len(some))
             members: list[list[int]] = [[] for _ in some]
             for number, group in enumerate(groups):
                 members[group[0] // FAN_IN].append(number)
@@ -118,11 +73,6 @@ class Kept:
         [[found]] = self._results(graph, keys)
         return found
 
-    def release(self) -> None:
-        """Let workers forget them, whoever may refer to this: an error's traceback does."""
-        release(self._futures)
-        self._cluster.forget()
-
     def _tasks(
         self, function: Function, places: Sequence[Any], request: Any, groups: Sequence[Sequence[int]]
     ) -> tuple[dict[Any, Any], list[Any]]:
@@ -130,19 +80,85 @@ class Kept:
 
         The request is a task of its own, whose result travels once to each worker, and is made again where it is lost.
         """
-        from dask._task_spec import List, Task, TaskRef
+        from dask._task_spec import Task, TaskRef
 
-        [shared] = _keys(type(request).__name__.lower(), 1)
-        keys = _keys(function.__name__, len(groups))
+        [shared] = task_keys(type(request).__name__.lower(), 1)
+        keys = task_keys(function.__name__, len(groups))
         graph = {shared: Task(shared, _shared, request)}
         for key, group in zip(keys, groups, strict=True):
-            partitions = List(*(self._futures[i] for i in group))
-            graph[key] = Task(key, _each, function, partitions, [places[i] for i in group], TaskRef(shared))
+            some = [places[i] for i in group]
+            graph[key] = Task(key, _evaluated, function, some, TaskRef(shared), *self._partitions(group))
         return graph, keys
 
+    def _groups(self, n_partitions: int) -> list[list[int]]:
+        """Partitions, by number, that one task computes; all of a group have the same quotient by `FAN_IN`."""
+        return [[i] for i in range(n_partitions)]
+
+    @abstractmethod
+    def _partitions(self, group: Sequence[int]) -> tuple[Any, ...]:
+        """Arguments of a task from which its partitions are made: a function, and arguments of its own."""
+
+    @abstractmethod
     def _results(self, graph: dict[Any, Any], keys: Sequence[Any]) -> list[Any]:
-        """Results of some tasks of a graph: sent as one, it costs the scheduler two thirds of what single tasks do."""
-        return self._cluster.gather(lambda: self._cluster.client.get(graph, list(keys), sync=False))
+        """Results of some tasks."""
+
+
+class ReadAgain(_Partitions):
+    """Partitions that are read anew whenever they are needed, each by the task that computes it."""
+
+    def __init__(self, computer: Computer, pieces: Sequence[Piece], graph: Any = None) -> None:
+        super().__init__(computer)
+        self._pieces = pieces
+        self._graph = graph_of(pieces) if graph is None else graph
+
+    def some(self, which: Sequence[int]) -> Held:
+        """Some of them."""
+        return ReadAgain(self._computer, [self._pieces[i] for i in which], self._graph)
+
+    def release(self) -> None:
+        """Forget what was computed of them."""
+        self._computer.forget()
+
+    def _partitions(self, group: Sequence[int]) -> tuple[Any, ...]:
+        from dask._task_spec import TaskRef
+
+        [number] = group
+        piece = self._pieces[number]
+        return _made, piece.make, *(TaskRef(part.key) for part in piece.parts)
+
+    def _results(self, graph: dict[Any, Any], keys: Sequence[Any]) -> list[Any]:
+        return self._computer.results(with_tasks(self._graph, graph), keys)
+
+
+class Kept(_Partitions):
+    """Partitions in the memory of a cluster: read again by Dask, elsewhere, where a worker is lost.
+
+    A task computes several partitions that one worker holds.
+    """
+
+    def __init__(self, computer: Computer, futures: Sequence[Any], placement: Placement) -> None:
+        super().__init__(computer)
+        self._futures = list(futures)
+        self._placement = placement
+
+    def some(self, which: Sequence[int]) -> Held:
+        """Some of them."""
+        return Kept(self._computer, [self._futures[i] for i in which], self._placement)
+
+    def release(self) -> None:
+        """Let workers forget them, whoever may refer to this: an error's traceback does."""
+        release(self._futures)
+        self._computer.forget()
+
+    def _groups(self, n_partitions: int) -> list[list[int]]:
+        self._placement.balance()
+        return self._placement.groups(self._futures, FAN_IN)
+
+    def _partitions(self, group: Sequence[int]) -> tuple[Any, ...]:
+        return _listed, *(self._futures[i] for i in group)
+
+    def _results(self, graph: dict[Any, Any], keys: Sequence[Any]) -> list[Any]:
+        return self._computer.results(graph, keys)
 
 
 def _shared(request: Any) -> Any:
@@ -150,9 +166,19 @@ def _shared(request: Any) -> Any:
     return request
 
 
-def _each(function: Function, partitions: Sequence[Any], places: Sequence[Any], request: Any) -> list[Any]:
-    """Results of a group of partitions."""
-    return [function(partition, place, request) for partition, place in zip(partitions, places, strict=True)]
+def _evaluated(function: Function, places: Sequence[Any], request: Any, make: Function, *values: Any) -> list[Any]:
+    """Results of a group of partitions, which `make` gives."""
+    return [function(partition, place, request) for partition, place in zip(make(*values), places, strict=True)]
+
+
+def _made(make: Function, *values: Any) -> list[Any]:
+    """A group of one partition, which is read."""
+    return [make(*values)]
+
+
+def _listed(*partitions: Any) -> tuple[Any, ...]:
+    """A group of partitions that are in memory."""
+    return partitions
 
 
 def _added(add: Function, results: Sequence[Sequence[Any]], order: Sequence[int]) -> list[Any]:
@@ -169,12 +195,6 @@ def levels(n_tasks: int) -> list[list[range]]:
         found.append(runs)
         n_tasks = len(runs)
     return found
-
-
-def _keys(name: str, n_tasks: int) -> list[Any]:
-    """Names of tasks, by which a dashboard shows them together."""
-    token = uuid.uuid4().hex
-    return [(f"{name}-{token}", number) for number in range(n_tasks)]
 
 
 def release(futures: Sequence[Any]) -> None:

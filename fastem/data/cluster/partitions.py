@@ -117,20 +117,20 @@ def _same(view: View, other: View) -> bool:
     )
 
 
-def load_partition(index: int, piece: Mapping[str, Any], *, missing: bool, variances: bool) -> Partition:
+def load_partition(piece: Mapping[str, Any], *, name: str, missing: bool, variances: bool) -> Partition:
     """Read a partition, and check its values, weights and annotations.
 
     Parameters
     ----------
-    index : int
     piece : mapping
         Rows, weights and annotations, as a source yields them.
+    name : str
+        What messages call the partition.
     missing : bool
         Whether NaN stands for a missing value.
     variances : bool
         Whether noise of as many rows as columns is known to be variances.
     """
-    name = f"partition {index} of X"
     chunk = array_chunk(piece, name, lasting=True)
     chunk.variances = variances
     chunk.by_column = chunk.frame is not None  # as in frames, whose values then need no copy

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 from fastem.data.cluster.held import Held, Kept, ReadAgain, release
+from fastem.data.cluster.pieces import Piece, made_by, task_keys
 from fastem.data.cluster.placement import Placement
 
 SHARE = 0.6  # of the memory that workers have left, that partitions may take
@@ -15,10 +16,10 @@ SHARE = 0.6  # of the memory that workers have left, that partitions may take
 class Scheduler(Protocol):
     """Who computes."""
 
-    def read(self, pieces: Sequence[Any]) -> Held:
+    def read(self, pieces: Sequence[Piece]) -> Held:
         """Partitions that are read anew whenever they are needed."""
 
-    def keep(self, pieces: Sequence[Any], n_bytes: int) -> Held:
+    def keep(self, pieces: Sequence[Piece], n_bytes: int) -> Held:
         """The same, kept in memory if there is room for so many bytes."""
 
 
@@ -53,19 +54,22 @@ def scheduler_for(client: Any = None) -> Scheduler:
 class Here:
     """Dask's scheduler in this process, which reads partitions whenever they are needed."""
 
-    def read(self, pieces: Sequence[Any]) -> Held:
+    def read(self, pieces: Sequence[Piece]) -> Held:
         """Partitions that are read anew whenever they are needed."""
-        return ReadAgain(list(pieces), self.results, self.forget)
+        return ReadAgain(self, list(pieces))
 
-    def keep(self, pieces: Sequence[Any], n_bytes: int) -> Held:
+    def keep(self, pieces: Sequence[Piece], n_bytes: int) -> Held:
         """The same: what fits into memory can be given as an array, or persisted by whoever made the collection."""
         return self.read(pieces)
 
-    def results(self, tasks: Sequence[Any]) -> list[Any]:
-        """What tasks give."""
-        import dask
+    def results(self, graph: Any, keys: Sequence[Any]) -> list[Any]:
+        """Results of some tasks of a graph."""
+        from dask.base import get_scheduler
+        from dask.delayed import Delayed
+        from dask.optimization import cull
 
-        return list(dask.compute(*tasks))
+        wanted, _ = cull(graph.to_dict(), list(keys))
+        return list(get_scheduler(cls=Delayed)(wanted, list(keys)))
 
     def forget(self) -> None:
         """Nothing is kept."""
@@ -78,15 +82,16 @@ class Cluster:
         self.client = client
         self._finished: Sequence[Any] = ()  # futures of the last tasks
 
-    def read(self, pieces: Sequence[Any]) -> Held:
+    def read(self, pieces: Sequence[Piece]) -> Held:
         """Partitions that are read anew whenever they are needed."""
-        return ReadAgain(list(pieces), self.results, self.forget)
+        return ReadAgain(self, list(pieces))
 
-    def keep(self, pieces: Sequence[Any], n_bytes: int) -> Held:
+    def keep(self, pieces: Sequence[Piece], n_bytes: int) -> Held:
         """The same, kept in the workers' memory if there is room for so many bytes."""
         if n_bytes > SHARE * self._free_bytes():
             return self.read(pieces)
-        futures = self.client.compute(list(pieces))
+        keys = task_keys("load_partition", len(pieces))
+        futures = self.client.get(made_by(pieces, keys), keys, sync=False)
         return Kept(self, futures, Placement(self.client, futures))
 
     def _free_bytes(self) -> float:
@@ -95,19 +100,15 @@ class Cluster:
         limits = [(worker["memory_limit"], worker["metrics"].get("memory", 0)) for worker in workers]
         return float(sum(max(limit - used, 0) if limit else float("inf") for limit, used in limits))
 
-    def results(self, tasks: Sequence[Any]) -> list[Any]:
-        """What tasks give."""
-        return self.gather(lambda: self.client.compute(list(tasks)))
-
-    def gather(self, start: Callable[[], Sequence[Any]]) -> list[Any]:
-        """Results of the futures that `start` returns; of those that fail, the first failure is raised.
+    def results(self, graph: Any, keys: Sequence[Any]) -> list[Any]:
+        """Results of some tasks of a graph; of those that fail, the first failure is raised.
 
         Tasks of an interrupted fit are cancelled. Futures are released after the next tasks have been sent, because a
         client waits for 10 ms after each message: released at once, they would delay these tasks.
         """
         futures: Sequence[Any] = []
         try:
-            futures = start()
+            futures = self.client.get(graph, list(keys), sync=False)
             self.forget()
             try:
                 found = list(self.client.gather(futures))

@@ -128,11 +128,10 @@ def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
         yield name, array_chunk(item, name, lasting=lasting)
 
 
-def chunks_of_pieces(pieces: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
+def chunks_of_pieces(collection: Any) -> Iterator[tuple[str, Chunk]]:
     """One chunk for each partition of a collection, computed when it is asked for."""
-    for index, piece in enumerate(pieces):
-        name = f"partition {index} of X"
-        yield name, array_chunk(piece.compute(), name, lasting=True)
+    for name, piece in zip(collection.names, collection.pieces, strict=True):
+        yield name, array_chunk(piece.lazy().compute(), name, lasting=True)
 
 
 def chunks_of_files(paths: Sequence[str | os.PathLike[str]]) -> Iterator[tuple[str, Chunk]]:

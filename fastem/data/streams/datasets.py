@@ -50,14 +50,8 @@ class DatasetChunks:
     Parameters
     ----------
     dataset : pyarrow.dataset.Dataset
-    columns : list of str, optional
-        The features; None takes all columns that are not named below.
-    weight : str, optional
-        Column of the weights.
-    label : str, optional
-        Column of the labels.
-    noise : list of str, optional
-        Columns of the variances of the features' errors.
+    named : Columns
+        Which columns are features, weights, labels and variances of the features' errors.
 
     Raises
     ------
@@ -65,19 +59,12 @@ class DatasetChunks:
         If a column is missing or not numeric.
     """
 
-    def __init__(
-        self,
-        dataset: Any,
-        columns: Sequence[str] | None,
-        weight: str | None,
-        label: str | None = None,
-        noise: Sequence[str] | None = None,
-    ) -> None:
+    def __init__(self, dataset: Any, named: Columns) -> None:
+        noise = named.noise
         if noise is not None and not isinstance(noise, str) and not len(noise):
-            noise = None
-        schema, named = dataset.schema, Columns(columns, weight, label, noise)
-        self.dataset = dataset
-        self.weight, self.label, self.noise = weight, label, [] if noise is None else list(noise)
+            named = named._replace(noise=None)
+        schema = dataset.schema
+        self.dataset, self.named = dataset, named
         self.wanted = named.check(
             schema.names, "the dataset", lambda name: _check_numeric(name, schema.field(name).type)
         )
@@ -103,9 +90,10 @@ class DatasetChunks:
                 self._check_columns(tagged.fragment, name)
             batch = zip(self.wanted, tagged.record_batch.columns, strict=True)
             arrays = {column: _numbers(values, f"column {column!r} of {name}") for column, values in batch}
-            labels = None if self.label is None else whole_labels(arrays[self.label])
-            noise = np.column_stack([arrays[column] for column in self.noise]) if self.noise else None
-            weights = None if self.weight is None else arrays[self.weight]
+            _, weight, label, noises = self.named
+            labels = None if label is None else whole_labels(arrays[label])
+            noise = None if noises is None else np.column_stack([arrays[column] for column in noises])
+            weights = None if weight is None else arrays[weight]
             columns = [arrays[column] for column in self.columns]
             yield name, TableChunk(columns, self.kind, weights, Known(labels, noise), frame)
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fastem.data.cluster.collections import Beside, Collection, gather, is_collection
+from fastem.data.cluster.files import gather_files
 from fastem.data.columns import Columns
 from fastem.data.frames import is_frame, tabular
 from fastem.data.numeric import is_whole
@@ -54,8 +55,9 @@ class Source:
     noise : list of str, default=None
         Columns of a dataset that hold the variances of the features' errors, in the order of the features.
     client : distributed.Client, default=None
-        Cluster on which a collection of Dask is read. None takes the client that is in scope, or Dask's scheduler in
-        this process if there is none.
+        Cluster whose workers read a collection of Dask, or the files of a dataset: each file is a partition, or several
+        if it is a large Parquet file. None takes the client that is in scope for a collection, or Dask's scheduler in
+        this process if there is none; a dataset is then read by this process.
     chunk_bytes : int, default=4194304
         Size of the blocks of rows, whatever the sizes of the chunks. At most three more blocks are in memory than there
         are threads. Results are the same to the last bit for the same rows and `chunk_bytes`.
@@ -94,17 +96,18 @@ class Source:
         self.columns = Columns(columns, weight, label, noise)
         self.client = client
         self.chunk_bytes = int(chunk_bytes)
-        self.partitioned = is_collection(data)
+        collected, dataset = is_collection(data), _is_dataset(data)
+        self.partitioned = collected or (dataset and client is not None)
         self._beside = Beside()
         self._dataset: DatasetChunks | None = None
-        if self.partitioned:
+        if collected:
             self.data = data
             return
-        if client is not None:
-            raise ValueError("client is for a collection of Dask")
+        if client is not None and not dataset:
+            raise ValueError("client is for a collection of Dask, or for a pyarrow.dataset.Dataset of files")
         self.data = [data] if isinstance(data, str | os.PathLike) or is_frame(tabular(data)) else data
-        if _is_dataset(data):
-            self._dataset = DatasetChunks(data, columns, weight, label, noise)
+        if dataset:
+            self._dataset = DatasetChunks(data, self.columns)
         elif any(option is not None for option in (columns, weight, label, noise)):
             raise ValueError(
                 "columns, weight, label and noise are options for a pyarrow.dataset.Dataset or a "
@@ -125,16 +128,20 @@ class Source:
         return source
 
     def collection(self) -> Collection:
-        """Partitions of a collection, with their weights and annotations."""
+        """Partitions of a collection or of a dataset's files, with their weights and annotations."""
+        if self._dataset is not None:
+            if any(given is not None for given in (self._beside.sample_weight, *self._beside.known)):
+                raise ValueError("X is a dataset of files: name the columns of weights, labels and errors by Source")
+            return gather_files(self._dataset)
         return gather(self.data, self.columns, self._beside)
 
     def chunks(self) -> Iterator[tuple[str, Chunk]]:
         """Yield names and chunks; every call begins with the first."""
-        if self.partitioned:
-            return chunks_of_pieces(self.collection().pieces)
         if self._dataset is not None:
             row_bytes = len(self._dataset.columns) * np.dtype(self._dataset.kind).itemsize
             return self._dataset.chunks(max(1, 2 * self.chunk_bytes // row_bytes))
+        if self.partitioned:
+            return chunks_of_pieces(self.collection())
         if _is_paths(self.data):
             return chunks_of_files(self.data)
         if _is_sliced(self.data):

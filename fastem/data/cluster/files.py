@@ -1,0 +1,134 @@
+"""Files of a dataset as partitions of rows, which workers read as one machine does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from fastem.data.cluster.collections import Collection
+from fastem.data.cluster.pieces import Piece
+from fastem.data.columns import Columns
+from fastem.data.streams.admission import fill
+from fastem.data.streams.datasets import DatasetChunks
+
+PARTITION_BYTES = 2**27  # of a partition in memory: larger Parquet files are divided between their row groups
+BATCH_BYTES = 2**23  # of rows that Arrow decodes at once
+
+
+class Part(NamedTuple):
+    """A file of a dataset or a part of it: its rows from `start` on, `stop` is None if their number is not known."""
+
+    fragment: Any
+    start: int = 0
+    stop: int | None = None
+
+    @property
+    def n_rows(self) -> int | None:
+        """Number of rows, if it is known before the file is read."""
+        return None if self.stop is None else self.stop - self.start
+
+    def name(self, index: int) -> str:
+        """What messages call the partition."""
+        rows = f", from row {self.start} on" if self.start else ""
+        return f"partition {index} of X ({self.fragment.path!r}{rows})"
+
+
+def gather_files(chunks: DatasetChunks) -> Collection:
+    """Partitions of a dataset: a file each, or runs of the row groups of a large Parquet file.
+
+    Raises
+    ------
+    ValueError
+        If the dataset is filtered or in memory, or a file cannot be read.
+    """
+    dtype, n_columns = np.dtype(chunks.kind), len(chunks.columns)
+    row_bytes = n_columns * dtype.itemsize
+    parts = [part for fragment in _files(chunks.dataset) for part in _divided(fragment, PARTITION_BYTES // row_bytes)]
+    sizes = tuple(part.n_rows for part in parts if part.n_rows is not None)
+    known = len(sizes) == len(parts)
+    schema, named = chunks.dataset.schema, chunks.named
+    return Collection(
+        pieces=tuple(Piece(partial(read_part, _dataset_of(part.fragment, schema), named)) for part in parts),
+        sizes=sizes if known else None,
+        n_columns=n_columns,
+        n_bytes=sum(sizes) * row_bytes if known else None,
+        variances=chunks.named.noise is not None,
+        dtype=dtype,
+        names=tuple(part.name(index) for index, part in enumerate(parts)),
+    )
+
+
+def _files(dataset: Any) -> list[Any]:
+    """The fragments of a dataset, which are files."""
+    try:
+        fragments = list(dataset.get_fragments())
+    except ValueError:
+        raise ValueError("the dataset is filtered, and workers read whole files: remove the filter") from None
+    if not all(getattr(fragment, "path", None) for fragment in fragments):
+        raise ValueError("the dataset is in memory, and workers read files: give a dataset of files, or an array")
+    if not fragments:
+        raise ValueError("the dataset has no files")
+    return fragments
+
+
+def _divided(fragment: Any, most_rows: int) -> Iterator[Part]:
+    """Parts of a file: itself, or runs of its row groups if it has more rows than `most_rows`."""
+    from pyarrow import ArrowException
+
+    if not hasattr(fragment, "row_groups"):
+        yield Part(fragment)
+        return
+    try:
+        sizes = [group.num_rows for group in fragment.row_groups]
+    except (ArrowException, OSError) as error:
+        raise ValueError(f"{fragment.path!r} cannot be read: {error}") from None
+    if sum(sizes) <= most_rows:
+        yield Part(fragment, 0, sum(sizes))
+        return
+    start = 0
+    for run in _runs(sizes, most_rows):
+        stop = start + sum(sizes[i] for i in run)
+        yield Part(fragment.subset(row_group_ids=list(run)), start, stop)
+        start = stop
+
+
+def _runs(sizes: Sequence[int], most: int) -> Iterator[range]:
+    """Runs of consecutive row groups, each of at most `most` rows or of a single group."""
+    first = total = 0
+    for i, size in enumerate(sizes):
+        if i > first and total + size > most:
+            yield range(first, i)
+            first, total = i, 0
+        total += size
+    yield range(first, len(sizes))
+
+
+def _dataset_of(fragment: Any, schema: Any) -> Any:
+    """A dataset of a file or a part of it, which can be sent to a worker."""
+    from pyarrow.dataset import FileSystemDataset
+
+    return FileSystemDataset([fragment], schema, fragment.format, fragment.filesystem)
+
+
+def read_part(dataset: Any, named: Columns) -> dict[str, Any]:
+    """Rows, weights and annotations of a part of a dataset, as a mapping that sources take.
+
+    The rows are a data frame over one array, into which batches of Arrow are copied.
+    """
+    import pandas as pd
+
+    part = DatasetChunks(dataset, named)
+    batch_rows = max(1, BATCH_BYTES // (len(part.columns) * np.dtype(part.kind).itemsize))
+    chunks = list(part.chunks(batch_rows))
+    values = np.empty((len(part.columns), sum(chunk.shape[0] for _, chunk in chunks)), part.kind)
+    start = 0
+    for name, chunk in chunks:
+        fill(values.T[start : start + chunk.shape[0]], chunk, 0, name)
+        start += chunk.shape[0]
+    found: dict[str, Any] = {"X": pd.DataFrame(values.T, columns=part.columns, copy=False)}
+    own = ("sample_weight", [chunk.weights for _, chunk in chunks])
+    others = (own, *((field, [getattr(chunk.known, field) for _, chunk in chunks]) for field in ("labels", "noise")))
+    return {**found, **{name: np.concatenate(arrays) for name, arrays in others if arrays and arrays[0] is not None}}
