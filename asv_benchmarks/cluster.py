@@ -230,21 +230,26 @@ def peak() -> float:
 
 
 def measure_parquet(client: Client, options: argparse.Namespace) -> None:
-    """Measure iterations over Parquet files, read in each pass or kept by workers, against a local source."""
+    """Measure iterations over Parquet files, read in each pass or kept by workers, against a local source.
+
+    Workers read the files of a dataset, or the data frames of Dask.
+    """
     with folder_of(options) as folder:
         write_files(folder, options.parquet_rows)
         share = schedulers.SHARE
-        for name, chosen in (("read in each pass", 0.0), ("kept", share)):
-            schedulers.SHARE = chosen
-            what = f"Parquet, {options.parquet_rows} x 4 float32, K=8, {name}"
-            take_turns(
-                client,
-                what,
-                lambda: dd.read_parquet(str(folder)),
-                lambda: Source(ds.dataset(str(folder)), columns=NAMES),
-                (4, 8),
-                options,
-            )
+
+        def here() -> Source:
+            return Source(ds.dataset(str(folder)), columns=NAMES)
+
+        ways = {
+            "files": lambda: Source(ds.dataset(str(folder)), columns=NAMES, client=client),
+            "data frames": lambda: dd.read_parquet(str(folder)),
+        }
+        for name, there in ways.items():
+            for kept, chosen in (("read in each pass", 0.0), ("kept", share)):
+                schedulers.SHARE = chosen
+                what = f"Parquet, {options.parquet_rows} x 4 float32, K=8, {name} {kept}"
+                take_turns(client, what, there, here, (4, 8), options)
         schedulers.SHARE = share
 
 

@@ -4,8 +4,9 @@ Usage: python asv_benchmarks/cluster_model.py [--rows 100_000_000_000] [--worker
 
 Constants are measured on a LocalCluster of two processes with one thread each: the processor time per task of scheduler
 and client together, and of a worker (slopes in the number of tasks that do nothing), the sizes of pickled parameters
-and statistics, the time to add statistics, and the time per row. The simulation has one scheduler that handles tasks
-one after the other, workers that do one task at a time, and the tree of sums of `schedulers.levels`. Formula and
+and statistics, the time to add statistics, and the time per row. Workers hold partitions in runs, as those of files,
+or anywhere; `placement.together` says which of them one task computes. The simulation has one scheduler that handles
+tasks one after the other, workers that do one task at a time, and the tree of sums of `held.levels`. Formula and
 simulation are compared with measured passes. On one machine, scheduler and workers share the processors: a pass then
 takes at least the processor time of all of them, divided by the number of processors. If other work runs on the
 machine, compare processor times.
@@ -21,7 +22,8 @@ import pickle
 import statistics
 import time
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,8 +32,10 @@ from cluster import draw, fold_nothing, model, timed
 from distributed import Client, LocalCluster
 
 from fastem.data import ArraySource, Mixture
+from fastem.data.cluster import placement
 from fastem.data.cluster.held import FAN_IN, levels
 from fastem.data.cluster.partitions import add_sweeps
+from fastem.data.cluster.placement import together
 from fastem.engine.compiled import get_passes
 from fastem.families import get_family
 
@@ -68,20 +72,51 @@ class Constants(NamedTuple):
 
 
 class Pass(NamedTuple):
-    """A pass over a collection."""
+    """A pass over a collection.
 
-    n_partitions: int
-    n_rows: int  # of a partition
+    Attributes
+    ----------
+    n_rows : int
+        Rows of a partition.
+    n_workers : int
+        Workers with one thread each.
+    owners : list of int
+        The worker that holds each partition.
+    groups : list of list of int
+        Partitions that one task computes.
+    """
+
+    n_rows: int
     n_workers: int
+    owners: list[int]
+    groups: list[list[int]]
+
+    @property
+    def n_partitions(self) -> int:
+        """Number of partitions."""
+        return len(self.owners)
+
+    @property
+    def n_tasks(self) -> int:
+        """One for the parameters, one for each group of partitions, and those of the tree of sums."""
+        return 1 + len(self.groups) + sum(len(level) for level in levels(self.n_partitions))
+
+
+def pass_over(n_partitions: int, n_rows: int, n_workers: int, *, scattered: bool) -> Pass:
+    """A pass over partitions that lie in runs, or were shared out at random."""
+    owners = [number * n_workers // n_partitions for number in range(n_partitions)]
+    if scattered:
+        np.random.default_rng(0).shuffle(owners)
+    named = [str(owner) for owner in owners]
+    return Pass(n_rows, n_workers, owners, together(named, dict.fromkeys(named, 1), FAN_IN))
 
 
 def measure(client: Client, n_features: int, n_components: int, rounds: int) -> Constants:
     """Measure the constants on this machine."""
     few, many = (_spent(client, n_tasks, rounds) for n_tasks in (FEW, MANY))
-    scheduler, worker = (
-        (there - here) / (n_tasks_of(MANY) - n_tasks_of(FEW)) for here, there in zip(few, many, strict=True)
-    )
-    begin = sum(few) - (scheduler + worker) * n_tasks_of(FEW)
+    fewer, more = (1 + n_tasks + sum(len(level) for level in levels(n_tasks)) for n_tasks in (FEW, MANY))
+    scheduler, worker = ((there - here) / (more - fewer) for here, there in zip(few, many, strict=True))
+    begin = sum(few) - (scheduler + worker) * fewer
     row, add, parameters, statistics_size = _kernel(n_features, n_components, rounds)
     return Constants(max(begin, 0.0), scheduler, worker, row, add, parameters, statistics_size)
 
@@ -91,12 +126,23 @@ def _spent(client: Client, n_tasks: int, rounds: int) -> tuple[float, float]:
     here = psutil.Process()
     found = []
     for _ in range(rounds):
-        before = _used([here]), _used(here.children(recursive=True))
-        fold_nothing(client, n_tasks, REPEATS - 1)  # makes one more pass, which it leaves out
-        after = _used([here]), _used(here.children(recursive=True))
+        with one_task_each():
+            before = _used([here]), _used(here.children(recursive=True))
+            fold_nothing(client, n_tasks, REPEATS - 2)  # makes two more passes, which it leaves out
+            after = _used([here]), _used(here.children(recursive=True))
         found.append([(late - early) / REPEATS for early, late in zip(before, after, strict=True)])
     here_least, workers_least = (min(each) for each in zip(*found, strict=True))
     return here_least, workers_least
+
+
+@contextmanager
+def one_task_each() -> Iterator[None]:
+    """Each partition is computed by a task of its own."""
+    before, placement.TASKS = placement.TASKS, MANY
+    try:
+        yield
+    finally:
+        placement.TASKS = before
 
 
 def _used(processes: Iterable[psutil.Process]) -> float:
@@ -130,25 +176,21 @@ def least(function: Any, rounds: int) -> float:
     return min(seconds)
 
 
-def n_tasks_of(n_partitions: int) -> int:
-    """Number of tasks of a pass: one for the parameters, one per partition, and those of the tree of sums."""
-    return 1 + n_partitions + sum(len(level) for level in levels(n_partitions))
-
-
 def formula(constants: Constants, shape: Pass) -> float:
     """Seconds of a pass: the slower of scheduler and workers, then the depth of the tree."""
     c = constants
-    turns = math.ceil(shape.n_partitions / shape.n_workers)
-    computing = turns * (c.worker + c.scheduler + shape.n_rows * c.row) + c.parameters / BANDWIDTH
+    turns = math.ceil(len(shape.groups) / shape.n_workers)
+    most = math.ceil(shape.n_partitions / shape.n_workers)
+    computing = turns * (c.worker + c.scheduler) + most * shape.n_rows * c.row + c.parameters / BANDWIDTH
     depth = sum(_adding(c, max(map(len, level))) + c.scheduler for level in levels(shape.n_partitions))
-    return c.begin + max(n_tasks_of(shape.n_partitions) * c.scheduler, computing) + depth
+    return c.begin + max(shape.n_tasks * c.scheduler, computing) + depth
 
 
 def work(constants: Constants, shape: Pass) -> float:
     """Processor time of a pass, of all processes together."""
     c = constants
     computing = shape.n_partitions * shape.n_rows * c.row
-    return c.begin + n_tasks_of(shape.n_partitions) * (c.scheduler + c.worker) + computing
+    return c.begin + shape.n_tasks * (c.scheduler + c.worker) + computing
 
 
 def _adding(constants: Constants, n_results: int) -> float:
@@ -172,14 +214,15 @@ class Simulation:
         self.constants, self.shape = constants, shape
         self.levels = levels(shape.n_partitions)
         self.waiting = [[len(run) for run in level] for level in self.levels]
+        if self.levels:
+            self.waiting[0] = [0] * len(self.levels[0])
+            for group in shape.groups:
+                self.waiting[0][group[0] // FAN_IN] += 1
         self.ready: list[list[tuple[int, int]]] = [[] for _ in range(shape.n_workers)]  # (level, number), next one last
-        for number in reversed(range(shape.n_partitions)):
-            self.ready[self._home(number)].append((0, number))
+        for number, group in reversed(list(enumerate(shape.groups))):
+            self.ready[shape.owners[group[0]]].append((0, number))
         self.idle = [True] * shape.n_workers
         self.events: list[tuple[float, int, int, int]] = []  # when the end of a task reaches the scheduler
-
-    def _home(self, number: int) -> int:
-        return number * self.shape.n_workers // self.shape.n_partitions
 
     def run(self) -> float:
         """Seconds until the last sum is complete."""
@@ -198,7 +241,7 @@ class Simulation:
 
     def _arrive(self, clock: float, level: int, number: int, worker: int) -> None:
         """Make the sum to which a result belongs ready, if this was the last of its results."""
-        run = number // FAN_IN
+        run = (number if level else self.shape.groups[number][0]) // FAN_IN
         self.waiting[level][run] -= 1
         if not self.waiting[level][run]:
             self.ready[worker].append((level + 1, run))
@@ -210,7 +253,8 @@ class Simulation:
         level, number = self.ready[worker].pop()
         c = self.constants
         n_results = len(self.levels[level - 1][number]) if level else 0
-        seconds = _adding(c, n_results) if level else c.worker + self.shape.n_rows * c.row
+        n_rows = 0 if level else len(self.shape.groups[number]) * self.shape.n_rows
+        seconds = _adding(c, n_results) if level else c.worker + n_rows * c.row
         self.idle[worker] = False
         heapq.heappush(self.events, (clock + seconds, level, number, worker))
 
@@ -228,7 +272,7 @@ def check(client: Client, constants: Constants, n_features: int, n_components: i
         ]
         rows = client.persist(da.concatenate(blocks))
         seconds, busy = timed(model(n_features, n_components, 13), rows)
-        shape = Pass(n_partitions, n_rows, 2)
+        shape = pass_over(n_partitions, n_rows, 2, scattered=True)
         spent = work(constants, shape)
         shared = spent / (os.cpu_count() or 1)
         told = [max(each(constants, shape), shared) for each in (formula, simulate)]
@@ -264,15 +308,17 @@ def main() -> None:
             print(f"{name}: {value} bytes" if isinstance(value, int) else f"{name}: {value * 1e6:.3g} microseconds")
         check(client, constants, *shape)
     print(
-        f"\n| {options.rows:.0e} rows on {options.workers} workers | tasks | formula | simulation | computing alone |"
+        f"\n| {options.rows:.0e} rows on {options.workers} workers | lie | tasks | formula | simulation | rows alone |"
     )
-    print("|---|---|---|---|---|")
+    print("|---|---|---|---|---|---|")
     alone = options.rows * constants.row / options.workers
     for n_rows in options.partition:
-        pass_ = Pass(-(-options.rows // n_rows), n_rows, options.workers)
-        found = (formula(constants, pass_), simulate(constants, pass_), alone)
-        shown = " | ".join(f"{each:.1f} s" for each in found)
-        print(f"| partitions of {n_rows:.0e} | {n_tasks_of(pass_.n_partitions)} | {shown} |", flush=True)
+        for scattered in (True, False):
+            pass_ = pass_over(-(-options.rows // n_rows), n_rows, options.workers, scattered=scattered)
+            found = (formula(constants, pass_), simulate(constants, pass_), alone)
+            shown = " | ".join(f"{each:.1f} s" for each in found)
+            where = "anywhere" if scattered else "in runs"
+            print(f"| partitions of {n_rows:.0e} | {where} | {pass_.n_tasks} | {shown} |", flush=True)
 
 
 if __name__ == "__main__":

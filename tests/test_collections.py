@@ -16,7 +16,7 @@ from test_every_family import assert_same, problem_of
 from fastem import GaussianMixture, PoissonMixture, Source
 from fastem.data.cluster.held import FAN_IN, levels
 from fastem.data.cluster.partitions import load_partition
-from fastem.data.cluster.placement import TASKS, Placement, moves, together
+from fastem.data.cluster.placement import TASKS, Placement, moves, runs, together
 
 every_family = pytest.mark.parametrize("case", CASES, ids=str)
 SIZES = (30, 1, 0, 57, 32)  # rows of partitions, of which some are short and one is empty
@@ -285,6 +285,14 @@ def test_partitions_of_a_task_are_on_one_worker_and_added_by_one_sum():
     for group in groups:
         assert len({owners[i] for i in group}) == len({i // FAN_IN for i in group}) == 1
         assert len(group) == 1 or owners[group[0]] != "lost"
+
+
+def test_runs_are_consecutive_and_as_long_as_workers_have_threads():
+    assert runs(10, {"a": 1, "b": 3, "c": 1}) == {"a": range(2), "b": range(2, 8), "c": range(8, 10)}
+    assert runs(1, {"a": 1, "b": 1, "c": 1}) == {"a": range(0), "b": range(1), "c": range(1, 1)}
+    for n in range(20):
+        found = runs(n, {"a": 2, "b": 1, "c": 4})
+        assert [i for run in found.values() for i in run] == list(range(n))
 
 
 def test_each_thread_computes_its_partitions_by_a_few_tasks():

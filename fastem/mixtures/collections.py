@@ -207,7 +207,10 @@ def totals_of(model: Any, source: Source, wanted: Wanted) -> Totals:
     model._fitted()
     collection = source.collection()
     held = scheduler_for(source.client).read(collection.pieces)
-    found: Totals = held.fold(evaluate_piece, collection.names, (copy.copy(model), wanted), add_totals)
+    try:
+        found: Totals = held.fold(evaluate_piece, collection.names, (copy.copy(model), wanted), add_totals)
+    finally:
+        held.release()
     if not found.weight > 0.0:
         raise ValueError("X has no row of positive weight")
     return found

@@ -77,8 +77,9 @@ def _files(dataset: Any) -> list[Any]:
 def _divided(fragment: Any, most_rows: int) -> Iterator[Part]:
     """Parts of a file: itself, or runs of its row groups if it has more rows than `most_rows`."""
     from pyarrow import ArrowException
+    from pyarrow.dataset import ParquetFileFragment
 
-    if not hasattr(fragment, "row_groups"):
+    if not isinstance(fragment, ParquetFileFragment):
         yield Part(fragment)
         return
     try:

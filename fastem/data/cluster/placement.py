@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
 
 TASKS = 4  # of a pass, for each thread: more cost the scheduler's time, fewer let threads wait for the slowest
 
@@ -64,6 +67,14 @@ def together(owners: Sequence[str | None], n_threads: Mapping[str, int], most: i
             size = -(-counts[owner] // (TASKS * threads)) if threads else 1
             found.extend(numbers[i : i + size] for i in range(0, len(numbers), size))
     return found
+
+
+def runs(n_partitions: int, n_threads: Mapping[str, int]) -> dict[str, range]:
+    """Consecutive partitions for each worker, by its number of threads."""
+    bounds = np.rint(np.cumsum([0, *n_threads.values()]) * (n_partitions / sum(n_threads.values()))).astype(int)
+    return {
+        address: range(*bound) for address, bound in zip(n_threads, itertools.pairwise(bounds.tolist()), strict=True)
+    }
 
 
 def moves(held: Mapping[str, Sequence[Any]], n_threads: Mapping[str, int]) -> dict[str, list[Any]]:

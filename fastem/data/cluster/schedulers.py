@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from fastem.data.cluster.held import Held, Kept, ReadAgain, release
 from fastem.data.cluster.pieces import Piece, made_by, task_keys
-from fastem.data.cluster.placement import Placement
+from fastem.data.cluster.placement import Placement, runs
 
 SHARE = 0.6  # of the memory that workers have left, that partitions may take
 
@@ -90,9 +90,23 @@ class Cluster:
         """The same, kept in the workers' memory if there is room for so many bytes."""
         if n_bytes > SHARE * self._free_bytes():
             return self.read(pieces)
-        keys = task_keys("load_partition", len(pieces))
-        futures = self.client.get(made_by(pieces, keys), keys, sync=False)
+        futures = self._load(pieces)
         return Kept(self, futures, Placement(self.client, futures))
+
+    def _load(self, pieces: Sequence[Piece]) -> list[Any]:
+        """Futures of pieces in memory; each worker reads a run of them if they are not made of what workers hold.
+
+        One task can then compute many of them in each pass, on however many workers.
+        """
+        keys, workers = task_keys("load_partition", len(pieces)), self.client.nthreads()
+        if not workers or any(piece.parts for piece in pieces):
+            return list(self.client.get(made_by(pieces, keys), keys, sync=False))
+        futures: list[Any] = []
+        for address, run in runs(len(pieces), workers).items():
+            own = keys[run.start : run.stop]
+            graph = made_by(pieces[run.start : run.stop], own)
+            futures += self.client.get(graph, own, workers=[address], allow_other_workers=True, sync=False)
+        return futures
 
     def _free_bytes(self) -> float:
         """Memory that workers have left; one without a limit has all that may be wanted."""
