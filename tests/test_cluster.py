@@ -11,6 +11,7 @@ import dask.array as da
 import dask.dataframe as dd
 import numpy as np
 import pandas as pd
+import pyarrow.dataset as ds
 import pytest
 from breaks import bits
 from distributed import Client, LocalCluster
@@ -139,19 +140,28 @@ def nothing_left(client):
 
 
 def kill(client):
-    """Kill a worker that holds partitions, as the operating system may."""
-    address = next(iter(client.has_what()))
+    """Kill a worker, as the operating system may."""
+    address = next(iter(client.nthreads()))
     [process] = client.run(os.getpid, workers=[address]).values()
     os.kill(process, signal.SIGKILL)
 
 
-def test_a_worker_that_is_killed_changes_no_bit(client, expected):
-    for share in (0.6, 0.0):
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(schedulers, "SHARE", share)
-            callback = At(3, lambda: kill(client))
-            assert bits(model().set_callbacks(callback).fit(collection())) == expected
-            assert callback.count >= 3
+@pytest.mark.parametrize("share", [0.6, 0.0])
+@pytest.mark.parametrize("files", [False, True])
+def test_a_worker_that_is_killed_changes_no_bit(files, share, client, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(schedulers, "SHARE", share)
+    client.wait_for_workers(2)
+    callback = At(3, lambda: kill(client))
+    source = Source(dataset(tmp_path), client=client) if files else collection()
+    assert bits(model().set_callbacks(callback).fit(source)) == expected
+    assert callback.count >= 3
+
+
+def dataset(folder):
+    """The rows in files with the same partitions."""
+    for number, part in enumerate(np.split(rows(), N_PARTITIONS)):
+        pd.DataFrame(part, columns=list("abc")).to_parquet(folder / f"{number:02d}.parquet")
+    return ds.dataset(str(folder))
 
 
 def test_a_worker_that_dies_while_it_computes_changes_no_bit(client):

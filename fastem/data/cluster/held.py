@@ -52,8 +52,12 @@ class _Partitions(ABC):
 
     def each(self, function: Function, places: Sequence[Any], request: Any) -> list[Any]:
         """Results of each partition."""
-        graph, keys = self._tasks(function, places, request, [[i] for i in range(len(places))])
-        return [result for [result] in self._results(graph, keys)]
+        groups = self._groups(len(places))
+        found = self._results(*self._tasks(function, places, request, groups))
+        numbered = {
+            i: result for group, some in zip(groups, found, strict=True) for i, result in zip(group, some, strict=True)
+        }
+        return [numbered[i] for i in range(len(places))]
 
     def fold(self, function: Function, places: Sequence[Any], request: Any, add: Function) -> Any:
         """Results of all partitions, added."""
@@ -158,7 +162,7 @@ class Kept(_Partitions):
         return _listed, *(self._futures[i] for i in group)
 
     def _results(self, graph: dict[Any, Any], keys: Sequence[Any]) -> list[Any]:
-        return self._computer.results(graph, keys)
+        return self._computer.results(with_tasks(graph_of(()), graph), keys)
 
 
 def _shared(request: Any) -> Any:

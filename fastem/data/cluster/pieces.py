@@ -39,7 +39,10 @@ def graph_of(pieces: Sequence[Piece]) -> Any:
 
 
 def with_tasks(graph: Any, tasks: Mapping[Any, Any]) -> Any:
-    """A HighLevelGraph with more tasks, which may depend on all that are there."""
+    """A HighLevelGraph with more tasks, which may depend on all that are there.
+
+    Dask hashes each task of a graph in any other form before it sends it.
+    """
     from dask.highlevelgraph import HighLevelGraph
 
     name = uuid.uuid4().hex

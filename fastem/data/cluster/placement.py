@@ -23,7 +23,7 @@ class Placement:
         self._owners: dict[Any, str] = {}
 
     def balance(self) -> None:
-        """Copy partitions to workers that hold too few, after workers have joined or left, or partitions were read."""
+        """Copy partitions to workers that hold too few, once all have been read, and if workers have joined or left."""
         workers = dict(self._client.nthreads())
         known = len(self._owners) == len(self._futures)
         if not workers or (known and workers == self._workers):  # without any worker, the pass waits for one
@@ -33,7 +33,8 @@ class Placement:
         for key, holders in self._client.who_has(list(self._futures.values())).items():
             for address in [each for each in holders if each in held][:1]:
                 held[address].append(key)
-        moved = moves(held, workers)
+        complete = sum(map(len, held.values())) == len(self._futures)
+        moved = moves(held, workers) if complete else {}
         self._owners = {key: address for where in (held, moved) for address, keys in where.items() for key in keys}
         for address, keys in moved.items():
             with contextlib.suppress(KeyError):  # of a worker that has just left: the next pass balances again
