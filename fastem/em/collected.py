@@ -101,7 +101,8 @@ def _posed(
     surveyed = Surveyed(found, header, first.known, first.n_columns, first.dtype)
 
     def source(view: View) -> PartitionSource:
-        return PartitionSource(held, places, [each.n_rows for each in facts], found.total_weight, view)
+        sizes = [each.n_rows for each in facts]
+        return PartitionSource(held, places, sizes, found.total_weight, first.weighted, view)
 
     def base_of(family: Family) -> float:
         return float(sum(held.each(base_partition, places, family.name)))

@@ -117,7 +117,10 @@ class ReadAgain(_Partitions):
 
     def some(self, which: Sequence[int]) -> Held:
         """Some of them."""
-        return ReadAgain(self._computer, [self._pieces[i] for i in which], self._graph)
+        pieces = [self._pieces[i] for i in which]
+        return ReadAgain(
+            self._computer, pieces, self._graph.cull({part.key for piece in pieces for part in piece.parts})
+        )
 
     def release(self) -> None:
         """Forget what was computed of them."""

@@ -225,8 +225,7 @@ def weigh_parts(partition: Partition, place: Place, request: int) -> list[float]
     partition.check(place.digest)
     block = partition.block
     assert block is not None
-    if block.weights is None:
-        return [float(len(block.values[part::request])) for part in range(request)]
+    assert block.weights is not None
     return [float(block.weights[part::request].sum()) for part in range(request)]
 
 

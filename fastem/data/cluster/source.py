@@ -40,6 +40,8 @@ class PartitionSource:
     sizes : sequence of int
         Number of rows of each partition.
     total_weight : float
+    weighted : bool
+        Whether rows have weights.
     view : View
         How rows are read.
     """
@@ -48,6 +50,7 @@ class PartitionSource:
     places: Sequence[Place]
     sizes: Sequence[int]
     total_weight: float
+    weighted: bool
     view: View
 
     @property
@@ -125,11 +128,13 @@ class PartitionSource:
         for i, size in enumerate(self.sizes):
             own = self._some([i])
             n_batches = max(1, round(size / n_rows))
-            [weights] = own.held.each(weigh_parts, own.places, n_batches)
+            batches = [range(b, size, n_batches) for b in range(n_batches)]
+            weights = [float(len(batch)) for batch in batches]
+            if self.weighted:
+                [weights] = own.held.each(weigh_parts, own.places, n_batches)
             for b in random_state.permutation(n_batches):
                 place = own.places[0]._replace(selection=slice(int(b), None, n_batches))
-                n_selected = len(range(int(b), size, n_batches))
-                yield dataclasses.replace(own, places=[place], sizes=[n_selected], total_weight=weights[b])
+                yield dataclasses.replace(own, places=[place], sizes=[len(batches[b])], total_weight=weights[b])
 
     def _some(self, which: Sequence[int]) -> PartitionSource:
         """Some of the partitions, without their total weight, which their callers do not need."""
