@@ -34,7 +34,7 @@ from fastem.data.cluster.partitions import add_sweeps
 from fastem.engine.compiled import get_passes
 from fastem.families import get_family
 
-FEW, MANY, REPEATS = 40, 400, 10  # numbers of tasks that do nothing, and of passes over them
+FEW, MANY, REPEATS = 40, 400, 10  # numbers of partitions for which tasks do nothing, and of passes over them
 
 
 def measure(client: Client, n_features: int, n_components: int, rounds: int) -> Constants:
@@ -56,13 +56,13 @@ def measure(client: Client, n_features: int, n_components: int, rounds: int) -> 
     return Constants(max(begin, 0.0), *tasks, *partitions, row, add, parameters, statistics_size)
 
 
-def _spent(client: Client, n_tasks: int, rounds: int) -> tuple[float, float]:
-    """Processor time of this process (scheduler and client) and of the workers, for a tree of tasks."""
+def _spent(client: Client, n_partitions: int, rounds: int) -> tuple[float, float]:
+    """Processor time of this process (scheduler and client) and of the workers, for a pass that does nothing."""
     here = psutil.Process()
     found = []
     for _ in range(rounds):
         before = _used([here]), _used(here.children(recursive=True))
-        fold_nothing(client, n_tasks, REPEATS - 2)  # makes two more passes, which it leaves out
+        fold_nothing(client, n_partitions, REPEATS - 2)  # makes two more passes, which it leaves out
         after = _used([here]), _used(here.children(recursive=True))
         found.append([(late - early) / REPEATS for early, late in zip(before, after, strict=True)])
     here_least, workers_least = (min(each) for each in zip(*found, strict=True))

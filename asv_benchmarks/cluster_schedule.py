@@ -136,7 +136,6 @@ class Simulation:
         self.ready: list[list[tuple[int, int]]] = [[] for _ in range(shape.n_workers)]  # (level, number), next one last
         for number, group in reversed(list(enumerate(shape.groups))):
             self.ready[shape.owners[group[0]]].append((0, number))
-        self.idle = [True] * shape.n_workers
         self.events: list[tuple[float, int, int, int]] = []  # when the end of a task reaches the scheduler
 
     def run(self) -> float:
@@ -150,7 +149,6 @@ class Simulation:
             clock = max(clock, end) + self.constants.scheduler
             if not level:
                 clock += len(self.shape.groups[number]) * self.constants.scheduler_partition
-            self.idle[worker] = True
             if level < len(self.levels):
                 self._arrive(clock, level, number, worker)
             self._begin(clock, worker)
@@ -164,8 +162,8 @@ class Simulation:
             self.ready[worker].append((level + 1, run))
 
     def _begin(self, clock: float, worker: int) -> None:
-        """Begin the next task that is ready for a worker, if the worker is idle."""
-        if not (self.idle[worker] and self.ready[worker]):
+        """Begin the next task that is ready for a worker, which is idle."""
+        if not self.ready[worker]:
             return
         level, number = self.ready[worker].pop()
         c = self.constants
@@ -173,5 +171,4 @@ class Simulation:
         n_partitions = 0 if level else len(self.shape.groups[number])
         rows = n_partitions * (c.worker_partition + self.shape.n_rows * c.row)
         seconds = _adding(c, n_results) if level else c.worker + rows
-        self.idle[worker] = False
         heapq.heappush(self.events, (clock + seconds, level, number, worker))

@@ -171,7 +171,7 @@ def cluster() -> Figure:
         _arrow(axes, (2.1, 2.2), (4.0, y + 0.55))
         _arrow(axes, (7.0, y + 0.55), (8.2, 2.2))
     axes.text(2.25, 3.45, "parameters,\nonce to each worker", fontsize=8.5, color=INK)
-    axes.text(7.3, 3.45, "a few messages: statistics\nof each partition", fontsize=8.5, color=INK)
+    axes.text(7.3, 3.45, "statistics of each partition,\nseveral in a message", fontsize=8.5, color=INK)
     _box(axes, (8.2, 1.7, 1.7, 1.0), "sum", "a tree in the order\nof the partitions", PALE[2])
     axes.plot([9.05, 9.05, 1.1], [1.7, 0.05, 0.05], color=INK, lw=1.3)
     _arrow(axes, (1.1, 0.05), (1.1, 1.7))

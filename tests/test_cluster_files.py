@@ -82,6 +82,11 @@ def test_each_worker_reads_consecutive_files(client, tmp_path):
     assert sorted(found) == [list(range(6)), list(range(6, 12))]
 
 
+def test_there_may_be_fewer_files_than_workers(client, tmp_path):
+    source = Source(written(tmp_path, table(), (120,)), client=client)
+    assert bits(model().fit(source)) == bits(model().fit(Source(chunked(ROWS, (120,)), client=client)))
+
+
 def test_columns_are_weights_labels_and_errors(client, tmp_path):
     noises = dict(zip(["na", "nb", "nc"], NOISE.T, strict=True))
     dataset = written(tmp_path, table(weight=WEIGHTS, label=LABELS, **noises))
@@ -248,7 +253,8 @@ def test_weights_of_files_are_columns(client, tmp_path):
         model().fit(FRAME).predict(source, noise=NOISE)
 
 
-def test_without_a_client_this_process_reads_the_files(tmp_path):
+def test_without_client_this_process_reads_the_files(client, tmp_path):
     source = Source(written(tmp_path, table()))
-    assert not source.partitioned
-    assert_same(model().fit(source), model().fit(ROWS))
+    with client.as_current():  # in scope, and not asked for
+        assert not source.partitioned
+        assert_same(model().fit(source), model().fit(ROWS))

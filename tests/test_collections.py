@@ -14,9 +14,10 @@ from sklearn.exceptions import ConvergenceWarning
 from test_every_family import assert_same, problem_of
 
 from fastem import GaussianMixture, PoissonMixture, Source
-from fastem.data.cluster.held import FAN_IN, levels
+from fastem.data.cluster.held import FAN_IN, ReadAgain, levels
 from fastem.data.cluster.partitions import load_partition
 from fastem.data.cluster.placement import TASKS, Placement, moves, runs, together
+from fastem.data.cluster.schedulers import Here
 
 every_family = pytest.mark.parametrize("case", CASES, ids=str)
 SIZES = (30, 1, 0, 57, 32)  # rows of partitions, of which some are short and one is empty
@@ -293,6 +294,32 @@ def test_runs_are_consecutive_and_as_long_as_workers_have_threads():
     for n in range(20):
         found = runs(n, {"a": 2, "b": 1, "c": 4})
         assert [i for run in found.values() for i in run] == list(range(n))
+
+
+class Counting(Here):
+    """Dask's scheduler in this process, which counts the tasks that it gets."""
+
+    def results(self, graph, keys):
+        self.n_tasks = len(graph.to_dict())
+        return super().results(graph, keys)
+
+
+def length(partition, place, request):
+    return len(partition["X"])
+
+
+def test_some_partitions_come_without_the_tasks_of_the_others():
+    counting = Counting()
+    several, single = (
+        ReadAgain(counting, Source(collection).collection().pieces)
+        for collection in (collected(ROWS), collected(ROWS[: SIZES[3]], SIZES[3:4]))
+    )
+    assert several.each(length, SIZES, None) == list(SIZES)
+    assert counting.n_tasks > 2 * len(SIZES)
+    assert several.some([3]).each(length, [None], None) == [SIZES[3]]
+    n_tasks = counting.n_tasks
+    assert single.each(length, [None], None) == [SIZES[3]]
+    assert n_tasks == counting.n_tasks
 
 
 def test_each_thread_computes_its_partitions_by_a_few_tasks():

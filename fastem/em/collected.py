@@ -132,12 +132,12 @@ def _read_first(collection: Collection, scheduler: Scheduler, questions: Questio
         first = answers[present[0]].facts
         for i in present:
             answers[i].facts.check_alike(first)
+        if n_bytes is None:
+            n_bytes = sum(answers[i].facts.n_rows for i in present) * first.n_columns * first.dtype.itemsize
+            held = scheduler.keep(pieces, n_bytes)
     except BaseException:
         held.release()
         raise
-    if n_bytes is None:
-        n_bytes = sum(answers[i].facts.n_rows for i in present) * first.n_columns * first.dtype.itemsize
-        held = scheduler.keep(pieces, n_bytes)
     return held.some(present), [answers[i] for i in present]
 
 

@@ -162,7 +162,7 @@ def call_method(
     make: Callable[..., Mapping[str, Any]],
     *parts: Any,
 ) -> tuple[Any, ...]:
-    """Call a method for the partition that is made of some parts, on the worker that holds them."""
+    """Call a method for the partition `make(*parts)`, on the worker that holds the parts or reads them."""
     rows = make(*parts)
     if not len(rows["X"]):
         return tuple(np.empty((*result.first, 0, *result.tail), result.dtype) for result in results)
@@ -170,7 +170,7 @@ def call_method(
         model = copy.copy(model)
         model.random_state = seed
     accepted = inspect.signature(getattr(model, method)).parameters
-    beside = {name: value for name, value in rows.items() if name in accepted}
+    beside = {key: value for key, value in rows.items() if key in accepted}
     with naming_partition(name):
         found = getattr(model, method)(**beside, **options)
     return found if isinstance(found, tuple) else (found,)
@@ -185,14 +185,14 @@ def naming_partition(name: str) -> Iterator[None]:
         raise ValueError(f"{name}: {error}") from None
 
 
-def evaluate_piece(piece: Mapping[str, Any], place: str, request: tuple[Any, Wanted]) -> Totals:
+def evaluate_piece(piece: Mapping[str, Any], name: str, request: tuple[Any, Wanted]) -> Totals:
     """Sums over the rows of a partition, which may have no rows, or none of positive weight."""
     weights = piece.get("sample_weight")
     if not len(piece["X"]) or (weights is not None and not np.any(weights)):
         return Totals(0.0, 0.0, 0.0, 0.0)
     model, wanted = request
     known = Known(None, piece.get("noise"), piece.get("projection"))
-    with naming_partition(place):
+    with naming_partition(name):
         found = model._evaluate(piece["X"], wanted, weights, known)
     return Totals(found.scores.log_likelihood, found.scores.entropy, found.base, found.weight)
 

@@ -65,7 +65,8 @@ class Streaming(UnfittedMixture):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features)
-            The batch; or a collection of Dask, whose partitions are batches, one after the other.
+            The batch; or a collection of Dask, or a `fastem.Source` of files with a client: its partitions are batches,
+            one after the other.
         y : Ignored
             Present by convention.
         sample_weight : array-like of shape (n_samples,), default=None

@@ -8,7 +8,7 @@ TARGETS = {
     "cli": "cli",
     "data": "test_invariances.py test_sources.py test_origin.py test_float_range.py test_missing.py test_compiled.py",
     "data/base.py": "test_noise_checked.py test_invariances.py test_sources.py test_origin.py test_noise.py",
-    "data/cluster": "test_collections.py test_cluster.py",
+    "data/cluster": "test_collections.py test_cluster.py test_cluster_files.py",
     "data/fingerprints.py": "test_fingerprints.py test_checkpoint.py test_sources.py",
     "data/frames.py": "test_numeric.py test_chunk_columns.py test_input_types.py",
     "data/namespaces.py": "test_namespaces.py",

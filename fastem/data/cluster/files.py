@@ -39,10 +39,12 @@ class Part(NamedTuple):
 def gather_files(chunks: DatasetChunks) -> Collection:
     """Partitions of a dataset: a file each, or runs of the row groups of a large Parquet file.
 
+    Numbers of rows are known if all files are Parquet, whose metadata are read here.
+
     Raises
     ------
     ValueError
-        If the dataset is filtered or in memory, or a file cannot be read.
+        If the dataset is filtered or in memory or has no files, or if the metadata of a Parquet file cannot be read.
     """
     dtype, n_columns = np.dtype(chunks.kind), len(chunks.columns)
     row_bytes = n_columns * dtype.itemsize
@@ -117,7 +119,19 @@ def _dataset_of(fragment: Any, schema: Any) -> Any:
 def read_part(dataset: Any, named: Columns) -> dict[str, Any]:
     """Rows, weights and annotations of a part of a dataset, as a mapping that sources take.
 
-    The rows are a data frame over one array, into which batches of Arrow are copied.
+    The rows are a data frame over one array, into which batches of Arrow are copied: passes read it in place.
+
+    Parameters
+    ----------
+    dataset : pyarrow.dataset.Dataset
+        The file, or a run of its row groups.
+    named : Columns
+        Which columns are features, weights, labels and variances of the features' errors.
+
+    Raises
+    ------
+    ValueError
+        If the file cannot be read, lacks a column, or holds a number that the features' dtype cannot represent.
     """
     import pandas as pd
 

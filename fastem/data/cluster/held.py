@@ -67,11 +67,11 @@ class _Partitions(ABC):
         graph, keys = self._tasks(function, places, request, groups)
         for some in levels(len(places)):
             results, keys = keys, task_keys(add.__name__, len(some))
-            members: list[list[int]] = [[] for _ in some]
+            summands: list[list[int]] = [[] for _ in some]  # the groups whose results each task adds
             for number, group in enumerate(groups):
-                members[group[0] // FAN_IN].append(number)
-            for key, numbers in zip(keys, members, strict=True):
-                order = np.argsort([i for number in numbers for i in groups[number]])
+                summands[group[0] // FAN_IN].append(number)
+            for key, numbers in zip(keys, summands, strict=True):
+                order = np.argsort([i for number in numbers for i in groups[number]])  # a group need not be a run
                 graph[key] = Task(key, _added, add, List(*(TaskRef(results[number]) for number in numbers)), order)
             groups = [[i] for i in range(len(some))]
         [[found]] = self._results(graph, keys)
@@ -118,9 +118,8 @@ class ReadAgain(_Partitions):
     def some(self, which: Sequence[int]) -> Held:
         """Some of them."""
         pieces = [self._pieces[i] for i in which]
-        return ReadAgain(
-            self._computer, pieces, self._graph.cull({part.key for piece in pieces for part in piece.parts})
-        )
+        keys = {part.key for piece in pieces for part in piece.parts}
+        return ReadAgain(self._computer, pieces, self._graph.cull(keys))  # else each task would come with all others
 
     def release(self) -> None:
         """Forget what was computed of them."""

@@ -94,18 +94,22 @@ class Cluster:
         return Kept(self, futures, Placement(self.client, futures))
 
     def _load(self, pieces: Sequence[Piece]) -> list[Any]:
-        """Futures of pieces in memory; each worker reads a run of them if they are not made of what workers hold.
+        """Futures of partitions; if they are made of no lazy objects of Dask, each worker reads a run of them.
 
-        One task can then compute many of them in each pass, on however many workers.
+        Many partitions that one sum adds are then on one worker, so that one task can compute them.
         """
         keys, workers = task_keys("load_partition", len(pieces)), self.client.nthreads()
         if not workers or any(piece.parts for piece in pieces):
             return list(self.client.get(made_by(pieces, keys), keys, sync=False))
         futures: list[Any] = []
-        for address, run in runs(len(pieces), workers).items():
-            own = keys[run.start : run.stop]
-            graph = made_by(pieces[run.start : run.stop], own)
-            futures += self.client.get(graph, own, workers=[address], allow_other_workers=True, sync=False)
+        try:
+            for address, run in runs(len(pieces), workers).items():
+                own = keys[run.start : run.stop]
+                graph = made_by(pieces[run.start : run.stop], own)
+                futures += self.client.get(graph, own, workers=[address], allow_other_workers=True, sync=False)
+        except BaseException:  # an error's traceback would keep them
+            release(futures)
+            raise
         return futures
 
     def _free_bytes(self) -> float:

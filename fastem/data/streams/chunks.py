@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import issparse
 
+from fastem.data.cluster.collections import Collection
 from fastem.data.frames import is_frame, tabular
 from fastem.data.numeric import place_of, real_array
 from fastem.data.row_info_checks import Known
@@ -128,7 +129,7 @@ def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
         yield name, array_chunk(item, name, lasting=lasting)
 
 
-def chunks_of_pieces(collection: Any) -> Iterator[tuple[str, Chunk]]:
+def chunks_of_pieces(collection: Collection) -> Iterator[tuple[str, Chunk]]:
     """One chunk for each partition of a collection, computed when it is asked for."""
     for name, piece in zip(collection.names, collection.pieces, strict=True):
         yield name, array_chunk(piece.lazy().compute(), name, lasting=True)

@@ -55,12 +55,13 @@ class Source:
     noise : list of str, default=None
         Columns of a dataset that hold the variances of the features' errors, in the order of the features.
     client : distributed.Client, default=None
-        Cluster whose workers read a collection of Dask, or the files of a dataset: each file is a partition, or several
-        if it is a large Parquet file. None takes the client that is in scope for a collection, or Dask's scheduler in
-        this process if there is none; a dataset is then read by this process.
+        Cluster whose workers read a collection of Dask, or the files of a dataset: a file is a partition, and a large
+        Parquet file is several. By default the client in scope reads a collection, or Dask's scheduler in this process
+        if there is none; a dataset is read by this process, even if a client is in scope.
     chunk_bytes : int, default=4194304
         Size of the blocks of rows, whatever the sizes of the chunks. At most three more blocks are in memory than there
-        are threads. Results are the same to the last bit for the same rows and `chunk_bytes`.
+        are threads. Results are the same to the last bit for the same rows and `chunk_bytes`. Without effect on
+        partitions, which are one block each.
 
     Raises
     ------
@@ -122,13 +123,19 @@ class Source:
             raise TypeError(f"a source is {KINDS}, not a {type(data).__name__}")
 
     def beside(self, sample_weight: Any, known: Known) -> Source:
-        """The same collection with weights and annotations that are given separately."""
+        """The same source with weights and annotations that are given separately."""
         source = copy.copy(self)
         source._beside = Beside(sample_weight, known)
         return source
 
     def collection(self) -> Collection:
-        """Partitions of a collection or of a dataset's files, with their weights and annotations."""
+        """Partitions of a collection or of a dataset's files, with their weights and annotations.
+
+        Raises
+        ------
+        TypeError, ValueError
+            See `gather` and `gather_files`; also if weights or annotations are given separately from a dataset.
+        """
         if self._dataset is not None:
             if any(given is not None for given in (self._beside.sample_weight, *self._beside.known)):
                 raise ValueError("X is a dataset of files: name the columns of weights, labels and errors by Source")
@@ -150,7 +157,7 @@ class Source:
 
 
 def is_partitioned(X: Any) -> bool:
-    """Whether X is a collection of Dask, or a source of one."""
+    """Whether X is read by partitions: a collection of Dask or a source of one, or a source of files with a client."""
     return X.partitioned if isinstance(X, Source) else is_collection(X)
 
 
