@@ -26,6 +26,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import dask.array as da
 import dask.dataframe as dd
@@ -136,21 +137,27 @@ def nothing(partition: Any, place: int, request: int) -> int:
     return 0
 
 
-def fold_nothing(client: Client, n_partitions: int, repeats: int) -> list[float]:
-    """Seconds of the tree of tasks of an iteration, with tasks that do nothing."""
-    held = schedulers.scheduler_for(client).keep([_piece(number) for number in range(n_partitions)], 0)
-    held.each(nothing, range(n_partitions), 0)  # workers have the partitions from now on
-    seconds = []
-    for _ in range(repeats + 1):
+@contextmanager
+def passes_of_nothing(client: Client, n_partitions: int) -> Iterator[Callable[[], float]]:
+    """A function that runs the tree of tasks of an iteration, with tasks that do nothing, and returns seconds."""
+    pieces = [Piece(partial(int, number)) for number in range(n_partitions)]
+    held = schedulers.scheduler_for(client).keep(pieces, 0)
+
+    def fold() -> float:
         begin = time.perf_counter()
         held.fold(nothing, range(n_partitions), 0, sum)
-        seconds.append(time.perf_counter() - begin)
+        return time.perf_counter() - begin
+
+    held.each(nothing, range(n_partitions), 0)  # workers have the partitions from now on
+    fold()
+    yield fold
     held.release()
-    return seconds[1:]
 
 
-def _piece(number: int) -> Piece:
-    return Piece(partial(int, number))
+def fold_nothing(client: Client, n_partitions: int, repeats: int) -> list[float]:
+    """Seconds of iterations whose tasks do nothing."""
+    with passes_of_nothing(client, n_partitions) as fold:
+        return [fold() for _ in range(repeats)]
 
 
 def measure_overhead(client: Client, options: argparse.Namespace) -> None:
@@ -234,9 +241,9 @@ def measure_parquet(client: Client, options: argparse.Namespace) -> None:
 
     Workers read the files of a dataset, or the data frames of Dask.
     """
-    with folder_of(options) as folder:
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
         write_files(folder, options.parquet_rows)
-        share = schedulers.SHARE
 
         def here() -> Source:
             return Source(ds.dataset(str(folder)), columns=NAMES)
@@ -246,18 +253,10 @@ def measure_parquet(client: Client, options: argparse.Namespace) -> None:
             "data frames": lambda: dd.read_parquet(str(folder)),
         }
         for name, there in ways.items():
-            for kept, chosen in (("read in each pass", 0.0), ("kept", share)):
-                schedulers.SHARE = chosen
+            for kept, share in (("read in each pass", 0.0), ("kept", schedulers.SHARE)):
                 what = f"Parquet, {options.parquet_rows} x 4 float32, K=8, {name} {kept}"
-                take_turns(client, what, there, here, (4, 8), options)
-        schedulers.SHARE = share
-
-
-@contextmanager
-def folder_of(options: argparse.Namespace) -> Iterator[Path]:
-    """A folder that is removed afterwards."""
-    with tempfile.TemporaryDirectory(dir=options.folder) as folder:
-        yield Path(folder)
+                with mock.patch.object(schedulers, "SHARE", share):
+                    take_turns(client, what, there, here, (4, 8), options)
 
 
 def write_files(folder: Path, n_rows: int) -> None:

@@ -21,10 +21,11 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import psutil
-from cluster import draw, fold_nothing, model, timed
+from cluster import draw, model, passes_of_nothing, timed
 from cluster_schedule import Constants, formula, pass_over, simulate, work
 from distributed import Client, LocalCluster
 
@@ -61,9 +62,11 @@ def _spent(client: Client, n_partitions: int, rounds: int) -> tuple[float, float
     here = psutil.Process()
     found = []
     for _ in range(rounds):
-        before = _used([here]), _used(here.children(recursive=True))
-        fold_nothing(client, n_partitions, REPEATS - 2)  # makes two more passes, which it leaves out
-        after = _used([here]), _used(here.children(recursive=True))
+        with passes_of_nothing(client, n_partitions) as fold:
+            before = _used([here]), _used(here.children(recursive=True))
+            for _ in range(REPEATS):
+                fold()
+            after = _used([here]), _used(here.children(recursive=True))
         found.append([(late - early) / REPEATS for early, late in zip(before, after, strict=True)])
     here_least, workers_least = (min(each) for each in zip(*found, strict=True))
     return here_least, workers_least
@@ -72,11 +75,8 @@ def _spent(client: Client, n_partitions: int, rounds: int) -> tuple[float, float
 @contextmanager
 def one_task_each() -> Iterator[None]:
     """Each partition is computed by a task of its own."""
-    before, placement.TASKS = placement.TASKS, MANY
-    try:
+    with mock.patch.object(placement, "TASKS", MANY):
         yield
-    finally:
-        placement.TASKS = before
 
 
 def _used(processes: Iterable[psutil.Process]) -> float:

@@ -119,6 +119,20 @@ def test_the_client_may_be_given(cluster, expected):
         assert nothing_left(client)
 
 
+def test_a_scheduler_of_dask_that_the_user_has_set_is_used(client):
+    assert isinstance(scheduler_for(), Cluster)
+    with dask.config.set(scheduler="synchronous"):
+        assert not isinstance(scheduler_for(), Cluster)
+        assert isinstance(scheduler_for(client), Cluster)  # given for this fit
+
+
+def test_a_client_that_has_lost_its_connection_is_not_used(client, monkeypatch):
+    monkeypatch.setattr(client, "status", "connecting")
+    assert not isinstance(scheduler_for(), Cluster)
+    with pytest.raises(ValueError, match="client is connecting"):
+        scheduler_for(client)
+
+
 @pytest.mark.parametrize(("n_workers", "n_threads"), [(1, 1), (1, 2), (4, 1)])
 def test_bits_do_not_depend_on_the_number_of_workers_and_threads(n_workers, n_threads, expected):
     options = {"n_workers": n_workers, "threads_per_worker": n_threads, "processes": n_workers > 1}

@@ -31,7 +31,7 @@ NOISE = np.random.default_rng(3).uniform(0.1, 0.5, size=(120, 3))
 def client():
     """A cluster of threads in this process, which is not in scope."""
     with (
-        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        LocalCluster(n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0") as cluster,
         Client(cluster, set_as_default=False) as client,
     ):
         yield client
@@ -193,6 +193,15 @@ def test_an_invalid_value_is_named_by_its_file(client, tmp_path):
         model().fit(Source(dataset, client=client))
     with pytest.raises(ValueError, match=r"partition 2 of X \('.*2\.parquet'\): .*NaN"):
         model().fit(FRAME).score(Source(dataset, client=client))
+
+
+def test_a_number_that_no_float_represents_is_named_by_its_row(client, tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "BATCH_BYTES", 80)  # batches of ten rows
+    large = np.arange(60, dtype=np.int64)
+    large[[3, 47]] = [2**53 - 1, 2**53 + 1]
+    dataset = written(tmp_path, pa.table({"a": large}), (30, 30))
+    with pytest.raises(ValueError, match=r"partition 1 of X \('.*1\.parquet'\): .*row 17, column 'a'"):
+        model().fit(Source(dataset, client=client))
 
 
 @pytest.mark.parametrize("contents", [b"nothing", b"PAR1 and more than the eight bytes of an empty file PAR1"])

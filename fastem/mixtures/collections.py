@@ -6,8 +6,7 @@ import copy
 import functools
 import inspect
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
@@ -15,6 +14,7 @@ from sklearn.utils import check_random_state
 
 from fastem.data import Wanted
 from fastem.data.cluster.collections import Collection
+from fastem.data.cluster.pieces import naming_partition
 from fastem.data.cluster.schedulers import scheduler_for
 from fastem.data.numeric import is_whole
 from fastem.data.row_info_checks import Known
@@ -176,13 +176,9 @@ def call_method(
     return found if isinstance(found, tuple) else (found,)
 
 
-@contextmanager
-def naming_partition(name: str) -> Iterator[None]:
-    """Add the name of the partition to errors that are raised inside."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+def rows_of_piece(piece: Mapping[str, Any], place: str, request: None) -> Mapping[str, Any]:
+    """The partition itself."""
+    return piece
 
 
 def evaluate_piece(piece: Mapping[str, Any], name: str, request: tuple[Any, Wanted]) -> Totals:

@@ -12,6 +12,8 @@ from sklearn.utils.metaestimators import available_if
 
 from fastem.data import Range, validation
 from fastem.data.cluster.collections import Beside
+from fastem.data.cluster.pieces import naming_partition
+from fastem.data.cluster.schedulers import scheduler_for
 from fastem.data.namespaces import HOST, namespace_of
 from fastem.data.row_info_checks import Known
 from fastem.data.streams import as_source, is_partitioned
@@ -25,7 +27,7 @@ from fastem.em.setup import problem_of
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
 from fastem.families import ComponentError
-from fastem.mixtures.collections import naming_partition
+from fastem.mixtures.collections import rows_of_piece
 from fastem.mixtures.criteria import has_likelihood
 from fastem.mixtures.stream import Stream, stream_of
 from fastem.mixtures.unfitted import UnfittedMixture, unchanged_on_failure
@@ -137,11 +139,15 @@ class Streaming(UnfittedMixture):
         source = as_source(X)
         assert source is not None
         collection = source.beside(*beside).collection()
-        for name, piece in zip(collection.names, collection.pieces, strict=True):
-            rows = piece.lazy().compute()
-            if len(rows["X"]):
-                with naming_partition(name):
-                    self.partial_fit(**rows)
+        held = scheduler_for(source.client).read(collection.pieces)
+        try:
+            for index, name in enumerate(collection.names):
+                [rows] = held.some([index]).each(rows_of_piece, [name], None)
+                if len(rows["X"]):
+                    with naming_partition(name):
+                        self.partial_fit(**rows)
+        finally:
+            held.release()
         return self
 
     def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from fastem.data.cluster.pieces import Piece
+from fastem.data.cluster.pieces import Piece, naming_partition
 from fastem.data.columns import Columns
 from fastem.data.row_info_checks import Known, whole_labels
 
@@ -88,7 +89,8 @@ def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BES
         parts, sizes = rows.to_delayed().ravel(), _known_sizes(rows)
         dtype = np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
         n_columns = int(rows.shape[1])
-        n_bytes = None if sizes is None else sum(sizes) * n_columns * dtype.itemsize
+        others_wide = sum(math.prod(array.shape[1:]) for array in also.values() if is_collection(array))
+        n_bytes = None if sizes is None else sum(sizes) * (n_columns * dtype.itemsize + 8 * others_wide)
     else:
         raise TypeError(
             f"X is a {type(given).__name__}, where fits take a dask.array.Array, a dask.dataframe.DataFrame or an "
@@ -98,28 +100,35 @@ def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BES
     noise = beside.known.noise
     variances = noise is not None and is_collection(noise) and getattr(noise, "ndim", 2) == 2
     variances = variances or columns.noise is not None
-    pieces = tuple(
-        Piece(functools.partial(_assembled, columns, tuple(others)), (part, *beside_it))
-        for part, *beside_it in zip(parts, *others.values(), strict=True)
-    )
     names = tuple(f"partition {i} of X" for i in range(len(parts)))
+    pieces = tuple(
+        Piece(functools.partial(_assembled, name, columns, tuple(others)), (part, *beside_it))
+        for name, part, *beside_it in zip(names, parts, *others.values(), strict=True)
+    )
     return Collection(pieces, sizes, n_columns, n_bytes, variances, dtype, names)
 
 
-def _assembled(named: Columns, others: Sequence[str], rows: Any, *values: Any) -> dict[str, Any]:
+def _assembled(name: str, named: Columns, others: Sequence[str], rows: Any, *values: Any) -> dict[str, Any]:
     """Rows, weights and annotations as a mapping that sources take, made on the worker that reads them."""
     found = {"X": rows, **dict(zip(others, values, strict=True))}
     if hasattr(rows, "columns"):
-        found["X"] = rows[named.features_of(rows.columns)]
-        if named.weight is not None:
-            found["sample_weight"] = rows[named.weight].to_numpy()
-        if named.label is not None:
-            found["labels"] = whole_labels(rows[named.label].to_numpy(dtype=np.float64, na_value=np.nan))
-        if named.noise is not None:
-            found["noise"] = rows[list(named.noise)].to_numpy()
+        with naming_partition(name):
+            found = {**found, **_split(rows, named)}
     return {
         name: value.to_numpy() if name != "X" and hasattr(value, "to_numpy") else value for name, value in found.items()
     }
+
+
+def _split(rows: Any, named: Columns) -> dict[str, Any]:
+    """Features, weights, labels and variances of a data frame."""
+    found = {"X": rows[named.features_of(rows.columns)]}
+    if named.weight is not None:
+        found["sample_weight"] = rows[named.weight].to_numpy()
+    if named.label is not None:
+        found["labels"] = whole_labels(rows[named.label].to_numpy(dtype=np.float64, na_value=np.nan))
+    if named.noise is not None:
+        found["noise"] = rows[list(named.noise)].to_numpy()
+    return found
 
 
 def _unwrapped(given: Any, name: str) -> Any:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from fastem.data.cluster.collections import Collection
-from fastem.data.cluster.pieces import Piece
+from fastem.data.cluster.pieces import Piece, naming_partition
 from fastem.data.columns import Columns
 from fastem.data.streams.admission import fill
 from fastem.data.streams.datasets import DatasetChunks
 
 PARTITION_BYTES = 2**27  # of a partition in memory: larger Parquet files are divided between their row groups
+READERS = 16  # threads that read the metadata of files, which may be far away
 BATCH_BYTES = 2**23  # of rows that Arrow decodes at once
 
 
@@ -48,18 +51,24 @@ def gather_files(chunks: DatasetChunks) -> Collection:
     """
     dtype, n_columns = np.dtype(chunks.kind), len(chunks.columns)
     row_bytes = n_columns * dtype.itemsize
-    parts = [part for fragment in _files(chunks.dataset) for part in _divided(fragment, PARTITION_BYTES // row_bytes)]
+    divided = partial(_divided, most_rows=PARTITION_BYTES // row_bytes)
+    with ThreadPoolExecutor(READERS) as readers:
+        parts = list(itertools.chain.from_iterable(readers.map(divided, _files(chunks.dataset))))
     sizes = tuple(part.n_rows for part in parts if part.n_rows is not None)
     known = len(sizes) == len(parts)
     schema, named = chunks.dataset.schema, chunks.named
+    names = tuple(part.name(index) for index, part in enumerate(parts))
     return Collection(
-        pieces=tuple(Piece(partial(read_part, _dataset_of(part.fragment, schema), named)) for part in parts),
+        pieces=tuple(
+            Piece(partial(read_part, name, _dataset_of(part.fragment, schema), named))
+            for name, part in zip(names, parts, strict=True)
+        ),
         sizes=sizes if known else None,
         n_columns=n_columns,
-        n_bytes=sum(sizes) * row_bytes if known else None,
-        variances=chunks.named.noise is not None,
+        n_bytes=sum(sizes) * (row_bytes + 8 * len(named.others)) if known else None,
+        variances=named.noise is not None,
         dtype=dtype,
-        names=tuple(part.name(index) for index, part in enumerate(parts)),
+        names=names,
     )
 
 
@@ -76,26 +85,25 @@ def _files(dataset: Any) -> list[Any]:
     return fragments
 
 
-def _divided(fragment: Any, most_rows: int) -> Iterator[Part]:
+def _divided(fragment: Any, most_rows: int) -> list[Part]:
     """Parts of a file: itself, or runs of its row groups if it has more rows than `most_rows`."""
     from pyarrow import ArrowException
     from pyarrow.dataset import ParquetFileFragment
 
     if not isinstance(fragment, ParquetFileFragment):
-        yield Part(fragment)
-        return
+        return [Part(fragment)]
     try:
         sizes = [group.num_rows for group in fragment.row_groups]
     except (ArrowException, OSError) as error:
         raise ValueError(f"{fragment.path!r} cannot be read: {error}") from None
     if sum(sizes) <= most_rows:
-        yield Part(fragment, 0, sum(sizes))
-        return
-    start = 0
+        return [Part(fragment, 0, sum(sizes))]
+    parts, start = [], 0
     for run in _runs(sizes, most_rows):
         stop = start + sum(sizes[i] for i in run)
-        yield Part(fragment.subset(row_group_ids=list(run)), start, stop)
+        parts.append(Part(fragment.subset(row_group_ids=list(run)), start, stop))
         start = stop
+    return parts
 
 
 def _runs(sizes: Sequence[int], most: int) -> Iterator[range]:
@@ -116,13 +124,15 @@ def _dataset_of(fragment: Any, schema: Any) -> Any:
     return FileSystemDataset([fragment], schema, fragment.format, fragment.filesystem)
 
 
-def read_part(dataset: Any, named: Columns) -> dict[str, Any]:
+def read_part(name: str, dataset: Any, named: Columns) -> dict[str, Any]:
     """Rows, weights and annotations of a part of a dataset, as a mapping that sources take.
 
     The rows are a data frame over one array, into which batches of Arrow are copied: passes read it in place.
 
     Parameters
     ----------
+    name : str
+        What messages call the part.
     dataset : pyarrow.dataset.Dataset
         The file, or a run of its row groups.
     named : Columns
@@ -137,13 +147,18 @@ def read_part(dataset: Any, named: Columns) -> dict[str, Any]:
 
     part = DatasetChunks(dataset, named)
     batch_rows = max(1, BATCH_BYTES // (len(part.columns) * np.dtype(part.kind).itemsize))
-    chunks = list(part.chunks(batch_rows))
-    values = np.empty((len(part.columns), sum(chunk.shape[0] for _, chunk in chunks)), part.kind)
+    with naming_partition(name):
+        chunks = [chunk for _, chunk in part.chunks(batch_rows)]
+    values = np.empty((len(part.columns), sum(chunk.shape[0] for chunk in chunks)), part.kind)
     start = 0
-    for name, chunk in chunks:
+    for chunk in chunks:
+        chunk.first = start
         fill(values.T[start : start + chunk.shape[0]], chunk, 0, name)
         start += chunk.shape[0]
-    found: dict[str, Any] = {"X": pd.DataFrame(values.T, columns=part.columns, copy=False)}
-    own = ("sample_weight", [chunk.weights for _, chunk in chunks])
-    others = (own, *((field, [getattr(chunk.known, field) for _, chunk in chunks]) for field in ("labels", "noise")))
-    return {**found, **{name: np.concatenate(arrays) for name, arrays in others if arrays and arrays[0] is not None}}
+    others: dict[str, list[Any]] = {
+        "sample_weight": [chunk.weights for chunk in chunks],
+        "labels": [chunk.known.labels for chunk in chunks],
+        "noise": [chunk.known.noise for chunk in chunks],
+    }
+    joined = {field: np.concatenate(arrays) for field, arrays in others.items() if arrays and arrays[0] is not None}
+    return {"X": pd.DataFrame(values.T, columns=part.columns, copy=False), **joined}

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 Function = Callable[..., Any]
@@ -29,6 +30,15 @@ class Piece(NamedTuple):
 
 def _after(function: Function, options: Mapping[str, Any], make: Function, *values: Any) -> Any:
     return function(make(*values), **options)
+
+
+@contextmanager
+def naming_partition(name: str) -> Iterator[None]:
+    """Add the name of a partition to errors that are raised inside."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def graph_of(pieces: Sequence[Piece]) -> Any:

@@ -10,6 +10,7 @@ from fastem.data.cluster.held import Held, Kept, ReadAgain, release
 from fastem.data.cluster.pieces import Piece, made_by, task_keys
 from fastem.data.cluster.placement import Placement, runs
 
+CLUSTERS = (None, "distributed", "dask.distributed")  # values of Dask's option 'scheduler' that mean a client
 SHARE = 0.6  # of the memory that workers have left, that partitions may take
 
 
@@ -31,24 +32,37 @@ def scheduler_for(client: Any = None) -> Scheduler:
     TypeError
         If the client is none, or does not wait for results.
     ValueError
-        If it is closed.
+        If it is given and not connected.
     """
-    if client is None and "distributed" in sys.modules:
-        from distributed import Client
-
-        try:
-            client = Client.current()
-        except ValueError:
-            client = None
+    client = client_in_scope() if client is None else client
     if client is None:
         return Here()
     if not hasattr(client, "submit") or not hasattr(client, "scheduler_info"):
         raise TypeError(f"client must be a distributed.Client, not {type(client).__name__}")
     if getattr(client, "asynchronous", False):
         raise TypeError("client must wait for results, and this one is asynchronous: make it by Client(...)")
-    if getattr(client, "status", "running") in ("closing", "closed"):
-        raise ValueError("client is closed: make another one by Client(...)")
+    status = getattr(client, "status", "running")
+    if status != "running":
+        raise ValueError(f"client is {status}: make another one by Client(...)")
     return Cluster(client)
+
+
+def client_in_scope() -> Any:
+    """The client that Dask would use: None if there is none, or if the user has set one of Dask's own schedulers.
+
+    A client that was in scope and lost its connection is none: it may never connect again.
+    """
+    import dask
+
+    if "distributed" not in sys.modules or dask.config.get("scheduler", None) not in CLUSTERS:
+        return None
+    from distributed import Client
+
+    try:
+        client = Client.current()
+    except ValueError:
+        return None
+    return client if client.status == "running" else None
 
 
 class Here:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from fastem.data.columns import Columns
 from fastem.data.numeric import real_array
 from fastem.data.row_info_checks import Known, whole_labels
-from fastem.data.streams.chunks import Chunk
 
 
 class TableChunk:
@@ -23,6 +22,7 @@ class TableChunk:
     def __init__(
         self, columns: Sequence[NDArray[Any]], kind: str, weights: NDArray[Any] | None, known: Known, frame: Any
     ) -> None:
+        self.first = 0  # added to the numbers of rows in messages
         self.columns = columns
         self.known = known
         self.frame = frame
@@ -39,7 +39,7 @@ class TableChunk:
         for column, target, name in zip(self.columns, out.T, self.frame.schema.names, strict=True):
 
             def place(index: tuple[int, ...], name: str = name) -> str:
-                return f"row {start + int(index[0])}, column {name!r}"
+                return f"row {self.first + start + int(index[0])}, column {name!r}"
 
             target[:] = real_array(column[start : start + len(out)], "X", place=place)
 
@@ -76,7 +76,7 @@ class DatasetChunks:
         """A table without rows that has the columns of the features."""
         return self.dataset.schema.empty_table().select(self.columns)
 
-    def chunks(self, n_rows: int) -> Iterator[tuple[str, Chunk]]:
+    def chunks(self, n_rows: int) -> Iterator[tuple[str, TableChunk]]:
         """Batches of at most `n_rows`, in the order of the dataset."""
         scanner = self.dataset.scanner(
             columns=self.wanted, batch_size=n_rows, batch_readahead=2, fragment_readahead=1, **_frugal(self.dataset)
