@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -51,7 +52,7 @@ def gather_files(chunks: DatasetChunks) -> Collection:
     known = len(sizes) == len(parts)
     schema, named = chunks.dataset.schema, chunks.named
     return Collection(
-        pieces=tuple(Piece(partial(read_part, _dataset_of(part.fragment, schema), named)) for part in parts),
+        pieces=tuple(Piece(partial(read_part, _sent(part.fragment, schema), named)) for part in parts),
         sizes=sizes if known else None,
         n_columns=n_columns,
         n_bytes=sum(sizes) * row_bytes if known else None,
@@ -107,21 +108,28 @@ def _runs(sizes: Sequence[int], most: int) -> Iterator[range]:
     yield range(first, len(sizes))
 
 
-def _dataset_of(fragment: Any, schema: Any) -> Any:
-    """A dataset of a file or a part of it, which can be sent to a worker."""
+def _sent(fragment: Any, schema: Any) -> bytes:
+    """A dataset of a file or a part of it, as bytes that only a worker unpickles.
+
+    A scheduler unpickles tasks and pickles them again, and a fragment of Parquet opens its file when it is pickled the
+    second time: the scheduler would open all files in each pass, and a fit would hang if it cannot.
+    """
+    import cloudpickle
     from pyarrow.dataset import FileSystemDataset
 
-    return FileSystemDataset([fragment], schema, fragment.format, fragment.filesystem)
+    dataset = FileSystemDataset([fragment], schema, fragment.format, fragment.filesystem)
+    sent: bytes = cloudpickle.dumps(dataset)
+    return sent
 
 
-def read_part(dataset: Any, named: Columns) -> dict[str, Any]:
+def read_part(sent: bytes, named: Columns) -> dict[str, Any]:
     """Rows, weights and annotations of a part of a dataset, as a mapping that sources take.
 
     The rows are a data frame over one array, into which batches of Arrow are copied.
     """
     import pandas as pd
 
-    part = DatasetChunks(dataset, named)
+    part = DatasetChunks(pickle.loads(sent), named)
     batch_rows = max(1, BATCH_BYTES // (len(part.columns) * np.dtype(part.kind).itemsize))
     chunks = list(part.chunks(batch_rows))
     values = np.empty((len(part.columns), sum(chunk.shape[0] for _, chunk in chunks)), part.kind)
