@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -12,6 +13,7 @@ from sklearn.utils.metaestimators import available_if
 
 from fastem.data import Range, validation
 from fastem.data.cluster.collections import Beside
+from fastem.data.cluster.schedulers import one_by_one, scheduler_for
 from fastem.data.namespaces import HOST, namespace_of
 from fastem.data.row_info_checks import Known
 from fastem.data.streams import as_source, is_partitioned
@@ -136,11 +138,11 @@ class Streaming(UnfittedMixture):
         source = as_source(X)
         assert source is not None
         collection = source.beside(*beside).collection()
-        for name, piece in zip(collection.names, collection.pieces, strict=True):
-            rows = piece.lazy().compute()
-            if len(rows["X"]):
-                with naming_partition(name):
-                    self.partial_fit(**rows)
+        with closing(one_by_one(scheduler_for(source.client), collection.pieces)) as partitions:
+            for name, rows in zip(collection.names, partitions, strict=True):
+                if len(rows["X"]):
+                    with naming_partition(name):
+                        self.partial_fit(**rows)
         return self
 
     def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:

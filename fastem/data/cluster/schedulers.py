@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
 from fastem.data.cluster.held import Held, Kept, ReadAgain, release
@@ -42,13 +42,31 @@ def scheduler_for(client: Any = None) -> Scheduler:
             client = None
     if client is None:
         return Here()
+    check_client(client)
+    return Cluster(client)
+
+
+def check_client(client: Any) -> None:
+    """Raise TypeError if a client is none or does not wait for results, ValueError if it is closed."""
     if not hasattr(client, "submit") or not hasattr(client, "scheduler_info"):
         raise TypeError(f"client must be a distributed.Client, not {type(client).__name__}")
     if getattr(client, "asynchronous", False):
         raise TypeError("client must wait for results, and this one is asynchronous: make it by Client(...)")
     if getattr(client, "status", "running") in ("closing", "closed"):
         raise ValueError("client is closed: make another one by Client(...)")
-    return Cluster(client)
+
+
+def one_by_one(scheduler: Scheduler, pieces: Sequence[Piece]) -> Generator[Any, None, None]:
+    """Yield partitions that this process needs itself, each read when it is asked for."""
+    try:
+        for piece in pieces:
+            yield from scheduler.read([piece]).each(_as_read, [None], None)
+    finally:
+        scheduler.read([]).release()
+
+
+def _as_read(partition: Any, place: None, request: None) -> Any:
+    return partition
 
 
 class Here:
