@@ -1,5 +1,7 @@
 """Files of a dataset that workers read: the fit is that of the same rows in one array or in a data frame of Dask."""
 
+import pickle
+import threading
 import time
 
 import dask.array as da
@@ -182,6 +184,44 @@ def test_partial_fit_takes_files_one_after_the_other(client, tmp_path):
     assert_same(model().partial_fit(Source(written(tmp_path, table()), client=client)), expected)
 
 
+@pytest.mark.parametrize("size", [45 * 3 * 8, 2**27])
+def test_a_scheduler_does_not_open_files(size, client, tmp_path, monkeypatch):
+    """A scheduler that has unpickled a task pickles it again, to send it to a worker; it may have no such file."""
+    monkeypatch.setattr(files, "PARTITION_BYTES", size)
+    dataset = written(tmp_path, table(), (120,), row_group_size=20)
+    pieces = Source(dataset, client=client).collection().pieces
+    there = tmp_path / "0.parquet"
+    there.rename(tmp_path / "elsewhere")
+    sent = pickle.dumps(pickle.loads(pickle.dumps(pieces)))
+    (tmp_path / "elsewhere").rename(there)
+    np.testing.assert_array_equal(np.vstack([piece.make()["X"] for piece in pickle.loads(sent)]), ROWS)
+
+
+def test_partial_fit_reads_on_the_workers(client):
+    persisted = client.persist(chunked(ROWS))
+    expected = model().partial_fit(chunked(ROWS))
+    assert_same(model().partial_fit(Source(persisted, client=client)), expected)
+
+
+def test_callbacks_of_fits_are_not_sent_to_workers(client, tmp_path):
+    class Watch:
+        lock = None
+
+        def setup(self, estimator, context):
+            self.lock = threading.Lock()  # cannot be pickled
+
+        def on_fit_task_begin(self, estimator, context): ...
+
+        def on_fit_task_end(self, estimator, context): ...
+
+        def teardown(self, estimator, context): ...
+
+    source = Source(written(tmp_path, table()), client=client)
+    fitted = model().set_callbacks(Watch()).fit(source)
+    assert fitted.score(source) == pytest.approx(fitted.score(FRAME), rel=1e-12)
+    np.testing.assert_array_equal(client.compute(fitted.predict(source)).result(), fitted.predict(FRAME))
+
+
 # Errors name what is wrong, and where
 
 
@@ -210,6 +250,47 @@ def test_a_file_that_cannot_be_read_is_named(contents, client, tmp_path):
     (tmp_path / "2.parquet").write_bytes(contents)
     with pytest.raises(ValueError, match=r"2\.parquet.* cannot be read"):
         model().fit(Source(dataset, client=client))
+
+
+@pytest.mark.parametrize("local", [False, True])
+def test_a_file_whose_pages_cannot_be_read_is_named(local, client, tmp_path):
+    """The footer is intact, so that the file is opened and its rows are counted."""
+    dataset = written(tmp_path, table())
+    contents = bytearray((tmp_path / "2.parquet").read_bytes())
+    contents[4:200] = b"\xff" * 196
+    (tmp_path / "2.parquet").write_bytes(contents)
+    source = Source(dataset, client=None if local else client)
+    with pytest.raises(ValueError, match=r"2\.parquet.* cannot be read"):
+        model().fit(source)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.6])
+def test_a_file_that_disappears_during_a_fit_is_named_if_it_is_read_again(share, client, tmp_path, monkeypatch):
+    monkeypatch.setattr(schedulers, "SHARE", share)
+    dataset = written(tmp_path, table())
+
+    class Remove:
+        def setup(self, estimator, context): ...
+
+        def on_fit_task_begin(self, estimator, context): ...
+
+        def on_fit_task_end(self, estimator, context):
+            (tmp_path / "2.parquet").unlink(missing_ok=True)
+
+        def teardown(self, estimator, context): ...
+
+    given = model().set_callbacks(Remove())
+    if share:
+        assert bits(given.fit(Source(dataset, client=client))) == bits(model().fit(Source(chunked(ROWS))))
+    else:
+        with pytest.raises(ValueError, match=r"2\.parquet.* cannot be read"):
+            given.fit(Source(dataset, client=client))
+
+
+@pytest.mark.parametrize("wrong", ["tcp://scheduler", False])
+def test_what_is_no_client_is_refused_before_anything_is_read(wrong, tmp_path):
+    with pytest.raises(TypeError, match=r"client must be a distributed\.Client, not"):
+        Source(written(tmp_path, table()), client=wrong)
 
 
 def test_a_file_that_lacks_a_column_is_named(client, tmp_path):

@@ -105,7 +105,7 @@ def lazily(model: Any, method: str, given_for: Results, options: dict[str, Any],
     collection = source.collection()
     _check_request(model, known, options, collection)
     results = given_for(model, collection, options)
-    held = delayed(copy.copy(model), pure=False, traverse=False)
+    held = delayed(_without_callbacks(model), pure=False, traverse=False)
     seeds = _seeds(model, len(collection.pieces)) if options.get("n_draws") is not None else [None]
     call = delayed(call_method, pure=False, nout=len(results))
     calls = [
@@ -116,6 +116,13 @@ def lazily(model: Any, method: str, given_for: Results, options: dict[str, Any],
     ]
     arrays = tuple(_joined([each[r] for each in calls], collection, result) for r, result in enumerate(results))
     return arrays if len(arrays) > 1 else arrays[0]
+
+
+def _without_callbacks(model: Any) -> Any:
+    """A copy of a mixture for workers: callbacks are for fits, and may hold what cannot be pickled, such as a lock."""
+    found = copy.copy(model)
+    vars(found).pop("_skl_callbacks", None)
+    return found
 
 
 def _check_request(model: Any, known: Known, options: Mapping[str, Any], collection: Collection) -> None:
@@ -176,11 +183,6 @@ def call_method(
     return found if isinstance(found, tuple) else (found,)
 
 
-def rows_of_piece(piece: Mapping[str, Any], place: str, request: None) -> Mapping[str, Any]:
-    """The partition itself."""
-    return piece
-
-
 def evaluate_piece(piece: Mapping[str, Any], name: str, request: tuple[Any, Wanted]) -> Totals:
     """Sums over the rows of a partition, which may have no rows, or none of positive weight."""
     weights = piece.get("sample_weight")
@@ -204,7 +206,7 @@ def totals_of(model: Any, source: Source, wanted: Wanted) -> Totals:
     collection = source.collection()
     held = scheduler_for(source.client).read(collection.pieces)
     try:
-        found: Totals = held.fold(evaluate_piece, collection.names, (copy.copy(model), wanted), add_totals)
+        found: Totals = held.fold(evaluate_piece, collection.names, (_without_callbacks(model), wanted), add_totals)
     finally:
         held.release()
     if not found.weight > 0.0:

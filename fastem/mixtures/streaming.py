@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, ClassVar, Self
 
@@ -13,7 +14,7 @@ from sklearn.utils.metaestimators import available_if
 from fastem.data import Range, validation
 from fastem.data.cluster.collections import Beside
 from fastem.data.cluster.pieces import naming_partition
-from fastem.data.cluster.schedulers import scheduler_for
+from fastem.data.cluster.schedulers import one_by_one, scheduler_for
 from fastem.data.namespaces import HOST, namespace_of
 from fastem.data.row_info_checks import Known
 from fastem.data.streams import as_source, is_partitioned
@@ -27,7 +28,6 @@ from fastem.em.setup import problem_of
 from fastem.em.subsample import Sample
 from fastem.engine.threads import limit_threads
 from fastem.families import ComponentError
-from fastem.mixtures.collections import rows_of_piece
 from fastem.mixtures.criteria import has_likelihood
 from fastem.mixtures.stream import Stream, stream_of
 from fastem.mixtures.unfitted import UnfittedMixture, unchanged_on_failure
@@ -139,15 +139,11 @@ class Streaming(UnfittedMixture):
         source = as_source(X)
         assert source is not None
         collection = source.beside(*beside).collection()
-        held = scheduler_for(source.client).read(collection.pieces)
-        try:
-            for index, name in enumerate(collection.names):
-                [rows] = held.some([index]).each(rows_of_piece, [name], None)
+        with closing(one_by_one(scheduler_for(source.client), collection.pieces)) as partitions:
+            for name, rows in zip(collection.names, partitions, strict=True):
                 if len(rows["X"]):
                     with naming_partition(name):
                         self.partial_fit(**rows)
-        finally:
-            held.release()
         return self
 
     def _begun(self, rows: Sample, fitted: Parameters | None) -> tuple[Problem, State, Moments, Range | None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -60,7 +61,7 @@ def gather_files(chunks: DatasetChunks) -> Collection:
     names = tuple(part.name(index) for index, part in enumerate(parts))
     return Collection(
         pieces=tuple(
-            Piece(partial(read_part, name, _dataset_of(part.fragment, schema), named))
+            Piece(partial(read_part, name, _sent(part.fragment, schema), named))
             for name, part in zip(names, parts, strict=True)
         ),
         sizes=sizes if known else None,
@@ -117,14 +118,21 @@ def _runs(sizes: Sequence[int], most: int) -> Iterator[range]:
     yield range(first, len(sizes))
 
 
-def _dataset_of(fragment: Any, schema: Any) -> Any:
-    """A dataset of a file or a part of it, which can be sent to a worker."""
+def _sent(fragment: Any, schema: Any) -> bytes:
+    """A dataset of a file or a part of it, as bytes that only a worker unpickles.
+
+    A scheduler unpickles tasks and pickles them again, and a fragment of Parquet opens its file when it is pickled the
+    second time: the scheduler would open all files in each pass, and a fit would hang if it cannot.
+    """
+    import cloudpickle
     from pyarrow.dataset import FileSystemDataset
 
-    return FileSystemDataset([fragment], schema, fragment.format, fragment.filesystem)
+    dataset = FileSystemDataset([fragment], schema, fragment.format, fragment.filesystem)
+    sent: bytes = cloudpickle.dumps(dataset)
+    return sent
 
 
-def read_part(name: str, dataset: Any, named: Columns) -> dict[str, Any]:
+def read_part(name: str, sent: bytes, named: Columns) -> dict[str, Any]:
     """Rows, weights and annotations of a part of a dataset, as a mapping that sources take.
 
     The rows are a data frame over one array, into which batches of Arrow are copied: passes read it in place.
@@ -133,8 +141,8 @@ def read_part(name: str, dataset: Any, named: Columns) -> dict[str, Any]:
     ----------
     name : str
         What messages call the part.
-    dataset : pyarrow.dataset.Dataset
-        The file, or a run of its row groups.
+    sent : bytes
+        The dataset of the part, pickled.
     named : Columns
         Which columns are features, weights, labels and variances of the features' errors.
 
@@ -145,7 +153,7 @@ def read_part(name: str, dataset: Any, named: Columns) -> dict[str, Any]:
     """
     import pandas as pd
 
-    part = DatasetChunks(dataset, named)
+    part = DatasetChunks(pickle.loads(sent), named)
     batch_rows = max(1, BATCH_BYTES // (len(part.columns) * np.dtype(part.kind).itemsize))
     with naming_partition(name):
         chunks = [chunk for _, chunk in part.chunks(batch_rows)]

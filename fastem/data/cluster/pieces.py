@@ -21,12 +21,6 @@ class Piece(NamedTuple):
         """What `function` returns for the partition."""
         return Piece(functools.partial(_after, function, options, self.make), self.parts)
 
-    def lazy(self) -> Any:
-        """The partition as a lazy object of Dask."""
-        from dask import delayed
-
-        return delayed(self.make, pure=False)(*self.parts)
-
 
 def _after(function: Function, options: Mapping[str, Any], make: Function, *values: Any) -> Any:
     return function(make(*values), **options)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
 from typing import Any, Protocol
 
 from fastem.data.cluster.held import Held, Kept, ReadAgain, release
@@ -37,6 +37,12 @@ def scheduler_for(client: Any = None) -> Scheduler:
     client = client_in_scope() if client is None else client
     if client is None:
         return Here()
+    check_client(client)
+    return Cluster(client)
+
+
+def check_client(client: Any) -> None:
+    """Raise TypeError if a client is none or does not wait for results, ValueError if it is not connected."""
     if not hasattr(client, "submit") or not hasattr(client, "scheduler_info"):
         raise TypeError(f"client must be a distributed.Client, not {type(client).__name__}")
     if getattr(client, "asynchronous", False):
@@ -44,7 +50,20 @@ def scheduler_for(client: Any = None) -> Scheduler:
     status = getattr(client, "status", "running")
     if status != "running":
         raise ValueError(f"client is {status}: make another one by Client(...)")
-    return Cluster(client)
+
+
+def one_by_one(scheduler: Scheduler, pieces: Sequence[Piece]) -> Generator[Any, None, None]:
+    """Yield partitions that this process needs itself, each read when it is asked for."""
+    held = scheduler.read(pieces)
+    try:
+        for number in range(len(pieces)):
+            yield from held.some([number]).each(_as_read, [None], None)
+    finally:
+        held.release()
+
+
+def _as_read(partition: Any, place: None, request: None) -> Any:
+    return partition
 
 
 def client_in_scope() -> Any:

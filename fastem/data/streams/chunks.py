@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.sparse import issparse
 
 from fastem.data.cluster.collections import Collection
+from fastem.data.cluster.schedulers import one_by_one, scheduler_for
 from fastem.data.frames import is_frame, tabular
 from fastem.data.numeric import place_of, real_array
 from fastem.data.row_info_checks import Known
@@ -129,10 +131,11 @@ def chunks_of_items(items: Iterable[Any]) -> Iterator[tuple[str, Chunk]]:
         yield name, array_chunk(item, name, lasting=lasting)
 
 
-def chunks_of_pieces(collection: Collection) -> Iterator[tuple[str, Chunk]]:
+def chunks_of_pieces(collection: Collection, client: Any) -> Iterator[tuple[str, Chunk]]:
     """One chunk for each partition of a collection, computed when it is asked for."""
-    for name, piece in zip(collection.names, collection.pieces, strict=True):
-        yield name, array_chunk(piece.lazy().compute(), name, lasting=True)
+    with closing(one_by_one(scheduler_for(client), collection.pieces)) as partitions:
+        for name, rows in zip(collection.names, partitions, strict=True):
+            yield name, array_chunk(rows, name, lasting=True)
 
 
 def chunks_of_files(paths: Sequence[str | os.PathLike[str]]) -> Iterator[tuple[str, Chunk]]:

@@ -104,7 +104,7 @@ class DatasetChunks:
             for tagged in scanner.scan_batches():
                 last = getattr(tagged.fragment, "path", None)
                 yield tagged
-        except (ValueError, NotImplementedError) as error:  # bases of Arrow's errors
+        except (ValueError, NotImplementedError, OSError, IndexError) as error:  # bases of Arrow's errors
             raise ValueError(f"{self._culprit(last)} cannot be read: {error}") from None
 
     def _culprit(self, last: str | None) -> str:
@@ -118,7 +118,7 @@ class DatasetChunks:
                 for _ in fragment.scanner(schema=self.dataset.schema, columns=self.wanted).to_batches():
                     pass
             except (ArrowException, OSError):
-                return repr(path)
+                return repr(path) if path else "the dataset"
         return "the dataset"
 
     def _check_columns(self, fragment: Any, name: str) -> None:

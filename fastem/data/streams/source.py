@@ -11,6 +11,7 @@ import numpy as np
 
 from fastem.data.cluster.collections import Beside, Collection, gather, is_collection
 from fastem.data.cluster.files import gather_files
+from fastem.data.cluster.schedulers import check_client
 from fastem.data.columns import Columns
 from fastem.data.frames import is_frame, tabular
 from fastem.data.numeric import is_whole
@@ -66,9 +67,11 @@ class Source:
     Raises
     ------
     TypeError
-        If `data` is of another kind, or can be read only once; if `columns` or `noise` is a single name.
+        If `data` is of another kind, or can be read only once; if `columns` or `noise` is a single name; if `client` is
+        none, or an asynchronous one.
     ValueError
-        If a dataset has no such column, or it is not numeric; if an option does not go with the data.
+        If a dataset has no such column, or it is not numeric; if an option does not go with the data; if `client` is
+        closed.
 
     Examples
     --------
@@ -101,11 +104,13 @@ class Source:
         self.partitioned = collected or (dataset and client is not None)
         self._beside = Beside()
         self._dataset: DatasetChunks | None = None
+        if client is not None:
+            if not self.partitioned:
+                raise ValueError("client is for a collection of Dask, or for a pyarrow.dataset.Dataset of files")
+            check_client(client)
         if collected:
             self.data = data
             return
-        if client is not None and not dataset:
-            raise ValueError("client is for a collection of Dask, or for a pyarrow.dataset.Dataset of files")
         self.data = [data] if isinstance(data, str | os.PathLike) or is_frame(tabular(data)) else data
         if dataset:
             self._dataset = DatasetChunks(data, self.columns)
@@ -148,7 +153,7 @@ class Source:
             row_bytes = len(self._dataset.columns) * np.dtype(self._dataset.kind).itemsize
             return self._dataset.chunks(max(1, 2 * self.chunk_bytes // row_bytes))
         if self.partitioned:
-            return chunks_of_pieces(self.collection())
+            return chunks_of_pieces(self.collection(), self.client)
         if _is_paths(self.data):
             return chunks_of_files(self.data)
         if _is_sliced(self.data):
