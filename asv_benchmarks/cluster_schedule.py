@@ -29,7 +29,7 @@ class Constants(NamedTuple):
     scheduler, worker : float
         Processor time of scheduler and client, and of a worker, for each task.
     scheduler_partition, worker_partition : float
-        The same for each partition, however many of them a task computes.
+        The same for each partition, however many of them a task computes; of a worker also the call of the pass.
     row : float
         Time per row.
     add : float

@@ -3,6 +3,7 @@
 import pickle
 import threading
 import time
+from types import SimpleNamespace
 
 import dask.array as da
 import numpy as np
@@ -18,6 +19,7 @@ from test_every_family import assert_same
 
 from fastem import GaussianMixture, PoissonMixture, Source
 from fastem.data.cluster import files, schedulers
+from fastem.data.cluster.placement import Placement
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 NAMES = ["a", "b", "c"]
@@ -87,6 +89,27 @@ def test_each_worker_reads_consecutive_files(client, tmp_path):
 def test_there_may_be_fewer_files_than_workers(client, tmp_path):
     source = Source(written(tmp_path, table(), (120,)), client=client)
     assert bits(model().fit(source)) == bits(model().fit(Source(chunked(ROWS, (120,)), client=client)))
+
+
+@pytest.mark.parametrize("error", [KeyError("tcp://gone"), Exception("RuntimeError('ConnectionPool is closed')")])
+def test_a_worker_that_leaves_while_partitions_are_copied_is_no_error(error):
+    class Leaving:
+        """A client of two workers, of which one leaves while it copies partitions."""
+
+        def nthreads(self):
+            return {"here": 1, "gone": 1}
+
+        def who_has(self, futures):
+            return {future.key: ["here"] for future in futures}
+
+        def replicate(self, futures, n, workers):
+            assert workers == ["gone"]
+            raise error
+
+    futures = [SimpleNamespace(key=number) for number in range(6)]
+    placement = Placement(Leaving(), futures)
+    placement.balance()
+    assert sorted(number for group in placement.groups(futures, 64) for number in group) == list(range(6))
 
 
 def test_columns_are_weights_labels_and_errors(client, tmp_path):

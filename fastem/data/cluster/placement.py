@@ -37,7 +37,7 @@ class Placement:
         moved = moves(held, workers) if complete else {}
         self._owners = {key: address for where in (held, moved) for address, keys in where.items() for key in keys}
         for address, keys in moved.items():
-            with contextlib.suppress(KeyError):  # of a worker that has just left: the next pass balances again
+            with contextlib.suppress(Exception):  # of workers that have just left, of many types: the pass goes on
                 self._client.replicate([self._futures[key] for key in keys], n=1, workers=[address])
 
     def groups(self, futures: Sequence[Any], most: int) -> list[list[int]]:
