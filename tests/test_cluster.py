@@ -25,6 +25,7 @@ from fastem.data.cluster.schedulers import Cluster, scheduler_for
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning"),
+    pytest.mark.filterwarnings("ignore:Running on a single-machine scheduler:UserWarning"),  # by some versions of Dask
 ]
 N_ROWS, N_PARTITIONS = 6000, 12
 SETTINGS = {
