@@ -18,8 +18,7 @@ import pickle
 import statistics
 import time
 import warnings
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from typing import Any
 from unittest import mock
 
@@ -42,7 +41,7 @@ def measure(client: Client, n_features: int, n_components: int, rounds: int) -> 
     """Measure the constants on this machine."""
     grouped = [pass_over(n, 0, 2, scattered=False) for n in (FEW, MANY)]
     together_few, together_many = (_spent(client, n, rounds) for n in (FEW, MANY))
-    with one_task_each():
+    with mock.patch.object(placement, "TASKS", MANY):  # each partition has a task of its own
         apart = [pass_over(n, 0, 2, scattered=False) for n in (FEW, MANY)]
         apart_few, apart_many = (_spent(client, n, rounds) for n in (FEW, MANY))
     more_together, more_apart = (many.n_tasks - few.n_tasks for few, many in (grouped, apart))
@@ -71,13 +70,6 @@ def _spent(client: Client, n_partitions: int, rounds: int) -> tuple[float, float
         found.append([(late - early) / REPEATS for early, late in zip(before, after, strict=True)])
     here_least, workers_least = (min(each) for each in zip(*found, strict=True))
     return here_least, workers_least
-
-
-@contextmanager
-def one_task_each() -> Iterator[None]:
-    """Each partition is computed by a task of its own."""
-    with mock.patch.object(placement, "TASKS", MANY):
-        yield
 
 
 def _used(processes: Iterable[psutil.Process]) -> float:

@@ -1,4 +1,4 @@
-"""Interrupt fits after a number of writes of their checkpoint."""
+"""Interrupt fits after a number of writes of their checkpoint, or act after a number of iterations."""
 
 from contextlib import contextmanager
 
@@ -33,6 +33,24 @@ def broken_off_after(n_writings, monkeypatch):
         killed_after(n_writings, patch)
         with pytest.raises(Killed):
             yield
+
+
+class At:
+    """A callback that calls `action` after so many iterations."""
+
+    def __init__(self, iteration, action):
+        self.iteration, self.action, self.count = iteration, action, 0
+
+    def setup(self, estimator, context): ...
+
+    def on_fit_task_begin(self, estimator, context): ...
+
+    def on_fit_task_end(self, estimator, context):
+        self.count += 1
+        if self.count == self.iteration:
+            self.action()
+
+    def teardown(self, estimator, context): ...
 
 
 def bits(model):

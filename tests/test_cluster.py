@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.dataset as ds
 import pytest
-from breaks import bits
+from breaks import At, bits
 from distributed import Client, LocalCluster
 from sklearn.exceptions import ConvergenceWarning
 
@@ -47,24 +47,6 @@ def collection():
 
 def model(**options):
     return GaussianMixture(**{"n_components": 3, "random_state": 0, "max_iter": 6, "tol": 0.0, **options})
-
-
-class At:
-    """A callback that calls `action` after so many iterations."""
-
-    def __init__(self, iteration, action):
-        self.iteration, self.action, self.count = iteration, action, 0
-
-    def setup(self, estimator, context): ...
-
-    def on_fit_task_begin(self, estimator, context): ...
-
-    def on_fit_task_end(self, estimator, context):
-        self.count += 1
-        if self.count == self.iteration:
-            self.action()
-
-    def teardown(self, estimator, context): ...
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ import pyarrow.csv
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
-from breaks import bits
+from breaks import At, bits
 from distributed import Client, LocalCluster
 from test_every_family import assert_same
 
@@ -292,17 +292,7 @@ def test_a_file_that_disappears_during_a_fit_is_named_if_it_is_read_again(share,
     monkeypatch.setattr(schedulers, "SHARE", share)
     dataset = written(tmp_path, table())
 
-    class Remove:
-        def setup(self, estimator, context): ...
-
-        def on_fit_task_begin(self, estimator, context): ...
-
-        def on_fit_task_end(self, estimator, context):
-            (tmp_path / "2.parquet").unlink(missing_ok=True)
-
-        def teardown(self, estimator, context): ...
-
-    given = model().set_callbacks(Remove())
+    given = model().set_callbacks(At(1, (tmp_path / "2.parquet").unlink))
     if share:
         assert bits(given.fit(Source(dataset, client=client))) == bits(model().fit(Source(chunked(ROWS))))
     else:
@@ -327,18 +317,9 @@ def test_files_that_change_are_an_error(client, tmp_path, monkeypatch):
     monkeypatch.setattr(schedulers, "SHARE", 0.0)
     dataset = written(tmp_path, table())
 
-    class Change:
-        def setup(self, estimator, context): ...
-
-        def on_fit_task_begin(self, estimator, context): ...
-
-        def on_fit_task_end(self, estimator, context):
-            written(tmp_path, pa.table(dict(zip(NAMES, ROWS[::-1].T, strict=True))))
-
-        def teardown(self, estimator, context): ...
-
+    changed = pa.table(dict(zip(NAMES, ROWS[::-1].T, strict=True)))
     with pytest.raises(ValueError, match=r"the data have changed: partition \d of X \('.*parquet'\)"):
-        model().set_callbacks(Change()).fit(Source(dataset, client=client))
+        model().set_callbacks(At(1, lambda: written(tmp_path, changed))).fit(Source(dataset, client=client))
 
 
 WRONG = {

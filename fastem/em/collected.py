@@ -122,8 +122,8 @@ def _read_first(collection: Collection, scheduler: Scheduler, questions: Questio
         piece.then(load_partition, name=name, **options)
         for name, piece in zip(collection.names, collection.pieces, strict=True)
     ]
-    n_bytes = collection.n_bytes
-    held = scheduler.read(pieces) if n_bytes is None else scheduler.keep(pieces, n_bytes)
+    known = collection.n_bytes
+    held = scheduler.read(pieces) if known is None else scheduler.keep(pieces, known)
     try:
         answers: list[Answers] = held.each(survey_partition, [Place(0, "")] * len(pieces), questions)
         present = [i for i, each in enumerate(answers) if each.survey is not None]
@@ -132,9 +132,8 @@ def _read_first(collection: Collection, scheduler: Scheduler, questions: Questio
         first = answers[present[0]].facts
         for i in present:
             answers[i].facts.check_alike(first)
-        if n_bytes is None:
-            n_bytes = sum(answers[i].facts.n_rows for i in present) * first.n_columns * first.dtype.itemsize
-            held = scheduler.keep(pieces, n_bytes)
+        if known is None:
+            held = scheduler.keep(pieces, sum(answers[i].facts.n_rows for i in present) * collection.row_bytes)
     except BaseException:
         held.release()
         raise

@@ -25,8 +25,8 @@ class Collection(NamedTuple):
     sizes : tuple of int, optional
         Number of rows of each partition, if known before the partitions are read.
     n_columns : int
-    n_bytes : int, optional
-        Size of all rows as they will be held in memory, if known before.
+    row_bytes : int
+        Size of a row as it will be held in memory, with its weight and annotations.
     variances : bool
         Whether noise of as many rows as columns is known to be variances.
     dtype : dtype
@@ -38,10 +38,15 @@ class Collection(NamedTuple):
     pieces: tuple[Piece, ...]
     sizes: tuple[int, ...] | None
     n_columns: int
-    n_bytes: int | None
+    row_bytes: int
     variances: bool
     dtype: Any
     names: tuple[str, ...]
+
+    @property
+    def n_bytes(self) -> int | None:
+        """Size of all rows as they will be held in memory, if their number is known before."""
+        return None if self.sizes is None else sum(self.sizes) * self.row_bytes
 
 
 class Beside(NamedTuple):
@@ -81,7 +86,6 @@ def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BES
         features = columns.features_of(rows.columns)
         dtypes, n_columns = {str(rows.dtypes[name]) for name in features}, len(features)
         parts, sizes, dtype = rows.to_delayed(), None, np.dtype(np.float32 if dtypes == {"float32"} else np.float64)
-        n_bytes = None
     elif _is_array(rows):
         if any(option is not None for option in columns):
             raise ValueError("columns, weight, label and noise are names of columns, and X is an array without names")
@@ -89,8 +93,6 @@ def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BES
         parts, sizes = rows.to_delayed().ravel(), _known_sizes(rows)
         dtype = np.dtype(np.float32 if rows.dtype == np.float32 else np.float64)
         n_columns = int(rows.shape[1])
-        others_wide = sum(math.prod(array.shape[1:]) for array in also.values() if is_collection(array))
-        n_bytes = None if sizes is None else sum(sizes) * (n_columns * dtype.itemsize + 8 * others_wide)
     else:
         raise TypeError(
             f"X is a {type(given).__name__}, where fits take a dask.array.Array, a dask.dataframe.DataFrame or an "
@@ -105,7 +107,9 @@ def gather(given: Any, columns: Columns = NO_NAMES, beside: Beside = NOTHING_BES
         Piece(functools.partial(_assembled, name, columns, tuple(others)), (part, *beside_it))
         for name, part, *beside_it in zip(names, parts, *others.values(), strict=True)
     )
-    return Collection(pieces, sizes, n_columns, n_bytes, variances, dtype, names)
+    beside_each_row = sum(math.prod(array.shape[1:]) for array in also.values() if is_collection(array))
+    row_bytes = n_columns * dtype.itemsize + 8 * (len(columns.others) + beside_each_row)
+    return Collection(pieces, sizes, n_columns, row_bytes, variances, dtype, names)
 
 
 def _assembled(name: str, named: Columns, others: Sequence[str], rows: Any, *values: Any) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def gather_files(chunks: DatasetChunks) -> Collection:
         ),
         sizes=sizes if known else None,
         n_columns=n_columns,
-        n_bytes=sum(sizes) * (row_bytes + 8 * len(named.others)) if known else None,
+        row_bytes=row_bytes + 8 * len(named.others),
         variances=named.noise is not None,
         dtype=dtype,
         names=names,
